@@ -1,0 +1,190 @@
+// Package proactor is the contract between the transports and the engines that
+// carry out their operations: io_uring, epoll and the simulator.
+//
+// An operation is data, an Op embedded in its owner. It is handed over with
+// Submit and comes back with Complete, which an engine calls only inside Wait.
+// Between the two its descriptor and its buffers are the engine's.
+package proactor
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Code says what an operation does.
+type Code uint8
+
+// The operations. Res is a count, a descriptor, 0, or a negated errno.
+const (
+	// Nop completes with 0 in the next Wait.
+	Nop Code = iota
+	// Accept takes connections from the listener FD until it is cancelled or
+	// fails: each is a completion with More and the new descriptor in Res,
+	// which is non-blocking where the engine needs that, and close-on-exec.
+	// An error ends it, also ENFILE and EMFILE; nothing is retried.
+	Accept
+	// Connect connects FD to Addr.
+	Connect
+	// Recv receives once, into Buf, at least one byte unless the peer is done
+	// (Res 0). Buf may lie in memory of Alloc.
+	Recv
+	// RecvAny receives into the engine's own buffers until it is cancelled,
+	// fails, or the peer is done (Res 0, no More). Each completion with Res > 0
+	// has More and its bytes in Data, which is valid during Complete. Lack of
+	// buffers is the engine's affair.
+	RecvAny
+	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender.
+	// Res may be 0 with More. Truncated says that the datagram did not fit.
+	RecvMsg
+	// Send sends all of Buf. Res is len(Buf), or an error, or, when it was
+	// cancelled or failed midway, the number of bytes that were sent.
+	Send
+	// SendMsg sends all of Bufs in order as Send does; to Addr where that is
+	// not zero. The slice of slices and its elements are the engine's until
+	// Complete. At most IOVMax of them.
+	SendMsg
+	// SendZC is Send without a copy: Complete comes when the kernel has let go
+	// of Buf. Engines without it do Send.
+	SendZC
+	// Splice moves up to Len bytes from File, at Offset unless that is -1, to
+	// FD, one of which is a pipe. Res 0 is the end of the file.
+	Splice
+	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
+	// completion has More and the events in Res. It is level-triggered: it
+	// completes once a Wait as long as the condition holds.
+	Poll
+	// Waitid waits until the child behind the pidfd FD has exited. It does not
+	// reap.
+	Waitid
+)
+
+var codeNames = [...]string{"nop", "accept", "connect", "recv", "recvany", "recvmsg",
+	"send", "sendmsg", "sendzc", "splice", "poll", "waitid"}
+
+// String returns the name of the code, as used in traces.
+func (c Code) String() string { return codeNames[c] }
+
+// IOVMax is the largest number of slices in one SendMsg (Linux: UIO_MAXIOV).
+const IOVMax = 1024
+
+// opState is where an operation is.
+//
+//	idle --Submit--> inflight --Complete(!More)--> idle
+//	                 inflight --Complete(More)--> inflight
+//	                 inflight --Cancel--> cancelling --Complete--> idle | cancelling
+type opState uint8
+
+const (
+	idle opState = iota
+	inflight
+	cancelling
+)
+
+// Op is one operation. It is embedded in its owner and used again and again,
+// for one thing at a time. The zero value is idle. While it is in flight its
+// owner touches nothing of it, but may ask InFlight.
+type Op struct {
+	// In: set before Submit.
+
+	Code    Code
+	Mask    uint16         // Poll: the events
+	FD      int            // the descriptor
+	File    int            // Splice: the source
+	Offset  int64          // Splice: the position in File, -1 for its own
+	Len     int            // Splice: how much
+	Buf     []byte         // Recv: the destination. Send, SendZC: the source
+	Bufs    [][]byte       // SendMsg: the sources
+	Addr    transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
+	Handler Handler        // is told of completions
+
+	// Out: valid during Complete.
+
+	Res       int32  // the result, or a negated errno
+	More      bool   // the operation is still in flight
+	Truncated bool   // RecvMsg: the datagram was longer than the buffer
+	Data      []byte // RecvAny, RecvMsg: what was received
+
+	state opState
+
+	// Engine is the engine's own; nobody else looks at it.
+	Engine EngineState
+}
+
+// EngineState is what an engine keeps in an operation in flight.
+type EngineState struct {
+	Slot uint32 // index in the engine's slab, or whatever it needs
+	Done int    // bytes done so far
+	Flag uint8  // the engine's flags
+	Next *Op    // link of the engine's lists
+}
+
+// Handler is told of completions. It is an interface on the owner; the Op's
+// address tells which of its operations it was.
+type Handler interface {
+	// Complete is called inside Wait. When op.More is false, op is idle again
+	// and may be submitted from inside the call. Complete must not panic:
+	// whoever calls the user's code recovers.
+	Complete(op *Op)
+}
+
+// InFlight reports whether the engine owns the operation.
+func (op *Op) InFlight() bool { return op.state != idle }
+
+// Cancelling reports whether Cancel was called and the last completion is due.
+func (op *Op) Cancelling() bool { return op.state == cancelling }
+
+// Errno returns the errno of a failed completion, 0 if it did not fail.
+func (op *Op) Errno() syscall.Errno {
+	if op.Res >= 0 {
+		return 0
+	}
+	return syscall.Errno(-op.Res)
+}
+
+// Begin is called by an engine's Submit. It panics where going on would corrupt
+// a stream: when the operation is in flight already, has no handler, or has no
+// memory to work on.
+func (op *Op) Begin() {
+	if op.state != idle {
+		panic("proactor: " + op.Code.String() + " submitted while in flight")
+	}
+	if op.Handler == nil {
+		panic("proactor: " + op.Code.String() + " submitted without a handler")
+	}
+	switch op.Code {
+	case Recv, Send, SendZC:
+		if len(op.Buf) == 0 {
+			panic("proactor: " + op.Code.String() + " of an empty buffer")
+		}
+	case SendMsg:
+		if len(op.Bufs) > IOVMax {
+			panic("proactor: sendmsg of too many buffers")
+		}
+	}
+	op.state = inflight
+	op.Engine.Done = 0
+}
+
+// BeginCancel is called by an engine's Cancel. It reports whether there is
+// anything to cancel: false for an operation that is idle or already cancelled.
+func (op *Op) BeginCancel() bool {
+	if op.state != inflight {
+		return false
+	}
+	op.state = cancelling
+	return true
+}
+
+// Deliver is called by an engine inside Wait: it sets the results, lets go of
+// the operation unless more is to come, and calls its handler.
+func (op *Op) Deliver(res int32, more bool, data []byte) {
+	if op.state == idle {
+		panic("proactor: " + op.Code.String() + " completed while idle")
+	}
+	op.Res, op.More, op.Data = res, more, data
+	if !more {
+		op.state = idle
+	}
+	op.Handler.Complete(op)
+}

@@ -1,0 +1,191 @@
+package proactor
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// ErrClosed is returned by Wait after Close.
+var ErrClosed = errors.New("proactor: closed")
+
+// Proactor is an engine. All methods but Wake are called by one goroutine at a
+// time; Start and Wait always on the same thread, to which that goroutine is
+// locked. No method but Wait, Start and Close makes a ring's system calls, so
+// that the others may also be called before Start, on another thread.
+type Proactor interface {
+	// Start binds the engine to the calling thread. It is called once, before
+	// the first Wait.
+	Start() error
+
+	// Submit hands op over. It never calls its handler and never fails: what
+	// goes wrong is a completion. The work may begin only in the next Wait.
+	Submit(op *Op)
+
+	// Cancel asks for the end of op, which still completes: with its result,
+	// or with ECANCELED. It does nothing to an idle operation, or twice.
+	Cancel(op *Op)
+
+	// Wait carries out what was submitted, waits for completions no longer than
+	// timeout (negative: for ever; 0: not at all) and delivers those that are
+	// there. It also returns after Wake, or with nothing at all. Handlers may
+	// call every method but Wait and Close. An error is fatal to the engine.
+	Wait(timeout time.Duration) error
+
+	// Wake makes the current or the next Wait return soon. Any goroutine.
+	Wake()
+
+	// Now is the engine's monotonic clock, from some time in the past.
+	Now() time.Duration
+
+	// Close ends what is in flight, without completions, and frees everything.
+	// Descriptors of connections are not its business. It is called on the
+	// thread that called Start, if any did.
+	Close() error
+
+	// Stats counts.
+	Stats() Stats
+
+	Memory
+	Kernel
+}
+
+// Memory is buffers that an engine can receive into best: with io_uring,
+// registered ones.
+type Memory interface {
+	// Alloc returns n > 0 bytes, zeroed. It falls back to plain memory, and
+	// tells Config.Fallback, where registered memory is not to be had.
+	Alloc(n int) []byte
+
+	// Free takes back what Alloc returned, whole. It panics at a slice that is
+	// not from Alloc. No operation may be using it.
+	Free(b []byte)
+}
+
+// Kernel is the socket calls that the kernel answers at once. Errors are
+// *os.SyscallError.
+type Kernel interface {
+	// Socket makes a socket fit for this engine.
+	Socket(family Family, kind Kind) (fd int, err error)
+
+	// Bind binds fd. A Path names a Unix socket.
+	Bind(fd int, addr transport.Addr) error
+
+	// Listen makes fd listen.
+	Listen(fd, backlog int) error
+
+	// Adopt duplicates f's descriptor, makes the copy fit for this engine and
+	// closes f, also on error.
+	Adopt(f *os.File) (fd int, err error)
+
+	// Describe says what fd is.
+	Describe(fd int) (family Family, kind Kind, err error)
+
+	// LocalAddr returns the address of fd, the zero Addr where it has none.
+	LocalAddr(fd int) (transport.Addr, error)
+
+	// RemoteAddr returns the address of fd's peer.
+	RemoteAddr(fd int) (transport.Addr, error)
+
+	// SetOption sets a socket option.
+	SetOption(fd int, option Option, value int) error
+
+	// GetOption reads a socket option.
+	GetOption(fd int, option Option) (int, error)
+
+	// TrySend sends what the kernel takes of bufs right now, 0 if nothing, in
+	// one call. It must not be called with a send in flight on fd.
+	TrySend(fd int, bufs [][]byte) (n int, err error)
+
+	// ShutdownWrite sends FIN once everything sent before is on its way.
+	ShutdownWrite(fd int) error
+
+	// CloseFD closes fd. No operation may be in flight on it.
+	CloseFD(fd int) error
+}
+
+// Family is an address family.
+type Family uint8
+
+// The families.
+const (
+	Other Family = iota // Describe alone returns it
+	IPv4
+	IPv6
+	Unix
+)
+
+// Kind is a type of socket.
+type Kind uint8
+
+// The kinds.
+const (
+	NotSocket Kind = iota // Describe alone returns it
+	Stream
+	Datagram
+)
+
+// Option is a socket option.
+type Option uint8
+
+// The options; values are as in socket(7), tcp(7), ipv6(7).
+const (
+	NoDelay       Option = iota // TCP_NODELAY
+	ReuseAddr                   // SO_REUSEADDR
+	ReusePort                   // SO_REUSEPORT
+	KeepAlive                   // SO_KEEPALIVE
+	V6Only                      // IPV6_V6ONLY
+	LingerReset                 // SO_LINGER with time 0: close sends RST
+	SendBuffer                  // SO_SNDBUF
+	ReceiveBuffer               // SO_RCVBUF
+	SocketError                 // SO_ERROR, read only
+	Broadcast                   // SO_BROADCAST
+	BindNoPort                  // IP_BIND_ADDRESS_NO_PORT
+)
+
+// Config is what an engine is made with. The zero value has defaults.
+type Config struct {
+	Entries uint32 // submission queue entries, a power of two; 0: 256
+
+	// Receive buffers, handed out to RecvAny and RecvMsg.
+
+	BufferSize int // bytes of one; 0: 64 KiB
+	BuffersMin int // in circulation at first; 0: 16
+	BuffersMax int // in circulation at most, a power of two; 0: 256
+
+	// Called on the loop's goroutine, also outside Wait. Nil: not called.
+
+	BuffersExhausted func(group uint16)
+	Fallback         func(feature string, err error)
+}
+
+// WithDefaults returns c with its zero values filled in.
+func (c Config) WithDefaults() Config {
+	if c.Entries == 0 {
+		c.Entries = 256
+	}
+	if c.BufferSize == 0 {
+		c.BufferSize = 64 << 10
+	}
+	if c.BuffersMin == 0 {
+		c.BuffersMin = 16
+	}
+	if c.BuffersMax == 0 {
+		c.BuffersMax = 256
+	}
+	return c
+}
+
+// Stats counts what an engine did since it was made.
+type Stats struct {
+	Syscalls         uint64 // made for operations and waiting, all kinds
+	Waits            uint64 // of those, ones that may have slept
+	Submitted        uint64 // operations
+	Completed        uint64 // completions delivered
+	Wakes            uint64 // writes to wake the loop
+	BuffersExhausted uint64 // times that RecvAny found no buffer
+	BuffersInUse     int    // receive buffers in circulation
+	Overflows        uint64 // completions that did not fit in the queue
+}

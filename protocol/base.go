@@ -1,0 +1,50 @@
+package protocol
+
+import "github.com/sluice-net/sluice/transport"
+
+// base is the no-op form of transport.BaseProtocol.
+type base struct{}
+
+// ConnectionLost does nothing.
+func (base) ConnectionLost(error) {}
+
+// PauseWriting does nothing.
+func (base) PauseWriting() {}
+
+// ResumeWriting does nothing.
+func (base) ResumeWriting() {}
+
+// Base is to be embedded in a Protocol or BufferedProtocol: it has every
+// callback but those that receive, so that forgetting DataReceived does not
+// compile instead of dropping data. Its EOFReceived returns false: the
+// transport closes when the peer is done.
+type Base struct{ base }
+
+// ConnectionMade does nothing.
+func (Base) ConnectionMade(transport.Transport) {}
+
+// EOFReceived returns false.
+func (Base) EOFReceived() (keepOpen bool) { return false }
+
+// DatagramBase is to be embedded in a DatagramProtocol: every callback but
+// DatagramReceived.
+type DatagramBase struct{ base }
+
+// ConnectionMade does nothing.
+func (DatagramBase) ConnectionMade(transport.DatagramTransport) {}
+
+// ErrorReceived does nothing.
+func (DatagramBase) ErrorReceived(error) {}
+
+// SubprocessBase is to be embedded in a SubprocessProtocol: every callback but
+// PipeDataReceived.
+type SubprocessBase struct{ base }
+
+// ConnectionMade does nothing.
+func (SubprocessBase) ConnectionMade(transport.SubprocessTransport) {}
+
+// PipeConnectionLost does nothing.
+func (SubprocessBase) PipeConnectionLost(int, error) {}
+
+// ProcessExited does nothing.
+func (SubprocessBase) ProcessExited() {}

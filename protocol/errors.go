@@ -1,0 +1,28 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrEmptyBuffer ends a connection whose GetBuffer returned an empty slice.
+var ErrEmptyBuffer = errors.New("protocol: GetBuffer returned an empty buffer")
+
+// PanicError is a panic of a protocol's callback, as the loop's exception
+// handler and ConnectionLost get it.
+type PanicError struct {
+	Callback string // the name of the callback, for example "DataReceived"
+	Value    any    // what panic was called with
+	Stack    []byte // the goroutine's stack at the panic
+}
+
+// Error names the callback and the value.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("protocol: panic in %s: %v", e.Callback, e.Value)
+}
+
+// Unwrap returns the panic's value where that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

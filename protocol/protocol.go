@@ -1,0 +1,109 @@
+package protocol
+
+import "github.com/sluice-net/sluice/transport"
+
+// Protocol receives a stream as slices that the loop owns.
+//
+//	start -> ConnectionMade [-> DataReceived]* [-> EOFReceived]? -> ConnectionLost -> end
+type Protocol interface {
+	// ConnectionLost, PauseWriting and ResumeWriting.
+	transport.BaseProtocol
+
+	// ConnectionMade is called once, before every other callback. Reading
+	// starts after it has returned, unless it paused reading.
+	ConnectionMade(t transport.Transport)
+
+	// DataReceived is called with bytes in the order in which the peer sent
+	// them; where one call ends and the next begins means nothing. data is
+	// never empty. It belongs to the loop and is valid until DataReceived
+	// returns: copy what has to be kept. It may be modified meanwhile.
+	DataReceived(data []byte)
+
+	// EOFReceived is called at most once, when the peer will send no more; no
+	// data follows. Where it returns false the transport closes as by Close.
+	// Where it returns true the write side stays open, until the protocol calls
+	// Close.
+	EOFReceived() (keepOpen bool)
+}
+
+// BufferedProtocol receives a stream into memory of its own. Wrap it with
+// Buffered to hand it to the loop.
+//
+//	start -> ConnectionMade [-> GetBuffer [-> BufferUpdated]?]* [-> EOFReceived]?
+//	      -> ConnectionLost -> end
+type BufferedProtocol interface {
+	// ConnectionLost, PauseWriting and ResumeWriting.
+	transport.BaseProtocol
+
+	// ConnectionMade is as in Protocol.
+	ConnectionMade(t transport.Transport)
+
+	// GetBuffer returns the memory for the next receive. sizeHint is a
+	// recommended minimum, or -1 if any size will do; a smaller or larger
+	// buffer is fine, an empty one is an error that ends the connection
+	// (ErrEmptyBuffer).
+	//
+	// The slice is lent to the kernel until the next BufferUpdated or
+	// ConnectionLost: do not read, write, reuse or free it before. A slice from
+	// Loop.AllocBuffer is received into as registered memory.
+	GetBuffer(sizeHint int) []byte
+
+	// BufferUpdated says that the first n bytes of the slice that GetBuffer
+	// returned last were filled, 0 < n <= len. A GetBuffer need not be followed
+	// by it: at EOF, on an error, or when the transport closes.
+	BufferUpdated(n int)
+
+	// EOFReceived is as in Protocol. Neither GetBuffer nor BufferUpdated is
+	// called afterwards.
+	EOFReceived() (keepOpen bool)
+}
+
+// DatagramProtocol receives datagrams.
+//
+//	start -> ConnectionMade [-> DatagramReceived | ErrorReceived]* -> ConnectionLost -> end
+type DatagramProtocol interface {
+	// ConnectionLost, PauseWriting and ResumeWriting.
+	transport.BaseProtocol
+
+	// ConnectionMade is called once, before every other callback.
+	ConnectionMade(t transport.DatagramTransport)
+
+	// DatagramReceived is called with one datagram, which may be empty. data is
+	// the loop's and valid until the call returns.
+	DatagramReceived(data []byte, addr transport.Addr)
+
+	// ErrorReceived is called when a send or receive failed in a way that
+	// leaves the endpoint usable, for example with ECONNREFUSED. It is never
+	// called from inside SendTo.
+	ErrorReceived(err error)
+}
+
+// SubprocessProtocol watches a child process.
+//
+//	start -> ConnectionMade [-> PipeDataReceived | PipeConnectionLost | ProcessExited]*
+//	      -> ConnectionLost -> end
+//
+// ProcessExited and PipeConnectionLost come in any order; ConnectionLost comes
+// after all of them.
+type SubprocessProtocol interface {
+	// ConnectionLost, PauseWriting and ResumeWriting (of the child's stdin).
+	transport.BaseProtocol
+
+	// ConnectionMade is called once, when the child runs and its pipes are
+	// connected.
+	ConnectionMade(t transport.SubprocessTransport)
+
+	// PipeDataReceived is called with what the child wrote to descriptor fd.
+	// data is the loop's and valid until the call returns.
+	PipeDataReceived(fd int, data []byte)
+
+	// PipeConnectionLost is called once for each pipe, when it is closed.
+	PipeConnectionLost(fd int, err error)
+
+	// ProcessExited is called once, when the child has exited.
+	ProcessExited()
+}
+
+// Factory makes the protocol of a new connection. It is called on the loop's
+// goroutine.
+type Factory func() Protocol

@@ -1,0 +1,43 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// The errors of transports. Errors of the kernel are *net.OpError values that
+// wrap an os.SyscallError, so errors.Is finds the errno.
+var (
+	// ErrClosed: the transport is closing or closed. errors.Is(ErrClosed,
+	// net.ErrClosed) holds.
+	ErrClosed = fmt.Errorf("transport: %w", net.ErrClosed)
+
+	// ErrEOFWritten: a write after WriteEOF.
+	ErrEOFWritten = errors.New("transport: write after WriteEOF")
+
+	// ErrNilProtocol: SetProtocol(nil), or a factory that returned nil.
+	ErrNilProtocol = errors.New("transport: protocol is nil")
+
+	// ErrProtocolKind: the protocol lacks the callbacks of this transport's
+	// kind, for example a datagram protocol on a stream.
+	ErrProtocolKind = errors.New("transport: protocol is of the wrong kind")
+
+	// ErrNoDestination: SendTo without an address on an endpoint without a peer.
+	ErrNoDestination = errors.New("transport: datagram without destination")
+
+	// ErrBadLimits: water marks that are not 0 <= Low <= High.
+	ErrBadLimits = errors.New("transport: write buffer limits must be 0 <= Low <= High")
+
+	// ErrBufferFull: the write would exceed the hard limit on buffered bytes
+	// that was set for this transport.
+	ErrBufferFull = errors.New("transport: write buffer is full")
+
+	// ErrCloseTimeout is passed to ConnectionLost when the output was not
+	// flushed within the time allowed for closing.
+	ErrCloseTimeout = errors.New("transport: close timed out with output unsent")
+
+	// ErrIdleTimeout is passed to ConnectionLost when nothing was received or
+	// sent for the time allowed.
+	ErrIdleTimeout = errors.New("transport: connection was idle for too long")
+)

@@ -1,0 +1,95 @@
+package transport
+
+// Change is what a step of FlowControl asks its owner to do.
+type Change uint8
+
+// The changes.
+const (
+	NoChange Change = iota // nothing to do
+	Pause                  // call PauseWriting
+	Resume                 // call ResumeWriting
+)
+
+// FlowControl is the water-mark automaton of one write buffer. It only counts:
+// its owner makes the calls that it asks for. The zero value has DefaultLimits.
+//
+//	           size > High: Pause
+//	+---------+ ----------------> +--------+
+//	| writing |                   | paused |
+//	+---------+ <---------------- +--------+
+//	           size <= Low: Resume
+//
+// The new state is set before Pause or Resume is returned, so that an owner
+// whose protocol writes from inside the callback is not asked twice.
+type FlowControl struct {
+	limits   Limits
+	explicit bool
+	paused   bool
+	size     int
+}
+
+// Grew adds n >= 0 bytes. It returns Pause when they lead beyond the high mark.
+func (f *FlowControl) Grew(n int) Change {
+	f.size += n
+	return f.pauseIfHigh()
+}
+
+// Shrank removes 0 <= n <= Size bytes. It returns Resume when a paused buffer
+// reaches the low mark. It panics when more is removed than is there: the
+// owner's accounting is then wrong, and bytes have been lost or doubled.
+func (f *FlowControl) Shrank(n int) Change {
+	if n < 0 || n > f.size {
+		panic("transport: write buffer accounting is broken")
+	}
+	f.size -= n
+	return f.resumeIfLow()
+}
+
+// Size is the number of bytes counted.
+func (f *FlowControl) Size() int { return f.size }
+
+// Paused reports whether the last change was Pause.
+func (f *FlowControl) Paused() bool { return f.paused }
+
+// Limits returns the water marks.
+func (f *FlowControl) Limits() Limits {
+	if !f.explicit {
+		return DefaultLimits
+	}
+	return f.limits
+}
+
+// SetLimits sets the water marks; negative ones mean asyncio's defaults, see
+// WriteTransport.SetWriteBufferLimits. It returns Pause when the size is
+// already beyond the new high mark, and Resume when a paused buffer is already
+// at or below the new low mark. Error: ErrBadLimits.
+func (f *FlowControl) SetLimits(l Limits) (Change, error) {
+	l, err := l.resolve()
+	if err != nil {
+		return NoChange, err
+	}
+	f.limits, f.explicit = l, true
+	if c := f.pauseIfHigh(); c != NoChange {
+		return c, nil
+	}
+	return f.resumeIfLow(), nil
+}
+
+// Excess reports whether n more bytes would lead beyond the high mark.
+func (f *FlowControl) Excess(n int) bool { return f.size+n > f.Limits().High }
+
+func (f *FlowControl) pauseIfHigh() Change {
+	if f.paused || f.size <= f.Limits().High {
+		return NoChange
+	}
+	f.paused = true
+	return Pause
+}
+
+func (f *FlowControl) resumeIfLow() Change {
+	if !f.paused || f.size > f.Limits().Low {
+		return NoChange
+	}
+	f.paused = false
+	return Resume
+}

@@ -1,0 +1,56 @@
+package transport
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// Addr is the address of a datagram's peer: an IP address and port, or the path
+// of a Unix datagram socket. It is a value, so that no allocation is needed for
+// each datagram. The zero Addr means "the connected peer".
+type Addr struct {
+	netip.AddrPort
+	Path string // of a Unix socket; a leading '@' means an abstract name
+}
+
+// IsZero reports whether a names nothing.
+func (a Addr) IsZero() bool { return a.Path == "" && !a.AddrPort.IsValid() }
+
+// String returns "ip:port" or the path.
+func (a Addr) String() string {
+	if a.Path != "" || !a.AddrPort.IsValid() {
+		return a.Path
+	}
+	return a.AddrPort.String()
+}
+
+// PeerName returns the address of the transport's peer, nil if there is none.
+// It is still known after the connection is lost.
+func PeerName(t BaseTransport) net.Addr {
+	a, _ := t.ExtraInfo("peername").(net.Addr)
+	return a
+}
+
+// SockName returns the transport's own address, nil if there is none. It is
+// still known after the connection is lost.
+func SockName(t BaseTransport) net.Addr {
+	a, _ := t.ExtraInfo("sockname").(net.Addr)
+	return a
+}
+
+// TLSState returns the state of a TLS transport's connection, and false for a
+// transport without TLS.
+func TLSState(t BaseTransport) (tls.ConnectionState, bool) {
+	s, ok := t.ExtraInfo("ssl_object").(tls.ConnectionState)
+	return s, ok
+}
+
+// Socket gives access to the transport's descriptor, for socket options and the
+// like, and false where there is none or the connection is lost. The descriptor
+// is the transport's: do not close it, read it, write it or keep it.
+func Socket(t BaseTransport) (syscall.RawConn, bool) {
+	c, ok := t.ExtraInfo("socket").(syscall.RawConn)
+	return c, ok
+}

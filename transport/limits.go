@@ -1,0 +1,30 @@
+package transport
+
+import "fmt"
+
+// Limits are the water marks of a write buffer, in bytes, 0 <= Low <= High.
+// Writing is paused when the size is strictly greater than High, and resumed
+// when it is Low or less. High 0 pauses whenever anything is left in the buffer.
+type Limits struct {
+	High int // PauseWriting when the size grows beyond it
+	Low  int // ResumeWriting when the size drains to it
+}
+
+// DefaultLimits are asyncio's: 64 KiB and 16 KiB.
+var DefaultLimits = Limits{High: 64 << 10, Low: 16 << 10}
+
+// resolve fills in marks that are negative and checks the result.
+func (l Limits) resolve() (Limits, error) {
+	switch {
+	case l.High < 0 && l.Low < 0:
+		l = DefaultLimits
+	case l.High < 0:
+		l.High = 4 * l.Low
+	case l.Low < 0:
+		l.Low = l.High / 4
+	}
+	if l.Low > l.High {
+		return l, fmt.Errorf("%w, not High %d, Low %d", ErrBadLimits, l.High, l.Low)
+	}
+	return l, nil
+}
