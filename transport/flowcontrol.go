@@ -61,18 +61,17 @@ func (f *FlowControl) Limits() Limits {
 
 // SetLimits sets the water marks; negative ones mean asyncio's defaults, see
 // WriteTransport.SetWriteBufferLimits. It returns Pause when the size is
-// already beyond the new high mark, and Resume when a paused buffer is already
-// at or below the new low mark. Error: ErrBadLimits.
+// already beyond the new high mark. It never returns Resume, which must not be
+// called from inside the user's call: a paused buffer that is already at or
+// below the new low mark gets it from the next Shrank, also of 0 bytes.
+// Error: ErrBadLimits.
 func (f *FlowControl) SetLimits(l Limits) (Change, error) {
 	l, err := l.resolve()
 	if err != nil {
 		return NoChange, err
 	}
 	f.limits, f.explicit = l, true
-	if c := f.pauseIfHigh(); c != NoChange {
-		return c, nil
-	}
-	return f.resumeIfLow(), nil
+	return f.pauseIfHigh(), nil
 }
 
 // Excess reports whether n more bytes would lead beyond the high mark.

@@ -84,11 +84,17 @@ const (
 // Op is one operation. It is embedded in its owner and used again and again,
 // for one thing at a time. The zero value is idle. While it is in flight its
 // owner touches nothing of it, but may ask InFlight.
+//
+// Lazy says that a successful completion alone need not end Wait: an engine may
+// keep it until something else happens, but delivers it before any completion
+// that happened later. With io_uring such a send posts no CQE, which halves the
+// system calls of a request-response exchange. Engines may ignore it.
 type Op struct {
 	// In: set before Submit.
 
 	Code    Code
 	Mask    uint16         // Poll: the events
+	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see below
 	FD      int            // the descriptor
 	File    int            // Splice: the source
 	Offset  int64          // Splice: the position in File, -1 for its own

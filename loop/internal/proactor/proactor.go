@@ -8,8 +8,14 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ErrClosed is returned by Wait after Close.
-var ErrClosed = errors.New("proactor: closed")
+var (
+	// ErrClosed is returned by Wait after Close.
+	ErrClosed = errors.New("proactor: closed")
+
+	// ErrNotSupported is wrapped with the feature's name, the kernel version
+	// that has it, and the remedy.
+	ErrNotSupported = errors.New("not supported")
+)
 
 // Proactor is an engine. All methods but Wake are called by one goroutine at a
 // time; Start and Wait always on the same thread, to which that goroutine is
@@ -83,6 +89,10 @@ type Kernel interface {
 	// Describe says what fd is.
 	Describe(fd int) (family Family, kind Kind, err error)
 
+	// Pollable says whether Poll can watch fd: EPERM for a regular file or a
+	// directory, EBADF for none.
+	Pollable(fd int) error
+
 	// LocalAddr returns the address of fd, the zero Addr where it has none.
 	LocalAddr(fd int) (transport.Addr, error)
 
@@ -101,6 +111,10 @@ type Kernel interface {
 
 	// ShutdownWrite sends FIN once everything sent before is on its way.
 	ShutdownWrite(fd int) error
+
+	// StopListening makes a listener refuse connections at once, before its
+	// operations have ended and it can be closed: shutdown(2) of both sides.
+	StopListening(fd int) error
 
 	// CloseFD closes fd. No operation may be in flight on it.
 	CloseFD(fd int) error

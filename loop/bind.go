@@ -1,0 +1,234 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// A port in use is tried again after bindPause, bindTries times in all.
+const (
+	bindPause = 10 * time.Millisecond
+	bindTries = 25
+)
+
+// binding is one call of CreateServer.
+//
+//	resolving --addresses--> binding --EADDRINUSE--> pausing --> binding
+//	                         binding --bound--> done
+type binding struct {
+	server *Server
+	ctx    context.Context
+	done   func(*Server, error)
+	addrs  []netip.AddrPort
+	tries  int
+}
+
+func (b *binding) fail(err error) {
+	for _, a := range b.server.acceptors {
+		a.Close(nil)
+	}
+	b.done(nil, err)
+}
+
+func (b *binding) start(addr string) {
+	s := b.server
+	if s.opts.Sock != nil {
+		b.adopt(addr)
+		return
+	}
+	names := append([]string{addr}, s.opts.Addrs...)
+	s.loop.resolveAll(b.ctx, names, true, func(addrs []netip.AddrPort, err error) {
+		if err != nil {
+			b.fail(err)
+			return
+		}
+		b.addrs = addrs
+		b.try()
+	})
+}
+
+// adopt serves on a socket that the user made.
+func (b *binding) adopt(addr string) {
+	s := b.server
+	if addr != "" || len(s.opts.Addrs) > 0 {
+		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
+		return
+	}
+	fd, family, err := s.loop.adoptStream(s.opts.Sock)
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	b.listenOn(fd, family)
+	b.finish()
+}
+
+// try binds all addresses, or none.
+func (b *binding) try() {
+	err := b.ctx.Err()
+	if err == nil {
+		err = b.bindAll()
+	}
+	switch {
+	case err == nil:
+		b.finish()
+	case errors.Is(err, syscall.EADDRINUSE) && b.tries < bindTries:
+		b.tries++
+		b.release()
+		b.server.loop.CallLater(bindPause, b.try)
+	default:
+		b.fail(err)
+	}
+}
+
+// release closes what was bound so far.
+func (b *binding) release() {
+	s := b.server
+	for _, a := range s.acceptors {
+		a.Close(nil)
+	}
+	s.acceptors, s.addrs = nil, nil
+}
+
+// bindAll binds and, unless that is put off, listens. An address that the
+// machine does not have is skipped as long as another one is left.
+func (b *binding) bindAll() error {
+	s := b.server
+	var skipped error
+	port := uint16(0)
+	for _, addr := range b.addrs {
+		if addr.Port() == 0 && port != 0 {
+			addr = netip.AddrPortFrom(addr.Addr(), port)
+		}
+		err := b.bindOne(addr)
+		if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+			skipped = err
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if tcp, ok := s.addrs[len(s.addrs)-1].(*net.TCPAddr); ok && port == 0 {
+			port = uint16(tcp.Port)
+		}
+	}
+	if len(s.acceptors) == 0 {
+		return skipped
+	}
+	if s.opts.DeferServing {
+		return nil
+	}
+	return s.start()
+}
+
+func (b *binding) bindOne(addr netip.AddrPort) error {
+	engine := b.server.loop.engine
+	family := familyOf(addr)
+	fd, err := engine.Socket(family, proactor.Stream)
+	if err == nil {
+		err = b.prepare(fd, family)
+		if err == nil {
+			err = engine.Bind(fd, transport.Addr{AddrPort: addr})
+		}
+		if err != nil {
+			b.server.loop.drop(fd)
+		}
+	}
+	if err != nil {
+		return listenError(net.TCPAddrFromAddrPort(addr), err)
+	}
+	b.listenOn(fd, family)
+	return nil
+}
+
+// prepare sets the options of a listener. Accepted sockets inherit NoDelay and
+// KeepAlive (tcp(7)), which saves a call each.
+func (b *binding) prepare(fd int, family proactor.Family) error {
+	o := &b.server.opts
+	set := []struct {
+		on     bool
+		option proactor.Option
+	}{
+		{!o.NoReuseAddress, proactor.ReuseAddr},
+		{o.ReusePort, proactor.ReusePort},
+		{o.KeepAlive, proactor.KeepAlive},
+		{family == proactor.IPv6, proactor.V6Only},
+		{true, proactor.NoDelay},
+	}
+	for _, opt := range set {
+		if !opt.on {
+			continue
+		}
+		if err := b.server.loop.engine.SetOption(fd, opt.option, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listenOn makes an acceptor of a bound descriptor.
+func (b *binding) listenOn(fd int, family proactor.Family) {
+	s := b.server
+	local, err := s.loop.engine.LocalAddr(fd)
+	if err != nil {
+		local = transport.Addr{}
+	}
+	s.addrs = append(s.addrs, fdio.NetAddr(local, family, proactor.Stream))
+	s.acceptors = append(s.acceptors, fdio.NewAcceptor((*host)(s.loop), fd, s.opts.Backlog,
+		func(fd int) { s.accepted(fd, family) }))
+}
+
+func (b *binding) finish() {
+	s := b.server
+	if !s.opts.DeferServing && !s.serving {
+		if err := s.start(); err != nil {
+			b.fail(err)
+			return
+		}
+	}
+	s.loop.servers = append(s.loop.servers, s)
+	b.done(s, nil)
+}
+
+// listenError is what CreateServer returns for an address.
+func listenError(addr net.Addr, err error) error {
+	e := &net.OpError{Op: "listen", Addr: addr, Err: err}
+	if addr != nil {
+		e.Net = addr.Network()
+	}
+	return e
+}
+
+func familyOf(addr netip.AddrPort) proactor.Family {
+	if addr.Addr().Is4() {
+		return proactor.IPv4
+	}
+	return proactor.IPv6
+}
+
+// adoptStream takes over a stream socket that the user made.
+func (l *Loop) adoptStream(f *os.File) (fd int, family proactor.Family, err error) {
+	fd, err = l.engine.Adopt(f)
+	if err != nil {
+		return -1, 0, &net.OpError{Op: "file", Err: err}
+	}
+	family, kind, err := l.engine.Describe(fd)
+	if err != nil || kind != proactor.Stream {
+		l.drop(fd)
+		return -1, 0, &net.OpError{Op: "file", Err: errors.Join(ErrNotStream, err)}
+	}
+	return fd, family, nil
+}
+
+// wildcard reports whether a host stands for all interfaces.
+func wildcard(host string) bool { return strings.TrimSpace(host) == "" }

@@ -1,0 +1,183 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// ConnectionOptions configure CreateConnection. The zero value is meant to be
+// good.
+type ConnectionOptions struct {
+	// LocalAddr is the "host:port" to connect from; port 0 for any.
+	LocalAddr string
+
+	// Sock is a connected stream socket to use instead of an address, which
+	// must then be "". It is duplicated and closed.
+	Sock *os.File
+
+	// HappyEyeballsDelay is how long an address is tried alone before the next
+	// one is tried beside it (RFC 8305). 0 means 250 ms; negative: one after
+	// the other.
+	HappyEyeballsDelay time.Duration
+
+	// Interleave is how many addresses of the first family are tried before
+	// the families alternate. 0 means 1; negative: in the resolver's order.
+	Interleave int
+
+	// AllErrors returns the errors of all addresses, joined, instead of the
+	// first one's.
+	AllErrors bool
+
+	// KeepAlive sets SO_KEEPALIVE.
+	KeepAlive bool
+
+	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
+
+	CloseTimeout time.Duration
+	IdleTimeout  time.Duration
+	WriteCap     int
+}
+
+// CreateConnection connects to addr, "host:port", where an empty host is the
+// local one, and makes a transport for p. It returns after ConnectionMade has;
+// data may have been received by then. Addresses are tried as RFC 8305 says.
+//
+// When ctx ends first, the attempt is given up and nothing is left of it; a
+// transport whose ConnectionMade has been called is returned in any case.
+//
+// Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
+// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr string,
+	opts *ConnectionOptions) (transport.Transport, error) {
+	return block(ctx, l, func(done func(transport.Transport, error)) {
+		l.CreateConnectionFunc(ctx, p, addr, opts, done)
+	})
+}
+
+// CreateConnectionFunc is CreateConnection for the loop's goroutine: done is
+// called on it, once, possibly before CreateConnectionFunc returns.
+func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
+	opts *ConnectionOptions, done func(transport.Transport, error)) {
+	d := &dial{loop: l, ctx: ctx, protocol: p, done: done}
+	if opts != nil {
+		d.opts = *opts
+	}
+	if p == nil {
+		done(nil, transport.ErrNilProtocol)
+		return
+	}
+	if d.opts.Sock != nil {
+		d.adopt(addr)
+		return
+	}
+	d.resolve(addr)
+}
+
+// ConnectAcceptedSocket makes a server's side transport of a socket that was
+// accepted elsewhere. f is duplicated and closed.
+//
+// Errors: ErrNotStream, transport.ErrNilProtocol, ErrOnLoop.
+func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
+	opts *ServerOptions) (transport.Transport, error) {
+	return block(ctx, l, func(done func(transport.Transport, error)) {
+		l.ConnectAcceptedSocketFunc(p, f, opts, done)
+	})
+}
+
+// ConnectAcceptedSocketFunc is ConnectAcceptedSocket for the loop's goroutine.
+func (l *Loop) ConnectAcceptedSocketFunc(p protocol.Protocol, f *os.File,
+	opts *ServerOptions, done func(transport.Transport, error)) {
+	if p == nil {
+		done(nil, transport.ErrNilProtocol)
+		return
+	}
+	d := &dial{loop: l, ctx: context.Background(), protocol: p, done: done}
+	d.opts.Sock = f
+	if opts != nil {
+		d.opts.KeepAlive = opts.KeepAlive
+		d.opts.CloseTimeout, d.opts.IdleTimeout = opts.CloseTimeout, opts.IdleTimeout
+		d.opts.WriteCap = opts.WriteCap
+	}
+	d.adopt("")
+}
+
+// adopt makes a transport of a socket that the user connected.
+func (d *dial) adopt(addr string) {
+	if addr != "" {
+		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		return
+	}
+	fd, family, err := d.loop.adoptStream(d.opts.Sock)
+	if err != nil {
+		d.done(nil, err)
+		return
+	}
+	d.connected(fd, family)
+}
+
+// connected makes the transport and calls ConnectionMade.
+func (d *dial) connected(fd int, family proactor.Family) {
+	l := d.loop
+	if family == proactor.IPv4 || family == proactor.IPv6 {
+		if err := d.setOptions(fd); err != nil {
+			l.drop(fd)
+			d.done(nil, &net.OpError{Op: "dial", Net: "tcp", Err: err})
+			return
+		}
+	}
+	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
+		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)
+	s.Start()
+	if s.State() >= fdio.Lost && s.Err() != nil {
+		d.done(nil, s.Err())
+		return
+	}
+	d.done(s, nil)
+}
+
+func (d *dial) setOptions(fd int) error {
+	if err := d.loop.engine.SetOption(fd, proactor.NoDelay, 1); err != nil {
+		return err
+	}
+	if !d.opts.KeepAlive {
+		return nil
+	}
+	return d.loop.engine.SetOption(fd, proactor.KeepAlive, 1)
+}
+
+// interleave puts n addresses of the first family first and then alternates
+// between the families, each in the resolver's order.
+func interleave(addrs []netip.AddrPort, n int) []netip.AddrPort {
+	if n < 0 || len(addrs) == 0 {
+		return addrs
+	}
+	var first, other []netip.AddrPort
+	for _, a := range addrs {
+		if a.Addr().Is4() == addrs[0].Addr().Is4() {
+			first = append(first, a)
+		} else {
+			other = append(other, a)
+		}
+	}
+	lead := min(max(n, 1)-1, len(first))
+	out := append([]netip.AddrPort(nil), first[:lead]...)
+	first = first[lead:]
+	for len(first) > 0 || len(other) > 0 {
+		if len(first) > 0 {
+			out, first = append(out, first[0]), first[1:]
+		}
+		if len(other) > 0 {
+			out, other = append(out, other[0]), other[1:]
+		}
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
+const eyeballsDelay = 250 * time.Millisecond
+
+// dial is one call of CreateConnection.
+//
+//	resolving --addresses--> racing --first connected--> settling --> done
+//	                         racing --all failed--------> done
+//	resolving | racing --ctx ends--> settling --losers cancelled--> done
+//
+// racing: attempts are started one by one, the next when one fails or after the
+// delay. settling: the losers are being cancelled; done is called only when the
+// kernel has let go of all of them, so that nothing leaks.
+type dial struct {
+	loop     *Loop
+	ctx      context.Context
+	protocol protocol.Protocol
+	opts     ConnectionOptions
+	done     func(transport.Transport, error)
+
+	addrs    []netip.AddrPort // not yet tried
+	locals   []netip.AddrPort // of LocalAddr
+	attempts []*fdio.Connector
+	errs     []error
+	timer    *TimerHandle
+	stop     func()
+	winner   int // descriptor, -1 for none
+	family   proactor.Family
+	settling bool
+}
+
+// resolve looks up the addresses, LocalAddr's too.
+func (d *dial) resolve(addr string) {
+	d.winner = -1
+	d.loop.resolveAll(d.ctx, []string{addr}, false, func(addrs []netip.AddrPort, err error) {
+		if err == nil {
+			err = d.ctx.Err()
+		}
+		if err != nil {
+			d.done(nil, err)
+			return
+		}
+		d.addrs = interleave(addrs, d.opts.Interleave)
+		if d.opts.LocalAddr == "" {
+			d.race()
+			return
+		}
+		d.resolveLocal()
+	})
+}
+
+func (d *dial) resolveLocal() {
+	d.loop.resolveAll(d.ctx, []string{d.opts.LocalAddr}, true,
+		func(addrs []netip.AddrPort, err error) {
+			if err != nil {
+				d.done(nil, err)
+				return
+			}
+			d.locals = addrs
+			d.race()
+		})
+}
+
+// race starts the first attempt.
+func (d *dial) race() {
+	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
+	d.next()
+}
+
+// next starts an attempt at the next address that can be tried at all.
+func (d *dial) next() {
+	for len(d.addrs) > 0 && !d.settling {
+		addr := d.addrs[0]
+		d.addrs = d.addrs[1:]
+		if err := d.attempt(addr); err != nil {
+			d.errs = append(d.errs, dialError(addr, err))
+			continue
+		}
+		if delay := d.delay(); delay >= 0 && len(d.addrs) > 0 {
+			d.timer = d.loop.CallLater(delay, d.next)
+		}
+		return
+	}
+	if len(d.attempts) == 0 {
+		d.finish()
+	}
+}
+
+func (d *dial) delay() time.Duration {
+	if d.opts.HappyEyeballsDelay == 0 {
+		return eyeballsDelay
+	}
+	return d.opts.HappyEyeballsDelay
+}
+
+// attempt makes a socket and begins to connect it.
+func (d *dial) attempt(addr netip.AddrPort) error {
+	engine := d.loop.engine
+	family := familyOf(addr)
+	fd, err := engine.Socket(family, proactor.Stream)
+	if err != nil {
+		return err
+	}
+	if err := d.bind(fd, family); err != nil {
+		d.loop.drop(fd)
+		return err
+	}
+	var c *fdio.Connector
+	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{AddrPort: addr},
+		func(errno syscall.Errno) { d.attempted(c, fd, family, addr, errno) })
+	d.attempts = append(d.attempts, c)
+	return nil
+}
+
+// bind binds to the first local address of the socket's family.
+func (d *dial) bind(fd int, family proactor.Family) error {
+	if d.opts.LocalAddr == "" {
+		return nil
+	}
+	for _, local := range d.locals {
+		if familyOf(local) != family {
+			continue
+		}
+		if local.Port() == 0 {
+			// Best effort (Linux 4.2): let connect choose the port, so that one
+			// port serves several peers.
+			_ = d.loop.engine.SetOption(fd, proactor.BindNoPort, 1)
+		}
+		return d.loop.engine.Bind(fd, transport.Addr{AddrPort: local})
+	}
+	return errors.Join(ErrNoAddress,
+		errors.New("LocalAddr has no address of the peer's family"))
+}
+
+// attempted takes the end of one attempt.
+func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
+	addr netip.AddrPort, errno syscall.Errno) {
+	d.attempts = slices.DeleteFunc(d.attempts, func(x *fdio.Connector) bool { return x == c })
+	switch {
+	case errno == 0 && d.winner < 0 && !d.settling:
+		d.winner, d.family = fd, family
+		d.settle(nil)
+	case errno == 0:
+		d.loop.drop(fd)
+		d.finishIfSettled()
+	case d.settling:
+		d.finishIfSettled()
+	default:
+		d.errs = append(d.errs, dialError(addr, os.NewSyscallError("connect", errno)))
+		d.stopTimer()
+		d.next()
+	}
+}
+
+// settle cancels what is still being tried. err is why, nil for a winner.
+func (d *dial) settle(err error) {
+	if d.settling {
+		return
+	}
+	d.settling = true
+	if err != nil {
+		d.errs = []error{err}
+	}
+	d.stopTimer()
+	for _, c := range slices.Clone(d.attempts) {
+		c.Cancel()
+	}
+	d.finishIfSettled()
+}
+
+func (d *dial) finishIfSettled() {
+	if d.settling && len(d.attempts) == 0 {
+		d.finish()
+	}
+}
+
+func (d *dial) stopTimer() {
+	if d.timer != nil {
+		d.timer.Cancel()
+	}
+}
+
+// finish calls done.
+func (d *dial) finish() {
+	d.stop()
+	switch {
+	case d.winner >= 0:
+		d.connected(d.winner, d.family)
+	case len(d.errs) == 0:
+		d.done(nil, ErrNoAddress)
+	case d.opts.AllErrors:
+		d.done(nil, errors.Join(d.errs...))
+	default:
+		d.done(nil, d.errs[0])
+	}
+}
+
+func dialError(addr netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
+}

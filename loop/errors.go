@@ -1,0 +1,48 @@
+package loop
+
+import (
+	"errors"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+)
+
+// The errors of the loop.
+var (
+	// ErrLoopClosed: the loop was closed.
+	ErrLoopClosed = errors.New("loop: closed")
+
+	// ErrLoopRunning: the loop runs already, or Close was called while it runs.
+	ErrLoopRunning = errors.New("loop: already running")
+
+	// ErrLoopStopped: Stop was called before the function given to
+	// RunUntilComplete had returned.
+	ErrLoopStopped = errors.New("loop: stopped before the function returned")
+
+	// ErrOnLoop: a method that blocks was called on the loop's goroutine, which
+	// it would block for ever. Use its twin, whose name ends in Func.
+	ErrOnLoop = errors.New("loop: blocking call on the loop's goroutine; use the Func twin")
+
+	// ErrGoexit: a callback ended the loop's goroutine with runtime.Goexit
+	// (testing's FailNow does that). The loop is closed by it.
+	ErrGoexit = errors.New("loop: a callback called runtime.Goexit")
+
+	// ErrServerClosed: the server was closed.
+	ErrServerClosed = errors.New("loop: server closed")
+
+	// ErrServing: ServeForever was called while another call of it serves.
+	ErrServing = errors.New("loop: server is already being served")
+
+	// ErrFdInUse: the descriptor belongs to a transport.
+	ErrFdInUse = errors.New("loop: descriptor is used by a transport")
+
+	// ErrNoAddress: a name resolved to nothing, or no address of the wanted
+	// family was left.
+	ErrNoAddress = errors.New("loop: no address")
+
+	// ErrNotStream: the descriptor is not a stream socket.
+	ErrNotStream = errors.New("loop: not a stream socket")
+
+	// ErrNotSupported is wrapped with the feature's name, the kernel version
+	// that has it, and the remedy.
+	ErrNotSupported = proactor.ErrNotSupported
+)

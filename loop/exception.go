@@ -1,0 +1,76 @@
+package loop
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Exception is what the exception handler is told: something went wrong that
+// no caller can be told of, most often a callback that panicked.
+type Exception struct {
+	// Message says what, in asyncio's words where asyncio has the case.
+	Message string
+
+	// Err is the cause; for a panic a *protocol.PanicError with its stack.
+	Err error
+
+	// Transport and Protocol are those concerned, or nil.
+	Transport transport.BaseTransport
+	Protocol  transport.BaseProtocol
+
+	// Handle is that of a function given to CallSoon or CallLater, or nil.
+	Handle *Handle
+}
+
+// SetExceptionHandler has f called, on the loop's goroutine, instead of logging
+// the exception. nil restores logging. A panic of f is logged.
+func (l *Loop) SetExceptionHandler(f func(Exception)) { l.handler.Store(&f) }
+
+// report passes e to the handler.
+func (l *Loop) report(e Exception) {
+	if l.opts.Repanic {
+		panic(e.Err)
+	}
+	f := l.handler.Load()
+	if f == nil || *f == nil {
+		l.logException(e)
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			l.logger().Error("Unhandled error in exception handler",
+				"panic", r, "stack", string(debug.Stack()), "context", e.Message)
+			l.logException(e)
+		}
+	}()
+	(*f)(e)
+}
+
+func (l *Loop) logException(e Exception) {
+	attrs := []any{"err", e.Err}
+	if e.Transport != nil {
+		attrs = append(attrs, "transport", fmt.Sprint(e.Transport))
+	}
+	if e.Protocol != nil {
+		attrs = append(attrs, "protocol", fmt.Sprintf("%T", e.Protocol))
+	}
+	if stack := stackOf(e.Err); stack != "" {
+		attrs = append(attrs, "stack", stack)
+	}
+	l.logger().Error(e.Message, attrs...)
+}
+
+func (l *Loop) logger() *slog.Logger {
+	if l.opts.Logger != nil {
+		return l.opts.Logger
+	}
+	return slog.Default()
+}
+
+func fromFdio(e fdio.Exception) Exception {
+	return Exception{Message: e.Message, Err: e.Err, Transport: e.Transport, Protocol: e.Protocol}
+}

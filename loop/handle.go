@@ -1,0 +1,81 @@
+package loop
+
+import (
+	"errors"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-net/sluice/protocol"
+)
+
+// Handle is a function that was scheduled.
+//
+//	pending --run--> done
+//	pending --Cancel--> cancelled
+type Handle struct {
+	loop  *Loop
+	f     func()
+	state atomic.Uint32
+}
+
+const (
+	handlePending uint32 = iota
+	handleDone
+	handleCancelled
+)
+
+// Cancel keeps the function from being run. It may be called from any
+// goroutine and more than once. When it returns and the function has not yet
+// begun, it never will.
+func (h *Handle) Cancel() { h.state.CompareAndSwap(handlePending, handleCancelled) }
+
+// Cancelled reports whether the function will not run because of Cancel, or
+// because the loop was closed.
+func (h *Handle) Cancelled() bool { return h.state.Load() == handleCancelled }
+
+// RunTask runs the function, on the loop's goroutine.
+func (h *Handle) RunTask() {
+	if !h.state.CompareAndSwap(handlePending, handleDone) {
+		return
+	}
+	defer h.recovered()
+	h.f()
+}
+
+func (h *Handle) recovered() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	err := &protocol.PanicError{Callback: "callback", Value: r, Stack: debug.Stack()}
+	h.loop.report(Exception{Message: "Exception in callback", Err: err, Handle: h})
+}
+
+// TimerHandle is a function that was scheduled for a time.
+type TimerHandle struct {
+	Handle
+	when  time.Duration
+	seq   uint64
+	heap  *timers
+	index int // in the heap, -1 outside
+}
+
+// When is the time, on the clock of Loop.Time, at which the function is due.
+func (h *TimerHandle) When() time.Duration { return h.when }
+
+// Cancel keeps the function from being run. Unlike Handle.Cancel it is for the
+// loop's goroutine.
+func (h *TimerHandle) Cancel() {
+	h.Handle.Cancel()
+	h.heap.remove(h)
+}
+
+// stackOf returns the stack in a *protocol.PanicError.
+func stackOf(err error) string {
+	var p *protocol.PanicError
+	if errors.As(err, &p) {
+		return string(p.Stack)
+	}
+	return ""
+}

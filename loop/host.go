@@ -1,0 +1,61 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// host is the loop as the transports see it.
+type host Loop
+
+var _ fdio.Host = (*host)(nil)
+
+func (h *host) loop() *Loop { return (*Loop)(h) }
+
+// Engine implements fdio.Host.
+func (h *host) Engine() proactor.Proactor { return h.engine }
+
+// Soon implements fdio.Host.
+func (h *host) Soon(t fdio.Task) { h.ready = append(h.ready, t) }
+
+// Dirty implements fdio.Host.
+func (h *host) Dirty(f fdio.Flusher) { h.dirty = append(h.dirty, f) }
+
+// After implements fdio.Host.
+func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().CallLater(d, f) }
+
+// Chunks implements fdio.Host.
+func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
+
+// Report implements fdio.Host.
+func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }
+
+// Paused implements fdio.Host.
+func (h *host) Paused(t transport.BaseTransport, size int, l transport.Limits) {
+	if h.opts.Trace != nil && h.opts.Trace.PauseWriting != nil {
+		h.opts.Trace.PauseWriting(t, size, l)
+	}
+}
+
+// Resumed implements fdio.Host.
+func (h *host) Resumed(t transport.BaseTransport, size int, l transport.Limits) {
+	if h.opts.Trace != nil && h.opts.Trace.ResumeWriting != nil {
+		h.opts.Trace.ResumeWriting(t, size, l)
+	}
+}
+
+// Check implements fdio.Host.
+func (h *host) Check() {
+	if h.debug.Load() {
+		h.loop().check()
+	}
+}
+
+// Lost implements fdio.Owner for connections without a server.
+func (h *host) Lost(s *fdio.Stream) {
+	h.streams.remove(s.FD())
+	h.loop().checkDrained()
+}

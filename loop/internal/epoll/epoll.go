@@ -1,0 +1,334 @@
+// Package epoll is the engine on level-triggered epoll, for kernels and
+// containers without io_uring. It needs Linux 4.5.
+//
+// An operation that writes is tried at once in Wait; an operation that reads
+// waits for its descriptor to be readable, for until then there is mostly
+// nothing to read. What the kernel watches is changed lazily: a descriptor
+// whose operation ends stays watched until an event finds nobody to take it, so
+// that an owner who submits again at once costs no system call.
+package epoll
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/arena"
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	eventsMax = 256 // events of one Wait
+
+	// yieldEvery is how long the goroutine may keep its P without telling the
+	// scheduler. After 10 ms sysmon takes it away in the middle of a call.
+	yieldEvery = 5 * time.Millisecond
+
+	wakerFD = -1 // in an event's data: the waker
+)
+
+// Where an operation in flight is: in Op.Engine.Flag.
+const (
+	nowhere   uint8 = iota
+	queued          // on the list for the next pass
+	reading         // its slot's reader
+	writing         // its slot's writer
+	pollFirst       // its slot's polls[0]; the others follow
+)
+
+type engine struct {
+	sys.Kernel
+
+	cfg    proactor.Config
+	epfd   int
+	waker  sys.Waker
+	table  table
+	head   *proactor.Op // submitted or cancelled and not looked at yet, in order
+	tail   *proactor.Op
+	memory *arena.Arena
+	pool   *arena.Pool
+	batch  *batch // of RecvMsg; nil until there is one
+	stats  proactor.Stats
+	eager  uint64 // completions that somebody waits for
+
+	thread    int // that called Start; checked builds only
+	lastYield time.Duration
+	noPwait2  bool
+	closed    bool
+
+	peer    sys.Sockaddr
+	msg     unix.Msghdr
+	iov     [proactor.IOVMax]unix.Iovec
+	timeout timespec
+	pollFDs [2]unix.PollFd
+	offset  int64 // of splice
+	events  [eventsMax]unix.EpollEvent
+}
+
+// New makes an engine. Errors are *os.SyscallError.
+func New(cfg proactor.Config) (proactor.Proactor, error) {
+	e := &engine{cfg: cfg.WithDefaults()}
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	e.epfd = epfd
+	if err := e.waker.Open(); err != nil {
+		unix.Close(epfd)
+		return nil, err
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakerFD}
+	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, e.waker.FD(), &ev); err != nil {
+		e.waker.Close()
+		unix.Close(epfd)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	e.memory = arena.New(sys.Mmap)
+	e.memory.Fallback = func(err error) {
+		if e.cfg.Fallback != nil {
+			e.cfg.Fallback("mapped memory", err)
+		}
+	}
+	e.pool = arena.NewPool(e.memory, e.cfg.BufferSize, e.cfg.BuffersMax)
+	e.noPwait2 = !e.hasPwait2()
+	return e, nil
+}
+
+// Start binds the engine to the calling thread.
+func (e *engine) Start() error {
+	if e.closed {
+		return proactor.ErrClosed
+	}
+	if debug.On {
+		e.thread = sys.ThreadID()
+	}
+	e.lastYield = sys.Monotonic()
+	return nil
+}
+
+// Submit puts op on the list for the next pass.
+func (e *engine) Submit(op *proactor.Op) {
+	op.Begin()
+	e.stats.Submitted++
+	e.enqueue(op)
+}
+
+// Cancel takes op off its descriptor, so that nothing more happens to it, and
+// puts it on the list for its last completion.
+func (e *engine) Cancel(op *proactor.Op) {
+	if !op.BeginCancel() {
+		return
+	}
+	if op.Engine.Flag == queued {
+		return
+	}
+	e.detach(op)
+	e.enqueue(op)
+}
+
+// Wait makes one turn: what was submitted, then the events, then what their
+// handlers submitted, so that an answer is on its way before the loop sleeps.
+func (e *engine) Wait(timeout time.Duration) error {
+	if e.closed {
+		return proactor.ErrClosed
+	}
+	if debug.On {
+		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
+	}
+	e.yield()
+	before := e.eager
+	e.pass()
+	if e.head != nil || e.eager != before {
+		timeout = 0
+	}
+	n, err := e.wait(timeout)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		e.event(&e.events[i])
+	}
+	e.pass()
+	return nil
+}
+
+// Wake makes the current or the next Wait return.
+func (e *engine) Wake() { e.waker.Wake() }
+
+// Now is the time since the program started.
+func (e *engine) Now() time.Duration { return sys.Monotonic() }
+
+// Close frees everything: also the memory of Alloc, which must not be touched
+// afterwards.
+func (e *engine) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	e.waker.Close()
+	err := os.NewSyscallError("close", unix.Close(e.epfd))
+	for _, chunk := range e.memory.Chunks() {
+		if munmapErr := sys.Munmap(chunk); err == nil {
+			err = munmapErr
+		}
+	}
+	e.head, e.tail, e.batch, e.memory, e.pool = nil, nil, nil, nil, nil
+	e.table = table{}
+	return err
+}
+
+// Stats counts.
+func (e *engine) Stats() proactor.Stats {
+	s := e.stats
+	s.Syscalls += e.Kernel.Calls
+	s.Wakes = e.waker.Writes()
+	if e.pool != nil {
+		s.BuffersInUse = e.pool.Made()
+	}
+	return s
+}
+
+// Alloc returns zeroed memory. Epoll has no use for any in particular.
+func (e *engine) Alloc(n int) []byte { return e.memory.Alloc(n) }
+
+// Free takes back what Alloc returned.
+func (e *engine) Free(b []byte) { e.memory.Free(b) }
+
+// CloseFD forgets what is known of fd and closes it. The kernel would stop
+// watching by itself only if no duplicate of the descriptor were open.
+func (e *engine) CloseFD(fd int) error {
+	if s := e.table.find(fd); s != nil {
+		if s.reader != nil || s.writer != nil || s.polls[0] != nil || s.polls[1] != nil {
+			panic("epoll: closed with operations in flight")
+		}
+		e.watch(s, fd, 0)
+		*s = slot{gen: s.gen + 1}
+	}
+	return e.Kernel.CloseFD(fd)
+}
+
+// enqueue appends op to the list.
+func (e *engine) enqueue(op *proactor.Op) {
+	op.Engine.Flag = queued
+	op.Engine.Next = nil
+	if e.tail == nil {
+		e.head = op
+	} else {
+		e.tail.Engine.Next = op
+	}
+	e.tail = op
+}
+
+// pass carries out what is on the list now. What handlers submit meanwhile
+// waits for the next pass, so that no handler can keep a pass from ending.
+func (e *engine) pass() {
+	op := e.head
+	e.head, e.tail = nil, nil
+	for op != nil {
+		next := op.Engine.Next
+		op.Engine.Next = nil
+		op.Engine.Flag = nowhere
+		e.begin(op)
+		op = next
+	}
+}
+
+// finish completes op for good.
+func (e *engine) finish(op *proactor.Op, res int32) {
+	e.stats.Completed++
+	if !op.Lazy || op.Code != proactor.Send && op.Code != proactor.SendMsg || res < 0 {
+		e.eager++
+	}
+	op.Deliver(res, false, nil)
+}
+
+// fail completes op with an errno, or, if it had done something already, with
+// how much that was.
+func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
+	if op.Engine.Done > 0 {
+		e.finish(op, int32(op.Engine.Done))
+		return
+	}
+	e.finish(op, -int32(errno))
+}
+
+// yield tells the scheduler now and then that this goroutine is alive.
+func (e *engine) yield() {
+	if now := sys.Monotonic(); now-e.lastYield >= yieldEvery {
+		runtime.Gosched()
+		e.lastYield = now
+	}
+}
+
+// timespec is __kernel_timespec: 64 bits on every architecture.
+type timespec struct{ sec, nsec int64 }
+
+// wait returns how many events there are, sleeping for at most timeout until
+// there are some. Being interrupted is having none.
+func (e *engine) wait(timeout time.Duration) (int, error) {
+	if timeout != 0 && !e.waker.Sleep() {
+		timeout = 0
+	}
+	n, errno := 0, syscall.Errno(0)
+	e.stats.Syscalls++
+	if timeout == 0 {
+		n, errno = e.look()
+	} else {
+		e.stats.Waits++
+		n, errno = e.sleep(timeout)
+	}
+	e.waker.Awake()
+	if errno != 0 && errno != syscall.EINTR {
+		return 0, os.NewSyscallError("epoll_wait", errno)
+	}
+	return n, nil
+}
+
+// look does not sleep, so the scheduler need not know.
+func (e *engine) look() (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.epfd),
+		uintptr(unsafe.Pointer(&e.events)), eventsMax, 0, 0, 0)
+	return count(n, errno), errno
+}
+
+// sleep sleeps as exactly as the kernel can: epoll_pwait2 (Linux 5.11,
+// epoll_wait(2)) takes nanoseconds; before, whole milliseconds are rounded up,
+// because a timer must not be early.
+func (e *engine) sleep(timeout time.Duration) (int, syscall.Errno) {
+	if e.noPwait2 {
+		ms := -1
+		if timeout > 0 {
+			ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, 1<<31-1))
+		}
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.epfd),
+			uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(ms), 0, 0)
+		return count(n, errno), errno
+	}
+	var until unsafe.Pointer
+	if timeout > 0 {
+		e.timeout = timespec{int64(timeout / time.Second), int64(timeout % time.Second)}
+		until = unsafe.Pointer(&e.timeout)
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.epfd),
+		uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(until), 0, 0)
+	return count(n, errno), errno
+}
+
+// hasPwait2 tries epoll_pwait2 once. A seccomp filter may refuse it too.
+func (e *engine) hasPwait2() bool {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.epfd),
+		uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(unsafe.Pointer(&e.timeout)), 0, 0)
+	return errno == 0 || errno == syscall.EINTR
+}
+
+func count(n uintptr, errno syscall.Errno) int {
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}

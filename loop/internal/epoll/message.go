@@ -1,0 +1,93 @@
+package epoll
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// batchMax is the number of datagrams of one recvmmsg.
+const batchMax = 16
+
+// message is struct mmsghdr.
+type message struct {
+	unix.Msghdr
+	n uint32
+}
+
+// batch is what recvmmsg fills in.
+type batch struct {
+	messages [batchMax]message
+	iov      [batchMax]unix.Iovec
+	from     [batchMax]sys.Sockaddr
+	bufs     [batchMax][]byte
+	size     int // of the arrays, in use
+}
+
+// newBatch takes up to batchMax buffers out of the pool, for good, and leaves
+// RecvAny the one that it needs.
+func (e *engine) newBatch() *batch {
+	b := &batch{size: max(1, min(batchMax, e.cfg.BuffersMax-1))}
+	for i := range b.size {
+		buf := e.pool.Get()
+		if buf == nil {
+			buf = e.memory.Alloc(e.cfg.BufferSize)
+		}
+		b.bufs[i] = buf
+		b.iov[i].Base = unsafe.SliceData(buf)
+		b.iov[i].SetLen(len(buf))
+		b.messages[i].Iov = &b.iov[i]
+		b.messages[i].SetIovlen(1)
+		b.messages[i].Name = (*byte)(b.from[i].Pointer())
+	}
+	return b
+}
+
+// recvMsg receives as many datagrams as are there, one batch of them at most.
+// All are delivered even if a handler cancels the operation meanwhile, for
+// nobody else will get them.
+func (e *engine) recvMsg(s *slot, op *proactor.Op) {
+	if e.batch == nil {
+		e.batch = e.newBatch()
+	}
+	b := e.batch
+	n, errno := b.recv(e, op.FD)
+	if errno == syscall.EAGAIN {
+		return
+	}
+	if errno != 0 {
+		s.release(op)
+		e.fail(op, errno)
+		return
+	}
+	for i := range n {
+		m := &b.messages[i]
+		b.from[i].Len = m.Namelen
+		op.Addr = b.from[i].Addr()
+		op.Truncated = m.Flags&unix.MSG_TRUNC != 0
+		data := b.bufs[i][:m.n:m.n]
+		e.stats.Completed++
+		op.Deliver(int32(m.n), true, data)
+		debug.Poison(data)
+	}
+	op.Truncated = false
+}
+
+func (b *batch) recv(e *engine, fd int) (int, syscall.Errno) {
+	for i := range b.size {
+		b.messages[i].Namelen = sys.SockaddrSize
+		b.messages[i].Flags = 0
+	}
+	for {
+		e.stats.Syscalls++
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
+			uintptr(unsafe.Pointer(&b.messages)), uintptr(b.size), unix.MSG_DONTWAIT, 0, 0)
+		if errno != syscall.EINTR {
+			return count(n, errno), errno
+		}
+	}
+}

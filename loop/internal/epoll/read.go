@@ -1,0 +1,136 @@
+package epoll
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"golang.org/x/sys/unix"
+)
+
+// acceptsMax is the number of connections that one listener may take in a turn.
+const acceptsMax = 64
+
+// begin starts op, or ends it if it was cancelled.
+func (e *engine) begin(op *proactor.Op) {
+	if op.Cancelling() {
+		e.fail(op, syscall.ECANCELED)
+		return
+	}
+	switch op.Code {
+	case proactor.Nop:
+		e.finish(op, 0)
+	case proactor.Accept, proactor.Recv, proactor.RecvAny, proactor.RecvMsg, proactor.Waitid:
+		e.arm(op, op.FD, reading)
+	case proactor.Poll:
+		e.arm(op, op.FD, pollFirst)
+	default:
+		e.write(op)
+	}
+}
+
+// read carries out the reader of a slot that may have become readable.
+func (e *engine) read(s *slot, op *proactor.Op) {
+	switch op.Code {
+	case proactor.Accept:
+		e.accept(s, op)
+	case proactor.Recv:
+		if n, errno := e.recv(s, op.FD, op.Buf); errno != syscall.EAGAIN {
+			s.release(op)
+			e.result(op, n, errno)
+		}
+	case proactor.RecvAny:
+		e.recvAny(s, op)
+	case proactor.RecvMsg:
+		e.recvMsg(s, op)
+	case proactor.Waitid:
+		// The descriptor is its owner's, who may close it now.
+		e.detach(op)
+		e.finish(op, 0)
+	case proactor.Splice:
+		e.detach(op)
+		e.splice(op)
+	}
+}
+
+// release takes the reader off the slot. The descriptor stays watched.
+func (s *slot) release(op *proactor.Op) {
+	s.reader = nil
+	op.Engine.Flag = nowhere
+}
+
+// result completes op with what a system call returned.
+func (e *engine) result(op *proactor.Op, n int, errno syscall.Errno) {
+	if errno != 0 {
+		e.fail(op, errno)
+		return
+	}
+	e.finish(op, int32(n))
+}
+
+// accept takes what is in the listener's queue. A connection that was reset
+// while it waited there is no error.
+func (e *engine) accept(s *slot, op *proactor.Op) {
+	for range acceptsMax {
+		e.stats.Syscalls++
+		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(op.FD), 0, 0,
+			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			e.stats.Completed++
+			op.Deliver(int32(fd), true, nil)
+			if s.reader != op {
+				return // cancelled by its handler
+			}
+		case syscall.ECONNABORTED, syscall.EINTR:
+		case syscall.EAGAIN:
+			return
+		default:
+			s.release(op)
+			e.fail(op, errno)
+			return
+		}
+	}
+}
+
+// recvAny receives once. A turn later there may be more, which epoll says
+// again; so no second call finds out that there is not.
+func (e *engine) recvAny(s *slot, op *proactor.Op) {
+	buf := e.pool.Get()
+	n, errno := e.recv(s, op.FD, buf)
+	switch {
+	case errno == syscall.EAGAIN:
+	case n > 0:
+		data := buf[:n:n]
+		e.stats.Completed++
+		op.Deliver(int32(n), true, data)
+		debug.Poison(data)
+	default:
+		s.release(op)
+		e.result(op, 0, errno)
+	}
+	e.pool.Put(buf)
+}
+
+// recv receives into buf, which is not empty, without waiting.
+func (e *engine) recv(s *slot, fd int, buf []byte) (int, syscall.Errno) {
+	p, size := unsafe.Pointer(unsafe.SliceData(buf)), uintptr(len(buf))
+	for {
+		var n uintptr
+		var errno syscall.Errno
+		e.stats.Syscalls++
+		if s.file {
+			n, _, errno = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(p), size)
+		} else {
+			n, _, errno = unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(p), size,
+				unix.MSG_DONTWAIT, 0, 0)
+		}
+		switch {
+		case errno == syscall.ENOTSOCK && !s.file:
+			s.file = true
+		case errno != syscall.EINTR:
+			return count(n, errno), errno
+		}
+	}
+}

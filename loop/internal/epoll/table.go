@@ -1,0 +1,202 @@
+package epoll
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	watchRead  = unix.EPOLLIN
+	watchWrite = unix.EPOLLOUT
+	always     = unix.EPOLLERR | unix.EPOLLHUP // reported whether watched or not
+)
+
+// slot is what is known of one descriptor.
+//
+//	unwatched --arm--> watched(mask) --arm, a useless event--> watched(other mask)
+//	watched --useless event and no operations, CloseFD--> unwatched
+type slot struct {
+	reader *proactor.Op
+	writer *proactor.Op
+	polls  [2]*proactor.Op
+	mask   uint32 // what the kernel watches; 0: unwatched
+	gen    uint32 // of the descriptor: events of its namesakes before are stale
+	file   bool   // no socket: read and write instead of recv and send
+}
+
+// wanted is the mask that the operations need.
+func (s *slot) wanted() uint32 {
+	mask := uint32(0)
+	if s.reader != nil {
+		mask |= watchRead
+	}
+	if s.writer != nil {
+		mask |= watchWrite
+	}
+	for _, op := range s.polls {
+		if op != nil {
+			mask |= uint32(op.Mask) | always
+		}
+	}
+	return mask
+}
+
+// pageSlots is the number of slots in one page of the table.
+const pageSlots = 256
+
+// table has a slot for each descriptor that had an operation. Slots do not
+// move.
+type table struct{ pages []*[pageSlots]slot }
+
+// find returns fd's slot, nil if there never was one.
+func (t *table) find(fd int) *slot {
+	if fd < 0 || fd/pageSlots >= len(t.pages) || t.pages[fd/pageSlots] == nil {
+		return nil
+	}
+	return &t.pages[fd/pageSlots][fd%pageSlots]
+}
+
+// make returns fd's slot, which must not be negative.
+func (t *table) make(fd int) *slot {
+	page := fd / pageSlots
+	for page >= len(t.pages) {
+		t.pages = append(t.pages, nil)
+	}
+	if t.pages[page] == nil {
+		t.pages[page] = new([pageSlots]slot)
+	}
+	return &t.pages[page][fd%pageSlots]
+}
+
+// arm gives op its place in fd's slot and has the kernel watch fd. If that is
+// impossible op fails: EBADF, EPERM for a file that is always ready, EBUSY if
+// another operation is there.
+func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
+	if fd < 0 {
+		e.fail(op, syscall.EBADF)
+		return
+	}
+	s := e.table.make(fd)
+	at := s.place(flag)
+	if flag == pollFirst && *at != nil {
+		flag++
+		at = s.place(flag)
+	}
+	if *at != nil {
+		e.fail(op, syscall.EBUSY)
+		return
+	}
+	*at = op
+	op.Engine.Flag = flag
+	op.Engine.Slot = uint32(fd)
+	want := s.wanted()
+	if want&^s.mask == 0 {
+		return
+	}
+	if errno := e.watch(s, fd, want); errno != 0 {
+		*at = nil
+		op.Engine.Flag = nowhere
+		e.fail(op, errno)
+	}
+}
+
+// place is where an operation with that flag is kept.
+func (s *slot) place(flag uint8) **proactor.Op {
+	switch flag {
+	case reading:
+		return &s.reader
+	case writing:
+		return &s.writer
+	}
+	return &s.polls[flag-pollFirst]
+}
+
+// detach takes op off its slot. The descriptor of a poll, of a child and of a
+// splice's source belongs to the user, who may close it behind the engine's
+// back; so it is not left watched.
+func (e *engine) detach(op *proactor.Op) {
+	s := e.table.find(int(op.Engine.Slot))
+	flag := op.Engine.Flag
+	*s.place(flag) = nil
+	op.Engine.Flag = nowhere
+	if flag >= pollFirst || op.Code == proactor.Waitid || op.Code == proactor.Splice {
+		e.watch(s, int(op.Engine.Slot), s.wanted())
+	}
+}
+
+// watch makes mask what the kernel watches fd for. It repairs what is out of
+// step because the descriptor was closed, or duplicated, by somebody else.
+func (e *engine) watch(s *slot, fd int, mask uint32) syscall.Errno {
+	if mask == s.mask {
+		return 0
+	}
+	call := unix.EPOLL_CTL_MOD
+	switch {
+	case mask == 0:
+		call = unix.EPOLL_CTL_DEL
+	case s.mask == 0:
+		call = unix.EPOLL_CTL_ADD
+	}
+	errno := e.control(call, s, fd, mask)
+	switch {
+	case call == unix.EPOLL_CTL_DEL:
+		errno = 0 // whatever it says, nothing is watched
+	case errno == syscall.ENOENT:
+		errno = e.control(unix.EPOLL_CTL_ADD, s, fd, mask)
+	case errno == syscall.EEXIST:
+		errno = e.control(unix.EPOLL_CTL_MOD, s, fd, mask)
+	}
+	s.mask = mask
+	if errno != 0 {
+		s.mask = 0
+	}
+	return errno
+}
+
+func (e *engine) control(call int, s *slot, fd int, mask uint32) syscall.Errno {
+	// Fd and Pad are the two halves of the event's data.
+	ev := unix.EpollEvent{Events: mask, Fd: int32(fd), Pad: int32(s.gen)}
+	e.stats.Syscalls++
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.epfd), uintptr(call),
+		uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return errno
+}
+
+// event carries out what became possible on one descriptor. Handlers may cancel
+// the other operations of the slot or close the descriptor meanwhile.
+func (e *engine) event(ev *unix.EpollEvent) {
+	fd, bits := int(ev.Fd), ev.Events
+	if fd == wakerFD {
+		e.stats.Syscalls++
+		e.waker.Drain()
+		return
+	}
+	s := e.table.find(fd)
+	if s == nil || s.gen != uint32(ev.Pad) {
+		return
+	}
+	gen := s.gen
+	if bits&^(s.wanted()|always) != 0 || s.wanted() == 0 {
+		e.watch(s, fd, s.wanted())
+	}
+	if s.reader != nil && bits&(watchRead|unix.EPOLLRDHUP|always) != 0 {
+		e.read(s, s.reader)
+	}
+	if s.gen == gen && s.writer != nil && bits&(watchWrite|always) != 0 {
+		op := s.writer
+		s.writer = nil
+		op.Engine.Flag = nowhere
+		e.write(op)
+	}
+	for i := range s.polls {
+		if op := s.polls[i]; s.gen == gen && op != nil {
+			if got := bits & (uint32(op.Mask) | always); got != 0 {
+				e.stats.Completed++
+				op.Deliver(int32(got), true, nil)
+			}
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package fdio
+
+// The sizes of pooled output chunks. A connection that echoes small messages
+// needs the smallest; what is larger than the largest is allocated as it comes.
+var chunkSizes = [...]int{4 << 10, 16 << 10, 64 << 10}
+
+// freeMax bounds the free chunks that the pool keeps, in bytes for each size.
+const freeMax = 4 << 20
+
+// ChunkPool keeps the output buffers of one loop. The last one put back is the
+// first handed out, so that few connections stay within the cache.
+type ChunkPool struct {
+	free [len(chunkSizes)][][]byte
+}
+
+// Get returns an empty slice with room for n bytes, or for a part of them if n
+// is larger than the largest chunk.
+func (p *ChunkPool) Get(n int) []byte {
+	class := len(chunkSizes) - 1
+	for i, size := range chunkSizes {
+		if n <= size {
+			class = i
+			break
+		}
+	}
+	list := p.free[class]
+	if len(list) == 0 {
+		return make([]byte, 0, chunkSizes[class])
+	}
+	b := list[len(list)-1]
+	list[len(list)-1] = nil
+	p.free[class] = list[:len(list)-1]
+	return b[:0]
+}
+
+// Put takes back what Get returned.
+func (p *ChunkPool) Put(b []byte) {
+	for i, size := range chunkSizes {
+		if cap(b) == size && len(p.free[i])*size < freeMax {
+			p.free[i] = append(p.free[i], b)
+		}
+	}
+}

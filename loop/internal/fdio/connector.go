@@ -1,0 +1,49 @@
+package fdio
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Connector connects one socket.
+//
+//	connecting --connected--> done(0)
+//	connecting --error | Cancel--> done(errno), the descriptor closed
+type Connector struct {
+	engine proactor.Proactor
+	op     proactor.Op
+	done   func(errno syscall.Errno)
+	cancel bool
+}
+
+// NewConnector connects fd, which it owns until done(0) is called on the loop.
+// With any other errno the descriptor has been closed.
+func NewConnector(host Host, fd int, addr transport.Addr,
+	done func(errno syscall.Errno)) *Connector {
+	c := &Connector{engine: host.Engine(), done: done}
+	c.op.Code, c.op.FD, c.op.Addr, c.op.Handler = proactor.Connect, fd, addr, c
+	c.engine.Submit(&c.op)
+	return c
+}
+
+// Cancel gives up. done is still called, with ECANCELED also where the
+// connection was made just before.
+func (c *Connector) Cancel() {
+	c.cancel = true
+	c.engine.Cancel(&c.op)
+}
+
+// Complete implements proactor.Handler.
+func (c *Connector) Complete(op *proactor.Op) {
+	errno := op.Errno()
+	if c.cancel {
+		errno = syscall.ECANCELED
+	}
+	if errno != 0 {
+		// The connection never was; there is nobody to tell of an error here.
+		_ = c.engine.CloseFD(op.FD)
+	}
+	c.done(errno)
+}

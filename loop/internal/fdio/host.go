@@ -1,0 +1,57 @@
+package fdio
+
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Host is what a transport needs of its loop.
+type Host interface {
+	// Engine carries out operations.
+	Engine() proactor.Proactor
+
+	// Soon runs t in the next round of the loop, never from inside Soon.
+	Soon(t Task)
+
+	// Dirty has f flushed at the end of this round, before the engine waits.
+	Dirty(f Flusher)
+
+	// After runs f once d has passed, unless the timer is stopped before.
+	After(d time.Duration, f func()) Timer
+
+	// Chunks is the loop's pool of output buffers.
+	Chunks() *ChunkPool
+
+	// Report passes what a user's code did wrong to the exception handler.
+	Report(e Exception)
+
+	// Paused and Resumed tell the loop's trace of a change of flow.
+	Paused(t transport.BaseTransport, size int, l transport.Limits)
+	Resumed(t transport.BaseTransport, size int, l transport.Limits)
+
+	// Check panics in debug mode when it is not called on the loop's goroutine.
+	Check()
+}
+
+// Task is something to run in the next round.
+type Task interface{ RunTask() }
+
+// Flusher is something with output to hand to the engine.
+type Flusher interface{ Flush() }
+
+// Timer can be stopped.
+type Timer interface{ Cancel() }
+
+// Exception is something that went wrong in the user's code, or that nobody
+// else can be told of.
+type Exception struct {
+	Message   string // asyncio's wording where asyncio has one
+	Err       error
+	Transport transport.BaseTransport
+	Protocol  transport.BaseProtocol
+}
+
+// Owner is told when a transport is lost: a server, for its count.
+type Owner interface{ Lost(s *Stream) }

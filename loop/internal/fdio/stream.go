@@ -1,0 +1,251 @@
+package fdio
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// State is where a stream is in its life.
+//
+//	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> gone
+//	                open --Abort | error---------------------> lost
+//	                                      closing --same-----> lost
+//
+// open: the protocol receives and writes. closing: nothing is received, the
+// output drains. lost: the output is dropped and what is in flight is being
+// cancelled. gone: ConnectionLost was called and the descriptor is closed.
+type State uint8
+
+// The states.
+const (
+	Made State = iota
+	Open
+	Closing
+	Lost
+	Gone
+)
+
+var stateNames = [...]string{"made", "open", "closing", "lost", "closed"}
+
+// String returns the state's name.
+func (s State) String() string { return stateNames[s] }
+
+// Stream is a transport over a connected stream socket.
+//
+// It owns its descriptor: no operation is in flight on it when it is closed,
+// and ConnectionLost is called only after the kernel has let go of every
+// buffer. Its public methods are those of transport.Transport.
+type Stream struct {
+	host   Host
+	engine proactor.Proactor
+	owner  Owner
+	extras *extras
+	fd     int
+	state  State
+	err    error // why it was lost
+
+	// The protocol: plain, or buffered when that is not nil.
+	proto    transport.BaseProtocol
+	plain    protocol.Protocol
+	buffered protocol.BufferedProtocol
+
+	reading  reading
+	recv     proactor.Op
+	flow     transport.FlowControl
+	out      queue
+	send     proactor.Op
+	releases []func() // of the user's slices, due in the next round
+
+	eofAsked bool // WriteEOF was called
+	eofSent  bool // and FIN is on its way
+	dirty    bool // on the host's list of flushers
+	soon     bool // on the host's list of tasks
+
+	local, peer net.Addr
+}
+
+// extras is what few streams have.
+type extras struct {
+	info         map[string]any
+	writeCap     int
+	idleTimeout  time.Duration
+	closeTimeout time.Duration
+	closeTimer   Timer
+	idleTimer    Timer
+	active       bool // since the idle timer last looked
+}
+
+// Config is what a stream is made of.
+type Config struct {
+	FD           int               // connected
+	Protocol     protocol.Protocol // of a kind that CheckProtocol takes
+	Owner        Owner
+	Local, Peer  net.Addr
+	Info         map[string]any // more for ExtraInfo, or nil
+	WriteCap     int            // most bytes buffered; 0: no limit
+	IdleTimeout  time.Duration  // 0: none
+	CloseTimeout time.Duration  // 0: none
+}
+
+// NewStream makes a stream of a connected descriptor, which it owns from now
+// on. The protocol's kind must have been checked.
+func NewStream(host Host, c Config) *Stream {
+	s := &Stream{host: host, engine: host.Engine(), owner: c.Owner, fd: c.FD,
+		local: c.Local, peer: c.Peer}
+	s.recv.FD, s.send.FD = c.FD, c.FD
+	s.recv.Handler, s.send.Handler = s, s
+	if c.WriteCap > 0 || c.IdleTimeout > 0 || c.CloseTimeout > 0 || c.Info != nil {
+		s.extras = &extras{info: c.Info, writeCap: c.WriteCap,
+			idleTimeout: c.IdleTimeout, closeTimeout: c.CloseTimeout}
+	}
+	s.adopt(c.Protocol)
+	return s
+}
+
+// Start calls ConnectionMade and begins to read.
+func (s *Stream) Start() {
+	s.move(Open)
+	s.watchIdle()
+	s.connectionMade()
+	s.arm()
+}
+
+// move makes a transition and asserts that the automaton has it.
+func (s *Stream) move(to State) {
+	debug.Assert(to > s.state, "stream states only go forward")
+	s.state = to
+}
+
+// Close implements transport.BaseTransport.
+func (s *Stream) Close() error {
+	s.host.Check()
+	if s.state > Open {
+		return nil
+	}
+	s.move(Closing)
+	s.engine.Cancel(&s.recv)
+	s.watchClose()
+	if s.drained() {
+		s.lose(nil)
+	}
+	return nil
+}
+
+// Abort implements transport.WriteTransport.
+func (s *Stream) Abort() {
+	s.host.Check()
+	s.lose(nil)
+}
+
+// Fail ends the stream as an I/O error does: output is dropped and
+// ConnectionLost(err) follows.
+func (s *Stream) Fail(err error) { s.lose(err) }
+
+// lose drops the output and cancels what is in flight. The first reason wins.
+func (s *Stream) lose(err error) {
+	if s.state >= Lost {
+		return
+	}
+	s.move(Lost)
+	s.err = err
+	s.stopTimers()
+	s.releases = s.out.drop(s.host.Chunks(), s.releases)
+	s.engine.Cancel(&s.recv)
+	s.engine.Cancel(&s.send)
+	s.schedule()
+}
+
+// schedule has RunTask called in the next round.
+func (s *Stream) schedule() {
+	if !s.soon {
+		s.soon = true
+		s.host.Soon(s)
+	}
+}
+
+// RunTask does what must not be done from inside a user's call: it releases
+// slices, resumes writing, delivers what was held back, and ends the stream.
+func (s *Stream) RunTask() {
+	s.soon = false
+	s.runReleases()
+	if s.state < Lost && s.flow.Shrank(0) == transport.Resume {
+		s.resumeWriting()
+	}
+	if s.state == Lost {
+		s.finish()
+		return
+	}
+	s.deliverHeld()
+}
+
+// finish ends a lost stream once nothing is in flight on its descriptor.
+func (s *Stream) finish() {
+	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() {
+		return
+	}
+	s.move(Gone)
+	s.releases = s.out.land(s.host.Chunks(), s.releases)
+	s.reading.held = nil
+	s.runReleases()
+	defer s.bury()
+	s.connectionLost(s.err)
+}
+
+// bury closes the descriptor after ConnectionLost and forgets the protocol.
+func (s *Stream) bury() {
+	s.proto, s.plain, s.buffered = nil, nil, nil
+	s.recv.Buf, s.send.Buf = nil, nil
+	if err := s.engine.CloseFD(s.fd); err != nil {
+		s.host.Report(Exception{Message: "Error closing a socket", Err: err, Transport: s})
+	}
+	s.owner.Lost(s)
+}
+
+// Complete implements proactor.Handler.
+func (s *Stream) Complete(op *proactor.Op) {
+	if op == &s.recv {
+		s.received()
+	} else {
+		s.sent()
+	}
+	if !s.soon {
+		s.finish()
+	}
+}
+
+// State is where the stream is in its life.
+func (s *Stream) State() State { return s.state }
+
+// IsClosing implements transport.BaseTransport.
+func (s *Stream) IsClosing() bool { return s.state > Open }
+
+// Protocol implements transport.BaseTransport.
+func (s *Stream) Protocol() transport.BaseProtocol { return s.proto }
+
+// String describes the stream as asyncio's repr does.
+func (s *Stream) String() string {
+	read, write := "idle", "idle"
+	if s.IsReading() {
+		read = "polling"
+	}
+	if s.flow.Size() > 0 {
+		write = "polling"
+	}
+	return fmt.Sprintf("<Stream %s fd=%d read=%s write=<%s, bufsize=%d>>",
+		s.state, s.fd, read, write, s.flow.Size())
+}
+
+// FD is the descriptor. It is not the stream's any more once that is gone.
+func (s *Stream) FD() int { return s.fd }
+
+// Owner is who is told when the stream is lost.
+func (s *Stream) Owner() Owner { return s.owner }
+
+// Err is why the stream was lost: what ConnectionLost gets.
+func (s *Stream) Err() error { return s.err }

@@ -1,0 +1,48 @@
+package fdio
+
+import "github.com/sluice-net/sluice/transport"
+
+// touch notes that the connection is alive.
+func (s *Stream) touch() {
+	if s.extras != nil {
+		s.extras.active = true
+	}
+}
+
+// watchIdle starts the idle timer where one was asked for. It looks once a
+// timeout whether anything moved since it last looked, so that traffic costs
+// nothing; an idle connection ends after one to two timeouts.
+func (s *Stream) watchIdle() {
+	e := s.extras
+	if e == nil || e.idleTimeout <= 0 {
+		return
+	}
+	e.active = false
+	e.idleTimer = s.host.After(e.idleTimeout, func() {
+		if e.active {
+			s.watchIdle()
+			return
+		}
+		s.lose(transport.ErrIdleTimeout)
+	})
+}
+
+// watchClose bounds the time that a closing stream may take to flush.
+func (s *Stream) watchClose() {
+	e := s.extras
+	if e == nil || e.closeTimeout <= 0 {
+		return
+	}
+	e.closeTimer = s.host.After(e.closeTimeout, func() { s.lose(transport.ErrCloseTimeout) })
+}
+
+func (s *Stream) stopTimers() {
+	if s.extras == nil {
+		return
+	}
+	for _, t := range []Timer{s.extras.idleTimer, s.extras.closeTimer} {
+		if t != nil {
+			t.Cancel()
+		}
+	}
+}

@@ -1,0 +1,317 @@
+package fdio
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// The writing half of a stream.
+//
+//	idle --Write--> dirty --Flush--> in flight --sent, more queued--> in flight
+//	                                 in flight --sent, nothing left--> idle
+//
+// A write is appended to the queue and handed to the engine at the end of the
+// round, so that all sends of a round are one system call. Only a write that
+// would cross the high mark is offered to the kernel at once: PauseWriting then
+// means what it means in asyncio, that the kernel does not take any more.
+
+// Write implements transport.WriteTransport.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.host.Check()
+	if err := s.writable(len(p)); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n := s.sendNow(p)
+	if rest := p[n:]; len(rest) > 0 {
+		s.out.copyIn(rest, s.host.Chunks())
+		s.grew(len(rest))
+	}
+	return len(p), nil
+}
+
+// WriteLines implements transport.WriteTransport.
+func (s *Stream) WriteLines(lines [][]byte) error {
+	s.host.Check()
+	size := 0
+	for _, line := range lines {
+		size += len(line)
+	}
+	if err := s.writable(size); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		s.out.copyIn(line, s.host.Chunks())
+	}
+	s.grewNow(size)
+	return nil
+}
+
+// WriteOwned implements transport.OwnedWriter.
+func (s *Stream) WriteOwned(p []byte, release func()) error {
+	s.host.Check()
+	if err := s.writable(len(p)); err != nil {
+		return err
+	}
+	if len(p) > 0 {
+		s.out.own(p, release)
+		s.grewNow(len(p))
+	} else if release != nil {
+		s.releases = append(s.releases, release)
+		s.schedule()
+	}
+	return nil
+}
+
+// writable says whether n bytes may be written. A write after WriteEOF is the
+// programmer's error and is named first, as in asyncio.
+func (s *Stream) writable(n int) error {
+	switch {
+	case s.eofAsked:
+		return transport.ErrEOFWritten
+	case s.state > Open:
+		return transport.ErrClosed
+	case s.extras != nil && s.extras.writeCap > 0 &&
+		s.flow.Size()+n > s.extras.writeCap:
+		return transport.ErrBufferFull
+	}
+	return nil
+}
+
+// sendNow offers the queue and then p to the kernel if p would lead beyond the
+// high mark. It returns how many bytes of p were taken.
+func (s *Stream) sendNow(p []byte) int {
+	if !s.flow.Excess(len(p)) || !s.canSendNow() {
+		return 0
+	}
+	var few [8][]byte
+	bufs := s.out.gather(few[:0])
+	queued := 0
+	for _, b := range bufs {
+		queued += len(b)
+	}
+	if queued == s.flow.Size() && len(bufs) < proactor.IOVMax {
+		bufs = append(bufs, p)
+	}
+	n := s.trySend(bufs)
+	if n <= queued {
+		s.credit(n)
+		return 0
+	}
+	s.credit(queued)
+	return n - queued
+}
+
+// grewNow counts n bytes that were queued, after offering the queue to the
+// kernel if they lead beyond the high mark.
+func (s *Stream) grewNow(n int) {
+	if s.flow.Excess(n) && s.canSendNow() {
+		var few [8][]byte
+		taken := s.trySend(s.out.gather(few[:0]))
+		s.releases = s.out.sent(taken, s.host.Chunks(), s.releases)
+		if len(s.releases) > 0 {
+			s.schedule()
+		}
+		old := min(taken, s.flow.Size())
+		s.flow.Shrank(old)
+		n -= taken - old
+	}
+	s.grew(n)
+}
+
+// canSendNow reports whether nothing that was written before is in flight and
+// the kernel has room as far as is known.
+func (s *Stream) canSendNow() bool {
+	return s.state == Open && !s.send.InFlight() && !s.flow.Paused()
+}
+
+// trySend makes one attempt to send bufs. An error ends the stream, later.
+func (s *Stream) trySend(bufs [][]byte) int {
+	n, err := s.engine.TrySend(s.fd, bufs)
+	if err != nil {
+		errno := syscall.EIO
+		errors.As(err, &errno)
+		s.writeFailed("sendmsg", errno)
+		return 0
+	}
+	return n
+}
+
+// writeFailed ends the stream. A receive that failed while reading was paused
+// has used up the socket's error; that is then what happened, not EPIPE.
+func (s *Stream) writeFailed(call string, errno syscall.Errno) {
+	for _, a := range s.reading.held {
+		if a.res < 0 {
+			errno = syscall.Errno(-a.res)
+		}
+	}
+	s.lose(opError("write", call, errno, s.local, s.peer))
+}
+
+// credit removes n queued bytes that the kernel took outside of the send op.
+// It cannot resume a protocol: sendNow is used only while it is not paused.
+func (s *Stream) credit(n int) {
+	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.flow.Shrank(n)
+	if len(s.releases) > 0 {
+		s.schedule()
+	}
+}
+
+// grew counts n queued bytes and pauses the protocol if they are too many.
+func (s *Stream) grew(n int) {
+	if s.state > Open {
+		s.releases = s.out.drop(s.host.Chunks(), s.releases)
+		return
+	}
+	s.markDirty()
+	if s.flow.Grew(n) == transport.Pause {
+		s.pauseWriting()
+	}
+}
+
+func (s *Stream) markDirty() {
+	if !s.dirty && !s.send.InFlight() {
+		s.dirty = true
+		s.host.Dirty(s)
+	}
+}
+
+// Flush hands the queue to the engine. The loop calls it at the end of a round.
+func (s *Stream) Flush() {
+	s.dirty = false
+	if s.state >= Lost || s.out.empty() || s.send.InFlight() {
+		return
+	}
+	op := &s.send
+	op.Bufs = s.out.gather(op.Bufs[:0])
+	s.out.flying = len(op.Bufs)
+	op.Code, op.Buf = proactor.SendMsg, nil
+	if len(op.Bufs) == 1 {
+		op.Code, op.Buf = proactor.Send, op.Bufs[0]
+	}
+	op.Lazy = s.nobodyWaits()
+	s.engine.Submit(op)
+}
+
+// nobodyWaits reports whether the end of the send in hand changes nothing but a
+// count: no state, no further output and no owner of a slice depends on it.
+func (s *Stream) nobodyWaits() bool {
+	if s.state != Open || s.eofAsked || s.flow.Paused() {
+		return false
+	}
+	size := 0
+	for i, b := range s.send.Bufs {
+		if s.out.chunks[s.out.head+i].release != nil {
+			return false
+		}
+		size += len(b)
+	}
+	return size == s.flow.Size()
+}
+
+// sent takes the completion of the send.
+func (s *Stream) sent() {
+	op := &s.send
+	s.out.flying = 0
+	op.Buf = nil
+	if cap(op.Bufs) > 16 {
+		op.Bufs = nil
+	}
+	clear(op.Bufs)
+	if s.state >= Lost {
+		return
+	}
+	if op.Res < 0 {
+		s.writeFailed("send", op.Errno())
+		return
+	}
+	s.touch()
+	s.releases = s.out.sent(int(op.Res), s.host.Chunks(), s.releases)
+	change := s.flow.Shrank(int(op.Res))
+	s.runReleases()
+	if change == transport.Resume && s.state < Lost {
+		s.resumeWriting()
+	}
+	s.afterSend()
+}
+
+// afterSend goes on writing, or does what waited for the queue to run empty.
+// The protocol may have written, closed or aborted since.
+func (s *Stream) afterSend() {
+	switch {
+	case s.state >= Lost:
+	case !s.out.empty():
+		s.markDirty()
+	case s.state == Closing:
+		if s.drained() {
+			s.lose(nil)
+		}
+	case s.eofAsked:
+		s.sendEOF()
+	}
+}
+
+// drained reports whether everything written has been taken by the kernel.
+func (s *Stream) drained() bool { return s.out.empty() && !s.send.InFlight() }
+
+// WriteEOF implements transport.WriteTransport.
+func (s *Stream) WriteEOF() error {
+	s.host.Check()
+	if s.state > Open || s.eofAsked {
+		return nil
+	}
+	s.eofAsked = true
+	if s.drained() {
+		return s.sendEOF()
+	}
+	return nil
+}
+
+// sendEOF sends FIN. Its error is the caller's where there is one: the peer may
+// be gone already, which a receive will tell.
+func (s *Stream) sendEOF() error {
+	if s.eofSent {
+		return nil
+	}
+	s.eofSent = true
+	return s.engine.ShutdownWrite(s.fd)
+}
+
+// CanWriteEOF implements transport.WriteTransport.
+func (s *Stream) CanWriteEOF() bool { return true }
+
+// WriteBufferSize implements transport.WriteTransport.
+func (s *Stream) WriteBufferSize() int {
+	if s.state >= Lost {
+		return 0
+	}
+	return s.flow.Size()
+}
+
+// WriteBufferLimits implements transport.WriteTransport.
+func (s *Stream) WriteBufferLimits() transport.Limits { return s.flow.Limits() }
+
+// SetWriteBufferLimits implements transport.WriteTransport.
+func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
+	s.host.Check()
+	change, err := s.flow.SetLimits(l)
+	if s.state >= Lost {
+		return err
+	}
+	if change == transport.Pause {
+		s.pauseWriting()
+	}
+	if s.flow.Paused() && s.flow.Size() <= s.flow.Limits().Low {
+		s.schedule() // to resume
+	}
+	return err
+}
+
+// WritePaused implements transport.WriteTransport.
+func (s *Stream) WritePaused() bool { return s.flow.Paused() }

@@ -1,0 +1,239 @@
+package simio
+
+import (
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Socket implements proactor.Kernel.
+func (e *Engine) Socket(family proactor.Family, k proactor.Kind) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if family == proactor.Other || k == proactor.NotSocket {
+		return -1, sysError("socket", syscall.EAFNOSUPPORT)
+	}
+	f := e.newFile(streamSocket, family)
+	if k == proactor.Datagram {
+		f.kind = datagramSocket
+	}
+	errno := syscall.EMFILE
+	if !e.net.chance(e.faults.NoSocket) {
+		errno = e.install(f)
+	}
+	f.record("socket", -int64(errno))
+	if errno != 0 {
+		return -1, sysError("socket", errno)
+	}
+	return f.fd, nil
+}
+
+// Bind implements proactor.Kernel.
+func (e *Engine) Bind(fd int, addr transport.Addr) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "Bind")
+	if f == nil {
+		return sysError("bind", syscall.EBADF)
+	}
+	errno := syscall.EADDRINUSE
+	if !e.net.chance(e.faults.BindBusy) {
+		errno = e.bindFile(f, addr)
+	}
+	return f.called("bind", errno)
+}
+
+// called records a call and returns its error.
+func (f *file) called(call string, errno Errno) error {
+	f.record(call, -int64(errno))
+	f.w.settle()
+	if errno != 0 {
+		return sysError(call, errno)
+	}
+	return nil
+}
+
+// Listen implements proactor.Kernel.
+func (e *Engine) Listen(fd, backlog int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "Listen")
+	if f == nil {
+		return sysError("listen", syscall.EBADF)
+	}
+	return f.called("listen", e.listen(f, backlog))
+}
+
+func (w *World) listen(f *file, backlog int) Errno {
+	switch {
+	case f.kind != streamSocket:
+		return syscall.EOPNOTSUPP
+	case f.stage != fresh && f.stage != listening:
+		return syscall.EINVAL
+	case f.local.IsZero() && f.family == proactor.Unix:
+		return syscall.EINVAL
+	}
+	for _, other := range w.bound {
+		if other != f && other.stage == listening && f.conflicts(other, f.local) {
+			return syscall.EADDRINUSE // both bound, with ReuseAddr
+		}
+	}
+	if f.local.IsZero() {
+		if errno := w.autobind(f, anyOf(f.family)); errno != 0 {
+			return errno
+		}
+	}
+	f.stage, f.backlog = listening, backlog
+	return 0
+}
+
+// Adopt implements proactor.Kernel. Three sorts of files can be adopted: what
+// World.File made, for the descriptor it stands for; a regular file, for a
+// simulated one with its content; no other, that is ENOTSUP.
+func (e *Engine) Adopt(f *os.File) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	defer f.Close()
+	if fd, ok := e.tokens[f]; ok {
+		delete(e.tokens, f)
+		e.must(fd, "Adopt").record("adopt", 0)
+		return fd, nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return -1, sysError("fcntl", syscall.EBADF)
+	}
+	if !info.Mode().IsRegular() {
+		return -1, sysError("fcntl", syscall.ENOTSUP)
+	}
+	content, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
+	if err != nil {
+		return -1, sysError("read", syscall.EIO)
+	}
+	file := e.newRegular(content)
+	if errno := e.install(file); errno != 0 {
+		return -1, sysError("fcntl", errno)
+	}
+	file.record("adopt", int64(len(content)), content)
+	return file.fd, nil
+}
+
+// File returns a file that stands for fd, which Adopt takes for it: the way
+// into the public calls that want an *os.File. fd is the file's from then on.
+func (w *World) File(fd int) (*os.File, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.must(fd, "File")
+	token, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	w.tokens[token] = fd
+	return token, nil
+}
+
+// Describe implements proactor.Kernel.
+func (e *Engine) Describe(fd int) (proactor.Family, proactor.Kind, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch f := e.need(fd, "Describe"); {
+	case f == nil:
+		return proactor.Other, proactor.NotSocket, sysError("fstat", syscall.EBADF)
+	case f.kind == streamSocket:
+		return f.family, proactor.Stream, nil
+	case f.kind == datagramSocket:
+		return f.family, proactor.Datagram, nil
+	default:
+		return proactor.Other, proactor.NotSocket, nil
+	}
+}
+
+// LocalAddr implements proactor.Kernel.
+func (e *Engine) LocalAddr(fd int) (transport.Addr, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "LocalAddr")
+	if f == nil {
+		return transport.Addr{}, sysError("getsockname", syscall.EBADF)
+	}
+	if f.kind > datagramSocket {
+		return transport.Addr{}, sysError("getsockname", syscall.ENOTSOCK)
+	}
+	if f.local.IsZero() && f.family != proactor.Unix {
+		return anyOf(f.family), nil
+	}
+	return f.local, nil
+}
+
+// RemoteAddr implements proactor.Kernel.
+func (e *Engine) RemoteAddr(fd int) (transport.Addr, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "RemoteAddr")
+	if f == nil {
+		return transport.Addr{}, sysError("getpeername", syscall.EBADF)
+	}
+	switch {
+	case f.kind > datagramSocket:
+		return transport.Addr{}, sysError("getpeername", syscall.ENOTSOCK)
+	case f.stage != connected || (f.broken && f.family != proactor.Unix):
+		return transport.Addr{}, sysError("getpeername", syscall.ENOTCONN)
+	}
+	return f.remote, nil
+}
+
+// ShutdownWrite implements proactor.Kernel.
+func (e *Engine) ShutdownWrite(fd int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "ShutdownWrite")
+	if f == nil {
+		return sysError("shutdown", syscall.EBADF)
+	}
+	f.checkNoSend("ShutdownWrite")
+	switch {
+	case f.kind > datagramSocket:
+		return f.called("shutdown", syscall.ENOTSOCK)
+	case f.stage != connected || (f.broken && f.family != proactor.Unix):
+		return f.called("shutdown", syscall.ENOTCONN)
+	case f.tx != nil && !f.tx.ending:
+		f.tx.shut()
+	}
+	return f.called("shutdown", 0)
+}
+
+// StopListening implements proactor.Kernel: Accept ends with EINVAL, and who was
+// not accepted is reset.
+func (e *Engine) StopListening(fd int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "StopListening")
+	if f == nil {
+		return sysError("shutdown", syscall.EBADF)
+	}
+	if f.stage != listening {
+		return f.called("shutdown", syscall.ENOTCONN)
+	}
+	f.stage = fresh
+	f.dropQueue()
+	f.touch()
+	return f.called("shutdown", 0)
+}
+
+// CloseFD implements proactor.Kernel.
+func (e *Engine) CloseFD(fd int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "CloseFD")
+	if f == nil {
+		return sysError("close", syscall.EBADF)
+	}
+	f.checkIdle("CloseFD")
+	f.record("close", 0)
+	f.close()
+	e.settle()
+	return nil
+}

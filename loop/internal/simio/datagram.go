@@ -1,0 +1,185 @@
+package simio
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// datagramMax is the largest datagram: what an IPv4 packet has room for.
+const datagramMax = 65507
+
+// datagramWay is how long a datagram takes.
+const datagramWay = 50 * time.Microsecond
+
+// packet is a datagram that arrived.
+type packet struct {
+	data []byte
+	from transport.Addr
+}
+
+// connectDatagram sets where datagrams go, and whose are received.
+func (f *file) connectDatagram(addr transport.Addr) Errno {
+	switch {
+	case addr.IsZero() || familyOf(addr) != f.family:
+		return syscall.EAFNOSUPPORT
+	case addr.Path == "" && f.w.route(addr) == Unreachable:
+		return syscall.ENETUNREACH
+	case addr.Path == "":
+	case f.w.lookup(datagramSocket, addr, anyFile) != nil:
+	case addr.Path[0] == '@':
+		return syscall.ECONNREFUSED
+	default:
+		return syscall.ENOENT
+	}
+	if errno := f.w.autobind(f, addr); errno != 0 {
+		return errno
+	}
+	f.remote, f.stage = addr, connected
+	return 0
+}
+
+func anyFile(*file) bool { return true }
+
+// trySendDatagram is Send and SendMsg on a datagram socket.
+func (fl *flight) trySendDatagram() {
+	to := fl.file.remote
+	if fl.code == proactor.SendMsg && !fl.op.Addr.IsZero() {
+		to = fl.op.Addr
+	}
+	n, errno := fl.file.sendDatagram(fl.memory(), to)
+	if errno != 0 {
+		fl.fail(errno)
+		return
+	}
+	fl.finish(int32(n))
+}
+
+// sendDatagram sends bufs as one datagram.
+func (f *file) sendDatagram(bufs [][]byte, to transport.Addr) (int, Errno) {
+	w, data := f.w, slices.Concat(bufs...)
+	switch {
+	case f.err != 0:
+		return 0, f.takeError()
+	case to.IsZero() && f.family == proactor.Unix:
+		return 0, syscall.ENOTCONN
+	case to.IsZero():
+		return 0, syscall.EDESTADDRREQ
+	case familyOf(to) != f.family && !(f.family == proactor.IPv6 && to.Addr().Is4In6()):
+		return 0, syscall.EAFNOSUPPORT
+	case len(data) > datagramMax:
+		return 0, syscall.EMSGSIZE
+	case w.route(to) == Unreachable:
+		return 0, syscall.ENETUNREACH
+	}
+	if to.Path != "" {
+		return f.sendLocal(data, to)
+	}
+	if to.Addr().IsUnspecified() {
+		to = transport.Addr{AddrPort: loopbackPort(to)}
+	}
+	if errno := w.autobind(f, to); errno != 0 {
+		return 0, errno
+	}
+	if w.net.chance(w.faults.Drop) {
+		f.record("drop", int64(len(data)), data)
+		return len(data), 0
+	}
+	arrival := w.now + datagramWay // in order, but for the faults
+	if w.net.chance(w.faults.Overtake) {
+		arrival += w.delay()
+	}
+	w.at(arrival, func() { f.deliverTo(to, data) })
+	if w.net.chance(w.faults.Duplicate) {
+		w.at(arrival+w.net.duration(time.Millisecond), func() { f.deliverTo(to, data) })
+	}
+	return len(data), 0
+}
+
+// sendLocal sends to a Unix socket, which is there or not.
+func (f *file) sendLocal(data []byte, to transport.Addr) (int, Errno) {
+	dest := f.w.lookup(datagramSocket, to, anyFile)
+	if dest == nil {
+		if f.stage == connected || to.Path[0] == '@' {
+			return 0, syscall.ECONNREFUSED
+		}
+		return 0, syscall.ENOENT
+	}
+	dest.packets = append(dest.packets, packet{data, f.local})
+	dest.touch()
+	return len(data), 0
+}
+
+// deliverTo is the arrival of a datagram. Where nobody is, the answer is an
+// ICMP message, of which connected senders are told.
+func (f *file) deliverTo(to transport.Addr, data []byte) {
+	from := f.source(to)
+	dest := f.w.lookup(datagramSocket, to, func(d *file) bool {
+		return d.stage != connected || d.remote == from
+	})
+	switch {
+	case dest != nil:
+		dest.packets = append(dest.packets, packet{slices.Clone(data), from})
+		dest.touch()
+	case f.stage == connected && f.w.route(to) == Local:
+		f.w.at(f.w.now+f.w.way(), func() {
+			f.err = syscall.ECONNREFUSED
+			f.touch()
+		})
+	}
+}
+
+// source is the address that to sees datagrams of f come from.
+func (f *file) source(to transport.Addr) transport.Addr {
+	if !f.local.Addr().IsUnspecified() {
+		return f.local
+	}
+	ip := transport.Addr{AddrPort: loopbackPort(to)}
+	return withPort(ip, f.local.Port())
+}
+
+// tryRecvDatagram is Recv: one datagram, cut to the buffer.
+func (fl *flight) tryRecvDatagram() {
+	f := fl.file
+	switch {
+	case f.err != 0:
+		fl.fail(f.takeError())
+	case len(f.packets) > 0:
+		p := f.packets[0]
+		f.packets = f.packets[1:]
+		n := min(len(p.data), len(fl.buf))
+		fl.fill(p.data[:n])
+		fl.finish(int32(n))
+	}
+}
+
+// tryRecvMsg is RecvMsg: every datagram, into buffers of the pool.
+func (fl *flight) tryRecvMsg() {
+	f := fl.file
+	if f.kind != datagramSocket {
+		fl.fail(syscall.EINVAL)
+		return
+	}
+	for fl.state == running {
+		if f.err != 0 {
+			fl.fail(f.takeError())
+			return
+		}
+		if len(f.packets) == 0 {
+			return
+		}
+		buf := fl.e.takeBuffer(fl)
+		if buf == nil {
+			return
+		}
+		p := f.packets[0]
+		f.packets = f.packets[1:]
+		n := copy(buf, p.data)
+		fl.more(completion{
+			res: int32(n), data: buf[:n], addr: p.from, truncated: n < len(p.data),
+		})
+	}
+}

@@ -1,0 +1,182 @@
+package simio
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// firstFD is the lowest descriptor: high, so that a real one is never meant.
+// Like in Linux the lowest free one is taken, which shows uses after close.
+const firstFD = 1000
+
+// noFD is the descriptor of a file that only the kernel or a peer knows.
+const noFD = -1
+
+// kind is what a file is.
+type kind uint8
+
+const (
+	streamSocket kind = iota
+	datagramSocket
+	pipeEnd
+	regularFile
+	child
+)
+
+var kindNames = [...]string{"stream socket", "datagram socket", "pipe", "file", "child"}
+
+// stage is where a file is in its life. Datagram sockets are fresh or
+// connected, what is no socket is connected from the start.
+//
+//	fresh --Connect--> connecting --answered--> connected
+//	                   connecting --refused, timed out--> fresh
+//	fresh --Listen--> listening --StopListening--> fresh
+//	any --close--> gone
+type stage uint8
+
+const (
+	fresh stage = iota
+	connecting
+	connected
+	listening
+	gone
+)
+
+var stageNames = [...]string{"fresh", "connecting", "connected", "listening", "closed"}
+
+// file is what a descriptor, or a peer, refers to.
+type file struct {
+	w      *World
+	fd     int
+	kind   kind
+	family proactor.Family
+	stage  stage
+
+	flights []*flight // operations in flight, in the order of their submission
+	touched bool      // in World.dirty
+
+	local, remote transport.Addr
+	options       [proactor.BindNoPort + 1]int
+	err           Errno // pending, as SO_ERROR
+	broken        bool  // the connection is over: reset or closed by the peer
+
+	rx, tx *lane // streams and pipes
+
+	backlog int     // listening
+	queue   []*file // listening: not accepted yet
+	packets []packet
+
+	content []byte // regular file
+	offset  int64  // regular file
+	exited  bool   // child
+
+	peer    *Peer
+	service *Service
+	packer  *PacketPeer
+
+	trail      [16]entry
+	trailCount int
+}
+
+func (w *World) newFile(k kind, family proactor.Family) *file {
+	return &file{w: w, fd: noFD, kind: k, family: family}
+}
+
+// install gives f the lowest free descriptor, or fails with EMFILE.
+func (w *World) install(f *file) Errno {
+	slot, open := len(w.files), 0
+	for i := len(w.files) - 1; i >= 0; i-- {
+		if w.files[i] == nil {
+			slot = i
+		} else {
+			open++
+		}
+	}
+	if open >= w.limit {
+		return syscall.EMFILE
+	}
+	if slot == len(w.files) {
+		w.files = append(w.files, nil)
+	}
+	w.files[slot] = f
+	f.fd = firstFD + slot
+	return 0
+}
+
+// mustInstall is install for what tests ask for.
+func (w *World) mustInstall(f *file) int {
+	if errno := w.install(f); errno != 0 {
+		panic("simio: no free descriptor: " + errno.Error())
+	}
+	return f.fd
+}
+
+// touch has f looked at again in settle.
+func (f *file) touch() {
+	if !f.touched && f.stage != gone {
+		f.touched = true
+		f.w.dirty = append(f.w.dirty, f)
+	}
+}
+
+// progress carries on with whatever f's state allows by now.
+func (f *file) progress() {
+	switch {
+	case f.stage == gone:
+	case f.peer != nil:
+		f.peer.pump()
+	case f.service != nil:
+		f.service.pump()
+	case f.packer != nil:
+		f.packer.pump()
+	default:
+		f.progressFlights()
+	}
+}
+
+// progressFlights lets each operation of f try again. One that ends drops out
+// of the list only when it is delivered.
+func (f *file) progressFlights() {
+	for _, fl := range f.flights {
+		if fl.state == running {
+			fl.try()
+		}
+	}
+}
+
+// close is close(2) of the last reference.
+func (f *file) close() {
+	if f.stage == gone {
+		return
+	}
+	before := f.stage
+	f.stage = gone
+	f.unbind()
+	f.dropQueue()
+	f.packets = nil
+	if before == connected && (f.rx != nil || f.tx != nil) {
+		f.closeLanes()
+	}
+	if f.fd != noFD {
+		f.w.files[f.fd-firstFD] = nil
+		f.w.closed[f.fd] = f
+	}
+}
+
+// dropQueue resets the connections that nobody accepted.
+func (f *file) dropQueue() {
+	for _, waiting := range f.queue {
+		waiting.sendReset()
+		waiting.close()
+	}
+	f.queue = nil
+}
+
+// takeError returns the pending error and forgets it.
+func (f *file) takeError() Errno {
+	errno := f.err
+	f.err = 0
+	return errno
+}

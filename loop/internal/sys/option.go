@@ -1,0 +1,49 @@
+package sys
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"golang.org/x/sys/unix"
+)
+
+// options is where each option lives: its level and its name.
+var options = [...]struct{ level, name int }{
+	proactor.NoDelay:       {unix.IPPROTO_TCP, unix.TCP_NODELAY},
+	proactor.ReuseAddr:     {unix.SOL_SOCKET, unix.SO_REUSEADDR},
+	proactor.ReusePort:     {unix.SOL_SOCKET, unix.SO_REUSEPORT},
+	proactor.KeepAlive:     {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
+	proactor.V6Only:        {unix.IPPROTO_IPV6, unix.IPV6_V6ONLY},
+	proactor.LingerReset:   {unix.SOL_SOCKET, unix.SO_LINGER},
+	proactor.SendBuffer:    {unix.SOL_SOCKET, unix.SO_SNDBUF},
+	proactor.ReceiveBuffer: {unix.SOL_SOCKET, unix.SO_RCVBUF},
+	proactor.SocketError:   {unix.SOL_SOCKET, unix.SO_ERROR},
+	proactor.Broadcast:     {unix.SOL_SOCKET, unix.SO_BROADCAST},
+	proactor.BindNoPort:    {unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT},
+}
+
+// SetOption sets a socket option. LingerReset takes 1 or 0.
+func (k *Kernel) SetOption(fd int, option proactor.Option, value int) error {
+	if int(option) >= len(options) {
+		return os.NewSyscallError("setsockopt", syscall.ENOPROTOOPT)
+	}
+	o := options[option]
+	if option == proactor.LingerReset {
+		linger := unix.Linger{Onoff: int32(value)}
+		return os.NewSyscallError("setsockopt",
+			unix.SetsockoptLinger(fd, o.level, o.name, &linger))
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, o.level, o.name, value))
+}
+
+// GetOption reads a socket option. LingerReset is the first word of its value:
+// whether it is on.
+func (k *Kernel) GetOption(fd int, option proactor.Option) (int, error) {
+	if int(option) >= len(options) {
+		return 0, os.NewSyscallError("getsockopt", syscall.ENOPROTOOPT)
+	}
+	o := options[option]
+	value, err := unix.GetsockoptInt(fd, o.level, o.name)
+	return value, os.NewSyscallError("getsockopt", err)
+}

@@ -1,0 +1,116 @@
+package sys
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The states of a Waker. A late write may meet a loop that is awake again: it
+// makes one sleep shorter, which a loop must bear anyway.
+//
+//	awake --Sleep--> sleeping --Wake: write--> signalled --Awake--> awake
+//	                 sleeping --Awake--> awake
+//	awake --Wake--> notified --Sleep: refused, Awake--> awake
+const (
+	awake uint32 = iota
+	notified
+	sleeping
+	signalled
+)
+
+// Waker ends a loop's sleep from any goroutine. It writes to its eventfd only
+// when the loop sleeps: a write costs the waking side some microseconds.
+type Waker struct {
+	state  atomic.Uint32
+	writes atomic.Uint64
+
+	mu     sync.Mutex // keeps Close from a write in progress
+	fd     int
+	closed bool
+}
+
+// Open makes the eventfd, close-on-exec and non-blocking.
+func (w *Waker) Open() error {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return os.NewSyscallError("eventfd2", err)
+	}
+	w.fd = fd
+	return nil
+}
+
+// FD returns the eventfd. The engine watches it for POLLIN and calls Drain when
+// it is readable.
+func (w *Waker) FD() int { return w.fd }
+
+// Writes counts the wake-ups that needed a write. Any goroutine.
+func (w *Waker) Writes() uint64 { return w.writes.Load() }
+
+// Wake ends the loop's sleep, or refuses its next one. Any goroutine, also
+// during and after Close, when it does nothing.
+func (w *Waker) Wake() {
+	for {
+		switch s := w.state.Load(); s {
+		case awake:
+			if w.state.CompareAndSwap(awake, notified) {
+				return
+			}
+		case sleeping:
+			if w.state.CompareAndSwap(sleeping, signalled) {
+				w.write()
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// Sleep announces that the loop is about to sleep. It returns false if there
+// was a Wake since the last Awake: then the loop must not sleep. The loop calls
+// Awake afterwards in either case.
+func (w *Waker) Sleep() bool { return w.state.CompareAndSwap(awake, sleeping) }
+
+// Awake ends what Sleep announced, and forgets Wakes before it. What the
+// goroutine that woke the loop did before Wake is visible after Awake.
+func (w *Waker) Awake() { w.state.Swap(awake) }
+
+// Drain makes the eventfd unreadable. It is called on the loop's thread.
+func (w *Waker) Drain() {
+	var count uint64
+	unix.RawSyscall(unix.SYS_READ, uintptr(w.fd), uintptr(unsafe.Pointer(&count)), 8)
+}
+
+// Close closes the eventfd. The loop no longer uses it.
+func (w *Waker) Close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.closed {
+		w.closed = true
+		unix.Close(w.fd)
+	}
+}
+
+// write holds the mutex, so that the number cannot be somebody else's
+// descriptor by now.
+func (w *Waker) write() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.writes.Add(1)
+	one := uint64(1)
+	for {
+		_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fd),
+			uintptr(unsafe.Pointer(&one)), 8)
+		if e != syscall.EINTR {
+			return
+		}
+	}
+}

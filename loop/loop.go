@@ -1,0 +1,243 @@
+package loop
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/sys"
+)
+
+// phase is where a loop is in its life.
+//
+//	idle --run--> running --Stop | done--> idle --Close--> closed
+//	              running --engine failed | Goexit-------> closed
+type phase uint8
+
+const (
+	idle phase = iota
+	running
+	closed
+)
+
+// Loop is an event loop. See the package comment for which methods may be
+// called where.
+type Loop struct {
+	// SlowCallbackDuration is how long a callback may run before debug mode
+	// reports it; 100 ms at first. Set it while the loop is idle or on its
+	// goroutine.
+	SlowCallbackDuration time.Duration
+
+	opts   Options
+	engine proactor.Proactor
+	kind   Engine
+	why    string
+
+	handler  atomic.Pointer[func(Exception)]
+	debug    atomic.Bool
+	stopping atomic.Bool
+	thread   atomic.Int64 // the loop's thread, 0 before the first run
+
+	mu      sync.Mutex // guards what follows
+	phase   phase
+	posts   []*Handle
+	starts  chan *runRequest // to the loop's goroutine, made by the first run
+	settled chan struct{}    // closed when the phase leaves running
+	dead    chan struct{}    // closed when the phase becomes closed
+	ended   chan struct{}    // closed when the loop's goroutine has ended
+
+	// What follows belongs to the loop's goroutine.
+
+	ready, spare []fdio.Task
+	timers       timers
+	dirty        []fdio.Flusher
+	chunks       fdio.ChunkPool
+	streams      registry
+	servers      []*Server
+	signals      signalTable
+	watchers     map[watchKey]*watcher
+	executing    int    // functions in RunInExecutor
+	onDrained    func() // Shutdown waits
+	turns        uint64
+}
+
+// New makes a loop. It performs no I/O beyond making the engine; the loop's
+// goroutine is started by the first call that runs it. nil options are the zero
+// Options.
+//
+// Errors: an engine that was asked for by name and is not to be had, with the
+// reason and the remedy; options out of bounds.
+func New(opts *Options) (*Loop, error) {
+	o := Options{}
+	if opts != nil {
+		o = *opts
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	l := prepare(o)
+	if err := l.chooseEngine(); err != nil {
+		return nil, err
+	}
+	reserveP(o)
+	return l, nil
+}
+
+// prepare makes a loop without an engine.
+func prepare(o Options) *Loop {
+	l := &Loop{opts: o, SlowCallbackDuration: 100 * time.Millisecond,
+		dead: make(chan struct{}), ended: make(chan struct{})}
+	l.debug.Store(o.Debug || os.Getenv("SLUICE_DEBUG") == "1")
+	return l
+}
+
+// Engine returns the engine that carries operations out.
+func (l *Loop) Engine() Engine { return l.kind }
+
+// Why says in one sentence why the loop uses its engine, and the remedy if that
+// is not the better one.
+func (l *Loop) Why() string { return l.why }
+
+// IsRunning reports whether the loop runs. Any goroutine.
+func (l *Loop) IsRunning() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase == running
+}
+
+func (l *Loop) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase == closed
+}
+
+// SetDebug turns the checks of Options.Debug on or off.
+func (l *Loop) SetDebug(on bool) { l.debug.Store(on) }
+
+// Debug reports whether debug mode is on.
+func (l *Loop) Debug() bool { return l.debug.Load() }
+
+// onLoop reports whether the caller is the loop's goroutine. That goroutine is
+// locked to its thread, so the thread tells.
+func (l *Loop) onLoop() bool {
+	thread := l.thread.Load()
+	return thread != 0 && thread == int64(sys.ThreadID())
+}
+
+// check panics in debug mode when another goroutine uses what belongs to the
+// loop's while that runs.
+func (l *Loop) check() {
+	if l.debug.Load() && !l.onLoop() && l.IsRunning() {
+		panic("sluice: non-thread-safe operation on a loop other than the current one; " +
+			"use CallSoonThreadsafe")
+	}
+}
+
+// Close frees the loop. Pending callbacks and timers are dropped without being
+// run, and open transports are closed without ConnectionLost: use Shutdown for
+// an orderly end. It is idempotent.
+//
+// Errors: ErrLoopRunning while the loop runs.
+func (l *Loop) Close() error {
+	l.mu.Lock()
+	switch l.phase {
+	case running:
+		l.mu.Unlock()
+		return ErrLoopRunning
+	case closed:
+		l.mu.Unlock()
+		<-l.ended
+		return nil
+	}
+	l.setClosed()
+	started := l.starts != nil
+	l.mu.Unlock()
+	if !started {
+		l.free()
+		close(l.ended)
+		return nil
+	}
+	close(l.starts)
+	<-l.ended
+	return nil
+}
+
+// setClosed is called with mu held.
+func (l *Loop) setClosed() {
+	l.phase = closed
+	close(l.dead)
+	for _, h := range l.posts {
+		h.Cancel()
+	}
+	l.posts = nil
+}
+
+// free closes the engine and then every descriptor that a transport or server
+// still owns: the engine must have let go of them first.
+func (l *Loop) free() {
+	l.signals.removeAll()
+	fds := l.openDescriptors()
+	if err := l.engine.Close(); err != nil {
+		l.logger().Error("Error closing the engine", "err", err)
+	}
+	for _, fd := range fds {
+		_ = l.engine.CloseFD(fd) // nobody is left to be told
+	}
+	l.ready, l.dirty, l.timers = nil, nil, timers{}
+}
+
+// openDescriptors are those of transports and listeners.
+func (l *Loop) openDescriptors() []int {
+	fds := l.streams.descriptors()
+	for _, s := range l.servers {
+		for _, a := range s.acceptors {
+			fds = append(fds, a.FD())
+		}
+	}
+	return fds
+}
+
+// Stats counts what a loop did since it was made.
+type Stats struct {
+	Engine           Engine // that carries operations out
+	Turns            uint64 // rounds
+	Syscalls         uint64 // made by the engine for I/O and waiting
+	Waits            uint64 // of those, ones that may have slept
+	Operations       uint64 // submitted
+	Completions      uint64 // delivered
+	Wakes            uint64 // writes to wake the loop from another goroutine
+	BuffersExhausted uint64 // receives that found no shared buffer
+	BuffersInUse     int    // shared receive buffers in circulation
+	Overflows        uint64 // completions that did not fit in the queue
+	Transports       int    // open
+}
+
+// Stats returns the counts. It is for the loop's goroutine or an idle loop.
+func (l *Loop) Stats() Stats {
+	l.check()
+	e := l.engine.Stats()
+	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
+		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
+		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
+		Overflows: e.Overflows, Transports: l.streams.count}
+}
+
+// AllocBuffer returns n > 0 zeroed bytes of memory that the engine receives into
+// best, for GetBuffer and WriteOwned: with io_uring it is registered with the
+// kernel, where RLIMIT_MEMLOCK allows; otherwise it is plain memory, and
+// Trace.Fallback is told once. Transports recognise it by its address, also in
+// slices of it.
+func (l *Loop) AllocBuffer(n int) []byte {
+	l.check()
+	return l.engine.Alloc(n)
+}
+
+// FreeBuffer takes back what AllocBuffer returned, the whole slice. It panics
+// at any other. No transport may be using it: after ConnectionLost none does.
+func (l *Loop) FreeBuffer(b []byte) {
+	l.check()
+	l.engine.Free(b)
+}

@@ -1,0 +1,116 @@
+package loop
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// Engine is what carries operations out.
+type Engine uint8
+
+// The engines.
+const (
+	Auto  Engine = iota // io_uring where it is to be had, else epoll
+	Uring               // io_uring, or an error
+	Epoll               // epoll
+	sim                 // a simulated kernel, by package looptest
+)
+
+// EngineEnv is the environment variable that decides where Options.Engine is
+// Auto: "uring", "epoll" or "auto". With "epoll" no io_uring system call is
+// ever made.
+const EngineEnv = "SLUICE_ENGINE"
+
+// String returns "auto", "io_uring", "epoll" or "sim".
+func (e Engine) String() string {
+	return [...]string{"auto", "io_uring", "epoll", "sim"}[e]
+}
+
+// Options configure a loop. The zero value is meant to be good.
+type Options struct {
+	// Engine forces an engine; New fails where it is not to be had.
+	Engine Engine
+
+	// Loops is how many loops Options.Run makes, a thread each; 0 means 1.
+	Loops int
+
+	// Entries is the size of the submission queue, a power of two; 0 means 256.
+	Entries uint32
+
+	// Buffers are the receive buffers that connections share.
+	Buffers BufferOptions
+
+	// ReserveP adds one to GOMAXPROCS for each loop, so that a loop does not
+	// queue behind goroutines that compute. Setting GOMAXPROCS turns off the
+	// runtime's own updates of it.
+	ReserveP bool
+
+	// Trace is told of events; nil for none.
+	Trace *Trace
+
+	// Logger gets what no handler takes; nil means slog.Default().
+	Logger *slog.Logger
+
+	// Debug checks that methods are called on the loop's goroutine and reports
+	// slow callbacks, as SetDebug does. The environment variable SLUICE_DEBUG=1
+	// sets it too.
+	Debug bool
+
+	// Repanic lets a panic of a callback crash the process instead of being
+	// reported to the exception handler.
+	Repanic bool
+}
+
+// BufferOptions are the receive buffers of one loop. A connection holds one of
+// them only while its DataReceived runs.
+type BufferOptions struct {
+	// Size of a buffer in bytes; 0 means 64 KiB. It bounds one DataReceived.
+	Size int
+
+	// Min is how many are in circulation at first; 0 means 16. Few stay within
+	// the processor's cache; the loop adds more when they run out.
+	Min int
+
+	// Max is how many may be in circulation, a power of two; 0 means 256.
+	Max int
+}
+
+// engineFor resolves Auto by the environment. forced says who decided.
+func (o *Options) engineFor() (engine Engine, forced string, err error) {
+	if o.Engine != Auto {
+		return o.Engine, "Options.Engine", nil
+	}
+	value := os.Getenv(EngineEnv)
+	switch strings.ToLower(value) {
+	case "", "auto":
+		return Auto, "", nil
+	case "uring", "io_uring":
+		return Uring, EngineEnv, nil
+	case "epoll":
+		return Epoll, EngineEnv, nil
+	}
+	return Auto, "", fmt.Errorf("loop: %s=%q: must be uring, epoll or auto", EngineEnv, value)
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Engine > sim:
+		return fmt.Errorf("loop: Options.Engine %d is none", o.Engine)
+	case o.Loops < 0:
+		return fmt.Errorf("loop: Options.Loops %d is negative", o.Loops)
+	case o.Entries&(o.Entries-1) != 0:
+		return fmt.Errorf("loop: Options.Entries %d is not a power of two", o.Entries)
+	case o.Buffers.Size < 0 || o.Buffers.Min < 0 || o.Buffers.Max < 0:
+		return fmt.Errorf("loop: Options.Buffers %+v has negative values", o.Buffers)
+	case o.Buffers.Max&(o.Buffers.Max-1) != 0:
+		return fmt.Errorf("loop: Options.Buffers.Max %d is not a power of two", o.Buffers.Max)
+	case o.Buffers.Max > 32768:
+		return fmt.Errorf("loop: Options.Buffers.Max %d is beyond 32768", o.Buffers.Max)
+	case o.Buffers.Max > 0 && o.Buffers.Min > o.Buffers.Max:
+		return fmt.Errorf("loop: Options.Buffers.Min %d is beyond Max %d",
+			o.Buffers.Min, o.Buffers.Max)
+	}
+	return nil
+}

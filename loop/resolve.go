@@ -1,0 +1,112 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// resolveAll resolves each "host:port" and calls done on the loop's goroutine
+// with their addresses in order, each once. Literals are resolved at once, names
+// off the loop. passive: an empty host means all interfaces, else the local one.
+func (l *Loop) resolveAll(ctx context.Context, names []string, passive bool,
+	done func([]netip.AddrPort, error)) {
+	var addrs []netip.AddrPort
+	literal := true
+	for _, name := range names {
+		found, ok := literalAddrs(name, passive)
+		literal = literal && ok
+		addrs = append(addrs, found...)
+	}
+	if literal {
+		done(unique(addrs), nil)
+		return
+	}
+	go func() {
+		addrs, err := lookupAll(ctx, names, passive)
+		l.CallSoonThreadsafe(func() { done(addrs, err) })
+	}()
+}
+
+// literalAddrs resolves a name that needs no look-up.
+func literalAddrs(name string, passive bool) ([]netip.AddrPort, bool) {
+	if addr, err := netip.ParseAddrPort(name); err == nil {
+		return []netip.AddrPort{unmap(addr)}, true
+	}
+	host, service, err := net.SplitHostPort(name)
+	if err != nil || !wildcard(host) {
+		return nil, false
+	}
+	port, err := parsePort(service)
+	if err != nil {
+		return nil, false
+	}
+	four, six := netip.IPv4Unspecified(), netip.IPv6Unspecified()
+	if !passive {
+		four, six = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+	}
+	return []netip.AddrPort{netip.AddrPortFrom(four, port), netip.AddrPortFrom(six, port)}, true
+}
+
+// parsePort parses a port's number; a name is left to the resolver.
+func parsePort(s string) (uint16, error) {
+	addr, err := netip.ParseAddrPort("0.0.0.0:" + s)
+	return addr.Port(), err
+}
+
+// unmap makes an IPv4 address of one that is mapped into IPv6.
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// lookupAll blocks.
+func lookupAll(ctx context.Context, names []string, passive bool) ([]netip.AddrPort, error) {
+	var addrs []netip.AddrPort
+	for _, name := range names {
+		found, ok := literalAddrs(name, passive)
+		if !ok {
+			var err error
+			if found, err = lookup(ctx, name); err != nil {
+				return nil, err
+			}
+		}
+		addrs = append(addrs, found...)
+	}
+	return unique(addrs), nil
+}
+
+func lookup(ctx context.Context, name string) ([]netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(name)
+	if err != nil {
+		return nil, &net.OpError{Op: "resolve", Net: "tcp", Err: err}
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(ips) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoAddress, host)
+	}
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	}
+	return addrs, nil
+}
+
+// unique drops repeated addresses and keeps the order.
+func unique(addrs []netip.AddrPort) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}

@@ -1,0 +1,234 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/sys"
+)
+
+// flushGrace is how long Run lets open transports flush when its function has
+// returned.
+const flushGrace = 3 * time.Second
+
+// runRequest asks the loop's goroutine to run.
+type runRequest struct {
+	until func() bool // nil: until Stop
+	done  chan error
+}
+
+// Run makes a loop, calls main while it runs, and then shuts it down: servers
+// are closed, transports are closed and given up to three seconds to flush, and
+// whatever is left is aborted. It is asyncio.run. main runs on the goroutine
+// that called Run, beside the loop's, and may call the loop's blocking methods.
+// Its ctx ends when the loop does.
+func Run(ctx context.Context, main func(ctx context.Context, l *Loop) error) error {
+	return Options{}.Run(ctx, main)
+}
+
+// Run is as the function Run, with options. With Loops n > 1 main runs once for
+// each of n loops, at the same time; the first error cancels the other's
+// contexts.
+func (o Options) Run(ctx context.Context, main func(context.Context, *Loop) error) error {
+	n := max(o.Loops, 1)
+	loops := make([]*Loop, 0, n)
+	for range n {
+		l, err := New(&o)
+		if err != nil {
+			for _, made := range loops {
+				err = errors.Join(err, made.Close())
+			}
+			return err
+		}
+		loops = append(loops, l)
+	}
+	if n == 1 {
+		return loops[0].runMain(ctx, main)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i, l := range loops {
+		all.Go(func() {
+			errs[i] = l.runMain(ctx, main)
+			if errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *Loop) runMain(ctx context.Context, main func(context.Context, *Loop) error) error {
+	err := l.RunUntilComplete(ctx, func(ctx context.Context) error { return main(ctx, l) })
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+	defer cancel()
+	if e := l.Shutdown(grace); e != nil && !errors.Is(e, context.DeadlineExceeded) &&
+		!errors.Is(e, ErrLoopClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// RunForever runs the loop until Stop. Callbacks run on the loop's own
+// goroutine; the caller waits.
+//
+// Errors: ErrLoopRunning, ErrLoopClosed, ErrGoexit, or what made the engine
+// fail, after which the loop is closed.
+func (l *Loop) RunForever() error { return l.run(nil) }
+
+// RunUntilComplete runs the loop while f runs on the caller's goroutine, and
+// returns f's error. The context of f ends when the loop stops before f has
+// returned; the result is then ErrLoopStopped or what ended the loop.
+func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	request, err := l.begin(nil)
+	if err != nil {
+		return err
+	}
+	watched := make(chan error, 1)
+	go func() {
+		err := <-request.done
+		cancel(ErrLoopStopped)
+		watched <- err
+	}()
+	returned := false
+	defer func() {
+		if !returned { // f panicked: leave the loop idle
+			l.Stop()
+			<-watched
+		}
+	}()
+	result := f(ctx)
+	returned = true
+	stopped := context.Cause(ctx) == ErrLoopStopped
+	l.Stop()
+	err = <-watched
+	l.stopping.Store(false) // a Stop that came too late is not for the next run
+	if err == nil && stopped {
+		err = ErrLoopStopped
+	}
+	if err == nil {
+		return result
+	}
+	return errors.Join(err, result)
+}
+
+// Stop ends the current run after its current round: what is ready then still
+// runs, what that schedules waits for the next run. Before a run it has that
+// run end after one round. Any goroutine.
+func (l *Loop) Stop() {
+	l.stopping.Store(true)
+	l.engine.Wake()
+}
+
+// run runs the loop until Stop, or until done where that is given. done is
+// called on the loop's goroutine after every round.
+func (l *Loop) run(until func() bool) error {
+	request, err := l.begin(until)
+	if err != nil {
+		return err
+	}
+	return <-request.done
+}
+
+// begin has the loop's goroutine run. It answers on the request's channel.
+func (l *Loop) begin(until func() bool) (*runRequest, error) {
+	l.mu.Lock()
+	switch l.phase {
+	case running:
+		l.mu.Unlock()
+		return nil, ErrLoopRunning
+	case closed:
+		l.mu.Unlock()
+		return nil, ErrLoopClosed
+	}
+	l.phase = running
+	l.settled = make(chan struct{})
+	if l.starts == nil {
+		l.starts = make(chan *runRequest)
+		go l.main()
+	}
+	l.mu.Unlock()
+	request := &runRequest{until: until, done: make(chan error, 1)}
+	l.starts <- request
+	return request, nil
+}
+
+// main is the loop's goroutine, locked to its thread until Close: io_uring
+// takes calls from the thread that enabled the ring alone.
+func (l *Loop) main() {
+	runtime.LockOSThread()
+	l.thread.Store(int64(sys.ThreadID()))
+	defer close(l.ended)
+	defer l.free()
+	if err := l.engine.Start(); err != nil {
+		request := <-l.starts
+		l.settle(closed)
+		request.done <- err
+		return
+	}
+	for request := range l.starts {
+		if !l.serve(request) {
+			return
+		}
+	}
+}
+
+// serve carries one request out. It returns false when the loop is closed: by
+// an engine that failed, or a callback that ended the goroutine.
+func (l *Loop) serve(request *runRequest) (alive bool) {
+	err := ErrGoexit
+	defer func() {
+		next := idle
+		if err != nil {
+			next = closed
+		}
+		l.settle(next)
+		request.done <- err
+		alive = err == nil
+	}()
+	err = l.rounds(request.until)
+	return true
+}
+
+// rounds runs until Stop, or until says so, or the engine fails.
+func (l *Loop) rounds(until func() bool) error {
+	for {
+		if err := l.turn(); err != nil {
+			return err
+		}
+		if until != nil && until() {
+			return nil
+		}
+		if l.stopping.Load() {
+			l.stopping.Store(false)
+			return nil
+		}
+	}
+}
+
+// settle leaves the phase running.
+func (l *Loop) settle(next phase) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next == closed {
+		l.setClosed()
+	} else {
+		l.phase = next
+	}
+	close(l.settled)
+}
+
+// reserveP raises GOMAXPROCS by one for a loop where that was asked for.
+func reserveP(o Options) {
+	if o.ReserveP {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+}

@@ -1,0 +1,148 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+)
+
+// The longest that the loop sleeps without looking at its clock.
+const waitMax = 24 * time.Hour
+
+// Time is the loop's monotonic clock. It has nothing to do with the time of day.
+func (l *Loop) Time() time.Duration { return l.engine.Now() }
+
+// CallSoon has f called in the next round of the loop, after what was scheduled
+// before it. After Close the handle is cancelled from the start.
+func (l *Loop) CallSoon(f func()) *Handle {
+	l.check()
+	h := &Handle{loop: l, f: f}
+	if l.isClosed() {
+		h.Cancel()
+		return h
+	}
+	l.ready = append(l.ready, h)
+	return h
+}
+
+// CallSoonThreadsafe is CallSoon for any goroutine, and wakes the loop. What one
+// goroutine posts runs in the order in which it was posted. After Close the
+// handle is cancelled from the start.
+func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
+	h := &Handle{loop: l, f: f}
+	l.mu.Lock()
+	if l.phase == closed {
+		l.mu.Unlock()
+		h.Cancel()
+		return h
+	}
+	l.posts = append(l.posts, h)
+	first := len(l.posts) == 1
+	l.mu.Unlock()
+	if first {
+		l.engine.Wake()
+	}
+	return h
+}
+
+// CallLater has f called once d has passed; d <= 0 means in the next round.
+// Timers run in the order of their times, those in the past too, and at the same
+// time in the order in which they were made.
+func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
+	return l.CallAt(l.Time()+d, f)
+}
+
+// CallAt has f called at a time of the loop's clock, see Time.
+func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
+	l.check()
+	h := &TimerHandle{Handle: Handle{loop: l, f: f}, when: when, heap: &l.timers, index: -1}
+	if l.isClosed() {
+		h.Handle.Cancel()
+		return h
+	}
+	l.timers.push(h)
+	return h
+}
+
+// turn is one round: it takes what other goroutines posted, hands all output to
+// the engine, waits for completions and delivers them, and then runs the timers
+// that are due and all that is ready now. What those schedule waits for the
+// next round, so that input is never starved.
+func (l *Loop) turn() error {
+	l.turns++
+	l.takePosts()
+	l.flush()
+	if err := l.engine.Wait(l.patience()); err != nil {
+		return err
+	}
+	l.expire()
+	l.runReady()
+	return nil
+}
+
+// takePosts moves what other goroutines posted to the ready queue.
+func (l *Loop) takePosts() {
+	l.mu.Lock()
+	for i, h := range l.posts {
+		l.ready = append(l.ready, h)
+		l.posts[i] = nil
+	}
+	l.posts = l.posts[:0]
+	l.mu.Unlock()
+}
+
+// flush hands the output of all transports that wrote to the engine.
+func (l *Loop) flush() {
+	for i := 0; i < len(l.dirty); i++ {
+		l.dirty[i].Flush()
+		l.dirty[i] = nil
+	}
+	l.dirty = l.dirty[:0]
+}
+
+// patience is how long the engine may wait.
+func (l *Loop) patience() time.Duration {
+	if len(l.ready) > 0 || l.stopping.Load() {
+		return 0
+	}
+	when, ok := l.timers.next()
+	if !ok {
+		return -1
+	}
+	return min(max(when-l.engine.Now(), 0), waitMax)
+}
+
+// expire moves the timers that are due to the ready queue.
+func (l *Loop) expire() {
+	if len(l.timers.heap) == 0 {
+		return
+	}
+	now := l.engine.Now()
+	for h := l.timers.pop(now); h != nil; h = l.timers.pop(now) {
+		l.ready = append(l.ready, h)
+	}
+}
+
+// runReady runs what is in the ready queue at its beginning.
+func (l *Loop) runReady() {
+	if len(l.ready) == 0 {
+		return
+	}
+	batch := l.ready
+	l.ready = l.spare[:0]
+	for i, t := range batch {
+		batch[i] = nil
+		l.runTask(t)
+	}
+	l.spare = batch[:0]
+}
+
+func (l *Loop) runTask(t fdio.Task) {
+	if !l.debug.Load() {
+		t.RunTask()
+		return
+	}
+	began := l.engine.Now()
+	t.RunTask()
+	l.sawCallback(t, l.engine.Now()-began)
+}

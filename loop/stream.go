@@ -1,0 +1,95 @@
+package loop
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// newStream makes a stream of a connected descriptor. Its addresses are read
+// now, because they are still asked for when the connection is long gone.
+func (l *Loop) newStream(c fdio.Config, family proactor.Family) *fdio.Stream {
+	if a, err := l.engine.LocalAddr(c.FD); err == nil {
+		c.Local = fdio.NetAddr(a, family, proactor.Stream)
+	}
+	if a, err := l.engine.RemoteAddr(c.FD); err == nil {
+		c.Peer = fdio.NetAddr(a, family, proactor.Stream)
+	}
+	if c.Owner == nil {
+		c.Owner = (*host)(l)
+	}
+	s := fdio.NewStream((*host)(l), c)
+	l.streams.add(c.FD, s)
+	return s
+}
+
+// makeProtocol calls a factory of the user's.
+func (l *Loop) makeProtocol(factory protocol.Factory) (p protocol.Protocol, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &protocol.PanicError{Callback: "factory", Value: r, Stack: debug.Stack()}
+		}
+	}()
+	p = factory()
+	if p == nil {
+		return nil, transport.ErrNilProtocol
+	}
+	return p, nil
+}
+
+// drop closes a descriptor that never became a transport.
+func (l *Loop) drop(fd int) {
+	if err := l.engine.CloseFD(fd); err != nil {
+		l.report(Exception{Message: "Error closing a socket", Err: err})
+	}
+}
+
+// whenDone has f called on the loop's goroutine when ctx ends, unless stop was
+// called before.
+func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	stopped := false
+	cancel := context.AfterFunc(ctx, func() {
+		l.CallSoonThreadsafe(func() {
+			if !stopped {
+				f()
+			}
+		})
+	})
+	return func() {
+		stopped = true
+		cancel()
+	}
+}
+
+// onLoopNow runs f where the loop's state may be touched: at once on the loop's
+// goroutine or when the loop is idle, else on the loop while the caller waits.
+func (l *Loop) onLoopNow(f func()) {
+	if l.onLoop() {
+		f()
+		return
+	}
+	_, err := block(context.Background(), l, func(done func(struct{}, error)) {
+		f()
+		done(struct{}{}, nil)
+	})
+	if err != nil {
+		f() // the loop is closed: nobody else touches its state any more
+	}
+}
+
+func (l *Loop) forgetServer(gone *Server) {
+	for i, s := range l.servers {
+		if s == gone {
+			l.servers = append(l.servers[:i:i], l.servers[i+1:]...)
+			break
+		}
+	}
+	l.checkDrained()
+}

@@ -1,0 +1,124 @@
+//go:build linux
+
+package uring
+
+import (
+	"syscall"
+	"unsafe"
+
+	iosys "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// Enable starts a ring that was made with Options.Disabled; on an enabled one it
+// does nothing. The calling thread becomes the only one that may use the ring,
+// so its goroutine must be locked to it. It also registers the ring's descriptor
+// with the thread, which spares each enter a look-up (84 of 244 ns measured).
+//
+// Errors: ErrClosed, *os.SyscallError. Since Linux 5.10.
+func (r *Ring) Enable() error {
+	switch r.state {
+	case ringClosed:
+		return ErrClosed
+	case ringEnabled:
+		return nil
+	}
+	if r.flags&setupDisabled != 0 {
+		_, err := r.register(uint32(iosys.IORING_REGISTER_ENABLE_RINGS), nil, 0)
+		if err != nil {
+			return err
+		}
+	}
+	r.enabled()
+	r.registerRingFD()
+	return nil
+}
+
+// enabled notes whose the ring is.
+func (r *Ring) enabled() {
+	r.state = ringEnabled
+	r.owner = unix.Gettid()
+}
+
+// registerRingFD makes enter use an index in the thread's own table. Where the
+// kernel refuses, the descriptor does as well. Since Linux 5.18.
+func (r *Ring) registerRingFD() {
+	if r.enterFlags&noRegisteredFD != 0 {
+		r.enterFlags &^= noRegisteredFD
+		return
+	}
+	update := rsrcUpdate{offset: ^uint32(0), data: uint64(r.fd)}
+	n, err := r.register(registerRingFDs, unsafe.Pointer(&update), 1)
+	if err != nil || n != 1 {
+		return
+	}
+	r.enterFD = int(update.offset)
+	r.enterFlags |= enterRegisteredRing
+	r.ringFDReg = true
+}
+
+// unregisterRingFD lets go of the ring; it fails only on the wrong thread.
+func (r *Ring) unregisterRingFD() {
+	update := rsrcUpdate{offset: uint32(r.enterFD)}
+	if n, err := r.register(unregisterRingFDs, unsafe.Pointer(&update), 1); err != nil || n != 1 {
+		return
+	}
+	r.enterFD = r.fd
+	r.enterFlags &^= enterRegisteredRing
+	r.ringFDReg = false
+}
+
+// register is io_uring_register with its result, which iouring-go's drops.
+func (r *Ring) register(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
+	if r.state == ringClosed {
+		return 0, ErrClosed
+	}
+	for {
+		r.stats.Registers++
+		res, _, errno := syscall.Syscall6(iosys.SYS_IO_URING_REGISTER,
+			uintptr(r.fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
+		switch errno {
+		case 0:
+			return int(res), nil
+		case syscall.EINTR:
+		case syscall.EEXIST:
+			if r.state == ringEnabled && !r.onOwner() {
+				return 0, ErrWrongThread
+			}
+			return 0, syscallError("io_uring_register", errno)
+		default:
+			return 0, syscallError("io_uring_register", errno)
+		}
+	}
+}
+
+// Flags is the setup flags (Setup*) that the kernel accepted.
+func (r *Ring) Flags() uint32 { return r.flags }
+
+// Features is the kernel's IORING_FEAT_* bits.
+func (r *Ring) Features() uint32 { return r.features }
+
+// HasDeferTaskrun reports that completions are made only inside the owner's own
+// enters. Since Linux 6.1.
+func (r *Ring) HasDeferTaskrun() bool { return r.flags&setupDeferTaskrun != 0 }
+
+// HasSingleIssuer reports that the kernel insists on one thread. Since Linux 6.0.
+func (r *Ring) HasSingleIssuer() bool { return r.flags&setupSingleIssuer != 0 }
+
+// HasTaskrunFlag reports that TaskrunPending works. Since Linux 5.19.
+func (r *Ring) HasTaskrunFlag() bool { return r.flags&SetupTaskrunFlag != 0 }
+
+// HasSubmitAll reports that an SQE that fails at once does not end a submission.
+// Without it, Submit returns early and Pending is not 0. Since Linux 5.18.
+func (r *Ring) HasSubmitAll() bool { return r.flags&SetupSubmitAll != 0 }
+
+// HasNoIOWait reports that waits do not count as I/O wait: without it an idle
+// loop looks like 100 % iowait on Linux 6.5 to 6.14. Since Linux 6.15.
+func (r *Ring) HasNoIOWait() bool { return r.features&featNoIOWait != 0 }
+
+// HasBundles reports RecvSendBundle. Since Linux 6.10.
+func (r *Ring) HasBundles() bool { return r.features&featRecvSendBundle != 0 }
+
+// HasRegisteredFD reports that enters use a registered descriptor. Since Linux
+// 5.18.
+func (r *Ring) HasRegisteredFD() bool { return r.ringFDReg }

@@ -1,0 +1,247 @@
+//go:build linux
+
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain fails when tests leave descriptors or goroutines behind.
+func TestMain(m *testing.M) {
+	before := openDescriptors()
+	code := m.Run()
+	if code == 0 {
+		if left := leftBehind(before); len(left) > 0 {
+			fmt.Fprintf(os.Stderr, "left behind:\n%s\n", strings.Join(left, "\n"))
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// leftBehind gives goroutines that are ending five seconds to end.
+func leftBehind(before []string) []string {
+	for end := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+		left := slices.DeleteFunc(openDescriptors(), func(fd string) bool {
+			// The runtime opens its poller, an epoll and an eventfd, when first used.
+			return slices.Contains(before, fd) || strings.Contains(fd, "anon_inode:[event")
+		})
+		left = append(left, strayGoroutines()...)
+		if len(left) == 0 || time.Now().After(end) {
+			return left
+		}
+	}
+}
+
+func openDescriptors() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			out = append(out, e.Name()+" "+target)
+		}
+	}
+	return out
+}
+
+func strayGoroutines() []string {
+	buf := make([]byte, 1<<18)
+	var out []string
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !strings.Contains(stack, "uring.TestMain(") && !strings.Contains(stack, "signal_recv") {
+			out = append(out, stack)
+		}
+	}
+	return out
+}
+
+// newRing makes a ring for the test's goroutine, which it locks to its thread.
+func newRing(t testing.TB, entries uint32, opts *Options) *Ring {
+	t.Helper()
+	runtime.LockOSThread()
+	r, err := New(entries, opts)
+	if errors.Is(err, ErrNotSupported) {
+		runtime.UnlockOSThread()
+		t.Skip("needs io_uring:", err)
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error("Close:", err)
+		}
+		runtime.UnlockOSThread()
+	})
+	return r
+}
+
+// wait returns a copy of the next completion, and takes it.
+func wait(t testing.TB, r *Ring) CQE {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		if c := r.Peek(); c != nil {
+			got := *c
+			r.Advance(1)
+			return got
+		}
+		if _, err := r.SubmitAndWait(1, 5*time.Second); err != nil && err != ErrTimeout {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("no completion in 5 s")
+	return CQE{}
+}
+
+// waitRes waits for the completion of user, which must have the result want.
+func waitRes(t testing.TB, r *Ring, user uint64, want int32) CQE {
+	t.Helper()
+	c := wait(t, r)
+	if c.UserData != user || c.Res != want {
+		t.Fatalf("completion %+v (%v), want user data %d and result %d",
+			c, c.Errno(), user, want)
+	}
+	return c
+}
+
+// quiet fails if a completion is there.
+func quiet(t testing.TB, r *Ring) {
+	t.Helper()
+	if _, err := r.EnterNB(); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Peek(); c != nil {
+		t.Fatalf("unexpected completion %+v (%v)", *c, c.Errno())
+	}
+}
+
+// sqe is the next free entry, which must be there.
+func sqe(t testing.TB, r *Ring) *SQE {
+	t.Helper()
+	s := r.SQE()
+	if s == nil {
+		t.Fatal("submission queue is full")
+	}
+	return s
+}
+
+// pair is two connected sockets.
+func pair(t testing.TB, typ int) (a, b int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// pipe is a pipe's two ends.
+func pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// listener is a TCP listener on loopback and its address.
+func listener(t testing.TB) (int, *unix.SockaddrInet4) {
+	t.Helper()
+	fd, name := openListener(t)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd, name
+}
+
+// openListener is a listener that the caller closes.
+func openListener(t testing.TB) (int, *unix.SockaddrInet4) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 64); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd, name.(*unix.SockaddrInet4)
+}
+
+// dial connects to a listener of this machine.
+func dial(t testing.TB, to unix.Sockaddr) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Connect(fd, to); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// write writes all of s at once.
+func write(t testing.TB, fd int, s string) {
+	t.Helper()
+	if n, err := unix.Write(fd, []byte(s)); err != nil || n != len(s) {
+		t.Fatalf("write: %d, %v", n, err)
+	}
+}
+
+// read reads what is there at once.
+func read(t testing.TB, fd int) string {
+	t.Helper()
+	buf := make([]byte, 1<<16)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		t.Fatal("read:", err)
+	}
+	return string(buf[:n])
+}
+
+// needs skips where the kernel is older than the feature.
+func needs(t testing.TB, feature string) {
+	t.Helper()
+	if !kernelAtLeast(t, minKernels[feature]) {
+		t.Skipf("needs Linux %s for %s", minKernels[feature], feature)
+	}
+}
+
+func kernelAtLeast(t testing.TB, version string) bool {
+	t.Helper()
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor, wantMajor, wantMinor int
+	release := unix.ByteSliceToString(u.Release[:])
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		t.Fatalf("kernel release %q: %v", release, err)
+	}
+	if _, err := fmt.Sscanf(version, "%d.%d", &wantMajor, &wantMinor); err != nil {
+		t.Fatalf("minimum kernel %q: %v", version, err)
+	}
+	return major > wantMajor || major == wantMajor && minor >= wantMinor
+}

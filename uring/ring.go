@@ -1,0 +1,249 @@
+//go:build linux
+
+package uring
+
+import (
+	"errors"
+	"iter"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ring is a submission queue (SQ) and a completion queue (CQ) shared with the
+// kernel.
+//
+//	disabled --Enable--> enabled --Close--> closed
+//
+// New returns it enabled, or with Options.Disabled disabled. All methods are for
+// one goroutine. With SINGLE_ISSUER, that is on every kernel since 6.0, the
+// kernel also wants one thread: the goroutine that calls Enable (or New, without
+// Disabled) must be locked by runtime.LockOSThread and stay so until Close. When
+// a locked goroutine ends, its thread ends, and with it whatever the ring had in
+// flight, without completions.
+type Ring struct {
+	// Submission: *head is the kernel's, *tail ours. sqTail counts the prepared
+	// entries, *tail those that the kernel may see.
+	sqHead    *uint32
+	sqTailPub *uint32
+	sqFlags   *uint32
+	sqes      unsafe.Pointer
+	sqTail    uint32
+	sqMask    uint32
+	sqEntries uint32
+
+	// Completion: *head is ours, *tail the kernel's.
+	cqMask    uint32
+	cqHead    uint32
+	cqHeadPub *uint32
+	cqTail    *uint32
+	cqes      unsafe.Pointer
+	cqDropped *uint32
+
+	enterFD    int // descriptor, or index of the registered one
+	enterFlags uint32
+	waitFlags  uint32 // besides, for an enter that may block
+	ts         Timespec
+	arg        getEventsArg
+
+	fd        int
+	flags     uint32
+	features  uint32
+	cqEntries uint32
+	sqDropped *uint32
+	state     ringState
+	owner     int // thread that enabled the ring
+	stats     Stats
+
+	rings     []byte // the mapping of both queues
+	sqesMap   []byte
+	buffers   [][]byte // registered ones, kept reachable
+	bufRings  []*BufRing
+	ringFDReg bool
+}
+
+type ringState uint8
+
+const (
+	ringDisabled ringState = iota
+	ringEnabled
+	ringClosed
+)
+
+// Stats counts what a ring did, from New on.
+type Stats struct {
+	Enters     uint64 // io_uring_enter calls, blocking or not
+	Blocking   uint64 // of these, those that were allowed to block
+	Registers  uint64 // io_uring_register calls
+	Submitted  uint64 // SQEs that the kernel took
+	Completed  uint64 // CQEs that Advance passed
+	Interrupts uint64 // enters ended by a signal
+	Timeouts   uint64 // waits ended by their timeout
+	Busy       uint64 // submissions refused with EBUSY or EAGAIN
+	Overflows  uint64 // enters that found the CQ overflown and flushed it
+}
+
+// Stats returns the counters.
+func (r *Ring) Stats() Stats { return r.stats }
+
+// SQE lends the next free submission entry, nil when the queue is full: then
+// Submit and ask again. One Prep method must be called on it before the next
+// Submit: the entry holds what its last user left.
+func (r *Ring) SQE() *SQE {
+	if r.sqTail-atomic.LoadUint32(r.sqHead) >= r.sqEntries {
+		return nil
+	}
+	s := (*SQE)(unsafe.Add(r.sqes, uintptr(r.sqTail&r.sqMask)*unsafe.Sizeof(SQE{})))
+	r.sqTail++
+	return s
+}
+
+// Pending is how many prepared SQEs the kernel has not taken yet.
+func (r *Ring) Pending() int { return int(r.sqTail - atomic.LoadUint32(r.sqHead)) }
+
+// Space is how many more times SQE succeeds before a Submit. A chain of IOLink
+// must be submitted as a whole: ask before beginning one.
+func (r *Ring) Space() int { return int(r.sqEntries) - r.Pending() }
+
+// Ready is how many completions can be had without a system call.
+func (r *Ring) Ready() int { return int(atomic.LoadUint32(r.cqTail) - r.cqHead) }
+
+// Peek is the oldest completion, nil if there is none. It stays until Advance.
+func (r *Ring) Peek() *CQE {
+	if r.cqHead == atomic.LoadUint32(r.cqTail) {
+		return nil
+	}
+	return r.cqe(r.cqHead)
+}
+
+// PeekAt is the i-th oldest completion; i is less than Ready, else it panics.
+func (r *Ring) PeekAt(i int) *CQE {
+	if uint(i) >= uint(r.Ready()) {
+		panic("uring: PeekAt beyond Ready")
+	}
+	return r.cqe(r.cqHead + uint32(i))
+}
+
+func (r *Ring) cqe(at uint32) *CQE {
+	return (*CQE)(unsafe.Add(r.cqes, uintptr(at&r.cqMask)*unsafe.Sizeof(CQE{})))
+}
+
+// Advance gives the n oldest completions' room back to the kernel; n is at most
+// Ready. The *CQEs of Peek and PeekAt for them end here.
+func (r *Ring) Advance(n int) {
+	r.cqHead += uint32(n)
+	r.stats.Completed += uint64(n)
+	atomic.StoreUint32(r.cqHeadPub, r.cqHead)
+}
+
+// CQEs yields completions until there are none without a system call, those
+// included that arrive meanwhile. Each is a copy, passed to Advance already.
+func (r *Ring) CQEs() iter.Seq[CQE] {
+	return func(yield func(CQE) bool) {
+		for c := r.Peek(); c != nil; c = r.Peek() {
+			got := *c
+			r.Advance(1)
+			if !yield(got) {
+				return
+			}
+		}
+	}
+}
+
+// TaskrunPending reports that completions wait inside the kernel for the next
+// enter. It reads one word of memory, so that a loop can spin on it. Only with
+// HasTaskrunFlag. Since Linux 5.19.
+func (r *Ring) TaskrunPending() bool { return atomic.LoadUint32(r.sqFlags)&sqTaskrun != 0 }
+
+// Overflowed reports that completions wait inside the kernel for room in the CQ.
+// The next enter of any kind brings them, as far as there is room.
+func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 }
+
+// Overflow is how many completions the kernel lost because it had no memory to
+// keep them; it wraps around. What it could keep counts in Stats.Overflows.
+func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqDropped) }
+
+// Dropped is how many SQEs the kernel found malformed and ignored: 0.
+func (r *Ring) Dropped() uint32 { return atomic.LoadUint32(r.sqDropped) }
+
+// FD is the ring's descriptor, for poll and for PrepMsgRing from other rings.
+func (r *Ring) FD() int { return r.fd }
+
+// Entries is the size of the submission queue: a power of 2, which can be less
+// than what New was asked for, where memory was short.
+func (r *Ring) Entries() int { return int(r.sqEntries) }
+
+// CQEntries is the size of the completion queue, a power of 2.
+func (r *Ring) CQEntries() int { return int(r.cqEntries) }
+
+// Close cancels what is in flight, waits for that at most closePatience, and
+// frees the ring, its buffer rings included. Completions that were not taken are
+// lost. It is idempotent.
+//
+// On the thread that enabled the ring, what was in flight has let go of its
+// sockets when Close returns, wherever the kernel can cancel in place (Linux
+// 6.0). From elsewhere the kernel does that later, and the ring itself lives
+// until that thread ends, because the thread's registered descriptor holds it.
+func (r *Ring) Close() error {
+	if r.state == ringClosed {
+		return nil
+	}
+	if r.state == ringEnabled && r.onOwner() {
+		r.quiesce()
+	}
+	r.state = ringClosed
+	err := r.unmap()
+	if cerr := unix.Close(r.fd); err == nil {
+		err = cerr
+	}
+	for _, b := range r.bufRings {
+		if berr := b.unmap(); err == nil {
+			err = berr
+		}
+	}
+	r.bufRings, r.buffers = nil, nil
+	r.fd, r.enterFD = -1, -1
+	return err
+}
+
+// quiesce ends what is in flight, so that no buffer and no port is still in use
+// when Close returns. What cannot be cancelled is left to the kernel.
+func (r *Ring) quiesce() {
+	_, err := r.SyncCancel(0, -1, CancelAny|CancelAll, closePatience)
+	if err == nil || errors.Is(err, syscall.ETIME) {
+		r.enter(0, 0, enterGetEvents, false)
+	}
+	if r.ringFDReg {
+		r.unregisterRingFD()
+	}
+}
+
+func (r *Ring) onOwner() bool { return unix.Gettid() == r.owner }
+
+func (r *Ring) unmap() error {
+	err := unix.Munmap(r.sqesMap)
+	if rerr := unix.Munmap(r.rings); err == nil {
+		err = rerr
+	}
+	r.rings, r.sqesMap = nil, nil
+	r.pointAtNothing()
+	return err
+}
+
+// nothing is what a closed ring's queues are: always empty, always full.
+var nothing struct {
+	sqe SQE
+	cqe CQE
+}
+
+// pointAtNothing makes the methods of a closed ring harmless: no entries to be
+// had, no completions, instead of a fault in unmapped memory.
+func (r *Ring) pointAtNothing() {
+	var zero [7]uint32
+	r.sqHead, r.sqTailPub, r.sqFlags, r.sqDropped = &zero[0], &zero[1], &zero[2], &zero[3]
+	r.cqHeadPub, r.cqTail, r.cqDropped = &zero[4], &zero[5], &zero[6]
+	r.sqes, r.cqes = unsafe.Pointer(&nothing.sqe), unsafe.Pointer(&nothing.cqe)
+	r.sqTail, r.sqMask, r.sqEntries, r.cqMask, r.cqHead = 0, 0, 0, 0, 0
+}
