@@ -201,7 +201,8 @@ func namesNeed(call *ast.CallExpr) bool {
 	}
 	switch arg := call.Args[0].(type) {
 	case *ast.BasicLit:
-		return strings.HasPrefix(strings.Trim(arg.Value, "\"`"), "needs ")
+		text := strings.Trim(arg.Value, "\"`")
+		return strings.HasPrefix(text, "needs ") || text == "needs" && len(call.Args) > 1
 	case *ast.BinaryExpr:
 		return namesNeed(&ast.CallExpr{Args: []ast.Expr{arg.X}})
 	case *ast.CallExpr:

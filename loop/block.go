@@ -22,18 +22,23 @@ func block[T any](ctx context.Context, l *Loop, start func(done func(T, error)))
 	h := l.CallSoonThreadsafe(func() {
 		start(func(v T, err error) { results <- result{v, err} })
 	})
-	for {
-		if h.Cancelled() {
-			return zero, ErrLoopClosed
-		}
+	for len(results) == 0 && !h.Cancelled() {
 		l.runWhile(func() bool { return len(results) > 0 })
 		select {
 		case r := <-results:
 			return r.value, r.err
 		case <-l.dead:
-			return zero, ErrLoopClosed
-		case <-l.whenSettled():
+		case <-l.whenSettled(): // as it is right after a run of our own
 		}
+		if l.isClosed() {
+			break
+		}
+	}
+	select {
+	case r := <-results:
+		return r.value, r.err
+	default:
+		return zero, ErrLoopClosed
 	}
 }
 

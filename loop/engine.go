@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/epoll"
@@ -23,6 +24,9 @@ func init() {
 		return l
 	}
 }
+
+// sayOnce keeps a process with many loops from repeating itself.
+var sayOnce sync.Once
 
 // chooseEngine makes the engine that the options ask for.
 func (l *Loop) chooseEngine() error {
@@ -51,7 +55,7 @@ func (l *Loop) chooseEngine() error {
 	if cfg.Fallback != nil {
 		cfg.Fallback("io_uring", err)
 	}
-	l.logger().Info("sluice uses epoll instead of io_uring", "why", err)
+	sayOnce.Do(func() { l.logger().Info("sluice uses epoll instead of io_uring", "why", err) })
 	return l.openEpoll(cfg, "epoll: "+err.Error())
 }
 

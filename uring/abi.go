@@ -161,18 +161,19 @@ var (
 // bigEndian matters where two fields share a word, and to the poll mask.
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-// escapeAlways is never true, which the compiler does not know.
-var (
-	escapeAlways bool
-	escapeSink   unsafe.Pointer
-)
+// escape makes address keep what it is given off the stack: always is false, but
+// the compiler does not know.
+var escape struct {
+	always bool
+	sink   unsafe.Pointer
+}
 
 // address is p as the kernel wants it. It makes what p points to escape: an
 // SQE holds the address as a number, so a buffer on the goroutine's stack would
 // be left behind when the stack is moved.
 func address(p unsafe.Pointer) uint64 {
-	if escapeAlways {
-		escapeSink = p
+	if escape.always {
+		escape.sink = p
 	}
 	return uint64(uintptr(p))
 }

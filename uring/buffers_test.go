@@ -11,6 +11,7 @@ import (
 )
 
 func TestFixedBuffersOnASocket(t *testing.T) {
+	needs(t, FeatureReadFixed)
 	r := newRing(t, 8, nil)
 	one, two := make([]byte, 4096), make([]byte, 4096)
 	if err := r.RegisterBuffers([][]byte{one, two}); err != nil {
@@ -85,7 +86,11 @@ func TestUpdateThatFailsPartlySaysSo(t *testing.T) {
 	}
 	defer unix.Munmap(hole)
 	good := make([]byte, 4096)
-	if err := r.UpdateBuffers(0, [][]byte{good, hole}); !errors.Is(err, syscall.EFAULT) {
+	err = r.UpdateBuffers(0, [][]byte{good, hole})
+	if errors.Is(err, syscall.ENOMEM) {
+		t.Skip("needs memory:", err)
+	}
+	if !errors.Is(err, syscall.EFAULT) {
 		t.Error(err)
 	}
 }

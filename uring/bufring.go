@@ -183,6 +183,10 @@ func (b *BufRing) Advance() {
 // Close unregisters the group and frees its memory: no slice of it may be in use
 // any more, and no receive of the group in flight. Ring.Close does it as well.
 // It is idempotent.
+//
+// Do not register a group below 64 again on the same ring if Linux 6.1 matters:
+// there the kernel goes on where it was in the old one (seen on 6.1.192, not on
+// 6.12).
 func (b *BufRing) Close() error {
 	if b.table == nil {
 		return nil

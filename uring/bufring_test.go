@@ -5,6 +5,7 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -116,7 +117,7 @@ func TestBufRingSizesOutOfBoundsAreRefused(t *testing.T) {
 	r := newRing(t, 8, nil)
 	for _, o := range []BufRingOptions{
 		{Count: 0, Size: 1}, {Count: 3, Size: 1}, {Count: 1 << 16, Size: 1},
-		{Count: 4}, {Count: 4, Size: -1}, {Count: 4, Size: 1 << 31}, {Count: -4, Size: 1},
+		{Count: 4}, {Count: 4, Size: -1}, {Count: 4, Size: math.MaxInt}, {Count: -4, Size: 1},
 		{Count: 4, Size: 1, Start: 5}, {Count: 4, Size: 1, Start: -1},
 	} {
 		if _, err := r.RegisterBufRingWith(1, o); !errors.Is(err, ErrSize) {

@@ -52,7 +52,7 @@ func (c *CQE) BufID() uint16 { return uint16(c.Flags >> cqeBufferShift) }
 func (c *CQE) BufMore() bool { return c.Flags&cqeBufMore != 0 }
 
 // SockNonEmpty reports that the socket held more data than this receive took.
-// Since Linux 5.19.
+// Since Linux 5.19; of AF_UNIX sockets not on 6.1, but on 6.18.
 func (c *CQE) SockNonEmpty() bool { return c.Flags&cqeSockNonEmpty != 0 }
 
 // Notif reports that this is a zero-copy send's second completion: the kernel

@@ -30,7 +30,6 @@ func (r *Ring) Enable() error {
 		}
 	}
 	r.enabled()
-	r.registerRingFD()
 	return nil
 }
 
@@ -38,23 +37,24 @@ func (r *Ring) Enable() error {
 func (r *Ring) enabled() {
 	r.state = ringEnabled
 	r.owner = unix.Gettid()
+	_ = r.registerRingFD() // enter does without as well
 }
 
 // registerRingFD makes enter use an index in the thread's own table. Where the
 // kernel refuses, the descriptor does as well. Since Linux 5.18.
-func (r *Ring) registerRingFD() {
-	if r.enterFlags&noRegisteredFD != 0 {
-		r.enterFlags &^= noRegisteredFD
-		return
+func (r *Ring) registerRingFD() error {
+	if r.plainFD {
+		return nil
 	}
 	update := rsrcUpdate{offset: ^uint32(0), data: uint64(r.fd)}
 	n, err := r.register(registerRingFDs, unsafe.Pointer(&update), 1)
 	if err != nil || n != 1 {
-		return
+		return err
 	}
 	r.enterFD = int(update.offset)
 	r.enterFlags |= enterRegisteredRing
 	r.ringFDReg = true
+	return nil
 }
 
 // unregisterRingFD lets go of the ring; it fails only on the wrong thread.

@@ -55,7 +55,7 @@ type NotSupportedError struct {
 
 // Error names the feature, the reason, the version and the remedy.
 func (e *NotSupportedError) Error() string {
-	return fmt.Sprintf("uring: %s is not supported: %v (since Linux %s; %s)",
+	return fmt.Sprintf("uring: no %s: %v (since Linux %s; %s)",
 		e.Feature, e.Err, e.MinKernel, e.Remedy)
 }
 
@@ -109,6 +109,8 @@ func remedy(err error) string {
 		return "raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)"
 	case syscall.EMFILE, syscall.ENFILE:
 		return "raise RLIMIT_NOFILE"
+	case syscall.ENETUNREACH, syscall.EADDRNOTAVAIL:
+		return "bring up the loopback interface"
 	}
 	return "use a newer kernel"
 }

@@ -4,11 +4,13 @@ package uring
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,13 @@ import (
 
 // TestMain fails when tests leave descriptors or goroutines behind.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if !ProbeOnce().Has(FeatureSetup, FeatureRecvMultishot) {
+		// An example cannot say that it cannot run.
+		if err := flag.Set("test.skip", "^Example"); err != nil {
+			panic(err)
+		}
+	}
 	before := openDescriptors()
 	code := m.Run()
 	if code == 0 {
@@ -70,11 +79,12 @@ func strayGoroutines() []string {
 // newRing makes a ring for the test's goroutine, which it locks to its thread.
 func newRing(t testing.TB, entries uint32, opts *Options) *Ring {
 	t.Helper()
+	needs(t, FeatureSetup)
 	runtime.LockOSThread()
 	r, err := New(entries, opts)
-	if errors.Is(err, ErrNotSupported) {
+	if errors.Is(err, syscall.ENOMEM) {
 		runtime.UnlockOSThread()
-		t.Skip("needs io_uring:", err)
+		t.Skip("needs memory:", err)
 	}
 	if err != nil {
 		runtime.UnlockOSThread()
@@ -202,6 +212,19 @@ func dial(t testing.TB, to unix.Sockaddr) int {
 	return fd
 }
 
+// tcpPair is two connected TCP sockets.
+func tcpPair(t testing.TB) (a, b int) {
+	t.Helper()
+	fd, name := listener(t)
+	b = dial(t, name)
+	a, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(a) })
+	return a, b
+}
+
 // write writes all of s at once.
 func write(t testing.TB, fd int, s string) {
 	t.Helper()
@@ -221,12 +244,20 @@ func read(t testing.TB, fd int) string {
 	return string(buf[:n])
 }
 
-// needs skips where the kernel is older than the feature.
+// needs skips where the kernel is older than the feature, or a sandbox refuses
+// it. Where it is missing for another reason, the test is to fail.
 func needs(t testing.TB, feature string) {
 	t.Helper()
-	if !kernelAtLeast(t, minKernels[feature]) {
-		t.Skipf("needs Linux %s for %s", minKernels[feature], feature)
+	f := ProbeOnce().Lookup(feature)
+	if refused(f) || !f.Supported && !kernelAtLeast(t, f.MinKernel) {
+		t.Skip("needs", f)
 	}
+}
+
+// refused reports whether a sandbox or a limit keeps the feature away.
+func refused(f Feature) bool {
+	return errors.Is(f.Err, syscall.EPERM) || errors.Is(f.Err, syscall.EACCES) ||
+		errors.Is(f.Err, syscall.ENOSYS) || errors.Is(f.Err, syscall.ENOMEM)
 }
 
 func kernelAtLeast(t testing.TB, version string) bool {

@@ -33,8 +33,9 @@ func (s *SQE) PrepRecvSelect(fd int, group uint16, size uint32, flags int) {
 
 // PrepRecvMultishot receives again and again, each time into another provided
 // buffer of group, a completion each, until one has no CQE.More: the stream's
-// end (Res 0), an error, a cancel, or ENOBUFS when no buffer is free; then it
-// must be armed again. MSG_WAITALL is refused with EINVAL. Since Linux 6.0.
+// end (Res 0), an error, a cancel, or ENOBUFS when no buffer is free, on old
+// kernels even before there is data (seen on 6.1); then it must be armed again.
+// MSG_WAITALL is refused with EINVAL. Since Linux 6.0.
 func (s *SQE) PrepRecvMultishot(fd int, group uint16, flags int) {
 	s.prep(iosys.IORING_OP_RECV, fd, 0, 0, 0)
 	s.opFlags = uint32(flags)
@@ -45,7 +46,7 @@ func (s *SQE) PrepRecvMultishot(fd int, group uint16, flags int) {
 
 // PrepSend is send(2) of buf, which is the kernel's until the completion. Flags
 // are MSG_*. With MSG_WAITALL the kernel sends the rest of a short send by
-// itself (Linux 5.18); with MSG_DONTWAIT it never waits, and completes short or
+// itself (Linux 5.19); with MSG_DONTWAIT it never waits, and completes short or
 // with EAGAIN; with MSG_NOSIGNAL it raises no SIGPIPE. Since Linux 5.6.
 func (s *SQE) PrepSend(fd int, buf []byte, flags int) {
 	s.prep(iosys.IORING_OP_SEND, fd, bytesAddr(buf), bytesLen(buf), 0)
@@ -106,10 +107,8 @@ func (s *SQE) PrepAccept(fd int, addr unsafe.Pointer, addrLen *uint32, flags int
 
 // PrepAcceptMultishot accepts again and again, a completion each, until one has
 // no CQE.More: an error such as EMFILE, or a cancel; then it must be armed again.
-// The limit of descriptors is the one at the time of arming.
-//
-// A kernel that is too old takes it for PrepAccept, without an error and without
-// CQE.More (seen on 5.10.262). Since Linux 5.19.
+// The limit of descriptors is the one at the time of arming. An older
+// kernel answers EINVAL (seen on Debian's 5.10.0-46). Since Linux 5.19.
 func (s *SQE) PrepAcceptMultishot(fd int, flags int) {
 	s.PrepAccept(fd, nil, nil, flags)
 	s.ioprio = acceptMultishot

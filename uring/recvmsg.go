@@ -11,7 +11,7 @@ import (
 // RecvMsgOut is what PrepRecvMsgMultishot left in a provided buffer. Its slices
 // are parts of the buffer and end with it.
 type RecvMsgOut struct {
-	Name    []byte // the sender's socket address, nil if it has none
+	Name    []byte // the sender's socket address, empty if it has none
 	Control []byte // control messages
 	Payload []byte
 	// Len is the message's length, more than Payload's where that was cut off and
@@ -28,17 +28,19 @@ const recvMsgHeader = 16
 // the header of the PrepRecvMsgMultishot. It is false if buf is too short to be
 // such a message.
 func (o *RecvMsgOut) Parse(buf []byte, msg *unix.Msghdr) bool {
-	room := recvMsgHeader + int(msg.Namelen) + int(msg.Controllen)
-	if len(buf) < room {
+	room := recvMsgHeader + uint64(msg.Namelen) + uint64(msg.Controllen)
+	if uint64(len(buf)) < room {
 		return false
 	}
 	order := binary.NativeEndian
-	name := int(min(order.Uint32(buf), msg.Namelen))
-	control := min(int(order.Uint32(buf[4:])), int(msg.Controllen))
-	o.Len = int(order.Uint32(buf[8:]))
+	name := min(order.Uint32(buf), msg.Namelen)
+	control := min(uint64(order.Uint32(buf[4:])), uint64(msg.Controllen))
+	length := order.Uint32(buf[8:])
+	o.Len = int(length)
 	o.Flags = int(order.Uint32(buf[12:]))
-	buf, o.Payload = buf[recvMsgHeader:room:room], buf[room:len(buf):len(buf)]
-	o.Payload = o.Payload[:min(len(o.Payload), o.Len)]
+	o.Payload = buf[room:len(buf):len(buf)]
+	o.Payload = o.Payload[:min(uint64(len(o.Payload)), uint64(length))]
+	buf = buf[recvMsgHeader:room:room]
 	o.Name = buf[:name:name]
 	o.Control = buf[msg.Namelen:][:control:control]
 	return true

@@ -62,6 +62,7 @@ type Ring struct {
 	buffers   [][]byte // registered ones, kept reachable
 	bufRings  []*BufRing
 	ringFDReg bool
+	plainFD   bool // Options.NoRegisteredFD
 }
 
 type ringState uint8
@@ -131,8 +132,11 @@ func (r *Ring) cqe(at uint32) *CQE {
 }
 
 // Advance gives the n oldest completions' room back to the kernel; n is at most
-// Ready. The *CQEs of Peek and PeekAt for them end here.
+// Ready, else it panics. The *CQEs of Peek and PeekAt for them end here.
 func (r *Ring) Advance(n int) {
+	if uint(n) > uint(r.Ready()) {
+		panic("uring: Advance beyond Ready")
+	}
 	r.cqHead += uint32(n)
 	r.stats.Completed += uint64(n)
 	atomic.StoreUint32(r.cqHeadPub, r.cqHead)

@@ -66,14 +66,46 @@ func TestQueueFullGivesNilAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestPeekAtBeyondReadyPanics(t *testing.T) {
+func TestBeyondReadyIsAPanic(t *testing.T) {
 	r := newRing(t, 4, nil)
-	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
+	for name, f := range map[string]func(){
+		"PeekAt(0)":   func() { r.PeekAt(0) },
+		"PeekAt(-1)":  func() { r.PeekAt(-1) },
+		"Advance(1)":  func() { r.Advance(1) },
+		"Advance(-1)": func() { r.Advance(-1) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error(name, "is no panic")
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+// What the kernel answers seldom is sorted nevertheless, without allocating.
+func TestEnterErrorsAreSorted(t *testing.T) {
+	r := newRing(t, 4, nil)
+	for errno, want := range map[syscall.Errno]error{
+		syscall.EINTR: nil, syscall.ETIME: ErrTimeout, syscall.EBUSY: ErrBusy,
+		syscall.EAGAIN: ErrBusy, syscall.EBADR: ErrDropped, syscall.EBADFD: ErrDisabled,
+	} {
+		var err error
+		if n := testing.AllocsPerRun(10, func() { err = r.enterError(errno) }); n != 0 {
+			t.Errorf("%v: %v allocations", errno, n)
 		}
-	}()
-	r.PeekAt(0)
+		if err != want {
+			t.Errorf("%v: %v, want %v", errno, err, want)
+		}
+	}
+	if err := r.enterError(syscall.EFAULT); !errors.Is(err, syscall.EFAULT) {
+		t.Error(err)
+	}
+	if s := r.Stats(); s.Busy == 0 || s.Interrupts == 0 || s.Timeouts == 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestCQEsYieldsAllAndStopsOnBreak(t *testing.T) {

@@ -96,7 +96,10 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{fd: fd, enterFD: fd, flags: p.Flags, features: p.Features}
+	r := &Ring{
+		fd: fd, enterFD: fd, flags: p.Flags, features: p.Features,
+		plainFD: opts.NoRegisteredFD,
+	}
 	if p.Features&featExtArg == 0 {
 		unix.Close(fd)
 		return nil, notSupported(FeatureExtArg, syscall.EINVAL)
@@ -109,20 +112,11 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 	if p.Features&featNoIOWait != 0 {
 		r.waitFlags = enterNoIOWait
 	}
-	if p.Flags&setupDisabled == 0 && !opts.Disabled {
+	if !opts.Disabled {
 		r.enabled()
-	}
-	if opts.NoRegisteredFD {
-		r.enterFlags |= noRegisteredFD
-	}
-	if r.state == ringEnabled {
-		r.registerRingFD()
 	}
 	return r, nil
 }
-
-// noRegisteredFD is a bit of Ring.enterFlags that never reaches the kernel.
-const noRegisteredFD uint32 = 1 << 31
 
 // setup is io_uring_setup, or a stand-in.
 type setup func(entries uint32, p *iosys.IOURingParams) (int, syscall.Errno)
@@ -145,10 +139,7 @@ func negotiate(call setup, entries uint32, o *Options, p *iosys.IOURingParams) (
 	if o.Without&setupSingleIssuer != 0 { // DEFER_TASKRUN is not to be had alone
 		flags = flags&^setupDeferTaskrun | SetupCoopTaskrun
 	}
-	flags &^= o.Without
-	if flags&(SetupCoopTaskrun|setupDeferTaskrun) == 0 {
-		flags &^= SetupTaskrunFlag
-	}
+	flags = consistent(flags &^ o.Without)
 	if o.Disabled {
 		flags |= setupDisabled
 	}
@@ -180,10 +171,18 @@ func dropNext(flags uint32, step int, without uint32) (uint32, int, bool) {
 	for ; step < len(drops); step++ {
 		d := drops[step]
 		if flags&d.off != 0 {
-			return flags&^d.off | d.on&^without, step + 1, true
+			return consistent(flags&^d.off | d.on&^without), step + 1, true
 		}
 	}
 	return flags, step, false
+}
+
+// consistent leaves out TASKRUN_FLAG where there is no task work to flag.
+func consistent(flags uint32) uint32 {
+	if flags&(SetupCoopTaskrun|setupDeferTaskrun) == 0 {
+		flags &^= SetupTaskrunFlag
+	}
+	return flags
 }
 
 type ringSize struct{ sq, cq uint32 }

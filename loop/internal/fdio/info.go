@@ -18,7 +18,7 @@ func (s *Stream) ExtraInfo(name string) any {
 			return s.local
 		}
 	case "socket":
-		if s.state < Gone {
+		if s.proto != nil { // until ConnectionLost has returned
 			return rawConn{s}
 		}
 	default:
@@ -34,7 +34,7 @@ type rawConn struct{ s *Stream }
 
 // Control calls f with the descriptor.
 func (c rawConn) Control(f func(fd uintptr)) error {
-	if c.s.state == Gone {
+	if c.s.proto == nil {
 		return transport.ErrClosed
 	}
 	f(uintptr(c.s.fd))

@@ -2,6 +2,7 @@ package fdio
 
 import (
 	"errors"
+	"net"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -142,12 +143,16 @@ func (s *Stream) trySend(bufs [][]byte) int {
 	return n
 }
 
-// writeFailed ends the stream. A receive that failed while reading was paused
-// has used up the socket's error; that is then what happened, not EPIPE.
+// writeFailed ends the stream. On TCP a receive that failed while reading was
+// paused has used up the socket's error; that is then what happened, not EPIPE.
+// A Unix socket whose peer is gone says EPIPE in any case (unix_stream_sendmsg
+// looks at the shutdown, not at the error).
 func (s *Stream) writeFailed(call string, errno syscall.Errno) {
-	for _, a := range s.reading.held {
-		if a.res < 0 {
-			errno = syscall.Errno(-a.res)
+	if _, local := s.local.(*net.UnixAddr); !local {
+		for _, a := range s.reading.held {
+			if a.res < 0 {
+				errno = syscall.Errno(-a.res)
+			}
 		}
 	}
 	s.lose(opError("write", call, errno, s.local, s.peer))

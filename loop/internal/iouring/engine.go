@@ -56,13 +56,12 @@ type engine struct {
 // New makes an engine. Errors wrap proactor.ErrNotSupported, or an errno of
 // io_uring_setup, with the reason and the remedy.
 func New(cfg proactor.Config) (proactor.Proactor, error) {
+	if err := supported(); err != nil {
+		return nil, err
+	}
 	cfg = cfg.WithDefaults()
 	ring, err := uring.New(cfg.Entries, &uring.Options{CQEntries: cqEntries(cfg), Disabled: true})
 	if err != nil {
-		return nil, err
-	}
-	if err := check(ring); err != nil {
-		ring.Close()
 		return nil, err
 	}
 	e := &engine{cfg: cfg, ring: ring}

@@ -34,7 +34,7 @@ func (w *World) newLane(from, to *file, local bool) *lane {
 	l := &lane{w: w, from: from, to: to, local: local}
 	l.inMax = w.bufferSize()
 	l.outMax = max(w.bufferSize(), l.inMax/2)
-	if !local {
+	if !local && !w.loopback {
 		l.delay = 10*time.Microsecond + w.net.duration(500*time.Microsecond)
 		l.jitter = w.net.duration(l.delay)
 	}
@@ -108,7 +108,8 @@ func (l *lane) shut() {
 	l.transmit()
 }
 
-// transmit sends what the window allows, in segments of random size.
+// transmit sends what the window allows, in segments of random size unless
+// Options.Loopback says otherwise.
 func (l *lane) transmit() {
 	for !l.cut && l.wire < len(l.out) {
 		window, rest := l.inMax-len(l.in)-l.wire, len(l.out)-l.wire
@@ -116,7 +117,7 @@ func (l *lane) transmit() {
 			return // as TCP: no tiny segments because of a tiny window
 		}
 		n := min(window, rest, 16<<10)
-		if l.w.net.below(4) == 0 {
+		if !l.w.loopback && l.w.net.below(4) == 0 {
 			n = l.w.net.between(1, n)
 		}
 		l.wire += n

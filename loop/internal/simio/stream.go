@@ -119,6 +119,8 @@ func (f *file) writable() (room int, errno Errno) {
 		return 0, syscall.EBADF
 	case tx.ending && !f.broken:
 		return 0, syscall.EPIPE
+	case tx.local && f.broken:
+		return 0, syscall.EPIPE // Linux: the error is left for a receive
 	case f.err != 0:
 		return 0, f.takeError()
 	case f.broken || tx.cut || tx.ending:

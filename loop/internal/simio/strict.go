@@ -121,7 +121,8 @@ func (fl *flight) checkSlots() {
 // checkOwner panics when the operation's owner touched what is the kernel's.
 func (fl *flight) checkOwner() {
 	op := fl.op
-	if op.Code != fl.code || op.FD != fl.fd || !same(op.Buf, fl.buf) || len(op.Bufs) != len(fl.bufs) {
+	if op.Code != fl.code || op.FD != fl.fd || !same(op.Buf, fl.buf) ||
+		len(op.Bufs) != len(fl.bufs) {
 		fl.file.blame("the owner changed its %s while it was in flight", fl.code)
 	}
 	for i, b := range fl.bufs {

@@ -35,6 +35,12 @@ type Options struct {
 	// half of the receive buffer that it feeds.
 	BufferMin, BufferMax int
 
+	// Loopback makes connections take no time and cut nothing short of 16 KiB:
+	// what is sent in a turn can be received in the next one, in the order in
+	// which it was sent. Otherwise each has a random latency, and one segment in
+	// four is cut at random.
+	Loopback bool
+
 	// HistoryMax is how many bytes of the history's text are kept, the newest
 	// ones; 0: 16 MiB. The hash covers all.
 	HistoryMax int
@@ -55,6 +61,7 @@ type World struct {
 	faults Faults
 
 	bufferMin, bufferMax int
+	loopback             bool
 
 	now    time.Duration
 	events eventHeap
@@ -90,6 +97,7 @@ func NewWorld(o Options) *World {
 		limit:  1 << 20,
 	}
 	w.cond = sync.NewCond(&w.mu)
+	w.loopback = o.Loopback
 	w.nextPort = ephemeralFirst + uint16(w.net.below(ephemeralCount))
 	w.history.max = cmp.Or(o.HistoryMax, 16<<20)
 	w.bufferMin = cmp.Or(o.BufferMin, 4<<10)
