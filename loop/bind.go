@@ -76,6 +76,9 @@ func (b *binding) adopt(addr string) {
 // try binds all addresses, or none.
 func (b *binding) try() {
 	err := b.ctx.Err()
+	if b.server.loop.draining {
+		err = ErrLoopClosed
+	}
 	if err == nil {
 		err = b.bindAll()
 	}

@@ -127,6 +127,11 @@ func (d *dial) adopt(addr string) {
 // connected makes the transport and calls ConnectionMade.
 func (d *dial) connected(fd int, family proactor.Family) {
 	l := d.loop
+	if l.draining {
+		l.drop(fd)
+		d.done(nil, ErrLoopClosed)
+		return
+	}
 	if family == proactor.IPv4 || family == proactor.IPv6 {
 		if err := d.setOptions(fd); err != nil {
 			l.drop(fd)

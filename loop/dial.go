@@ -25,7 +25,7 @@ const eyeballsDelay = 250 * time.Millisecond
 //	                         racing --all failed--------> done
 //	resolving | racing --ctx ends--> settling --losers cancelled--> done
 //
-// racing: attempts are started one by one, the next when one fails or after the
+// The end of the loop is as that of ctx. racing: attempts are started one by one, the next when one fails or after the
 // delay. settling: the losers are being cancelled; done is called only when the
 // kernel has let go of all of them, so that nothing leaks.
 type dial struct {
@@ -80,6 +80,11 @@ func (d *dial) resolveLocal() {
 
 // race starts the first attempt.
 func (d *dial) race() {
+	if d.loop.draining {
+		d.done(nil, ErrLoopClosed)
+		return
+	}
+	d.loop.dials = append(d.loop.dials, d)
 	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
 	d.next()
 }
@@ -197,9 +202,22 @@ func (d *dial) stopTimer() {
 	}
 }
 
+// descriptors appends those that nobody else would close to fds.
+func (d *dial) descriptors(fds []int) []int {
+	for _, c := range d.attempts {
+		fds = append(fds, c.FD())
+	}
+	if d.winner >= 0 {
+		fds = append(fds, d.winner)
+	}
+	return fds
+}
+
 // finish calls done.
 func (d *dial) finish() {
 	d.stop()
+	d.loop.dials = slices.DeleteFunc(d.loop.dials, func(x *dial) bool { return x == d })
+	defer d.loop.checkDrained()
 	switch {
 	case d.winner >= 0:
 		d.connected(d.winner, d.family)

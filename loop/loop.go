@@ -38,11 +38,13 @@ type Loop struct {
 
 	handler  atomic.Pointer[func(Exception)]
 	debug    atomic.Bool
-	stopping atomic.Bool
+	stopping atomic.Bool  // Stop was called
+	ending   atomic.Bool  // Shutdown is about to close the loop
 	thread   atomic.Int64 // the loop's thread, 0 before the first run
 
 	mu      sync.Mutex // guards what follows
 	phase   phase
+	current *runRequest // that runs the loop, or was the last to
 	posts   []*Handle
 	starts  chan *runRequest // to the loop's goroutine, made by the first run
 	settled chan struct{}    // closed when the phase leaves running
@@ -57,9 +59,11 @@ type Loop struct {
 	chunks       fdio.ChunkPool
 	streams      registry
 	servers      []*Server
+	dials        []*dial
 	signals      signalTable
 	watchers     map[watchKey]*watcher
 	executing    int    // functions in RunInExecutor
+	draining     bool   // Shutdown was called: nothing new is begun
 	onDrained    func() // Shutdown waits
 	turns        uint64
 }
@@ -189,13 +193,16 @@ func (l *Loop) free() {
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
 }
 
-// openDescriptors are those of transports and listeners.
+// openDescriptors are those of transports, listeners and connections under way.
 func (l *Loop) openDescriptors() []int {
 	fds := l.streams.descriptors()
 	for _, s := range l.servers {
 		for _, a := range s.acceptors {
 			fds = append(fds, a.FD())
 		}
+	}
+	for _, d := range l.dials {
+		fds = d.descriptors(fds)
 	}
 	return fds
 }

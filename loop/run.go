@@ -14,7 +14,8 @@ import (
 // returned.
 const flushGrace = 3 * time.Second
 
-// runRequest asks the loop's goroutine to run.
+// runRequest asks the loop's goroutine to run: until Stop, or, for a blocking
+// method of an idle loop, until that method is done, which Stop does not end.
 type runRequest struct {
 	until func() bool // nil: until Stop
 	done  chan error
@@ -76,7 +77,8 @@ func (l *Loop) runMain(ctx context.Context, main func(context.Context, *Loop) er
 }
 
 // RunForever runs the loop until Stop. Callbacks run on the loop's own
-// goroutine; the caller waits.
+// goroutine; the caller waits. Where a blocking method of another goroutine runs
+// the idle loop at the moment, RunForever takes over when that is done.
 //
 // Errors: ErrLoopRunning, ErrLoopClosed, ErrGoexit, or what made the engine
 // fail, after which the loop is closed.
@@ -128,7 +130,7 @@ func (l *Loop) Stop() {
 	l.engine.Wake()
 }
 
-// run runs the loop until Stop, or until done where that is given. done is
+// run runs the loop until Stop, or until says so where that is given. until is
 // called on the loop's goroutine after every round.
 func (l *Loop) run(until func() bool) error {
 	request, err := l.begin(until)
@@ -140,25 +142,40 @@ func (l *Loop) run(until func() bool) error {
 
 // begin has the loop's goroutine run. It answers on the request's channel.
 func (l *Loop) begin(until func() bool) (*runRequest, error) {
-	l.mu.Lock()
-	switch l.phase {
-	case running:
-		l.mu.Unlock()
-		return nil, ErrLoopRunning
-	case closed:
-		l.mu.Unlock()
-		return nil, ErrLoopClosed
+	request := &runRequest{until: until, done: make(chan error, 1)}
+	for {
+		wait, err := l.claim(request)
+		if err != nil {
+			return nil, err
+		}
+		if wait == nil {
+			l.starts <- request
+			return request, nil
+		}
+		<-wait
 	}
-	l.phase = running
+}
+
+// claim makes request the one that runs the loop. Where another one does that is
+// about to end by itself, it returns a channel to wait for.
+func (l *Loop) claim(request *runRequest) (wait <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.phase == closed:
+		return nil, ErrLoopClosed
+	case l.phase == running && request.until == nil && l.current.until != nil:
+		return l.settled, nil
+	case l.phase == running:
+		return nil, ErrLoopRunning
+	}
+	l.phase, l.current = running, request
 	l.settled = make(chan struct{})
 	if l.starts == nil {
 		l.starts = make(chan *runRequest)
 		go l.main()
 	}
-	l.mu.Unlock()
-	request := &runRequest{until: until, done: make(chan error, 1)}
-	l.starts <- request
-	return request, nil
+	return nil, nil
 }
 
 // main is the loop's goroutine, locked to its thread until Close: io_uring
@@ -194,24 +211,28 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 		request.done <- err
 		alive = err == nil
 	}()
-	err = l.rounds(request.until)
+	err = l.rounds(request)
 	return true
 }
 
-// rounds runs until Stop, or until says so, or the engine fails.
-func (l *Loop) rounds(until func() bool) error {
+// rounds runs until the request is met, or the engine fails.
+func (l *Loop) rounds(request *runRequest) error {
 	for {
 		if err := l.turn(); err != nil {
 			return err
 		}
-		if until != nil && until() {
+		if l.ending.Load() || request.until != nil && request.until() {
 			return nil
 		}
-		if l.stopping.Load() {
-			l.stopping.Store(false)
+		if request.until == nil && l.stopping.Swap(false) {
 			return nil
 		}
 	}
+}
+
+// mustReturn reports whether the current round is the last one.
+func (l *Loop) mustReturn() bool {
+	return l.ending.Load() || l.current.until == nil && l.stopping.Load()
 }
 
 // settle leaves the phase running.

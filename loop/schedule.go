@@ -102,7 +102,7 @@ func (l *Loop) flush() {
 
 // patience is how long the engine may wait.
 func (l *Loop) patience() time.Duration {
-	if len(l.ready) > 0 || l.stopping.Load() {
+	if len(l.ready) > 0 || l.mustReturn() {
 		return 0
 	}
 	when, ok := l.timers.next()

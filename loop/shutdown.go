@@ -3,10 +3,11 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
-// Shutdown ends the loop in good order: servers are closed, transports are
-// closed and may flush until ctx ends, and functions in RunInExecutor may
+// Shutdown ends the loop in good order: servers are closed, connections under
+// way are given up, transports are closed and may flush until ctx ends, and functions in RunInExecutor may
 // finish. What is left then is aborted, with ConnectionLost(ErrLoopClosed).
 // Afterwards the loop is closed, and a RunForever elsewhere has returned.
 //
@@ -18,13 +19,14 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	if errors.Is(err, ErrOnLoop) || errors.Is(err, ErrLoopClosed) {
 		return err
 	}
+	l.ending.Store(true)
 	for {
 		closing := l.Close()
 		if !errors.Is(closing, ErrLoopRunning) {
 			return errors.Join(err, closing)
 		}
 		settled := l.whenSettled()
-		l.Stop()
+		l.engine.Wake()
 		<-settled
 	}
 }
@@ -32,11 +34,15 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 // drain closes everything and calls done when nothing is left.
 func (l *Loop) drain(ctx context.Context, done func(error)) {
 	var aborted error
+	l.draining = true
 	for _, s := range append([]*Server(nil), l.servers...) {
 		s.close()
 	}
 	for s := range l.streams.all() {
 		s.Close()
+	}
+	for _, d := range slices.Clone(l.dials) {
+		d.settle(ErrLoopClosed)
 	}
 	stop := l.whenDone(ctx, func() {
 		aborted = ctx.Err()
@@ -55,7 +61,8 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 
 // checkDrained calls onDrained when Shutdown waits and nothing is left.
 func (l *Loop) checkDrained() {
-	if l.onDrained == nil || l.streams.count > 0 || l.executing > 0 || l.listening() {
+	if l.onDrained == nil || l.streams.count > 0 || len(l.dials) > 0 || l.executing > 0 ||
+		l.listening() {
 		return
 	}
 	done := l.onDrained

@@ -28,6 +28,9 @@ func NewConnector(host Host, fd int, addr transport.Addr,
 	return c
 }
 
+// FD is the descriptor that is being connected.
+func (c *Connector) FD() int { return c.op.FD }
+
 // Cancel gives up. done is still called, with ECANCELED also where the
 // connection was made just before.
 func (c *Connector) Cancel() {

@@ -22,10 +22,10 @@ func (s *Stream) caught(r any, callback, message string) error {
 
 // fatal ends the stream after a panic in a callback.
 func (s *Stream) fatal(r any, callback, name string) {
-	err := s.caught(r, callback, "Fatal error: protocol."+name+"() call failed.")
-	if err != nil {
-		s.lose(err)
+	if r == nil {
+		return
 	}
+	s.lose(s.caught(r, callback, "Fatal error: protocol."+name+"() call failed."))
 }
 
 func (s *Stream) connectionMade() {

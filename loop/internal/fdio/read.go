@@ -62,7 +62,7 @@ func (s *Stream) lend(hint int) bool {
 	for r.lent == nil || r.lentFor != r.epoch {
 		epoch := r.epoch
 		buf := s.getBuffer(hint)
-		if s.state != Open {
+		if s.state != Open || r.paused && r.epoch != epoch {
 			return false
 		}
 		if r.epoch != epoch {

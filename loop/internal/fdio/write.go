@@ -90,8 +90,7 @@ func (s *Stream) sendNow(p []byte) int {
 	if !s.flow.Excess(len(p)) || !s.canSendNow() {
 		return 0
 	}
-	var few [8][]byte
-	bufs := s.out.gather(few[:0])
+	bufs := s.out.gather(s.send.Bufs[:0])
 	queued := 0
 	for _, b := range bufs {
 		queued += len(b)
@@ -112,8 +111,7 @@ func (s *Stream) sendNow(p []byte) int {
 // kernel if they lead beyond the high mark.
 func (s *Stream) grewNow(n int) {
 	if s.flow.Excess(n) && s.canSendNow() {
-		var few [8][]byte
-		taken := s.trySend(s.out.gather(few[:0]))
+		taken := s.trySend(s.out.gather(s.send.Bufs[:0]))
 		s.releases = s.out.sent(taken, s.host.Chunks(), s.releases)
 		if len(s.releases) > 0 {
 			s.schedule()
@@ -131,9 +129,11 @@ func (s *Stream) canSendNow() bool {
 	return s.state == Open && !s.send.InFlight() && !s.flow.Paused()
 }
 
-// trySend makes one attempt to send bufs. An error ends the stream, later.
+// trySend makes one attempt to send bufs, which are in the memory of the send's
+// own list. An error ends the stream, later.
 func (s *Stream) trySend(bufs [][]byte) int {
 	n, err := s.engine.TrySend(s.fd, bufs)
+	s.keep(bufs)
 	if err != nil {
 		errno := syscall.EIO
 		errors.As(err, &errno)
@@ -142,6 +142,18 @@ func (s *Stream) trySend(bufs [][]byte) int {
 	}
 	return n
 }
+
+// keep puts the list of slices away for the next send, unless it is large.
+func (s *Stream) keep(bufs [][]byte) {
+	clear(bufs)
+	s.send.Bufs = bufs[:0]
+	if cap(bufs) > bufsKept {
+		s.send.Bufs = nil
+	}
+}
+
+// bufsKept is the longest list of slices that an idle stream keeps.
+const bufsKept = 16
 
 // writeFailed ends the stream. On TCP a receive that failed while reading was
 // paused has used up the socket's error; that is then what happened, not EPIPE.
@@ -225,10 +237,7 @@ func (s *Stream) sent() {
 	op := &s.send
 	s.out.flying = 0
 	op.Buf = nil
-	if cap(op.Bufs) > 16 {
-		op.Bufs = nil
-	}
-	clear(op.Bufs)
+	s.keep(op.Bufs)
 	if s.state >= Lost {
 		return
 	}
@@ -238,11 +247,12 @@ func (s *Stream) sent() {
 	}
 	s.touch()
 	s.releases = s.out.sent(int(op.Res), s.host.Chunks(), s.releases)
-	change := s.flow.Shrank(int(op.Res))
-	s.runReleases()
-	if change == transport.Resume && s.state < Lost {
+	// Before the releases, which may write: with the new state set, a write of
+	// theirs could pause a protocol that was not yet told that it may go on.
+	if s.flow.Shrank(int(op.Res)) == transport.Resume {
 		s.resumeWriting()
 	}
+	s.runReleases()
 	s.afterSend()
 }
 

@@ -64,7 +64,7 @@ func (f *file) sever(errno Errno) {
 	f.sendReset()
 	f.tx.stop()
 	f.rx.stop()
-	f.rx.in = nil
+	f.rx.in, f.rx.ended = nil, false // what is dropped is no orderly end
 	f.broken, f.err = true, errno
 	f.touch()
 }

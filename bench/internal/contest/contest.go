@@ -1,0 +1,56 @@
+// Package contest holds what the servers that are compared have in common: what
+// they have to do, how they are run in processes of their own, and what is known
+// of those from outside.
+package contest
+
+import "fmt"
+
+// A Mode is what a server does with its connections.
+type Mode string
+
+// The modes.
+const (
+	// Echo sends back what it receives.
+	Echo Mode = "echo"
+
+	// Receive takes what comes and counts it, in the way that is usual for the
+	// server: a Protocol, or conn.Read.
+	Receive Mode = "receive"
+
+	// ReceiveBuffered is Receive into memory that the server owns: a
+	// BufferedProtocol. Where a server knows one way only it is Receive.
+	ReceiveBuffered Mode = "receive-buffered"
+
+	// Send sends one block of BlockSize bytes for each byte that it receives,
+	// as fast as flow control lets it.
+	Send Mode = "send"
+)
+
+// BlockSize is the size in bytes of a message in the one-way modes, and of the
+// servers' receive buffers.
+const BlockSize = 64 << 10
+
+// Valid returns an error unless m is one of the modes.
+func (m Mode) Valid() error {
+	switch m {
+	case Echo, Receive, ReceiveBuffered, Send:
+		return nil
+	}
+	return fmt.Errorf("contest: %q is not a mode", string(m))
+}
+
+// A Server is one contestant. Its methods are called in a process of its own.
+type Server interface {
+	// Name is how the contestant is asked for: "net", "uring", "epoll".
+	Name() string
+
+	// Serve listens on a free port of 127.0.0.1, calls ready with the address,
+	// and serves until the process ends. It returns why it cannot.
+	Serve(mode Mode, page *Page, ready func(Hello)) error
+}
+
+// Hello is what a server process says once it listens.
+type Hello struct {
+	Addr string `json:"addr"` // the address that it listens on
+	Note string `json:"note"` // what it has to say of itself: the engine and why
+}

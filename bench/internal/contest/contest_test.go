@@ -1,0 +1,192 @@
+package contest_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/leaktest"
+)
+
+// idle is a server that listens on nothing.
+type idle struct{}
+
+func (idle) Name() string { return "idle" }
+
+func (idle) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+	page.Conns.Add(7)
+	ready(contest.Hello{Addr: "127.0.0.1:1", Note: string(mode)})
+	select {}
+}
+
+// absent is a server that cannot run.
+type absent struct{}
+
+func (absent) Name() string { return "absent" }
+
+func (absent) Serve(contest.Mode, *contest.Page, func(contest.Hello)) error {
+	return errors.New("the kernel lacks it")
+}
+
+// mortal is a server that ends with an error.
+type mortal struct{}
+
+func (mortal) Name() string { return "mortal" }
+
+func (mortal) Serve(_ contest.Mode, _ *contest.Page, ready func(contest.Hello)) error {
+	ready(contest.Hello{})
+	return errors.New("out of luck")
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == contest.Command {
+		os.Exit(contest.Child([]contest.Server{idle{}, absent{}, mortal{}}, os.Args[2:]))
+	}
+	leaktest.Main(m)
+}
+
+func start(t *testing.T, name string, cpu int) *contest.Process {
+	t.Helper()
+	p, err := contest.Start(name, contest.Echo, cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestAProcessIsKnownFromOutside(t *testing.T) {
+	p := start(t, "idle", -1)
+	if p.Addr != "127.0.0.1:1" || p.Note != "echo" || p.Page.Conns.Load() != 7 {
+		t.Errorf("hello %+v, %d connections on the page", p.Hello, p.Page.Conns.Load())
+	}
+	before, err := p.CPU()
+	if err != nil || before <= 0 {
+		t.Errorf("CPU time %v, %v", before, err)
+	}
+	first, err := p.Mallocs()
+	if err != nil || first == 0 {
+		t.Errorf("%d mallocs, %v", first, err)
+	}
+	if second, err := p.Mallocs(); err != nil || second < first || second > first+1000 {
+		t.Errorf("%d mallocs after %d, %v", second, first, err)
+	}
+	if rss, err := p.RSS(); err != nil || rss < 1<<20 || rss > 1<<30 {
+		t.Errorf("resident memory of %d bytes, %v", rss, err)
+	}
+	if after, err := p.CPU(); err != nil || after <= before || after > before+time.Minute {
+		t.Errorf("CPU time %v after %v, %v", after, before, err)
+	}
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPinnedProcessHasOneCPU(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, after unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		t.Fatal(err)
+	}
+	cpu := 0
+	for !before.IsSet(cpu) {
+		cpu++
+	}
+	p := start(t, "idle", cpu)
+	defer p.Stop()
+	if p.GOMAXPROCS != 1 {
+		t.Errorf("GOMAXPROCS is %d, want 1", p.GOMAXPROCS)
+	}
+	var theirs unix.CPUSet
+	if err := unix.SchedGetaffinity(p.Pid(), &theirs); err != nil || theirs.Count() != 1 {
+		t.Errorf("the process may run on %d CPUs, %v", theirs.Count(), err)
+	}
+	if err := unix.SchedGetaffinity(0, &after); err != nil || after != before {
+		t.Errorf("our own CPUs were %v and are %v, %v", before, after, err)
+	}
+}
+
+func TestAServerThatCannotRunSaysWhy(t *testing.T) {
+	_, err := contest.Start("absent", contest.Echo, -1)
+	if !errors.Is(err, contest.ErrUnavailable) || !strings.Contains(err.Error(), "lacks it") {
+		t.Errorf("Start returned %v", err)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	for _, c := range []struct {
+		server string
+		mode   contest.Mode
+		want   string
+	}{
+		{"nobody", contest.Echo, `no server "nobody"`},
+		{"idle", "sing", `"sing" is not a mode`},
+	} {
+		_, err := contest.Start(c.server, c.mode, -1)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Start(%q, %q) returned %v, want %q", c.server, c.mode, err, c.want)
+		}
+	}
+}
+
+func TestStopSaysWhatAServerDiedOf(t *testing.T) {
+	p := start(t, "mortal", -1)
+	for { // it answers until it is dead
+		if _, err := p.Mallocs(); err != nil {
+			break
+		}
+	}
+	if err := p.Stop(); err == nil || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("Stop returned %v", err)
+	}
+}
+
+func TestPatternIsOneStream(t *testing.T) {
+	whole := append([]byte(nil), contest.Pattern(0, contest.ChunkMax)...)
+	for _, c := range []struct{ pos, n int }{{0, 1}, {1, 100}, {4097, 70000}} {
+		if string(contest.Pattern(int64(c.pos), c.n)) != string(whole[c.pos:c.pos+c.n]) {
+			t.Errorf("Pattern(%d, %d) is not that part of the stream", c.pos, c.n)
+		}
+	}
+	end := int64(contest.Period - 3)
+	if got := contest.Pattern(end, 10); string(got[3:]) != string(whole[:7]) {
+		t.Error("the pattern does not repeat after its period")
+	}
+	first, second := contest.Pattern(0, contest.BlockSize), contest.Pattern(contest.BlockSize, 64)
+	if string(first[:64]) == string(second) {
+		t.Error("two blocks begin alike")
+	}
+}
+
+func TestSink(t *testing.T) {
+	page := new(contest.Page)
+	s := contest.NewSink(page)
+	page.Verify.Store(true)
+	for pos := int64(0); pos < 3*contest.Period; pos += 100_000 {
+		s.Take(contest.Pattern(pos, 100_000))
+	}
+	if n := page.Mismatched.Load(); n != 0 {
+		t.Fatalf("%d mismatches in the right stream", n)
+	}
+	if n := page.Received.Load(); n != 1_000_000 {
+		t.Errorf("%d bytes counted", n)
+	}
+	s.Take(contest.Pattern(5, 100))
+	if n := page.Mismatched.Load(); n != 1 {
+		t.Errorf("%d mismatches after a wrong slice, want 1", n)
+	}
+	page.Verify.Store(false)
+	s.Take(contest.Pattern(5, 100))
+	if n := page.Mismatched.Load(); n != 1 {
+		t.Errorf("%d mismatches: compared although nobody asked", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Take(make([]byte, 10)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,32 @@
+package contest
+
+import "math/rand/v2"
+
+const (
+	// Period is after how many bytes the pattern repeats. It is five blocks:
+	// a block too few or too many, or two in the wrong order, show.
+	Period = 5 * BlockSize
+
+	// ChunkMax is the largest part of the pattern that Pattern returns.
+	ChunkMax = 4 * BlockSize
+)
+
+// stream is the pattern, and its beginning once more so that a part that
+// reaches over its end is one slice.
+var stream = makeStream()
+
+func makeStream() []byte {
+	b := make([]byte, Period+ChunkMax)
+	source := rand.NewChaCha8([32]byte{'s', 'l', 'u', 'i', 'c', 'e'})
+	source.Read(b[:Period])
+	copy(b[Period:], b[:ChunkMax])
+	return b
+}
+
+// Pattern returns the n bytes, at most ChunkMax, that come at position pos of
+// every stream in the benchmark, whoever sends it. The slice is shared: read
+// only.
+func Pattern(pos int64, n int) []byte {
+	at := int(pos % Period)
+	return stream[at : at+n : at+n]
+}

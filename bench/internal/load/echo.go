@@ -1,0 +1,191 @@
+package load
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+)
+
+var errClosed = errors.New("load: the server closed a connection")
+
+// stampsWithRate is how many messages of one connection may be under way where
+// the server does not decide when the next is sent.
+const stampsWithRate = 4096
+
+// An echoer sends messages and takes them back.
+//
+// In a closed loop, a message that is back sends the next. With a rate,
+// messages are due at fixed times, on one connection after the other, however
+// slow the answers are; and a message's time is counted from when it was due,
+// so that one that had to wait for others to be sent does not look fast
+// (coordinated omission).
+type echoer struct {
+	*Pool
+	underway int
+	interval float64 // nanoseconds between messages
+	due      float64 // when the next is
+	next     int     // on which connection
+
+	// answered are the connections that have messages to send again. That is
+	// done when all events of a round were looked at: reading from many
+	// connections and then writing to many is cheaper than alternating.
+	answered []*conn
+}
+
+func newEchoer(p *Pool) *echoer {
+	e := &echoer{Pool: p, answered: make([]*conn, 0, len(p.conns))}
+	depth := p.opts.Depth
+	if p.opts.Rate > 0 {
+		depth, e.interval = stampsWithRate, 1e9/p.opts.Rate
+	}
+	room := 1 << bits.Len(uint(depth-1))
+	stamps := make([]int64, room*len(p.conns))
+	for i := range p.conns {
+		p.conns[i].stamps = stamps[i*room : (i+1)*room]
+	}
+	return e
+}
+
+func (e *echoer) start(now int64) {
+	for _, c := range e.answered { // of the slice before, when its time was up
+		c.again = 0
+	}
+	e.answered = e.answered[:0]
+	if e.interval > 0 {
+		e.due = float64(now)
+		return
+	}
+	for i := range e.conns {
+		e.check(e.issue(&e.conns[i], e.opts.Depth, now))
+	}
+}
+
+func (e *echoer) finished(now int64) bool {
+	if e.underway > 0 || e.mayStart(now) {
+		return false
+	}
+	if e.interval == 0 || e.due >= float64(e.deadline) {
+		return true
+	}
+	if now < e.lastCall() {
+		return false
+	}
+	e.out.Late = int64(math.Ceil((float64(e.deadline) - e.due) / e.interval))
+	return true
+}
+
+// lastCall is until when what was due in time is still sent: for as long again.
+func (e *echoer) lastCall() int64 { return e.deadline + int64(e.slice.Time) }
+
+// pace sends what is due. A connection on which too much is under way holds up
+// the rest: their time counts all the same.
+func (e *echoer) pace(now int64) {
+	e.answer()
+	if e.interval == 0 || now >= e.lastCall() {
+		return
+	}
+	for end := float64(min(now, e.deadline-1)); e.due <= end && e.err == nil; {
+		c := &e.conns[e.next]
+		if c.full() {
+			return
+		}
+		e.check(e.issue(c, 1, int64(e.due)))
+		e.due += e.interval
+		if e.next++; e.next == len(e.conns) {
+			e.next = 0
+		}
+	}
+}
+
+// answer sends the next messages of a closed loop.
+func (e *echoer) answer() {
+	for _, c := range e.answered {
+		count := c.again
+		c.again = 0
+		if now := e.now(); e.mayStart(now) {
+			e.check(e.issue(c, count, now))
+		}
+	}
+	e.answered = e.answered[:0]
+}
+
+// issue starts count messages that were due at stamp.
+func (e *echoer) issue(c *conn, count int, stamp int64) error {
+	for range count {
+		c.push(stamp)
+	}
+	c.owed += count * e.opts.Size
+	e.underway += count
+	e.peak = max(e.peak, e.underway)
+	return e.flush(c)
+}
+
+// flush writes what is owed as far as the socket takes it. It says when it
+// takes more: EPOLLOUT.
+func (e *echoer) flush(c *conn) error {
+	for c.owed > 0 {
+		n, err := c.send(contest.Pattern(c.sent, min(c.owed, contest.ChunkMax)))
+		if n == 0 {
+			return err
+		}
+		e.worked = true
+		c.sent += int64(n)
+		c.owed -= n
+	}
+	return nil
+}
+
+func (e *echoer) ready(c *conn, events uint32) error {
+	if c.owed > 0 && events&unix.EPOLLOUT != 0 {
+		if err := e.flush(c); err != nil {
+			return err
+		}
+	}
+	if events&^unix.EPOLLOUT == 0 {
+		return nil
+	}
+	for {
+		n, err := c.recv(e.buf, 0)
+		if n == 0 {
+			return err
+		}
+		if err := e.take(c, e.buf[:n]); err != nil {
+			return err
+		}
+		if n < len(e.buf) { // it was all; for more there will be an event
+			return nil
+		}
+	}
+}
+
+// take counts the messages that data completes, and sends as many.
+func (e *echoer) take(c *conn, data []byte) error {
+	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent {
+		return ErrMismatch
+	}
+	e.worked = true
+	size := int64(e.opts.Size)
+	done := int((c.received%size + int64(len(data))) / size)
+	c.received += int64(len(data))
+	now := e.now()
+	for range done {
+		stamp := c.pop()
+		if e.slice.Latency != nil {
+			e.slice.Latency.RecordValue(now - stamp)
+		}
+	}
+	e.underway -= done
+	e.out.Messages += int64(done)
+	e.out.Bytes += int64(done) * size
+	if done > 0 && e.interval == 0 {
+		if c.again == 0 {
+			e.answered = append(e.answered, c)
+		}
+		c.again += done
+	}
+	return nil
+}

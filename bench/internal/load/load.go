@@ -1,0 +1,231 @@
+// Package load makes servers work. It is written to be cheaper than any of
+// them, because it shall not be what limits them: raw non-blocking sockets,
+// edge-triggered epoll, one thread, no allocation, and no scheduler: it makes
+// every system call without telling the Go runtime, except where it is asked to
+// sleep.
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+)
+
+// A Kind is what the load does.
+type Kind uint8
+
+// The kinds.
+const (
+	// Echo sends messages and expects them back: Depth of them are under way
+	// on each connection, or as many as Rate asks for.
+	Echo Kind = iota
+
+	// Upload sends blocks of contest.BlockSize and expects nothing.
+	Upload
+
+	// Download grants credit for blocks of contest.BlockSize and takes them.
+	Download
+)
+
+// Options say what load to make.
+type Options struct {
+	Kind  Kind    // what to do
+	Conns int     // connections
+	Size  int     // bytes of an Echo message
+	Depth int     // Echo messages under way on each connection
+	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
+
+	// Sleep lets the load wait in the kernel when there is nothing to do.
+	// Without it the load spins: it has a CPU of its own, and what is measured
+	// does not depend on how fast it wakes up.
+	Sleep bool
+
+	// Received tells how many bytes the server has taken. For Upload.
+	Received func() int64
+}
+
+// Errors of Run.
+var (
+	// ErrMismatch says that other bytes came than were due.
+	ErrMismatch = errors.New("load: bytes differ from those that were due")
+
+	// ErrStuck says that nothing came for five seconds.
+	ErrStuck = errors.New("load: the server has stopped answering")
+)
+
+const (
+	stuckAfter = 5 * time.Second
+	bufferSize = contest.ChunkMax
+	eventsMax  = 256
+	napMax     = 10 * time.Millisecond
+)
+
+// A Slice is one turn of load.
+type Slice struct {
+	Time   time.Duration // for how long new messages are started
+	Verify bool          // compare every byte, not samples
+
+	// Latency gets the nanoseconds of each message's way; nil for none.
+	Latency *hdrhistogram.Histogram
+}
+
+// An Outcome is what a Slice brought. It counts whole messages; none is under
+// way any more.
+type Outcome struct {
+	Messages int64         // that arrived
+	Bytes    int64         // in one direction
+	Elapsed  time.Duration // until the last message had arrived
+	Busy     time.Duration // of it, the time in which the load ran and had something to do
+	Late     int64         // with Rate: messages that were never sent for lack of time
+}
+
+// A Pool is a set of connections to one server. It is for one goroutine, which
+// must be locked to its thread.
+type Pool struct {
+	opts   Options
+	epoll  int
+	file   int // what Upload sends from
+	conns  []conn
+	events []unix.EpollEvent
+	buf    []byte
+	driver driver
+	clock  time.Time
+
+	// What follows is of the current slice.
+
+	slice    Slice
+	deadline int64 // nanoseconds since clock
+	peak     int   // Echo messages under way at most, in all slices
+	moved    int64 // when bytes last moved
+	worked   bool  // bytes moved in this round
+	out      Outcome
+	err      error
+}
+
+// A driver is the part of a load that depends on its kind.
+type driver interface {
+	start(now int64)
+	ready(c *conn, events uint32) error
+	pace(now int64)
+	finished(now int64) bool
+}
+
+// Dial connects a pool to the server at addr. Close it.
+func Dial(addr string, opts Options) (*Pool, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{opts: opts, epoll: -1, file: -1, clock: time.Now()}
+	p.events = make([]unix.EpollEvent, eventsMax)
+	p.buf = make([]byte, bufferSize)
+	if err := p.open(to); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("connect the load to %s: %w", addr, err)
+	}
+	switch opts.Kind {
+	case Upload:
+		p.driver = newUploader(p)
+	case Download:
+		p.driver = newDownloader(p)
+	default:
+		p.driver = newEchoer(p)
+	}
+	return p, nil
+}
+
+// Close closes the connections by a reset, which leaves no port in TIME_WAIT.
+func (p *Pool) Close() {
+	for i := range p.conns {
+		if fd := p.conns[i].fd; fd > 0 {
+			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			unix.Close(fd)
+		}
+	}
+	for _, fd := range []int{p.epoll, p.file} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	p.conns, p.epoll, p.file = nil, -1, -1
+}
+
+// Run makes load for one slice, and returns when all that was sent has arrived.
+// After an error the pool is of no more use.
+func (p *Pool) Run(s Slice) (Outcome, error) {
+	p.slice, p.out, p.err = s, Outcome{}, nil
+	began, ran := p.now(), threadTime()
+	p.deadline, p.moved = began+int64(s.Time), began
+	p.driver.start(began)
+	now, idle := began, int64(0)
+	for p.err == nil && !p.driver.finished(now) {
+		p.worked = false
+		p.driver.pace(now)
+		n, err := p.wait()
+		if err != nil {
+			return p.out, err
+		}
+		for i := range n {
+			e := &p.events[i]
+			p.check(p.driver.ready(&p.conns[e.Fd], e.Events))
+		}
+		last := now
+		now = p.now()
+		if p.worked {
+			p.moved = now
+			continue
+		}
+		idle += now - last
+		if now-p.moved > int64(stuckAfter) && now > p.deadline {
+			p.check(ErrStuck)
+		}
+	}
+	p.out.Elapsed = time.Duration(p.now() - began)
+	// Less than this thread ran, where it had to share its CPU.
+	p.out.Busy = min(p.out.Elapsed-time.Duration(idle), threadTime()-ran)
+	return p.out, p.err
+}
+
+// Peak is how many Echo messages were under way at once at most, so far.
+func (p *Pool) Peak() int { return p.peak }
+
+// check keeps the first error of a slice.
+func (p *Pool) check(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// threadTime returns for how long the calling thread has run.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// now returns the nanoseconds since the pool was made.
+func (p *Pool) now() int64 { return int64(time.Since(p.clock)) }
+
+// mayStart reports whether new messages may be started.
+func (p *Pool) mayStart(now int64) bool { return now < p.deadline }
+
+// whole reports whether data is what is due at position pos: all of it in a
+// slice that verifies and for small messages, else the two ends.
+func (p *Pool) whole(data []byte, pos int64) bool {
+	const sample = 64
+	if p.slice.Verify || len(data) <= 2*sample {
+		return same(data, pos)
+	}
+	tail := len(data) - sample
+	return same(data[:sample], pos) && same(data[tail:], pos+int64(tail))
+}
+
+func same(data []byte, pos int64) bool {
+	return string(data) == string(contest.Pattern(pos, len(data)))
+}

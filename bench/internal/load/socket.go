@@ -1,0 +1,186 @@
+package load
+
+import (
+	"net/netip"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+)
+
+// A conn is one connection and how far its two streams are.
+type conn struct {
+	fd       int
+	sent     int64 // bytes written
+	received int64 // bytes read
+	owed     int   // bytes to be written
+	again    int   // messages that are back, to be sent again
+
+	// stamps is a ring of when the messages under way were due, in
+	// nanoseconds: from head to tail. Its length is a power of two.
+	stamps     []int64
+	head, tail uint32
+}
+
+func (c *conn) full() bool       { return int(c.tail-c.head) == len(c.stamps) }
+func (c *conn) push(stamp int64) { c.stamps[c.tail&uint32(len(c.stamps)-1)] = stamp; c.tail++ }
+func (c *conn) pop() int64 {
+	stamp := c.stamps[c.head&uint32(len(c.stamps)-1)]
+	c.head++
+	return stamp
+}
+
+// portsOfOneAddress is how many connections to one server are made from one
+// address: fewer than there are ephemeral ports by default.
+const portsOfOneAddress = 20000
+
+// open makes the sockets. The epoll set is edge-triggered: every descriptor is
+// added once and never touched again.
+func (p *Pool) open(to netip.AddrPort) (err error) {
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if p.opts.Kind == Upload {
+		if err := p.openFile(); err != nil {
+			return err
+		}
+	}
+	p.conns = make([]conn, p.opts.Conns)
+	for i := range p.conns {
+		fd, err := connect(to, i/portsOfOneAddress)
+		if err != nil {
+			return err
+		}
+		p.conns[i].fd = fd
+		e := unix.EpollEvent{Fd: int32(i),
+			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
+		if p.opts.Kind == Upload {
+			// Level-triggered: who may be written to is asked in each round.
+			e.Events = unix.EPOLLOUT
+		}
+		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
+			return os.NewSyscallError("epoll_ctl", err)
+		}
+	}
+	return nil
+}
+
+// openFile makes the file that Upload sends from, which holds the pattern.
+func (p *Pool) openFile() (err error) {
+	if p.file, err = unix.MemfdCreate("sluice-bench-load", unix.MFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("memfd_create", err)
+	}
+	for pos := int64(0); pos < contest.Period+contest.BlockSize; pos += contest.BlockSize {
+		_, err := unix.Pwrite(p.file, contest.Pattern(pos, contest.BlockSize), pos)
+		if err != nil {
+			return os.NewSyscallError("pwrite", err)
+		}
+	}
+	return nil
+}
+
+// connect returns a non-blocking socket connected to the server, from
+// 127.0.0.2 and so on where one address has not ports enough.
+func connect(to netip.AddrPort, host int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if host > 0 {
+		unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + host)}}
+		if err := unix.Bind(fd, from); err != nil {
+			unix.Close(fd)
+			return -1, os.NewSyscallError("bind", err)
+		}
+	}
+	addr := &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	if err := unix.Connect(fd, addr); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("connect", err)
+	}
+	unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
+	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+// wait returns how many events there are, after a nap if there are none and
+// the load may sleep.
+func (p *Pool) wait() (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p.events))), eventsMax, 0, 0, 0)
+	if errno != 0 {
+		return 0, ignoreInterrupt("epoll_wait", errno)
+	}
+	if n > 0 || !p.opts.Sleep {
+		return int(n), nil
+	}
+	return p.nap()
+}
+
+// nap waits for events in the kernel, but not beyond what pace has to do.
+func (p *Pool) nap() (int, error) {
+	length := napMax
+	if p.opts.Rate > 0 || p.opts.Kind == Upload {
+		length = 0
+	}
+	n, err := unix.EpollWait(p.epoll, p.events, int(length.Milliseconds()))
+	if err != nil {
+		return 0, ignoreInterrupt("epoll_wait", err.(unix.Errno))
+	}
+	return n, nil
+}
+
+// ignoreInterrupt makes nothing of EINTR: the Go runtime sends signals to
+// threads that run for long.
+func ignoreInterrupt(call string, errno unix.Errno) error {
+	if errno == unix.EINTR {
+		return nil
+	}
+	return os.NewSyscallError(call, errno)
+}
+
+// recv reads into buf. n is 0 where there is nothing to be read.
+func (c *conn) recv(buf []byte, flags uintptr) (n int, err error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
+		flags|unix.MSG_DONTWAIT, 0, 0)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, os.NewSyscallError("recvfrom", errno)
+	case r == 0:
+		return 0, errClosed
+	}
+	return int(r), nil
+}
+
+// send writes p. n is 0 where the socket is full.
+func (c *conn) send(p []byte) (n int, err error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, os.NewSyscallError("sendto", errno)
+	}
+	return int(r), nil
+}
+
+// sendFile writes n bytes of the pool's file from position pos on, without a
+// copy.
+func (c *conn) sendFile(file int, pos int64, n int) (int, error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), uintptr(file),
+		uintptr(unsafe.Pointer(&pos)), uintptr(n), 0, 0)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, os.NewSyscallError("sendfile", errno)
+	}
+	return int(r), nil
+}

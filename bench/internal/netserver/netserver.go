@@ -1,0 +1,163 @@
+// Package netserver is the base that others are compared with: package net as
+// it is usually used, a goroutine per connection that blocks in Read and Write,
+// and nothing that would hold it back: options as net sets them, and a buffer
+// of 64 KiB for each connection.
+package netserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+)
+
+// Name is how the contestant is asked for.
+const Name = "net"
+
+// Contestant is std net as a contestant.
+type Contestant struct{}
+
+// Name returns "net".
+func (Contestant) Name() string { return Name }
+
+// Serve serves until the process ends.
+func (Contestant) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+	s, err := Listen(mode, page)
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: s.Addr(), Note: "package net, a goroutine per connection"})
+	return s.accept()
+}
+
+// A Server serves one mode on one port. Close ends it.
+type Server struct {
+	mode     contest.Mode
+	page     *contest.Page
+	listener net.Listener
+
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+	all    sync.WaitGroup
+}
+
+// Listen returns a server on a free port of 127.0.0.1 that accepts nothing yet.
+func Listen(mode contest.Mode, page *contest.Page) (*Server, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return &Server{mode: mode, page: page, listener: listener, conns: map[net.Conn]struct{}{}}, nil
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Start has a goroutine accept connections until Close.
+func (s *Server) Start() { s.all.Go(func() { s.accept() }) }
+
+// Close closes the listener and all connections, and waits until their
+// goroutines are gone.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.listener.Close()
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.all.Wait()
+}
+
+func (s *Server) accept() error {
+	for {
+		c, err := s.listener.Accept()
+		if err != nil {
+			return err
+		}
+		if !s.add(c) {
+			return net.ErrClosed
+		}
+		s.all.Go(func() {
+			defer s.remove(c)
+			s.serve(c)
+		})
+	}
+}
+
+func (s *Server) add(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.Close()
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.page.Conns.Add(1)
+	return true
+}
+
+func (s *Server) remove(c net.Conn) {
+	c.Close()
+	s.page.Conns.Add(-1)
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// serve returns when the connection is at its end.
+func (s *Server) serve(c net.Conn) {
+	switch s.mode {
+	case contest.Echo:
+		echo(c)
+	case contest.Receive, contest.ReceiveBuffered:
+		receive(c, s.page)
+	case contest.Send:
+		send(c)
+	}
+}
+
+func echo(c net.Conn) {
+	buf := make([]byte, contest.BlockSize)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func receive(c net.Conn, page *contest.Page) {
+	buf, sink := make([]byte, contest.BlockSize), contest.NewSink(page)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		sink.Take(buf[:n])
+	}
+}
+
+// send needs no second goroutine for the credit that comes while it writes:
+// the bench gives more before the last is used up, and the kernel keeps it.
+func send(c net.Conn) {
+	credit, pos := make([]byte, 512), int64(0)
+	for {
+		n, err := c.Read(credit)
+		if err != nil && !errors.Is(err, io.EOF) || n == 0 {
+			return
+		}
+		for range n {
+			if _, err := c.Write(contest.Pattern(pos, contest.BlockSize)); err != nil {
+				return
+			}
+			pos += contest.BlockSize
+		}
+	}
+}

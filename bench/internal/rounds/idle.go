@@ -1,0 +1,98 @@
+package rounds
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/load"
+	"github.com/sluice-net/sluice/bench/internal/result"
+)
+
+// idle has each server hold idle connections, each of which has echoed one
+// message, and measures what memory they take. Garbage is collected before both
+// looks. A second look at the same server is of no use: it is exact.
+func (r *Runner) idle(w Workload) (rows []result.Row) {
+	done := map[string]bool{}
+	for _, c := range r.Contestants {
+		if done[c.Server] {
+			continue
+		}
+		done[c.Server] = true
+		r.say("connecting to " + c.Label)
+		row := result.Row{Contestant: c.Key, Label: c.Label}
+		l := &lane{contestant: c, workload: w}
+		each, err := l.idleMemory(r, w)
+		row.Note = l.note
+		l.close()
+		if err = errors.Join(err, l.err); err != nil {
+			row.Error, row.Missing = err.Error(), errors.Is(err, contest.ErrUnavailable)
+		} else {
+			row.IdleRSS, row.Messages = &each, int64(w.Conns)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// idleMemory returns the bytes that a connection takes.
+func (l *lane) idleMemory(r *Runner, w Workload) (float64, error) {
+	none := w
+	none.Conns = 0
+	if err := l.open(r, none); err != nil {
+		return 0, err
+	}
+	before, err := l.process.RSS()
+	if err != nil {
+		return 0, err
+	}
+	l.pool.Close()
+	l.pool, err = load.Dial(l.process.Addr, load.Options{
+		Conns: w.Conns, Size: w.Size, Depth: w.Depth, Sleep: r.Sleep})
+	if err != nil {
+		return 0, err
+	}
+	if err := l.awaitAccepted(w.Conns); err != nil {
+		return 0, err
+	}
+	out, err := l.slice(load.Slice{})
+	if err != nil {
+		return 0, err
+	}
+	if out.Messages != int64(w.Conns) {
+		return 0, fmt.Errorf("rounds: %d of %d connections answered", out.Messages, w.Conns)
+	}
+	settle()
+	after, err := l.process.RSS()
+	return float64(after-before) / float64(w.Conns), err
+}
+
+// FilesNeeded is how many descriptors the program that carries w out needs for
+// the given number of contestants, with some to spare.
+func FilesNeeded(w Workload, contestants int) uint64 {
+	const spare = 64
+	if w.Idle {
+		return uint64(w.Conns) + spare
+	}
+	return uint64(w.Conns*contestants) + spare
+}
+
+// AllowFiles raises the limit of open descriptors to n where it is lower. Child
+// processes inherit it.
+func AllowFiles(n uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if limit.Cur >= n {
+		return nil
+	}
+	want := unix.Rlimit{Cur: n, Max: max(limit.Max, n)}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &want); err != nil {
+		return fmt.Errorf("needs %d open files, the limit is %d (ulimit -Hn): %w",
+			n, limit.Max, err)
+	}
+	return nil
+}

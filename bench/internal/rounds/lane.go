@@ -1,0 +1,204 @@
+package rounds
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/load"
+	"github.com/sluice-net/sluice/bench/internal/syscount"
+)
+
+const (
+	// settleTime is how long a server is given, after its last message, to go
+	// to sleep: then its CPU time is exact.
+	settleTime = 300 * time.Microsecond
+
+	// acceptMax is how long a server may take to accept its connections.
+	acceptMax = 10 * time.Second
+
+	latencyMax    = int64(time.Minute)
+	latencyDigits = 3
+)
+
+// errNothing says that a slice went by without a message.
+var errNothing = errors.New("rounds: the server moved no message")
+
+// A lane is one contestant at one workload: a server process, connections to
+// it, and what they did so far.
+type lane struct {
+	contestant Contestant
+	workload   Workload
+	process    *contest.Process
+	pool       *load.Pool
+	note       string
+	err        error // the first; the lane then does no more
+
+	messages   int64
+	late       int64
+	cpu        []float64 // server, ns for a message, by round
+	perSecond  []float64
+	serverBusy []float64
+	loadBusy   []float64
+	latency    *hdrhistogram.Histogram
+	mallocs    uint64 // before the first round
+	allocs     *float64
+	syscalls   *float64
+}
+
+// check keeps the lane's first error.
+func (l *lane) check(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// open starts the server, connects, and has every byte of a short slice
+// compared. That also warms the server up.
+func (l *lane) open(r *Runner, w Workload) (err error) {
+	l.process, err = contest.Start(l.contestant.Server, w.Mode, r.ServerCPU)
+	if err != nil {
+		return err
+	}
+	l.note = l.process.Note
+	page := l.process.Page
+	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
+		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Received: page.Received.Load})
+	if err != nil {
+		return err
+	}
+	if err := l.awaitAccepted(w.Conns); err != nil || w.Idle {
+		return err
+	}
+	page.Verify.Store(true)
+	out, err := l.slice(load.Slice{Time: r.Slice / 2, Verify: true})
+	page.Verify.Store(false)
+	if err != nil {
+		return err
+	}
+	if out.Messages == 0 {
+		return errNothing
+	}
+	if w.Mode == contest.Echo {
+		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
+	}
+	l.mallocs, err = l.process.Mallocs()
+	return err
+}
+
+// awaitAccepted returns when the server has all the connections.
+func (l *lane) awaitAccepted(conns int) error {
+	end := time.Now().Add(acceptMax)
+	for l.process.Page.Conns.Load() < int64(conns) {
+		if time.Now().After(end) {
+			return fmt.Errorf("rounds: after %v the server has accepted %d of %d connections",
+				acceptMax, l.process.Page.Conns.Load(), conns)
+		}
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// slice is one slice of load, and fails if the server found wrong bytes.
+func (l *lane) slice(s load.Slice) (load.Outcome, error) {
+	out, err := l.pool.Run(s)
+	if err == nil && l.process.Page.Mismatched.Load() > 0 {
+		err = load.ErrMismatch
+	}
+	return out, err
+}
+
+// measure does a slice and notes what it took the server.
+func (l *lane) measure(length time.Duration) error {
+	if l.err != nil {
+		return nil
+	}
+	before, err := l.process.CPU()
+	if err != nil {
+		return err
+	}
+	out, err := l.slice(load.Slice{Time: length, Latency: l.latency})
+	if err != nil {
+		return err
+	}
+	settle()
+	after, err := l.process.CPU()
+	if err != nil {
+		return err
+	}
+	if out.Messages == 0 {
+		return errNothing
+	}
+	spent, elapsed := float64(after-before), float64(out.Elapsed)
+	l.messages += out.Messages
+	l.late += out.Late
+	l.cpu = append(l.cpu, spent/float64(out.Messages))
+	l.perSecond = append(l.perSecond, float64(out.Messages)/out.Elapsed.Seconds())
+	l.serverBusy = append(l.serverBusy, spent/elapsed)
+	l.loadBusy = append(l.loadBusy, float64(out.Busy)/elapsed)
+	return nil
+}
+
+// settle spins: a timer is not exact enough.
+func settle() {
+	for began := time.Now(); time.Since(began) < settleTime; {
+		runtime.Gosched()
+	}
+}
+
+// countMallocs divides the server's allocations since open by the messages. A
+// handful of them are the answer's own.
+func (l *lane) countMallocs() error {
+	if l.err != nil {
+		return nil
+	}
+	after, err := l.process.Mallocs()
+	if err != nil {
+		return err
+	}
+	allocs := float64(after-l.mallocs) / float64(l.messages)
+	l.allocs = &allocs
+	return nil
+}
+
+// A counterError says that system calls cannot be counted.
+type counterError struct{ err error }
+
+func (e *counterError) Error() string { return e.err.Error() }
+
+func (l *lane) countSyscalls(length time.Duration) error {
+	counter, err := syscount.Open(l.process.Pid())
+	if err != nil {
+		return &counterError{err}
+	}
+	defer counter.Close()
+	out, err := l.slice(load.Slice{Time: length})
+	if err != nil {
+		return err
+	}
+	settle()
+	n, err := counter.Count()
+	if err != nil {
+		return &counterError{err}
+	}
+	if out.Messages > 0 {
+		each := float64(n) / float64(out.Messages)
+		l.syscalls = &each
+	}
+	return nil
+}
+
+// close ends the server. That it ends badly is the lane's error.
+func (l *lane) close() {
+	if l.pool != nil {
+		l.pool.Close()
+	}
+	if l.process != nil {
+		l.check(l.process.Stop())
+	}
+	l.pool, l.process = nil, nil
+}

@@ -1,0 +1,189 @@
+package rounds
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/leaktest"
+	"github.com/sluice-net/sluice/bench/internal/load"
+	"github.com/sluice-net/sluice/bench/internal/netserver"
+	"github.com/sluice-net/sluice/bench/internal/result"
+)
+
+// A liar is a server that hands each connection to a function.
+type liar struct {
+	name  string
+	serve func(c net.Conn)
+}
+
+func (l liar) Name() string { return l.name }
+
+func (l liar) Serve(_ contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: listener.Addr().String()})
+	for {
+		c, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		page.Conns.Add(1)
+		go l.serve(c)
+	}
+}
+
+var testServers = []contest.Server{
+	netserver.Contestant{},
+	liar{"spoiler", func(c net.Conn) {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			buf[0] ^= 0xff
+			c.Write(buf[:n])
+		}
+	}},
+	liar{"quitter", func(c net.Conn) { c.Close() }},
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == contest.Command {
+		os.Exit(contest.Child(testServers, os.Args[2:]))
+	}
+	leaktest.Main(m)
+}
+
+func runner(servers ...string) *Runner {
+	r := &Runner{View: result.Unpinned, ServerCPU: -1, Sleep: true, Slice: 5 * time.Millisecond}
+	for _, name := range servers {
+		r.Contestants = append(r.Contestants, Contestant{name, strings.ToUpper(name), name})
+	}
+	r.Contestants = append(r.Contestants, Contestant{"again", "again", "net"})
+	return r
+}
+
+func TestEveryWorkload(t *testing.T) {
+	for _, w := range Workloads([]int{3}, []int{64, 5000}, 1000, 100) {
+		t.Run(w.Name, func(t *testing.T) {
+			said := 0
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			r := runner("net")
+			r.Progress = func(string) { said++ }
+			out := r.Run(w)
+			if out.Name != w.Name || out.Conns != w.Conns || said == 0 {
+				t.Errorf("%+v, progress %d times", out, said)
+			}
+			for i, row := range out.Rows {
+				if row.Error != "" {
+					t.Fatalf("%s: %s", row.Label, row.Error)
+				}
+				if w.Idle {
+					if row.IdleRSS == nil || len(out.Rows) != 1 {
+						t.Errorf("%+v is no memory of one server", out.Rows)
+					}
+					continue
+				}
+				checkRow(t, w, row, i == 0)
+			}
+			if !w.Idle && out.Rounds < roundsMin {
+				t.Errorf("%d rounds", out.Rounds)
+			}
+		})
+	}
+}
+
+func checkRow(t *testing.T, w Workload, row result.Row, base bool) {
+	t.Helper()
+	if row.Messages == 0 || row.PerSecond <= 0 || row.MBPerSec <= 0 || row.CPUNS <= 0 ||
+		row.LoadBusy <= 0 || row.LoadBusy > 1 || row.ServerBusy <= 0 || row.Allocs == nil {
+		t.Errorf("%+v has gaps", row)
+	}
+	if latency := w.Kind == load.Echo; latency != (row.Latency != nil) {
+		t.Errorf("latency %v of %s", row.Latency, w.Name)
+	}
+	if base != (row.Ratio == nil) {
+		t.Errorf("ratio %v, base: %v", row.Ratio, base)
+	}
+}
+
+func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
+	w := Workloads([]int{2}, []int{64}, 1000, 10)[0]
+	out := runner("net", "spoiler", "quitter", "nobody").Run(w)
+	for i, want := range []string{"", "differ", "", "no server", ""} {
+		row := out.Rows[i]
+		switch {
+		case row.Contestant == "quitter":
+			if row.Error == "" || row.Missing {
+				t.Errorf("%+v: closing connections is no failure", row)
+			}
+		case !strings.Contains(row.Error, want) || (want == "") != (row.Error == ""):
+			t.Errorf("%s: error %q, want %q", row.Label, row.Error, want)
+		}
+		if row.Missing != (row.Contestant == "nobody") {
+			t.Errorf("%s: missing is %v", row.Label, row.Missing)
+		}
+	}
+}
+
+func TestWithoutABaseThereIsNoRatio(t *testing.T) {
+	w := Workloads([]int{2}, []int{64}, 1000, 10)[0]
+	out := runner("spoiler").Run(w)
+	if out.Rows[0].Error == "" || out.Rows[1].Error != "" || out.Rows[1].Ratio != nil {
+		t.Errorf("%+v", out.Rows)
+	}
+}
+
+func TestWorkloads(t *testing.T) {
+	names := func(ws []Workload) (out []string) {
+		for _, w := range ws {
+			out = append(out, w.Name)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name         string
+		conns, sizes []int
+		want         string
+	}{
+		{"the default", nil, nil, "echo/64/1 echo/64/50 echo/64/1000 echo/16384/1 echo/16384/50 " +
+			"echo/16384/1000 pipelined/64x16/50 receive/65536/50 receive-buffered/65536/50 " +
+			"send/65536/50 paced/64/50 idle/10"},
+		{"connections hold for all", []int{2, 3}, []int{9}, "echo/9/2 echo/9/3 " +
+			"pipelined/64x16/2 receive/65536/2 receive-buffered/65536/2 send/65536/2 paced/64/2 " +
+			"pipelined/64x16/3 receive/65536/3 receive-buffered/65536/3 send/65536/3 paced/64/3 " +
+			"idle/10"},
+	} {
+		got := strings.Join(names(Workloads(c.conns, c.sizes, 20000, 10)), " ")
+		if got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestSizesAreReadable(t *testing.T) {
+	for n, want := range map[int]string{
+		64: "64 B", 1024: "1 KiB", 1500: "1500 B", 2 << 20: "2 MiB"} {
+		if got := bytes(n); got != want {
+			t.Errorf("bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestAllowFiles(t *testing.T) {
+	if err := AllowFiles(16); err != nil {
+		t.Errorf("16 files: %v", err)
+	}
+	if err := AllowFiles(1 << 40); err == nil || !strings.Contains(err.Error(), "ulimit") {
+		t.Errorf("2^40 files: %v, want an error with the remedy", err)
+	}
+}

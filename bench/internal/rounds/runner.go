@@ -1,0 +1,135 @@
+package rounds
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/result"
+	"github.com/sluice-net/sluice/bench/internal/stats"
+)
+
+// A Contestant takes part. The first of a list is the base.
+type Contestant struct {
+	Key    string // in results: "net", "net-again"
+	Label  string // for people
+	Server string // the contest.Server
+}
+
+// roundsMin is how many rounds there are however short the time is.
+const roundsMin = 2
+
+// A Runner carries workloads out. Its methods are for one goroutine, which must
+// be locked to its thread.
+type Runner struct {
+	Contestants []Contestant  // the base first
+	View        result.View   // what ServerCPU and Sleep amount to
+	ServerCPU   int           // that servers stay on; -1: wherever
+	Sleep       bool          // the load has no CPU of its own
+	Slice       time.Duration // one contestant's turn
+	Time        time.Duration // of all rounds of a workload
+
+	// Progress is told what is being done; nil for nobody.
+	Progress func(what string)
+
+	// NoSyscalls is why system calls cannot be counted; nil if they are, or
+	// that was not tried yet.
+	NoSyscalls error
+}
+
+// Run carries w out. What goes wrong with one contestant is in its row, and
+// the others go on without it.
+func (r *Runner) Run(w Workload) result.Workload {
+	out := result.Workload{Name: w.Name, Title: w.Title, View: r.View,
+		Conns: w.Conns, Size: w.Size, Depth: w.Depth, Rate: w.Rate}
+	if w.Idle {
+		out.Rows = r.idle(w)
+		return out
+	}
+	var lanes []*lane
+	for _, c := range r.Contestants {
+		r.say("starting " + c.Label)
+		l := &lane{contestant: c, workload: w}
+		l.check(l.open(r, w))
+		lanes = append(lanes, l)
+	}
+	out.Rounds = r.rounds(lanes)
+	for _, l := range lanes {
+		l.check(l.countMallocs())
+		r.countSyscalls(l)
+		l.close()
+	}
+	for _, l := range lanes {
+		out.Rows = append(out.Rows, l.row(lanes[0]))
+	}
+	return out
+}
+
+// rounds has each lane in turn do a slice, until the time is up. Each round
+// begins with another lane, so that none profits from its place.
+func (r *Runner) rounds(lanes []*lane) (n int) {
+	for end := time.Now().Add(r.Time); n < roundsMin || time.Now().Before(end); n++ {
+		r.say(fmt.Sprintf("round %d", n+1))
+		alive := false
+		for i := range lanes {
+			l := lanes[(i+n)%len(lanes)]
+			l.check(l.measure(r.Slice))
+			alive = alive || l.err == nil
+		}
+		if !alive {
+			return n
+		}
+	}
+	return n
+}
+
+// countSyscalls has the lane do a slice more, whose CPU time does not count:
+// counting makes system calls slower.
+func (r *Runner) countSyscalls(l *lane) {
+	if r.NoSyscalls != nil || l.err != nil {
+		return
+	}
+	r.say("counting system calls of " + l.contestant.Label)
+	if err := l.countSyscalls(r.Slice); err != nil {
+		var failed *counterError
+		if errors.As(err, &failed) {
+			r.NoSyscalls = failed.err
+			return
+		}
+		l.check(err)
+	}
+}
+
+func (r *Runner) say(what string) {
+	if r.Progress != nil {
+		r.Progress(what)
+	}
+}
+
+// row makes a result of what the lane did. Only rounds that both the lane and
+// the base did have a ratio.
+func (l *lane) row(base *lane) result.Row {
+	row := result.Row{Contestant: l.contestant.Key, Label: l.contestant.Label, Note: l.note}
+	if l.err != nil {
+		row.Error, row.Missing = l.err.Error(), errors.Is(l.err, contest.ErrUnavailable)
+		return row
+	}
+	row.Messages = l.messages
+	row.PerSecond = stats.Median(l.perSecond)
+	row.MBPerSec = row.PerSecond * float64(l.workload.Size) / 1e6
+	row.CPUNS, row.CPURounds = stats.Median(l.cpu), l.cpu
+	row.ServerBusy, row.LoadBusy = stats.Median(l.serverBusy), stats.Median(l.loadBusy)
+	row.Allocs, row.Syscalls, row.Late = l.allocs, l.syscalls, l.late
+	if h := l.latency; h != nil {
+		row.Latency = &result.Latency{
+			P50:  float64(h.ValueAtQuantile(50)) / 1e3,
+			P99:  float64(h.ValueAtQuantile(99)) / 1e3,
+			P999: float64(h.ValueAtQuantile(99.9)) / 1e3}
+	}
+	if l != base && base.err == nil {
+		ratio := stats.MedianInterval(stats.Ratios(l.cpu, base.cpu))
+		row.Ratio = &ratio
+	}
+	return row
+}

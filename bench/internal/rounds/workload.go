@@ -1,0 +1,111 @@
+// Package rounds lets contestants take turns at workloads, in slices so short
+// that what disturbs a machine disturbs all of them alike, and takes the ratio
+// of each to the base inside each round.
+package rounds
+
+import (
+	"fmt"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/load"
+)
+
+// A Workload is what contestants are measured by.
+type Workload struct {
+	Name  string // echo/64/50: what, bytes, connections
+	Title string // for people
+	Mode  contest.Mode
+	Kind  load.Kind
+	Conns int
+	Size  int
+	Depth int
+	Rate  float64
+
+	// Idle measures the memory of connections instead of work on them.
+	Idle bool
+}
+
+// What the set of workloads is made of, unless the caller says otherwise.
+var (
+	DefaultConns = []int{1, 50, 1000}
+	DefaultSizes = []int{64, 16 << 10}
+)
+
+const (
+	oneConns      = 50 // of the workloads that have one number of connections
+	pipelineSize  = 64
+	pipelineDepth = 16
+	pacedSize     = 64
+
+	// IdleConns is how many connections the idle workload has.
+	IdleConns = 10000
+
+	// DefaultRate is what the paced workload asks for, messages a second.
+	DefaultRate = 20000
+)
+
+// Workloads returns the set for the numbers of connections and sizes of
+// messages: ping-pong at each combination, then the others. conns and sizes of
+// nil mean the defaults; a list that is given holds for all workloads that have
+// connections or sizes to choose.
+func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
+	others := conns
+	if conns == nil {
+		conns, others = DefaultConns, []int{oneConns}
+	}
+	if sizes == nil {
+		sizes = DefaultSizes
+	}
+	var out []Workload
+	for _, size := range sizes {
+		for _, n := range conns {
+			out = append(out, Workload{
+				Name:  fmt.Sprintf("echo/%d/%d", size, n),
+				Title: fmt.Sprintf("echo %s, %s", bytes(size), connections(n)),
+				Mode:  contest.Echo, Conns: n, Size: size, Depth: 1})
+		}
+	}
+	for _, n := range others {
+		out = append(out, Workload{
+			Name: fmt.Sprintf("pipelined/%dx%d/%d", pipelineSize, pipelineDepth, n),
+			Title: fmt.Sprintf("echo %s × %d deep, %s",
+				bytes(pipelineSize), pipelineDepth, connections(n)),
+			Mode: contest.Echo, Conns: n, Size: pipelineSize, Depth: pipelineDepth},
+			oneWay("receive", "receive %s, %s", contest.Receive, load.Upload, n),
+			oneWay("receive-buffered", "receive %s buffered, %s",
+				contest.ReceiveBuffered, load.Upload, n),
+			oneWay("send", "send %s, %s", contest.Send, load.Download, n),
+			Workload{
+				Name:  fmt.Sprintf("paced/%d/%d", pacedSize, n),
+				Title: fmt.Sprintf("echo %s at %g/s, %s", bytes(pacedSize), rate, connections(n)),
+				Mode:  contest.Echo, Conns: n, Size: pacedSize, Depth: 1, Rate: rate})
+	}
+	return append(out, Workload{
+		Name:  fmt.Sprintf("idle/%d", idle),
+		Title: fmt.Sprintf("%d idle connections", idle),
+		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true})
+}
+
+func oneWay(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("%s/%d/%d", name, contest.BlockSize, conns),
+		Title: fmt.Sprintf(title, bytes(contest.BlockSize), connections(conns)),
+		Mode:  mode, Kind: kind, Conns: conns, Size: contest.BlockSize}
+}
+
+func connections(n int) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
+}
+
+func bytes(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/report"
+	"github.com/sluice-net/sluice/bench/internal/result"
+	"github.com/sluice-net/sluice/bench/internal/rounds"
+)
+
+// run does what the command line asks for.
+func run(cfg *config) error {
+	workloads, err := cfg.chosen()
+	if err != nil {
+		return err
+	}
+	var old *result.File
+	if cfg.compare != "" { // before two minutes are spent
+		if old, err = result.Read(cfg.compare); err != nil {
+			return err
+		}
+	}
+	m := newMeasurement(cfg)
+	file, err := m.measure(workloads)
+	if err != nil {
+		return err
+	}
+	return errors.Join(publish(cfg, file, old), judge(cfg, file))
+}
+
+// publish prints and writes what was found.
+func publish(cfg *config, file, old *result.File) error {
+	table := io.Writer(os.Stdout)
+	if cfg.json == "-" {
+		table = os.Stderr
+	}
+	report.Text(table, file)
+	var comparison *result.Comparison
+	if old != nil {
+		c := result.Compare(old, file)
+		comparison = &c
+		report.TextComparison(table, c)
+	}
+	var errs []error
+	if cfg.output != "" {
+		if err := writeReport(cfg.output, file, comparison); err != nil {
+			errs = append(errs, err)
+		} else {
+			fmt.Fprintf(table, "\nReport with charts: %s\n", cfg.output)
+		}
+	}
+	if cfg.json != "" {
+		errs = append(errs, file.Write(cfg.json))
+	}
+	return errors.Join(errs...)
+}
+
+func writeReport(path string, file *result.File, c *result.Comparison) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.HTML(out, file, c), out.Close())
+}
+
+// judge returns an error if a contestant failed. One that this machine cannot
+// run has failed only if the command line named it, or if none is left.
+func judge(cfg *config, file *result.File) error {
+	failures := file.Failures()
+	moved := false
+	for _, w := range file.Workloads {
+		for _, r := range w.Rows {
+			moved = moved || r.Messages > 0
+			if r.Missing && cfg.named {
+				failures = append(failures, fmt.Sprintf("%s, %s: %s", w.Name, r.Label, r.Error))
+			}
+		}
+	}
+	if !moved {
+		failures = append(failures, "no contestant moved a message")
+	}
+	if failures == nil {
+		return nil
+	}
+	return errors.New("there were failures:\n  " + strings.Join(failures, "\n  "))
+}
+
+// A measurement is a run under way.
+type measurement struct {
+	cfg   *config
+	cpus  []int // that we may run on
+	notes []string
+}
+
+func newMeasurement(cfg *config) *measurement { return &measurement{cfg: cfg} }
+
+func (m *measurement) note(format string, args ...any) {
+	m.notes = append(m.notes, fmt.Sprintf(format, args...))
+}
+
+func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error) {
+	began := time.Now()
+	network := "a network namespace of its own"
+	if !m.cfg.isolate {
+		network = "the machine's loopback device"
+	} else if err := contest.Isolate(); err != nil {
+		network = "the machine's loopback device"
+		m.note("No network namespace of our own: %v.", err)
+	}
+	if err := m.findCPUs(); err != nil {
+		return nil, err
+	}
+	file := &result.File{
+		Schema:   result.Schema,
+		Date:     began.UTC().Truncate(time.Second),
+		Command:  commandLine(os.Args[1:]),
+		Revision: result.ThisRevision(),
+		Machine:  result.ThisMachine(len(m.cpus), network),
+		SliceMS:  float64(m.cfg.slice) / float64(time.Millisecond),
+	}
+	progress := newProgress(os.Stderr, len(workloads)*len(m.cfg.views))
+	for _, view := range m.cfg.views {
+		runner := m.runner(view, workloads)
+		if runner == nil {
+			continue
+		}
+		for _, w := range workloads {
+			file.Workloads = append(file.Workloads, m.one(runner, w, progress))
+		}
+		if runner.NoSyscalls != nil {
+			m.note("No system calls for a message: %v.", runner.NoSyscalls)
+		}
+	}
+	progress.end()
+	file.Notes = m.notes
+	return file, nil
+}
+
+// commandLine is how to run the benchmark with args again, in a shell.
+func commandLine(args []string) string {
+	line := "go run ./bench"
+	for _, arg := range args {
+		if arg == "" || strings.ContainsAny(arg, " \t\n\"'\\$`|&;<>()[]{}*?!#~^") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	return line
+}
+
+// findCPUs notes the CPUs that we may run on.
+func (m *measurement) findCPUs() error {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return os.NewSyscallError("sched_getaffinity", err)
+	}
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			m.cpus = append(m.cpus, cpu)
+		}
+	}
+	return nil
+}
+
+// runner returns what carries workloads out in a view, nil if that view is not
+// to be had and the other one is asked for as well.
+func (m *measurement) runner(view result.View, workloads []rounds.Workload) *rounds.Runner {
+	r := &rounds.Runner{Contestants: contestants(m.cfg.engines), View: view, ServerCPU: -1,
+		Slice: m.cfg.slice, Time: share(m.cfg.time, workloads)}
+	if view == result.Pinned && len(m.cpus) < 2 {
+		m.note("There is one CPU: server and load share it, nothing can be pinned.")
+		if len(m.cfg.views) > 1 {
+			return nil
+		}
+		r.View = result.Unpinned
+	}
+	if r.View == result.Pinned {
+		r.ServerCPU = m.cpus[0]
+		err := m.pinLoad(m.cpus[1:2])
+		if err == nil {
+			m.note("Pinned: the server on CPU %d with GOMAXPROCS=1, the load on CPU %d, where "+
+				"it spins. For the other view: -view unpinned, or both.", m.cpus[0], m.cpus[1])
+			return r
+		}
+		m.note("The load cannot be pinned: %v.", err)
+		r.View, r.ServerCPU = result.Unpinned, -1
+	}
+	r.Sleep = true
+	m.pinLoad(m.cpus)
+	m.note("Unpinned: the scheduler places server and load; the server has GOMAXPROCS=%d, "+
+		"the load sleeps when it has nothing to do.", len(m.cpus))
+	return r
+}
+
+// pinLoad has this thread, which makes the load, run on the given CPUs only.
+func (m *measurement) pinLoad(cpus []int) error {
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
+}
+
+// share divides the time among the workloads that have rounds.
+func share(total time.Duration, workloads []rounds.Workload) time.Duration {
+	n := 0
+	for _, w := range workloads {
+		if !w.Idle {
+			n++
+		}
+	}
+	return total / time.Duration(max(n, 1))
+}
+
+// one carries one workload out.
+func (m *measurement) one(r *rounds.Runner, w rounds.Workload, p *progress) result.Workload {
+	p.next(w.Title, r.View)
+	r.Progress = p.show
+	if err := rounds.AllowFiles(rounds.FilesNeeded(w, len(r.Contestants))); err != nil {
+		out := result.Workload{Name: w.Name, Title: w.Title, View: r.View, Conns: w.Conns,
+			Size: w.Size, Depth: w.Depth, Rate: w.Rate}
+		for _, c := range r.Contestants {
+			if w.Idle && c.Key != c.Server {
+				continue
+			}
+			out.Rows = append(out.Rows, result.Row{Contestant: c.Key, Label: c.Label,
+				Error: err.Error(), Missing: true})
+		}
+		return out
+	}
+	return r.Run(w)
+}

@@ -1,0 +1,110 @@
+package loop_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// TestTCPOfAServer runs the conformance kit on the transports that a server
+// makes.
+func TestTCPOfAServer(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		transporttest.TestTransport(t, func(t *testing.T, p, peer protocol.Protocol) *transporttest.Link {
+			connectTCP(t, l, p, peer)
+			return link(t, l, peer)
+		})
+	})
+}
+
+// TestTCPOfAClient runs it on those that CreateConnection makes.
+func TestTCPOfAClient(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		transporttest.TestTransport(t, func(t *testing.T, p, peer protocol.Protocol) *transporttest.Link {
+			connectTCP(t, l, peer, p)
+			return link(t, l, peer)
+		})
+	})
+}
+
+// connectTCP connects a server's protocol and a client's.
+func connectTCP(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
+	t.Helper()
+	made := make(chan struct{})
+	factory := func() protocol.Protocol {
+		defer l.CallSoon(func() { close(made) }) // ConnectionMade follows at once
+		return server
+	}
+	s, err := l.CreateServer(t.Context(), factory, "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = l.CreateConnection(t.Context(), client, s.Addrs()[0].String(), nil)
+	if err != nil {
+		// A panic in ConnectionMade ends the connection; the case looks at that.
+		if _, ok := err.(*protocol.PanicError); !ok {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-made:
+	case <-time.After(looptest.Patience):
+		t.Fatal("the server has accepted nothing")
+	}
+}
+
+// link lets the kit drive l.
+func link(t *testing.T, l *loop.Loop, peer protocol.Protocol) *transporttest.Link {
+	start := len(looptest.Exceptions(l))
+	return &transporttest.Link{
+		Do:     func(f func()) { looptest.Do(l, f) },
+		Wait:   func(what string, cond func() bool) { t.Helper(); looptest.WaitFor(t, l, what, cond) },
+		Pass:   func(d time.Duration) { looptest.Pass(t, l, d) },
+		Expect: func(part string) { looptest.Expect(l, part) },
+		Reports: func() []transporttest.Report {
+			var reports []transporttest.Report
+			for _, e := range looptest.Exceptions(l)[start:] {
+				reports = append(reports, transporttest.Report{Message: e.Message, Err: e.Err,
+					Transport: e.Transport, Protocol: e.Protocol})
+			}
+			return reports
+		},
+		Reset: resetter(l, peer.(*transporttest.Recorder)),
+	}
+}
+
+// resetter breaks a TCP connection as a peer does that dies: with RST. The
+// simulated kernel's sockets have no option for the runtime to set.
+func resetter(l *loop.Loop, peer *transporttest.Recorder) func() {
+	if l.Engine().String() == "sim" {
+		return nil
+	}
+	return func() {
+		looptest.Do(l, func() {
+			s, ok := transport.Socket(peer.Transport())
+			if !ok {
+				return
+			}
+			_ = s.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
+					&syscall.Linger{Onoff: 1})
+			})
+			peer.Transport().Abort()
+		})
+	}
+}
+
+// withTimeout is a context that ends long after every test should have.
+func withTimeout(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,92 @@
+package looptest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+)
+
+// Patience is how long WaitFor waits, on the loop's clock.
+const Patience = 20 * time.Second
+
+// interval is how often WaitFor asks.
+const interval = 100 * time.Microsecond
+
+// Do runs f on the goroutine of l, which runs, and waits for its end. It reports
+// whether f was run: not when the loop is closed first.
+func Do(l *loop.Loop, f func()) bool {
+	done := make(chan struct{})
+	h := l.CallSoonThreadsafe(func() {
+		defer close(done)
+		f()
+	})
+	for {
+		select {
+		case <-done:
+			return true
+		default:
+		}
+		if h.Cancelled() {
+			return false
+		}
+		select {
+		case <-done:
+			return true
+		case <-time.After(time.Second): // was the loop closed meanwhile?
+		}
+	}
+}
+
+// WaitFor waits until cond is true, and ends the test if that does not happen
+// within Patience. cond is evaluated on the loop's goroutine, at once and then
+// over and over between the loop's rounds. Call it on the test's goroutine; what
+// says what is waited for.
+func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
+	tb.Helper()
+	result := make(chan bool, 1)
+	var deadline time.Duration
+	var look func()
+	look = func() {
+		switch {
+		case cond():
+			result <- true
+		case l.Time() > deadline:
+			result <- false
+		default:
+			l.CallLater(interval, look)
+		}
+	}
+	ran := Do(l, func() {
+		deadline = l.Time() + Patience
+		look()
+	})
+	if !ran {
+		tb.Fatalf("loop closed before %s", what)
+	}
+	// The margin is for a loop that stands still and cannot give up by itself.
+	select {
+	case ok := <-result:
+		if !ok {
+			tb.Fatalf("waited in vain for %s", what)
+		}
+	case <-time.After(2 * Patience):
+		tb.Fatalf("loop stands still, waiting for %s", what)
+	}
+}
+
+// Pass lets d pass on the loop's clock while the loop runs: no time at all on a
+// simulated one. It is for showing that something does not happen.
+func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
+	tb.Helper()
+	passed := false
+	Do(l, func() { l.CallLater(d, func() { passed = true }) })
+	WaitFor(tb, l, "time to pass", func() bool { return passed })
+}
+
+// Turns lets the loop make n rounds.
+func Turns(l *loop.Loop, n int) {
+	for range n {
+		Do(l, func() {})
+	}
+}

@@ -1,0 +1,100 @@
+package looptest
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/leaktest"
+	"github.com/sluice-net/sluice/loop/internal/simio"
+)
+
+// shutdownGrace is how long a loop may take to shut down at a test's end.
+const shutdownGrace = 10 * time.Second
+
+// Engines runs f as a subtest on every engine: "uring", "epoll" and "sim". Each
+// gets a loop that runs on a goroutine of its own and is shut down at the end of
+// the subtest. The subtest fails when it leaves a transport or descriptor open,
+// or when something was reported to the exception handler that Expect had not
+// announced. Where the machine has no io_uring, "uring" is skipped. With the
+// environment variable SLUICE_ENGINE only that engine and "sim" are run.
+func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
+	t.Helper()
+	EnginesWith(t, loop.Options{}, f)
+}
+
+// EnginesWith is Engines with options for the loop; Engine is filled in.
+func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop)) {
+	t.Helper()
+	t.Run("uring", func(t *testing.T) { f(t, onKernel(t, o, loop.Uring)) })
+	t.Run("epoll", func(t *testing.T) { f(t, onKernel(t, o, loop.Epoll)) })
+	t.Run("sim", func(t *testing.T) { f(t, simulated(t, o)) })
+}
+
+// onKernel starts a loop on an engine of the machine.
+func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
+	want := strings.ToLower(os.Getenv(loop.EngineEnv))
+	if want != "" && want != "auto" && !strings.HasSuffix(engine.String(), want) {
+		t.Skipf("%s=%s", loop.EngineEnv, want)
+	}
+	before := leaktest.Descriptors()
+	o.Engine = engine
+	l, err := loop.New(&o)
+	if err != nil && engine == loop.Uring {
+		t.Skipf("needs io_uring (%v)", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, leak := range leaktest.Leaks(before) {
+			if strings.HasPrefix(leak, "descriptor") {
+				t.Error("left open:", leak)
+			}
+		}
+	})
+	run(t, l)
+	return l
+}
+
+// simulated starts a loop on a simulated kernel without faults.
+func simulated(t *testing.T, o loop.Options) *loop.Loop {
+	engine := simio.New(simio.Options{Seed: 1})
+	l := hook.New(engine, &o).(*loop.Loop)
+	t.Cleanup(func() {
+		for _, leak := range engine.Leaks() {
+			t.Error("left open:", leak)
+		}
+	})
+	run(t, l)
+	return l
+}
+
+// run runs l until the end of the test, and then shuts it down.
+func run(tb testing.TB, l *loop.Loop) {
+	w := watchOver(l)
+	ended := make(chan error, 1)
+	go func() { ended <- l.RunForever() }()
+	Do(l, func() {})
+	tb.Cleanup(func() {
+		defer watches.Delete(l)
+		Do(l, func() {
+			if n := l.Stats().Transports; n > 0 {
+				tb.Errorf("%d transports left open", n)
+			}
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		if err := l.Shutdown(ctx); err != nil && err != loop.ErrLoopClosed {
+			tb.Error("Shutdown:", err)
+		}
+		if err := <-ended; err != nil && err != loop.ErrLoopRunning && err != loop.ErrLoopClosed {
+			tb.Error("RunForever:", err)
+		}
+		w.verdict(tb)
+	})
+}

@@ -1,0 +1,137 @@
+package looptest_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// echo sends back what it gets.
+type echo struct {
+	protocol.Base
+	t transport.Transport
+}
+
+func (p *echo) ConnectionMade(t transport.Transport) { p.t = t }
+func (p *echo) DataReceived(data []byte)             { p.t.Write(data) }
+
+// exchange runs one conversation with an echo server on n, all from the loop.
+func exchange(t *testing.T, n *looptest.Network, message string) *transporttest.Recorder {
+	t.Helper()
+	client := transporttest.NewRecorder(t)
+	client.On.Made = func(tr transport.Transport) { tr.Write([]byte(message)) }
+	client.On.Data = func([]byte) {
+		if client.Received() == len(message) {
+			client.Transport().Close()
+		}
+	}
+	looptest.Do(n.Loop, func() {
+		ctx := context.Background()
+		n.CreateServerFunc(ctx, func() protocol.Protocol { return &echo{} }, "127.0.0.1:7", nil,
+			func(s *loop.Server, err error) {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				client.On.Lost = func(error) { s.Close() }
+				n.CreateConnectionFunc(ctx, client, "127.0.0.1:7", nil,
+					func(_ transport.Transport, err error) {
+						if err != nil {
+							t.Error(err)
+						}
+					})
+			})
+	})
+	looptest.WaitFor(t, n.Loop, "the end of the conversation", func() bool {
+		lost, _ := client.Lost()
+		return lost && n.Stats().Transports == 0
+	})
+	return client
+}
+
+// TestEchoUnderFaults is how a protocol is tested: many seeds, a condition that
+// must hold for all of them.
+func TestEchoUnderFaults(t *testing.T) {
+	message := strings.Repeat("all bytes come back in order. ", 3000)
+	for seed := range uint64(20) {
+		n := looptest.New(t, looptest.Options{Seed: seed, Faults: looptest.Faults{
+			PartialRead: 0.3, PartialWrite: 0.3, Delay: 0.3, Reorder: 0.3, SlowPeer: 0.3,
+			NoBuffers: 0.2, Spurious: 0.2, LateCancel: 0.3}})
+		if client := exchange(t, n, message); string(client.Data()) != message {
+			t.Fatalf("seed %d: %d of %d bytes came back", seed, client.Received(), len(message))
+		}
+	}
+}
+
+func TestNetworkTimePassesWithoutWaiting(t *testing.T) {
+	n := looptest.New(t, looptest.Options{})
+	began, before := time.Now(), n.Time()
+	fired := false
+	looptest.Do(n.Loop, func() { n.CallLater(time.Hour, func() { fired = true }) })
+	for done := false; !done && time.Since(began) < looptest.Patience; {
+		looptest.Do(n.Loop, func() { done = fired })
+	}
+	if passed := n.Time() - before; !fired || passed < time.Hour {
+		t.Errorf("fired %v after %v", fired, passed)
+	}
+}
+
+func TestNetworkKeepsAHistory(t *testing.T) {
+	n := looptest.New(t, looptest.Options{Seed: 7})
+	empty := n.HistoryHash()
+	exchange(t, n, "hello")
+	if n.HistoryHash() == empty || !strings.Contains(n.History(), "\n") {
+		t.Error("nothing happened")
+	}
+}
+
+// statements: 249
+func TestS248_accept_out_of_descriptors_is_reported_once(t *testing.T) {
+	n := looptest.New(t, looptest.Options{})
+	looptest.Expect(n.Loop, "socket.accept() out of system resource")
+	var got, clients []*transporttest.Recorder
+	server, err := n.CreateServer(t.Context(), func() protocol.Protocol {
+		r := transporttest.NewRecorder(t)
+		got = append(got, r)
+		return r
+	}, "127.0.0.1:7", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.SetDescriptorLimit(4) // the listener, three clients, no accepted one
+	looptest.Do(n.Loop, func() {
+		for range 3 {
+			r := transporttest.NewRecorder(t)
+			clients = append(clients, r)
+			n.CreateConnectionFunc(context.Background(), r, "127.0.0.1:7", nil,
+				func(_ transport.Transport, err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				})
+		}
+	})
+	looptest.Pass(t, n.Loop, 5*time.Second)
+	n.SetDescriptorLimit(100)
+	looptest.WaitFor(t, n.Loop, "the server to recover", func() bool { return len(got) == 3 })
+	if reports := len(looptest.Exceptions(n.Loop)); reports != 1 {
+		t.Errorf("%d reports of one outage", reports)
+	}
+	looptest.Do(n.Loop, func() {
+		for _, r := range clients {
+			r.Transport().Close()
+		}
+	})
+	server.Close()
+	if err := server.WaitClosed(t.Context()); err != nil {
+		t.Error(err)
+	}
+	looptest.WaitFor(t, n.Loop, "the end", func() bool { return n.Stats().Transports == 0 })
+}

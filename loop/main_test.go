@@ -1,0 +1,9 @@
+package loop_test
+
+import (
+	"testing"
+
+	"github.com/sluice-net/sluice/loop/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -1,0 +1,462 @@
+package loop_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// accepting is a server that keeps the recorders of its connections.
+type accepting struct {
+	*loop.Server
+	l   *loop.Loop
+	t   *testing.T
+	got []*transporttest.Recorder // the loop's goroutine
+}
+
+// serve makes a server on addr; nil options and "" mean a free local port.
+func serve(t *testing.T, l *loop.Loop, addr string, opts *loop.ServerOptions) *accepting {
+	t.Helper()
+	a := &accepting{l: l, t: t}
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+		r := transporttest.NewRecorder(t)
+		a.got = append(a.got, r)
+		return r
+	}, addr, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Server = s
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+// dial connects to the server and waits until it has made the connection.
+func (a *accepting) dial() (server, client *transporttest.Recorder) {
+	a.t.Helper()
+	client = transporttest.NewRecorder(a.t)
+	before := 0
+	looptest.Do(a.l, func() { before = len(a.got) })
+	_, err := a.l.CreateConnection(withTimeout(a.t), client, a.Addrs()[0].String(), nil)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	abortAtEnd(a.t, a.l, client)
+	looptest.WaitFor(a.t, a.l, "the accept", func() bool {
+		return len(a.got) > before && a.got[before].Transport() != nil
+	})
+	return a.got[before], client
+}
+
+// refused checks that nobody listens on the server's address.
+func (a *accepting) refused() {
+	a.t.Helper()
+	r := transporttest.NewRecorder(a.t)
+	abortAtEnd(a.t, a.l, r)
+	_, err := a.l.CreateConnection(withTimeout(a.t), r, a.Addrs()[0].String(), nil)
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		a.t.Errorf("connect: %v, want ECONNREFUSED", err)
+	}
+}
+
+func TestS226_server_listens_at_once(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		if !a.IsServing() || a.Loop() != l || len(a.Addrs()) != 1 {
+			t.Errorf("serving %v, addresses %v", a.IsServing(), a.Addrs())
+		}
+		a.dial()
+	})
+}
+
+// statements: 228, 238
+func TestS227_deferred_server_refuses_until_it_is_started(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		if a.IsServing() || a.Loop() != l {
+			t.Error("serves although that was put off")
+		}
+		a.refused()
+		if err := errors.Join(a.StartServing(), a.StartServing()); err != nil || !a.IsServing() {
+			t.Errorf("StartServing: %v", err)
+		}
+		a.dial()
+	})
+}
+
+func TestS229_StartServing_after_Close_is_ErrServerClosed(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		a.Close()
+		if err := a.StartServing(); !errors.Is(err, loop.ErrServerClosed) {
+			t.Error(err)
+		}
+		if err := a.ServeForever(t.Context()); !errors.Is(err, loop.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestS230_ServeForever_until_its_context_ends(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- a.ServeForever(ctx) }()
+		looptest.WaitFor(t, l, "serving", a.IsServing)
+		if err := a.ServeForever(t.Context()); !errors.Is(err, loop.ErrServing) {
+			t.Errorf("a second ServeForever: %v", err)
+		}
+		a.dial()
+		cancel()
+		if err := <-served; !errors.Is(err, context.Canceled) {
+			t.Errorf("ServeForever: %v", err)
+		}
+		a.refused()
+	})
+}
+
+func TestS231_Close_ends_ServeForever(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		served := make(chan error, 1)
+		go func() { served <- a.ServeForever(context.Background()) }()
+		looptest.Turns(l, 3)
+		a.Close()
+		if err := <-served; !errors.Is(err, loop.ErrServerClosed) {
+			t.Errorf("ServeForever: %v", err)
+		}
+	})
+}
+
+// statements: 237
+func TestS232_Close_refuses_at_once_and_keeps_connections(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		server, client := a.dial()
+		looptest.Do(l, func() {
+			if len(a.Sockets()) != 1 {
+				t.Errorf("sockets %v", a.Sockets())
+			}
+			a.Close()
+			a.Close()
+			if len(a.Sockets()) != 0 {
+				t.Errorf("sockets %v after Close", a.Sockets())
+			}
+		})
+		a.refused()
+		looptest.Do(l, func() { client.Transport().Write([]byte("still here")) })
+		looptest.WaitFor(t, l, "data", func() bool { return server.Received() == 10 })
+	})
+}
+
+func TestS234_WaitClosed_waits_for_Close_and_connections(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		_, client := a.dial()
+		waited := make(chan error, 1)
+		go func() { waited <- a.WaitClosed(context.Background()) }()
+		looptest.Turns(l, 3)
+		a.Close()
+		looptest.Turns(l, 3)
+		if len(waited) > 0 {
+			t.Error("WaitClosed did not wait for the connection")
+		}
+		looptest.Do(l, func() { client.Transport().Close() })
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+		if err := a.WaitClosed(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		b := serve(t, l, "", nil)
+		if err := b.WaitClosed(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("WaitClosed with a context at its end: %v", err)
+		}
+	})
+}
+
+// statements: 236
+func TestS235_CloseClients_and_AbortClients(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		s1, c1 := a.dial()
+		a.CloseClients()
+		waitLost(t, l, s1)
+		waitLost(t, l, c1)
+		s2, _ := a.dial()
+		looptest.Do(l, func() {
+			n := 0
+			for range a.Conns() {
+				n++
+			}
+			if n != 1 {
+				t.Errorf("%d connections", n)
+			}
+		})
+		a.AbortClients()
+		waitLost(t, l, s2)
+		if !a.IsServing() {
+			t.Error("the server stopped serving")
+		}
+		s3, _ := a.dial()
+		looptest.Do(l, func() {
+			a.Close()
+			a.CloseClients()
+		})
+		if err := a.WaitClosed(withTimeout(t)); err != nil {
+			t.Error(err)
+		}
+		if lost, err := s3.Lost(); !lost || err != nil {
+			t.Errorf("lost %v, %v", lost, err)
+		}
+	})
+}
+
+// statements: 240
+func TestS239_empty_host_is_both_families_on_one_port(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, ":0", nil)
+		addrs := a.Addrs()
+		if len(addrs) == 1 {
+			t.Skip("needs IPv6")
+		}
+		first, second := addrs[0].(*net.TCPAddr), addrs[1].(*net.TCPAddr)
+		if first.Port != second.Port || first.Port == 0 || len(first.IP) == len(second.IP) {
+			t.Errorf("listens on %v", addrs)
+		}
+	})
+}
+
+func TestS241_an_address_given_twice_is_bound_once(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
+			Addrs: []string{"127.0.0.1:0", "127.0.0.2:0"}})
+		if len(a.Addrs()) != 2 {
+			t.Errorf("listens on %v", a.Addrs())
+		}
+	})
+}
+
+func TestS242_address_in_use(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		_, err := l.CreateServer(withTimeout(t), a.factory(), "127.0.0.3:0",
+			&loop.ServerOptions{Addrs: []string{a.Addrs()[0].String()}})
+		var op *net.OpError
+		if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
+			t.Errorf("%v (%T), want a *net.OpError with EADDRINUSE", err, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), a.Addrs()[0].String()) {
+			t.Errorf("%q does not name the address", err)
+		}
+	})
+}
+
+func TestS243_an_address_that_is_not_here(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		const absent = "203.0.113.1:0"
+		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
+		if len(a.Addrs()) != 1 {
+			t.Errorf("listens on %v", a.Addrs())
+		}
+		_, err := l.CreateServer(withTimeout(t), a.factory(), absent, nil)
+		if !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Errorf("%v, want EADDRNOTAVAIL", err)
+		}
+	})
+}
+
+func (a *accepting) factory() protocol.Factory {
+	return func() protocol.Protocol { return transporttest.NewRecorder(a.t) }
+}
+
+func TestS002_a_factory_that_fails_drops_the_connection(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		const message = "Error on transport creation for incoming connection"
+		looptest.Expect(l, message)
+		looptest.Expect(l, message)
+		calls := 0
+		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+			if calls++; calls == 1 {
+				panic("planned")
+			}
+			return nil
+		}, "127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			r := transporttest.NewRecorder(t)
+			if _, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil); err != nil {
+				t.Fatal(err)
+			}
+			waitLost(t, l, r)
+			if !r.GotEOF() {
+				t.Error("the client got no EOF")
+			}
+		}
+		if !s.IsServing() {
+			t.Error("the server stopped serving")
+		}
+		if err := looptest.Exceptions(l)[1].Err; !errors.Is(err, transport.ErrNilProtocol) {
+			t.Errorf("reported %v for a nil protocol", err)
+		}
+		s.Close()
+	})
+}
+
+func TestS250_each_connection_has_its_protocol_and_peername(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		s1, c1 := a.dial()
+		s2, c2 := a.dial()
+		looptest.Do(l, func() {
+			for _, p := range [][2]*transporttest.Recorder{{s1, c1}, {s2, c2}} {
+				got, want := transport.PeerName(p[0].Transport()), transport.SockName(p[1].Transport())
+				if got == nil || got.String() != want.String() {
+					t.Errorf("peername %v, the client's sockname is %v", got, want)
+				}
+			}
+		})
+		if s1 == s2 || s1.Transport() == s2.Transport() {
+			t.Error("two connections share a protocol or a transport")
+		}
+	})
+}
+
+func TestS247_many_connections_at_once(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		const count = 50
+		a := serve(t, l, "", nil)
+		var clients []*transporttest.Recorder
+		failed, dialed := error(nil), 0
+		looptest.Do(l, func() {
+			for range count {
+				r := transporttest.NewRecorder(t)
+				clients = append(clients, r)
+				l.CreateConnectionFunc(context.Background(), r, a.Addrs()[0].String(), nil,
+					func(_ transport.Transport, err error) {
+						dialed++
+						failed = errors.Join(failed, err)
+					})
+			}
+		})
+		abortAtEnd(t, l, clients...)
+		looptest.WaitFor(t, l, "all connections", func() bool {
+			return len(a.got) == count && dialed == count
+		})
+		if failed != nil {
+			t.Error(failed)
+		}
+	})
+}
+
+// statements: 419
+func TestS419_Server_Shutdown(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		server, client := a.dial()
+		stuck, peer := a.dial()
+		looptest.Do(l, func() {
+			server.Transport().Write([]byte("flushed"))
+			peer.Transport().PauseReading()
+			stuck.Transport().Write(make([]byte, 64<<20))
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- a.Shutdown(ctx) }()
+		waitLost(t, l, client)
+		looptest.Pass(t, l, 5e6)
+		if len(done) > 0 {
+			t.Error("Shutdown did not wait for the flush")
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if string(client.Data()) != "flushed" {
+			t.Errorf("the client received %q", client.Data())
+		}
+		if lost, _ := stuck.Lost(); !lost {
+			t.Error("a connection outlived Shutdown")
+		}
+	})
+}
+
+func TestS110_WriteCap_bounds_the_buffer(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
+		server, _ := a.dial()
+		looptest.Do(l, func() {
+			tr := server.Transport()
+			if n, err := tr.Write(make([]byte, 100001)); n != 0 || !errors.Is(err, transport.ErrBufferFull) {
+				t.Errorf("Write beyond the cap: %d, %v", n, err)
+			}
+			if _, err := tr.Write(make([]byte, 60000)); err != nil {
+				t.Error(err)
+			}
+			if tr.WriteBufferSize() > 100000 {
+				t.Errorf("%d bytes buffered", tr.WriteBufferSize())
+			}
+		})
+	})
+}
+
+// statements: 10
+func TestS111_CloseTimeout_and_IdleTimeout(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
+		server, client := a.dial()
+		looptest.Do(l, func() {
+			client.Transport().PauseReading()
+			server.Transport().Write(make([]byte, 64<<20))
+			server.Transport().Close()
+		})
+		waitLost(t, l, server)
+		if _, err := server.Lost(); !errors.Is(err, transport.ErrCloseTimeout) {
+			t.Errorf("ConnectionLost(%v)", err)
+		}
+		b := serve(t, l, "", &loop.ServerOptions{IdleTimeout: 10e6})
+		quiet, _ := b.dial()
+		waitLost(t, l, quiet)
+		if _, err := quiet.Lost(); !errors.Is(err, transport.ErrIdleTimeout) {
+			t.Errorf("ConnectionLost(%v)", err)
+		}
+	})
+}
+
+func TestMaxConns_closes_whoever_comes_beyond(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
+		a.dial()
+		r := transporttest.NewRecorder(t)
+		if _, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(), nil); err != nil {
+			t.Fatal(err)
+		}
+		waitLost(t, l, r)
+		if len(a.got) != 1 {
+			t.Errorf("%d protocols were made", len(a.got))
+		}
+	})
+}

@@ -1,0 +1,307 @@
+package transporttest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Link is a connection that Connect made, and the means to drive its loop.
+type Link struct {
+	// Do runs f on the loop's goroutine and waits for its end.
+	Do func(f func())
+
+	// Wait waits until cond, which it evaluates on the loop's goroutine over
+	// and over, is true, and ends the test when that does not come.
+	Wait func(what string, cond func() bool)
+
+	// Pass lets d pass on the loop's clock.
+	Pass func(d time.Duration)
+
+	// Expect says that the loop will report an exception whose message
+	// contains part. What is not expected should fail the test.
+	Expect func(part string)
+
+	// Reports returns what the loop has reported to its exception handler.
+	Reports func() []Report
+
+	// Reset breaks the connection from the peer's end, as a peer that died
+	// does. nil where that is not possible: the cases that need it are skipped.
+	Reset func()
+}
+
+// Report is what an exception handler is told.
+type Report struct {
+	Message   string
+	Err       error
+	Transport transport.BaseTransport
+	Protocol  transport.BaseProtocol
+}
+
+// Connect connects p, on the transport under test, with peer, on a transport
+// that plays the peer, both on one loop. It is called on the test's goroutine
+// and returns when ConnectionMade of both has been called. What it needs besides
+// is torn down in a cleanup of t; the connection itself is the kit's to end.
+type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
+
+// Except names a statement of the contract that a transport does not show, and
+// why. Its case is skipped.
+type Except struct {
+	Number int
+	Why    string
+}
+
+// TestTransport runs the conformance kit: a subtest for each statement of the
+// behavioural contract, sections A to E, that a stream transport shows, named by
+// the statement's number. Each connects anew.
+func TestTransport(t *testing.T, connect Connect, except ...Except) {
+	for _, cases := range [][]kitCase{
+		lifecycleCases, identityCases, readingCases, readErrorCases, writingCases,
+		writeEndCases, flowCases, flowCallbackCases, callbackCases, bufferedCases,
+	} {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				for _, e := range except {
+					if fmt.Sprintf("S%03d", e.Number) == c.name[:4] {
+						t.Skip(e.Why)
+					}
+				}
+				k := &kit{T: t, make: connect, rec: NewRecorder(t), peer: NewRecorder(t)}
+				c.run(k)
+				k.finish()
+			})
+		}
+	}
+}
+
+// kitCase is a statement's case.
+type kitCase struct {
+	name string
+	run  func(k *kit)
+}
+
+// errPlanned is what protocols of the kit panic with.
+var errPlanned = errors.New("planned")
+
+// kit is one case under way.
+type kit struct {
+	*testing.T
+	make      Connect
+	link      *Link
+	rec, peer *Recorder
+	written   int // bytes of the pattern that the transport under test accepted
+}
+
+// connect makes the connection with the recorders as they are.
+func (k *kit) connect() { k.connectAs(k.rec) }
+
+// connectBuffered makes it with a buffered recorder.
+func (k *kit) connectBuffered(size int) { k.connectAs(k.rec.Buffered(size)) }
+
+func (k *kit) connectAs(p protocol.Protocol) {
+	k.Helper()
+	k.link = k.make(k.T, p, k.peer)
+	if k.tr() == nil || k.peer.Transport() == nil {
+		k.Fatal("connect returned before ConnectionMade of both ends")
+	}
+}
+
+// tr is the transport under test, pt its peer's.
+func (k *kit) tr() transport.Transport { return k.rec.Transport() }
+func (k *kit) pt() transport.Transport { return k.peer.Transport() }
+
+func (k *kit) do(f func()) { k.link.Do(f) }
+
+func (k *kit) wait(what string, cond func() bool) {
+	k.Helper()
+	came := false
+	defer func() {
+		if !came {
+			k.describe()
+		}
+	}()
+	k.link.Wait(what, cond)
+	came = true
+}
+
+// describe logs how far both ends have come.
+func (k *kit) describe() {
+	for _, r := range []*Recorder{k.rec, k.peer} {
+		events := r.Trace()
+		if len(events) > 500 {
+			events = "… " + events[len(events)-500:]
+		}
+		t := r.Transport()
+		k.Logf("%v: received %d, reading %v, buffered %d, write paused %v: %s", t,
+			r.Received(), t.IsReading(), t.WriteBufferSize(), t.WritePaused(), events)
+	}
+}
+
+// quiet lets things happen that must not happen.
+func (k *kit) quiet() { k.link.Pass(20 * time.Millisecond) }
+
+// finish ends what is left of the connection.
+func (k *kit) finish() {
+	if k.link == nil {
+		return
+	}
+	k.do(func() {
+		k.tr().Abort()
+		k.pt().Abort()
+	})
+	for _, t := range []transport.Transport{k.tr(), k.pt()} {
+		k.wait("ConnectionLost at the end", func() bool { return t.Protocol() == nil })
+	}
+}
+
+// send has the peer send a string.
+func (k *kit) send(s string) { k.do(func() { k.mustWrite(k.pt(), []byte(s)) }) }
+
+func (k *kit) mustWrite(t transport.Transport, p []byte) {
+	if n, err := t.Write(p); err != nil || n != len(p) {
+		k.Errorf("Write of %d bytes: %d, %v", len(p), n, err)
+	}
+}
+
+// write has the transport under test write n more bytes of the pattern. It is
+// for the loop's goroutine.
+func (k *kit) write(n int) {
+	k.mustWrite(k.tr(), pattern(k.written, n))
+	k.written += n
+}
+
+// waitTrace waits until the trace is as wanted.
+func (k *kit) waitTrace(want string) {
+	k.Helper()
+	defer func() {
+		if got := k.rec.Trace(); got != want {
+			k.Errorf("trace:\n got %s\nwant %s", got, want)
+		}
+	}()
+	k.wait(want, func() bool { return k.rec.Trace() == want })
+}
+
+// waitLost waits for ConnectionLost and returns its error.
+func (k *kit) waitLost() error {
+	k.Helper()
+	k.wait("ConnectionLost", func() bool { lost, _ := k.rec.Lost(); return lost })
+	_, err := k.rec.Lost()
+	return err
+}
+
+// waitLostNil waits for ConnectionLost(nil).
+func (k *kit) waitLostNil() {
+	k.Helper()
+	if err := k.waitLost(); err != nil {
+		k.Errorf("ConnectionLost(%v), want nil", err)
+	}
+}
+
+// waitPeerGot waits until the peer has received all that was written, and
+// compares.
+func (k *kit) waitPeerGot() {
+	k.Helper()
+	k.wait("the peer to receive all", func() bool { return k.peer.Received() >= k.written })
+	if !bytes.Equal(k.peer.Data(), pattern(0, k.written)) {
+		k.Errorf("the peer received %d bytes that are not the %d written",
+			k.peer.Received(), k.written)
+	}
+}
+
+// waitPeerEnd waits until the peer's side has ended, too, in order.
+func (k *kit) waitPeerEnd() {
+	k.Helper()
+	k.wait("the peer's ConnectionLost", func() bool { lost, _ := k.peer.Lost(); return lost })
+	if _, err := k.peer.Lost(); err != nil {
+		k.Errorf("the peer's ConnectionLost(%v), want nil", err)
+	}
+}
+
+// writeUntilPaused writes until the kernel takes no more for now. It is for the
+// loop's goroutine.
+func (k *kit) writeUntilPaused() {
+	for !k.tr().WritePaused() && k.written < clogMax {
+		k.write(32 << 10)
+	}
+}
+
+// clogMax is more than any pair of socket buffers holds.
+const clogMax = 64 << 20
+
+// clog has the peer stop reading and writes until the kernel takes no more: the
+// protocol is paused then and stays so.
+func (k *kit) clog() {
+	k.Helper()
+	k.do(func() { k.pt().PauseReading() })
+	for steady := 0; steady < 3; {
+		size := 0
+		k.do(func() {
+			k.writeUntilPaused()
+			size = k.tr().WriteBufferSize()
+		})
+		if k.written >= clogMax {
+			k.Fatal("the transport takes everything although the peer does not read")
+		}
+		k.link.Pass(2 * time.Millisecond)
+		k.do(func() {
+			if k.tr().WritePaused() && k.tr().WriteBufferSize() == size {
+				steady++
+			} else {
+				steady = 0
+			}
+		})
+	}
+}
+
+// unclog has the peer read again.
+func (k *kit) unclog() { k.do(func() { k.pt().ResumeReading() }) }
+
+// margin makes the high mark of a clogged transport n bytes more than what is
+// buffered, which becomes the low mark, and waits until writing is resumed.
+func (k *kit) margin(n int) {
+	k.Helper()
+	k.do(func() {
+		size := k.tr().WriteBufferSize()
+		err := k.tr().SetWriteBufferLimits(transport.Limits{High: size + n, Low: size})
+		if err != nil {
+			k.Error(err)
+		}
+	})
+	k.wait("ResumeWriting", func() bool { return !k.tr().WritePaused() })
+}
+
+// needsReset skips the case where the peer cannot reset.
+func (k *kit) needsReset() {
+	if k.link.Reset == nil {
+		k.finish()
+		k.link = nil
+		k.Skip("needs a peer that can reset the connection")
+	}
+}
+
+// reported returns the only report, which must name the transport under test.
+func (k *kit) reported(message string) error {
+	k.Helper()
+	for _, r := range k.link.Reports() {
+		if r.Message == message && r.Transport == transport.BaseTransport(k.tr()) {
+			return r.Err
+		}
+	}
+	k.Errorf("no report %q of this transport in %v", message, k.link.Reports())
+	return nil
+}
+
+// pattern is n bytes of an endless sequence, from offset on.
+func pattern(offset, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		at := uint32(offset + i)
+		b[i] = byte(at*167>>3 ^ at>>11)
+	}
+	return b
+}

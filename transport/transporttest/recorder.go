@@ -1,0 +1,200 @@
+package transporttest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Hooks are called by a Recorder inside its callbacks, after it has written the
+// event down, without a lock held. Each may be nil and may do what a protocol
+// may do: call methods of the transport, or panic. Set them before the
+// connection is made or on the loop's goroutine.
+type Hooks struct {
+	Made    func(t transport.Transport)
+	Data    func(data []byte)
+	Get     func(hint int) []byte // a buffered recorder's memory; nil: its own
+	Updated func(n int)
+	EOF     func() (keepOpen bool) // nil: false
+	Pause   func()
+	Resume  func()
+	Lost    func(err error)
+}
+
+// Recorder is a protocol.Protocol that writes down every callback and checks
+// them against the automaton of the contract. The zero value is ready for use;
+// Buffered makes a protocol.BufferedProtocol of it. One Recorder is for one
+// connection. Its methods other than the callbacks may be called from any
+// goroutine.
+//
+//	start -> made [-> data | get [-> updated]]* [-> eof]? -> lost -> end
+//	         pause and resume alternate, between made and lost
+type Recorder struct {
+	On Hooks
+
+	mu         sync.Mutex
+	transport  transport.Transport
+	events     []Event
+	data       []byte
+	violations []string
+	tb         testing.TB
+
+	made, eof, lost, paused bool
+	depth                   int
+	lent                    []byte // what the last Get returned
+	own                     []byte // the memory of a buffered recorder
+	err                     error
+}
+
+var _ protocol.Protocol = (*Recorder)(nil)
+
+// NewRecorder returns a Recorder whose violations fail tb when they happen.
+func NewRecorder(tb testing.TB) *Recorder { return &Recorder{tb: tb} }
+
+// Successor returns a Recorder that is to be put in place with SetProtocol on t:
+// it expects no ConnectionMade.
+func Successor(tb testing.TB, t transport.Transport) *Recorder {
+	return &Recorder{tb: tb, transport: t, made: true, paused: t.WritePaused()}
+}
+
+// Buffered returns the Recorder as a BufferedProtocol, for a Factory, with a
+// buffer of size bytes that it offers again and again.
+func (r *Recorder) Buffered(size int) protocol.Protocol {
+	r.own = make([]byte, size)
+	return protocol.Buffered(&buffered{r})
+}
+
+// ConnectionMade implements protocol.Protocol.
+func (r *Recorder) ConnectionMade(t transport.Transport) {
+	r.mu.Lock()
+	r.check(!r.made, "I1: ConnectionMade twice")
+	r.check(len(r.events) == 0, "I1: ConnectionMade is not the first callback")
+	r.made, r.transport = true, t
+	defer r.enter(Event{Name: "made"})()
+	if r.On.Made != nil {
+		r.On.Made(t)
+	}
+}
+
+// DataReceived implements protocol.Protocol.
+func (r *Recorder) DataReceived(data []byte) {
+	r.mu.Lock()
+	r.check(len(data) > 0, "DataReceived of nothing")
+	r.checkReceives("DataReceived")
+	r.data = append(r.data, data...)
+	defer r.enter(Event{Name: "data", N: len(data)})()
+	if r.On.Data != nil {
+		r.On.Data(data)
+	}
+}
+
+// EOFReceived implements protocol.Protocol.
+func (r *Recorder) EOFReceived() (keepOpen bool) {
+	r.mu.Lock()
+	r.checkAlive("EOFReceived")
+	r.check(!r.eof, "I4: EOFReceived twice")
+	r.check(r.depth == 0, "EOFReceived inside another callback")
+	r.check(r.transport == nil || !r.transport.IsClosing(), "EOFReceived after Close")
+	r.eof = true
+	defer r.enter(Event{Name: "eof"})()
+	if r.On.EOF != nil {
+		return r.On.EOF()
+	}
+	return false
+}
+
+// PauseWriting implements protocol.Protocol.
+func (r *Recorder) PauseWriting() {
+	r.mu.Lock()
+	r.checkAlive("PauseWriting")
+	r.check(!r.paused, "I6: PauseWriting twice without ResumeWriting")
+	r.paused = true
+	if t := r.transport; t != nil {
+		r.check(t.WriteBufferSize() > t.WriteBufferLimits().High,
+			"PauseWriting at or below the high mark")
+	}
+	defer r.enter(Event{Name: "pause"})()
+	if r.On.Pause != nil {
+		r.On.Pause()
+	}
+}
+
+// ResumeWriting implements protocol.Protocol.
+func (r *Recorder) ResumeWriting() {
+	r.mu.Lock()
+	r.checkAlive("ResumeWriting")
+	r.check(r.paused, "I6: ResumeWriting without PauseWriting")
+	r.check(r.depth == 0, "ResumeWriting inside another callback")
+	r.paused = false
+	if t := r.transport; t != nil {
+		r.check(t.WriteBufferSize() <= t.WriteBufferLimits().Low,
+			"ResumeWriting above the low mark")
+	}
+	defer r.enter(Event{Name: "resume"})()
+	if r.On.Resume != nil {
+		r.On.Resume()
+	}
+}
+
+// ConnectionLost implements protocol.Protocol.
+func (r *Recorder) ConnectionLost(err error) {
+	r.mu.Lock()
+	r.checkAlive("ConnectionLost")
+	r.check(r.depth == 0, "I10: ConnectionLost inside another callback")
+	if t := r.transport; t != nil {
+		r.check(t.IsClosing(), "ConnectionLost of a transport that is not closing")
+		r.check(t.WriteBufferSize() == 0, "ConnectionLost with bytes in the write buffer")
+	}
+	r.lost, r.err = true, err
+	defer r.enter(Event{Name: "lost", Err: err})()
+	if r.On.Lost != nil {
+		r.On.Lost(err)
+	}
+}
+
+// enter writes e down, lets go of the lock and counts the callback's depth. What
+// it returns is called at the callback's end.
+func (r *Recorder) enter(e Event) (leave func()) {
+	e.Depth = r.depth
+	r.events = append(r.events, e)
+	r.depth++
+	r.mu.Unlock()
+	return func() {
+		r.mu.Lock()
+		r.depth--
+		r.mu.Unlock()
+	}
+}
+
+// checkAlive says that only a connection that was made and is not lost may make
+// the callback.
+func (r *Recorder) checkAlive(callback string) {
+	r.check(r.made, "I1: "+callback+" before ConnectionMade")
+	r.check(!r.lost, "I2: "+callback+" after ConnectionLost")
+}
+
+// checkReceives says when input may be delivered.
+func (r *Recorder) checkReceives(callback string) {
+	r.checkAlive(callback)
+	r.check(!r.eof, "I3: "+callback+" after EOFReceived")
+	r.check(r.depth == 0, callback+" inside another callback")
+	if t := r.transport; t != nil {
+		r.check(!t.IsClosing(), callback+" after Close")
+		r.check(t.IsReading(), "I7: "+callback+" while reading is paused")
+	}
+}
+
+// check notes a violation. It is called with the lock held.
+func (r *Recorder) check(ok bool, violation string) {
+	if ok {
+		return
+	}
+	violation = fmt.Sprintf("%s (after %v)", violation, merged(r.events))
+	r.violations = append(r.violations, violation)
+	if r.tb != nil {
+		r.tb.Error(violation)
+	}
+}
