@@ -199,6 +199,9 @@ func TestTimeIsSharedByTheWorkloadsThatHaveRounds(t *testing.T) {
 	if got := share(time.Second, nil); got != time.Second {
 		t.Errorf("nobody gets %v", got)
 	}
+	if got := share(-time.Second, all); got != 0 {
+		t.Errorf("when the time is up, each gets %v", got)
+	}
 }
 
 func TestCommandLineCanBeCopied(t *testing.T) {

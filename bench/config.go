@@ -35,7 +35,7 @@ type config struct {
 }
 
 const (
-	defaultTime  = 90 * time.Second
+	defaultTime  = 95 * time.Second
 	defaultSlice = 100 * time.Millisecond
 	smokeSlice   = 20 * time.Millisecond
 	smokeIdle    = 500
@@ -77,8 +77,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 	f.Func("size", "bytes of an echo message (default 64,16384)", numbers(&c.sizes, sizeMax))
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
 	f.Func("idle", "connections of the idle workload (default 10000)", c.setIdle)
-	f.Func("time", "measuring time of a view, shared by its workloads: 90s, 5m, or seconds "+
-		"(default 90s)", duration(&c.time))
+	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
+		"(default 95s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
 	f.Func("workload", "only workloads whose name, as in echo/64/50, matches a regular "+
 		"expression", c.setWorkload)

@@ -126,13 +126,15 @@ func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error)
 		Machine:  result.ThisMachine(len(m.cpus), network),
 		SliceMS:  float64(m.cfg.slice) / float64(time.Millisecond),
 	}
+	m.noteOthers()
 	progress := newProgress(os.Stderr, len(workloads)*len(m.cfg.views))
 	for _, view := range m.cfg.views {
-		runner := m.runner(view, workloads)
+		runner, end := m.runner(view), time.Now().Add(m.cfg.time)
 		if runner == nil {
 			continue
 		}
-		for _, w := range workloads {
+		for i, w := range workloads {
+			runner.Time = share(time.Until(end), workloads[i:])
 			file.Workloads = append(file.Workloads, m.one(runner, w, progress))
 		}
 		if runner.NoSyscalls != nil {
@@ -142,6 +144,21 @@ func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error)
 	progress.end()
 	file.Notes = m.notes
 	return file, nil
+}
+
+// busyLoad is the load average from which on other programs disturb.
+const busyLoad = 1
+
+// noteOthers notes that the machine has something else to do.
+func (m *measurement) noteOthers() {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return
+	}
+	var load float64
+	if _, err := fmt.Sscan(string(text), &load); err == nil && load >= busyLoad {
+		m.note("Other programs were running (load average %.1f): expect wide intervals.", load)
+	}
 }
 
 // commandLine is how to run the benchmark with args again, in a shell.
@@ -172,9 +189,9 @@ func (m *measurement) findCPUs() error {
 
 // runner returns what carries workloads out in a view, nil if that view is not
 // to be had and the other one is asked for as well.
-func (m *measurement) runner(view result.View, workloads []rounds.Workload) *rounds.Runner {
+func (m *measurement) runner(view result.View) *rounds.Runner {
 	r := &rounds.Runner{Contestants: contestants(m.cfg.engines), View: view, ServerCPU: -1,
-		Slice: m.cfg.slice, Time: share(m.cfg.time, workloads)}
+		Slice: m.cfg.slice}
 	if view == result.Pinned && len(m.cpus) < 2 {
 		m.note("There is one CPU: server and load share it, nothing can be pinned.")
 		if len(m.cfg.views) > 1 {
@@ -209,15 +226,15 @@ func (m *measurement) pinLoad(cpus []int) error {
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
 }
 
-// share divides the time among the workloads that have rounds.
-func share(total time.Duration, workloads []rounds.Workload) time.Duration {
+// share divides the time that is left among the workloads that have rounds.
+func share(left time.Duration, workloads []rounds.Workload) time.Duration {
 	n := 0
 	for _, w := range workloads {
 		if !w.Idle {
 			n++
 		}
 	}
-	return total / time.Duration(max(n, 1))
+	return max(left, 0) / time.Duration(max(n, 1))
 }
 
 // one carries one workload out.

@@ -25,9 +25,10 @@ const eyeballsDelay = 250 * time.Millisecond
 //	                         racing --all failed--------> done
 //	resolving | racing --ctx ends--> settling --losers cancelled--> done
 //
-// The end of the loop is as that of ctx. racing: attempts are started one by one, the next when one fails or after the
-// delay. settling: the losers are being cancelled; done is called only when the
-// kernel has let go of all of them, so that nothing leaks.
+// The end of the loop is as that of ctx. racing: attempts are started one by one,
+// the next when one fails or after the delay. settling: the losers are being
+// cancelled; done is called only when the kernel has let go of all of them, so
+// that nothing leaks.
 type dial struct {
 	loop     *Loop
 	ctx      context.Context

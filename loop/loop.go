@@ -199,6 +199,9 @@ func (l *Loop) openDescriptors() []int {
 	for _, s := range l.servers {
 		for _, a := range s.acceptors {
 			fds = append(fds, a.FD())
+			if a.Spare() >= 0 {
+				fds = append(fds, a.Spare())
+			}
 		}
 	}
 	for _, d := range l.dials {

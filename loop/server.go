@@ -73,7 +73,6 @@ type Server struct {
 	factory protocol.Factory
 	opts    ServerOptions
 	addrs   []net.Addr
-	family  []proactor.Family
 
 	// What follows belongs to the loop's goroutine.
 

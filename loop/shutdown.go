@@ -7,9 +7,10 @@ import (
 )
 
 // Shutdown ends the loop in good order: servers are closed, connections under
-// way are given up, transports are closed and may flush until ctx ends, and functions in RunInExecutor may
-// finish. What is left then is aborted, with ConnectionLost(ErrLoopClosed).
-// Afterwards the loop is closed, and a RunForever elsewhere has returned.
+// way are given up, transports are closed and may flush until ctx ends, and
+// functions in RunInExecutor may finish. What is left then is aborted, with
+// ConnectionLost(ErrLoopClosed). Afterwards the loop is closed, and a RunForever
+// elsewhere has returned.
 //
 // Errors: ctx's if anything had to be aborted, ErrOnLoop, ErrLoopClosed.
 func (l *Loop) Shutdown(ctx context.Context) error {

@@ -105,30 +105,38 @@ func TestS248_accept_out_of_descriptors_is_reported_once(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.SetDescriptorLimit(4) // the listener, three clients, no accepted one
+	n.SetDescriptorLimit(5) // the listener, its spare, three clients, none accepted
+	connect := func(r *transporttest.Recorder) {
+		n.CreateConnectionFunc(context.Background(), r, "127.0.0.1:7", nil,
+			func(_ transport.Transport, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+	}
 	looptest.Do(n.Loop, func() {
 		for range 3 {
 			r := transporttest.NewRecorder(t)
 			clients = append(clients, r)
-			n.CreateConnectionFunc(context.Background(), r, "127.0.0.1:7", nil,
-				func(_ transport.Transport, err error) {
-					if err != nil {
-						t.Error(err)
-					}
-				})
+			connect(r)
 		}
+	})
+	looptest.WaitFor(t, n.Loop, "all to be turned away", func() bool {
+		return n.Stats().Transports == 0
 	})
 	looptest.Pass(t, n.Loop, 5*time.Second)
 	n.SetDescriptorLimit(100)
-	looptest.WaitFor(t, n.Loop, "the server to recover", func() bool { return len(got) == 3 })
+	looptest.Pass(t, n.Loop, 1500*time.Millisecond)
+	late := transporttest.NewRecorder(t)
+	looptest.Do(n.Loop, func() { connect(late) })
+	looptest.WaitFor(t, n.Loop, "the server to recover", func() bool { return len(got) == 1 })
 	if reports := len(looptest.Exceptions(n.Loop)); reports != 1 {
 		t.Errorf("%d reports of one outage", reports)
 	}
-	looptest.Do(n.Loop, func() {
-		for _, r := range clients {
-			r.Transport().Close()
-		}
-	})
+	if len(got) != 1 {
+		t.Errorf("%d connections were accepted", len(got))
+	}
+	looptest.Do(n.Loop, func() { late.Transport().Close() })
 	server.Close()
 	if err := server.WaitClosed(t.Context()); err != nil {
 		t.Error(err)

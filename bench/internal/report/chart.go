@@ -13,7 +13,7 @@ import (
 const (
 	chartWidth = 960
 	labelWidth = 272 // left of the plot: what a line is about
-	valueWidth = 60  // right of it: a number
+	valueWidth = 66  // right of it: a number
 	lineHeight = 15
 	groupGap   = 10
 	headHeight = 26 // above the plot: the axis

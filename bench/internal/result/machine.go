@@ -58,7 +58,7 @@ func ThisMachine(cpus int, network string) Machine {
 	m.CPU, m.Virtual = cpuModel(string(text))
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		m.MemoryMB = int(info.Totalram * uint64(info.Unit) >> 20)
+		m.MemoryMB = int(uint64(info.Totalram) * uint64(info.Unit) >> 20)
 	}
 	return m
 }

@@ -28,7 +28,7 @@ type Runner struct {
 	ServerCPU   int           // that servers stay on; -1: wherever
 	Sleep       bool          // the load has no CPU of its own
 	Slice       time.Duration // one contestant's turn
-	Time        time.Duration // of all rounds of a workload
+	Time        time.Duration // of a workload, from its first process to its last round
 
 	// Progress is told what is being done; nil for nobody.
 	Progress func(what string)
@@ -47,6 +47,7 @@ func (r *Runner) Run(w Workload) result.Workload {
 		out.Rows = r.idle(w)
 		return out
 	}
+	end := time.Now().Add(r.Time)
 	var lanes []*lane
 	for _, c := range r.Contestants {
 		r.say("starting " + c.Label)
@@ -54,7 +55,7 @@ func (r *Runner) Run(w Workload) result.Workload {
 		l.check(l.open(r, w))
 		lanes = append(lanes, l)
 	}
-	out.Rounds = r.rounds(lanes)
+	out.Rounds = r.rounds(lanes, end)
 	for _, l := range lanes {
 		l.check(l.countMallocs())
 		r.countSyscalls(l)
@@ -68,8 +69,8 @@ func (r *Runner) Run(w Workload) result.Workload {
 
 // rounds has each lane in turn do a slice, until the time is up. Each round
 // begins with another lane, so that none profits from its place.
-func (r *Runner) rounds(lanes []*lane) (n int) {
-	for end := time.Now().Add(r.Time); n < roundsMin || time.Now().Before(end); n++ {
+func (r *Runner) rounds(lanes []*lane, end time.Time) (n int) {
+	for ; n < roundsMin || time.Now().Before(end); n++ {
 		r.say(fmt.Sprintf("round %d", n+1))
 		alive := false
 		for i := range lanes {

@@ -238,10 +238,13 @@ func (e *engine) pass() {
 	}
 }
 
+// isSend reports whether an operation can be lazy.
+func isSend(c proactor.Code) bool { return c == proactor.Send || c == proactor.SendMsg }
+
 // finish completes op for good.
 func (e *engine) finish(op *proactor.Op, res int32) {
 	e.stats.Completed++
-	if !op.Lazy || op.Code != proactor.Send && op.Code != proactor.SendMsg || res < 0 {
+	if !op.Lazy || res < 0 || op.Cancelling() || !isSend(op.Code) {
 		e.eager++
 	}
 	op.Deliver(res, false, nil)

@@ -8,41 +8,52 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// retryAfter is how long a listener rests when the system is out of
-// descriptors or memory. Retrying at once would spin: each attempt fails.
+// retryAfter is how long a listener waits before it looks whether the system has
+// descriptors or memory again. Retrying at once would spin: every attempt fails.
 const retryAfter = time.Second
 
 // Acceptor takes connections from one listening socket.
 //
-//	idle --Start--> accepting --EMFILE …--> resting --retryAfter--> accepting
-//	                accepting | resting --Close--> closed
+//	idle --Start--> accepting --EMFILE, ENFILE--> shedding --spare is back--> accepting
+//	                accepting --ENOMEM …--------> resting --retryAfter-----> accepting
+//	                any --Close--> closed
 //
-// An outage is reported once, and is over when a connection was accepted.
+// shedding: the spare descriptor was given up, so that one connection at a time
+// can be accepted and closed at once. Whoever connects is told so, instead of
+// waiting in a queue that nobody serves. An outage is reported once, and is over
+// when a connection was accepted for good.
 type Acceptor struct {
 	host      Host
 	engine    proactor.Proactor
 	fd        int
+	backlog   int
 	op        proactor.Op
 	accept    func(fd int)
-	backlog   int
-	listening bool
-	closed    bool
-	buried    bool
-	outage    bool
+	spare     int // a descriptor to give up, -1 for none
+	shed      int // connections since the accept was armed
 	timer     Timer
 	done      func()
+	listening bool
+	shedding  bool
+	outage    bool
+	closed    bool
+	buried    bool
 }
 
 // NewAcceptor makes an acceptor of a bound descriptor, which it owns. accept is
 // called on the loop with each new connection's descriptor.
 func NewAcceptor(host Host, fd, backlog int, accept func(fd int)) *Acceptor {
-	a := &Acceptor{host: host, engine: host.Engine(), fd: fd, backlog: backlog, accept: accept}
+	a := &Acceptor{host: host, engine: host.Engine(), fd: fd, backlog: backlog,
+		accept: accept, spare: -1}
 	a.op.Code, a.op.FD, a.op.Handler = proactor.Accept, fd, a
 	return a
 }
 
 // FD is the listening descriptor.
 func (a *Acceptor) FD() int { return a.fd }
+
+// Spare is the descriptor that is kept to be given up, -1 for none.
+func (a *Acceptor) Spare() int { return a.spare }
 
 // Start listens, which may fail with EADDRINUSE, and begins to accept. It does
 // nothing when called again.
@@ -54,13 +65,34 @@ func (a *Acceptor) Start() error {
 		return err
 	}
 	a.listening = true
+	a.keepSpare()
 	a.resume()
 	return nil
 }
 
-// resume accepts, after a rest too.
+// keepSpare reports whether there is a spare descriptor now.
+func (a *Acceptor) keepSpare() bool {
+	if a.spare < 0 {
+		fd, err := a.engine.Socket(proactor.IPv4, proactor.Stream)
+		if err != nil {
+			return false
+		}
+		a.spare = fd
+	}
+	return true
+}
+
+func (a *Acceptor) dropSpare() {
+	if a.spare >= 0 {
+		a.drop(a.spare)
+		a.spare = -1
+	}
+}
+
+// resume arms the accept.
 func (a *Acceptor) resume() {
 	if !a.closed && !a.op.InFlight() {
+		a.shed = 0
 		a.engine.Submit(&a.op)
 	}
 }
@@ -93,42 +125,81 @@ func (a *Acceptor) refuse() {
 
 // Complete implements proactor.Handler.
 func (a *Acceptor) Complete(op *proactor.Op) {
+	res, more := op.Res, op.More
 	switch {
-	case op.Res >= 0 && a.closed:
-		a.drop(int(op.Res))
-	case op.Res >= 0:
+	case res >= 0 && (a.closed || a.shedding):
+		a.shed++
+		a.drop(int(res))
+	case res >= 0:
 		a.outage = false
-		a.accept(int(op.Res))
-	case !a.closed:
-		a.failed(op.Errno())
+		a.accept(int(res))
+	case !a.closed && res != ecanceled:
+		a.failed(syscall.Errno(-res))
 	}
-	if op.More || op.InFlight() {
+	if more || a.op.InFlight() {
 		return
 	}
 	if a.closed {
-		if !a.buried {
-			a.bury()
-		}
-	} else if op.Res >= 0 {
-		a.engine.Submit(op)
+		a.bury()
+	} else if res >= 0 || res == ecanceled {
+		a.resume()
 	}
 }
 
-// failed reports an error of accept and has it tried again later.
+const ecanceled = -int32(syscall.ECANCELED)
+
+// failed reports an error of accept and decides how to go on.
 func (a *Acceptor) failed(errno syscall.Errno) {
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE:
+		a.report("socket.accept() out of system resource", errno)
+		if a.shedding && a.shed > 0 {
+			a.resume() // that one made room for the next
+			return
+		}
+		if !a.shedding && a.spare >= 0 {
+			a.shedding = true
+			a.dropSpare()
+			a.later()
+			a.resume()
+			return
+		}
+	case syscall.ENOBUFS, syscall.ENOMEM:
+		a.report("socket.accept() out of system resource", errno)
+	default:
+		a.report("Error accepting a connection", errno)
+	}
+	a.later()
+}
+
+func (a *Acceptor) report(message string, errno syscall.Errno) {
 	if !a.outage {
 		a.outage = true
-		message := "Error accepting a connection"
-		switch errno {
-		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-			message = "socket.accept() out of system resource"
-		}
 		a.host.Report(Exception{Message: message, Err: os.NewSyscallError("accept", errno)})
 	}
-	a.timer = a.host.After(retryAfter, a.resume)
 }
 
-// drop closes a connection that nobody wants.
+// later has recover called after a rest.
+func (a *Acceptor) later() {
+	if a.timer != nil {
+		a.timer.Cancel()
+	}
+	a.timer = a.host.After(retryAfter, a.recover)
+}
+
+// recover ends the shedding if a spare descriptor is to be had again. The accept
+// is armed afresh: io_uring goes by the limit of descriptors at that time.
+func (a *Acceptor) recover() {
+	if a.keepSpare() {
+		a.shedding = false
+		a.engine.Cancel(&a.op)
+	} else {
+		a.later()
+	}
+	a.resume()
+}
+
+// drop closes a descriptor that nobody wants.
 func (a *Acceptor) drop(fd int) {
 	if err := a.engine.CloseFD(fd); err != nil {
 		a.host.Report(Exception{Message: "Error closing a socket", Err: err})
@@ -136,7 +207,11 @@ func (a *Acceptor) drop(fd int) {
 }
 
 func (a *Acceptor) bury() {
+	if a.buried {
+		return
+	}
 	a.buried = true
+	a.dropSpare()
 	a.drop(a.fd)
 	if a.done != nil {
 		a.done()

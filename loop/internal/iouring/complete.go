@@ -256,6 +256,7 @@ func (e *engine) account() {
 		}
 		res := s.res
 		s.failed = false
+		op.Engine.Flag |= flagTried // the rest is an ordinary send
 		if res == enotsock {
 			e.noteFile(op.FD)
 			e.again(op)

@@ -17,6 +17,7 @@ const (
 	flagPollFirst                   // EAGAIN: wait for readiness before trying again
 	flagPolling                     // a splice: the kernel is waiting, not moving
 	flagTarget                      // a splice: for the target, not the source
+	flagTried                       // a lazy send that the socket had no room for
 )
 
 // Every send says MSG_WAITALL, so that the kernel sends the rest of a short send
@@ -124,7 +125,7 @@ func (e *engine) prepareSend(op *proactor.Op, sqe *uring.SQE) uint64 {
 		e.prepareWrite(op, sqe)
 		return kindOp
 	}
-	lazy := op.Lazy && op.Engine.Done == 0
+	lazy := op.Lazy && op.Engine.Flag&flagTried == 0
 	flags := sendFlags
 	if lazy {
 		flags = lazyFlags

@@ -85,10 +85,12 @@ const (
 // for one thing at a time. The zero value is idle. While it is in flight its
 // owner touches nothing of it, but may ask InFlight.
 //
-// Lazy says that a successful completion alone need not end Wait: an engine may
-// keep it until something else happens, but delivers it before any completion
-// that happened later. With io_uring such a send posts no CQE, which halves the
-// system calls of a request-response exchange. Engines may ignore it.
+// Lazy says that a success in the Wait that took the submission need not end that
+// Wait: an engine may keep it until something else happens, but delivers it
+// before any completion that happened later. An operation that is not done at
+// once is not lazy any more: its owner may have begun to wait for it. With
+// io_uring such a send posts no CQE, which halves the system calls of a
+// request-response exchange. Engines may ignore it.
 type Op struct {
 	// In: set before Submit.
 

@@ -151,6 +151,7 @@ func (e *Engine) takeQueue() {
 			e.polls = append(e.polls, r.fl)
 		}
 		if e.net.chance(rate) {
+			r.fl.lazy = false // as for a send that blocks
 			e.at(e.now+e.delay(), do)
 			continue
 		}

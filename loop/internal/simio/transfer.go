@@ -109,12 +109,14 @@ func (fl *flight) trySend() {
 			return
 		}
 		if room == 0 {
-			return // Linux's send buffer: it goes on when there is room
+			fl.lazy = false // not done at once: its owner may wait for it by then
+			return          // Linux's send buffer: it goes on when there is room
 		}
 		n := w.part(min(room, total-fl.done), w.faults.PartialWrite)
 		f.putFrom(fl.memory(), fl.done, n)
 		fl.done += n
 		if fl.done < total && n < room {
+			fl.lazy = false
 			fl.again()
 			return
 		}
