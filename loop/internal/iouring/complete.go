@@ -194,7 +194,7 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 		case cqe.Res > 0:
 			e.more(op, cqe.Res, data)
 		}
-		e.pool.giveBack(id)
+		e.pool.giveBack(id, len(data))
 		if cqe.Res > 0 || op.Code == proactor.RecvMsg && cqe.Res == 0 {
 			if !cqe.More() {
 				e.again(op)
