@@ -140,12 +140,14 @@ func hasMap(t types.Type) bool {
 }
 
 // A typeChecker finds the types in our own packages. All others are empty to
-// it, so it takes milliseconds, and what has a foreign type has none. It does
-// not complain: the compiler does that.
+// it, so it takes milliseconds, and what has a foreign type has none; unless
+// standard imports those of the standard library. It does not complain: the
+// compiler does that.
 type typeChecker struct {
-	tree *tree
-	info types.Info
-	done map[string]*types.Package
+	tree     *tree
+	info     types.Info
+	done     map[string]*types.Package
+	standard types.Importer // or nil
 }
 
 func newTypeChecker(t *tree) *typeChecker {
@@ -160,6 +162,9 @@ func newTypeChecker(t *tree) *typeChecker {
 func (c *typeChecker) Import(name string) (*types.Package, error) {
 	if dir, ok := strings.CutPrefix(name, module+"/"); ok {
 		return c.check(dir), nil
+	}
+	if c.standard != nil && isStandard(name) {
+		return c.standard.Import(name)
 	}
 	foreign := types.NewPackage(name, path.Base(name))
 	foreign.MarkComplete()

@@ -21,7 +21,7 @@ const (
 	bindTries = 25
 )
 
-// binding is one call of CreateServer.
+// binding is one call of CreateServer or CreateUnixServer.
 //
 //	resolving --addresses--> binding --EADDRINUSE--> pausing --> binding
 //	                         binding --bound--> done
@@ -29,7 +29,9 @@ type binding struct {
 	server *Server
 	ctx    context.Context
 	done   func(*Server, error)
+	bind   func() error // all addresses, or none
 	addrs  []netip.AddrPort
+	path   string // of a Unix server, instead of addrs
 	tries  int
 }
 
@@ -37,15 +39,17 @@ func (b *binding) fail(err error) {
 	for _, a := range b.server.acceptors {
 		a.Close(nil)
 	}
+	b.server.removeFile()
 	b.done(nil, err)
 }
 
 func (b *binding) start(addr string) {
 	s := b.server
 	if s.opts.Sock != nil {
-		b.adopt(addr)
+		b.adopt(addr, false)
 		return
 	}
+	b.bind = b.bindAll
 	names := append([]string{addr}, s.opts.Addrs...)
 	s.loop.resolveAll(b.ctx, names, true, func(addrs []netip.AddrPort, err error) {
 		if err != nil {
@@ -57,19 +61,26 @@ func (b *binding) start(addr string) {
 	})
 }
 
-// adopt serves on a socket that the user made.
-func (b *binding) adopt(addr string) {
+// adopt serves on a socket that the user made, which must be a Unix one if unix
+// says so.
+func (b *binding) adopt(addr string, unix bool) {
 	s := b.server
 	if addr != "" || len(s.opts.Addrs) > 0 {
 		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
 		return
 	}
 	fd, family, err := s.loop.adoptStream(s.opts.Sock)
+	if err == nil && unix {
+		err = s.loop.wantUnix(fd, family)
+	}
 	if err != nil {
 		b.fail(err)
 		return
 	}
 	b.listenOn(fd, family)
+	if unix {
+		b.noteFile()
+	}
 	b.finish()
 }
 
@@ -80,7 +91,7 @@ func (b *binding) try() {
 		err = ErrLoopClosed
 	}
 	if err == nil {
-		err = b.bindAll()
+		err = b.bind()
 	}
 	switch {
 	case err == nil:

@@ -2,14 +2,12 @@ package loop_test
 
 import (
 	"context"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -17,7 +15,8 @@ import (
 // makes.
 func TestTCPOfAServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		transporttest.TestTransport(t, func(t *testing.T, p, peer protocol.Protocol) *transporttest.Link {
+		transporttest.TestTransport(t, func(t *testing.T,
+			p, peer protocol.Protocol) *transporttest.Link {
 			connectTCP(t, l, p, peer)
 			return link(t, l, peer)
 		})
@@ -27,7 +26,8 @@ func TestTCPOfAServer(t *testing.T) {
 // TestTCPOfAClient runs it on those that CreateConnection makes.
 func TestTCPOfAClient(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		transporttest.TestTransport(t, func(t *testing.T, p, peer protocol.Protocol) *transporttest.Link {
+		transporttest.TestTransport(t, func(t *testing.T,
+			p, peer protocol.Protocol) *transporttest.Link {
 			connectTCP(t, l, peer, p)
 			return link(t, l, peer)
 		})
@@ -65,8 +65,11 @@ func connectTCP(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 func link(t *testing.T, l *loop.Loop, peer protocol.Protocol) *transporttest.Link {
 	start := len(looptest.Exceptions(l))
 	return &transporttest.Link{
-		Do:     func(f func()) { looptest.Do(l, f) },
-		Wait:   func(what string, cond func() bool) { t.Helper(); looptest.WaitFor(t, l, what, cond) },
+		Do: func(f func()) { looptest.Do(l, f) },
+		Wait: func(what string, cond func() bool) {
+			t.Helper()
+			looptest.WaitFor(t, l, what, cond)
+		},
 		Pass:   func(d time.Duration) { looptest.Pass(t, l, d) },
 		Expect: func(part string) { looptest.Expect(l, part) },
 		Reports: func() []transporttest.Report {
@@ -81,24 +84,10 @@ func link(t *testing.T, l *loop.Loop, peer protocol.Protocol) *transporttest.Lin
 	}
 }
 
-// resetter breaks a TCP connection as a peer does that dies: with RST. The
-// simulated kernel's sockets have no option for the runtime to set.
+// resetter breaks a TCP connection as a peer does that dies: with RST.
 func resetter(l *loop.Loop, peer *transporttest.Recorder) func() {
-	if l.Engine().String() == "sim" {
-		return nil
-	}
 	return func() {
-		looptest.Do(l, func() {
-			s, ok := transport.Socket(peer.Transport())
-			if !ok {
-				return
-			}
-			_ = s.Control(func(fd uintptr) {
-				_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
-					&syscall.Linger{Onoff: 1})
-			})
-			peer.Transport().Abort()
-		})
+		looptest.Do(l, func() { looptest.Reset(l, peer.Transport()) })
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ConnectionOptions configure CreateConnection. The zero value is meant to be
+// ConnectionOptions configure CreateConnection and, but for what concerns
+// addresses, CreateUnixConnection. The zero value is meant to be
 // good.
 type ConnectionOptions struct {
 	// LocalAddr is the "host:port" to connect from; port 0 for any.
@@ -67,19 +68,28 @@ func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr s
 // called on it, once, possibly before CreateConnectionFunc returns.
 func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done}
+	d := l.newDial(ctx, p, opts, done)
+	switch {
+	case d == nil:
+	case d.opts.Sock != nil:
+		d.adopt(addr, false)
+	default:
+		d.resolve(addr)
+	}
+}
+
+// newDial returns nil, and has called done, where there is no protocol.
+func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
+	done func(transport.Transport, error)) *dial {
+	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
 	if opts != nil {
 		d.opts = *opts
 	}
 	if p == nil {
 		done(nil, transport.ErrNilProtocol)
-		return
+		return nil
 	}
-	if d.opts.Sock != nil {
-		d.adopt(addr)
-		return
-	}
-	d.resolve(addr)
+	return d
 }
 
 // ConnectAcceptedSocket makes a server's side transport of a socket that was
@@ -100,23 +110,28 @@ func (l *Loop) ConnectAcceptedSocketFunc(p protocol.Protocol, f *os.File,
 		done(nil, transport.ErrNilProtocol)
 		return
 	}
-	d := &dial{loop: l, ctx: context.Background(), protocol: p, done: done}
+	d := &dial{loop: l, ctx: context.Background(), protocol: p, done: done,
+		made: l.originHere()}
 	d.opts.Sock = f
 	if opts != nil {
 		d.opts.KeepAlive = opts.KeepAlive
 		d.opts.CloseTimeout, d.opts.IdleTimeout = opts.CloseTimeout, opts.IdleTimeout
 		d.opts.WriteCap = opts.WriteCap
 	}
-	d.adopt("")
+	d.adopt("", false)
 }
 
-// adopt makes a transport of a socket that the user connected.
-func (d *dial) adopt(addr string) {
+// adopt makes a transport of a socket that the user connected, which must be a
+// Unix one if unix says so.
+func (d *dial) adopt(addr string, unix bool) {
 	if addr != "" {
 		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
 		return
 	}
 	fd, family, err := d.loop.adoptStream(d.opts.Sock)
+	if err == nil && unix {
+		err = d.loop.wantUnix(fd, family)
+	}
 	if err != nil {
 		d.done(nil, err)
 		return
@@ -141,6 +156,7 @@ func (d *dial) connected(fd int, family proactor.Family) {
 	}
 	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
 		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)
+	l.born(s, d.made)
 	s.Start()
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		d.done(nil, s.Err())

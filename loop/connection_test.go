@@ -25,7 +25,8 @@ func TestS004_CreateConnection_returns_after_ConnectionMade(t *testing.T) {
 		abortAtEnd(t, l, r)
 		tr, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(), nil)
 		if err != nil || r.Transport() != tr || r.Count("made") != 1 {
-			t.Errorf("CreateConnection: %v, transport of ConnectionMade %v, %v", tr, r.Transport(), err)
+			t.Errorf("CreateConnection: %v, transport of ConnectionMade %v, %v",
+				tr, r.Transport(), err)
 		}
 	})
 }
@@ -59,7 +60,8 @@ func TestS031_NoDelay_and_KeepAlive_are_set(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
 		server, client := a.dial()
-		for name, r := range map[string]*transporttest.Recorder{"server": server, "client": client} {
+		ends := map[string]*transporttest.Recorder{"server": server, "client": client}
+		for name, r := range ends {
 			looptest.Do(l, func() {
 				if on := sockopt(t, r, syscall.IPPROTO_TCP, syscall.TCP_NODELAY); on == 0 {
 					t.Errorf("%s: TCP_NODELAY is off", name)
@@ -71,7 +73,8 @@ func TestS031_NoDelay_and_KeepAlive_are_set(t *testing.T) {
 				t.Error("SO_KEEPALIVE is off")
 			}
 			fd := a.Sockets()[0]
-			if v, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR); v == 0 {
+			v, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR)
+			if v == 0 {
 				t.Errorf("SO_REUSEADDR is off: %v", err)
 			}
 		})
@@ -171,7 +174,8 @@ func TestS257_sock_that_is_no_stream_or_comes_with_an_address(t *testing.T) {
 		if err == nil {
 			t.Error("Sock with an address is no error")
 		}
-		if _, err = l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "", nil); err == nil {
+		_, err = l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "", nil)
+		if err == nil {
 			t.Error("neither Sock nor an address is no error")
 		}
 	})
@@ -328,10 +332,11 @@ func TestS274_names_are_resolved_off_the_loop(t *testing.T) {
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort()
 		r := transporttest.NewRecorder(t)
 		abortAtEnd(t, l, r)
-		if _, err := l.CreateConnection(withTimeout(t), r, "localhost:"+portOf(port), nil); err != nil {
+		_, err := l.CreateConnection(withTimeout(t), r, "localhost:"+portOf(port), nil)
+		if err != nil {
 			t.Error(err)
 		}
-		_, err := l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
 			"no port", nil)
 		if err == nil {
 			t.Error("an address without a port is no error")
@@ -355,7 +360,8 @@ func TestS123_one_protocol_for_several_transports(t *testing.T) {
 		}
 		for range 3 {
 			r := transporttest.NewRecorder(t)
-			if _, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil); err != nil {
+			_, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil)
+			if err != nil {
 				t.Fatal(err)
 			}
 			looptest.Do(l, func() { r.Transport().Write([]byte("x")); r.Transport().Close() })

@@ -2,18 +2,116 @@ package loop
 
 import (
 	"fmt"
-	"time"
+	"runtime"
+	"strings"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
 )
 
-// sawCallback reports a task that ran for too long, in debug mode.
-func (l *Loop) sawCallback(t fdio.Task, took time.Duration) {
-	if took < l.SlowCallbackDuration {
+// originDepth is how many frames of a creation stack are kept, as in asyncio.
+const originDepth = 10
+
+// origin is where a handle or a transport was made.
+type origin struct {
+	frames [originDepth]uintptr
+	count  int
+	by     *origin // of the callback that did it; that one's own is forgotten
+}
+
+// origin returns the stack of whoever called the caller, nil unless debug mode
+// is on. Any goroutine.
+func (l *Loop) origin() *origin {
+	if !l.debug.Load() {
+		return nil
+	}
+	o := &origin{}
+	o.count = runtime.Callers(3, o.frames[:])
+	return o
+}
+
+// originHere is origin on the loop's goroutine, where the stack says little: it
+// adds that of whoever scheduled what runs now.
+func (l *Loop) originHere() *origin {
+	o := l.origin()
+	if o == nil || len(l.watchdog.running) == 0 {
+		return o
+	}
+	if h, ok := l.watchdog.running[0].of.(*Handle); ok && h.made != nil {
+		o.by = &origin{frames: h.made.frames, count: h.made.count}
+	}
+	return o
+}
+
+// String is the stack, two lines for each frame, the innermost first.
+func (o *origin) String() string {
+	if o == nil {
+		return ""
+	}
+	var b strings.Builder
+	for frames, more := runtime.CallersFrames(o.frames[:o.count]), true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+	}
+	if o.by != nil {
+		b.WriteString("scheduled by\n" + o.by.String())
+	}
+	return b.String()
+}
+
+// born logs a new transport in debug mode and notes where it, or its server, was
+// asked for.
+func (l *Loop) born(s *fdio.Stream, made *origin) {
+	if !l.debug.Load() {
 		return
 	}
-	if l.opts.Trace != nil && l.opts.Trace.SlowCallback != nil {
-		l.opts.Trace.SlowCallback(took)
+	if l.origins == nil {
+		l.origins = make(map[int]*origin)
 	}
-	l.logger().Warn(fmt.Sprintf("Executing %T took %v", t, took))
+	l.origins[s.FD()] = made
+	event := "connected"
+	if _, server := s.Owner().(*clients); server {
+		event = "got a new connection"
+	}
+	(*host)(l).Note(event, s, "peer", transport.PeerName(s), "protocol", nameOf(s.Protocol()))
+}
+
+// warnUnclosed reports, in debug mode, the transports that a loop leaves behind
+// when it is closed.
+func (l *Loop) warnUnclosed() {
+	if !l.debug.Load() {
+		return
+	}
+	for s := range l.streams.all() {
+		l.logger().Warn("unclosed transport", "transport", fmt.Sprint(s),
+			"created", l.origins[s.FD()].String())
+	}
+}
+
+// originOf is the creation stack of what e is about, "" if it is not known.
+func (l *Loop) originOf(e Exception) string {
+	if e.Handle != nil {
+		return e.Handle.made.String()
+	}
+	if t, ok := e.Transport.(interface{ FD() int }); ok {
+		return l.origins[t.FD()].String()
+	}
+	return ""
+}
+
+// nameOf describes what a callback belongs to: a protocol by its type.
+func nameOf(of any) string {
+	switch of := of.(type) {
+	case *Handle:
+		return functionName(of.f)
+	case fdio.Task:
+		return fmt.Sprint(of)
+	case transport.BaseProtocol:
+		if p, ok := protocol.AsBuffered(of); ok {
+			return fmt.Sprintf("%T", p)
+		}
+	}
+	return fmt.Sprintf("%T", of)
 }

@@ -19,7 +19,7 @@ import (
 // eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
 const eyeballsDelay = 250 * time.Millisecond
 
-// dial is one call of CreateConnection.
+// dial is one call of CreateConnection or CreateUnixConnection.
 //
 //	resolving --addresses--> racing --first connected--> settling --> done
 //	                         racing --all failed--------> done
@@ -35,7 +35,9 @@ type dial struct {
 	protocol protocol.Protocol
 	opts     ConnectionOptions
 	done     func(transport.Transport, error)
+	made     *origin // in debug mode: by whom
 
+	path     string           // of a Unix socket, instead of addresses
 	addrs    []netip.AddrPort // not yet tried
 	locals   []netip.AddrPort // of LocalAddr
 	attempts []*fdio.Connector
@@ -49,7 +51,6 @@ type dial struct {
 
 // resolve looks up the addresses, LocalAddr's too.
 func (d *dial) resolve(addr string) {
-	d.winner = -1
 	d.loop.resolveAll(d.ctx, []string{addr}, false, func(addrs []netip.AddrPort, err error) {
 		if err == nil {
 			err = d.ctx.Err()
@@ -81,13 +82,21 @@ func (d *dial) resolveLocal() {
 
 // race starts the first attempt.
 func (d *dial) race() {
+	if d.enlist() {
+		d.next()
+	}
+}
+
+// enlist makes the loop's end and ctx's end that of d. It reports whether there
+// is any point in trying.
+func (d *dial) enlist() bool {
 	if d.loop.draining {
 		d.done(nil, ErrLoopClosed)
-		return
+		return false
 	}
 	d.loop.dials = append(d.loop.dials, d)
 	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
-	d.next()
+	return true
 }
 
 // next starts an attempt at the next address that can be tried at all.
@@ -96,7 +105,7 @@ func (d *dial) next() {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
 		if err := d.attempt(addr); err != nil {
-			d.errs = append(d.errs, dialError(addr, err))
+			d.errs = append(d.errs, dialError(net.TCPAddrFromAddrPort(addr), err))
 			continue
 		}
 		if delay := d.delay(); delay >= 0 && len(d.addrs) > 0 {
@@ -130,7 +139,9 @@ func (d *dial) attempt(addr netip.AddrPort) error {
 	}
 	var c *fdio.Connector
 	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{AddrPort: addr},
-		func(errno syscall.Errno) { d.attempted(c, fd, family, addr, errno) })
+		func(errno syscall.Errno) {
+			d.attempted(c, fd, family, net.TCPAddrFromAddrPort(addr), errno)
+		})
 	d.attempts = append(d.attempts, c)
 	return nil
 }
@@ -157,7 +168,7 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 
 // attempted takes the end of one attempt.
 func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
-	addr netip.AddrPort, errno syscall.Errno) {
+	addr net.Addr, errno syscall.Errno) {
 	d.attempts = slices.DeleteFunc(d.attempts, func(x *fdio.Connector) bool { return x == c })
 	switch {
 	case errno == 0 && d.winner < 0 && !d.settling:
@@ -231,6 +242,6 @@ func (d *dial) finish() {
 	}
 }
 
-func dialError(addr netip.AddrPort, err error) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
+func dialError(addr net.Addr, err error) error {
+	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
 }

@@ -42,6 +42,12 @@ var (
 	// ErrNotStream: the descriptor is not a stream socket.
 	ErrNotStream = errors.New("loop: not a stream socket")
 
+	// ErrNotUnix: the descriptor is not a Unix socket.
+	ErrNotUnix = errors.New("loop: not a Unix socket")
+
+	// ErrNotDatagram: the descriptor is not a datagram socket.
+	ErrNotDatagram = errors.New("loop: not a datagram socket")
+
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = proactor.ErrNotSupported

@@ -61,6 +61,9 @@ func (l *Loop) logException(e Exception) {
 	if stack := stackOf(e.Err); stack != "" {
 		attrs = append(attrs, "stack", stack)
 	}
+	if created := l.originOf(e); created != "" {
+		attrs = append(attrs, "created", created)
+	}
 	l.logger().Error(e.Message, attrs...)
 }
 

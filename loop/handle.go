@@ -16,6 +16,7 @@ import (
 type Handle struct {
 	loop  *Loop
 	f     func()
+	made  *origin // where, in debug mode
 	state atomic.Uint32
 }
 

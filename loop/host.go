@@ -1,6 +1,10 @@
 package loop
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
@@ -54,8 +58,25 @@ func (h *host) Check() {
 	}
 }
 
+// Debug implements fdio.Host.
+func (h *host) Debug() *atomic.Bool { return &h.debug }
+
+// Enter implements fdio.Host.
+func (h *host) Enter(callback string, of any) { h.watchdog.enter(h.loop(), callback, of) }
+
+// Leave implements fdio.Host.
+func (h *host) Leave() { h.watchdog.leave(h.loop()) }
+
+// Note implements fdio.Host.
+func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
+	if log := h.loop().logger(); log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug(event, append(attrs, "transport", fmt.Sprint(t))...)
+	}
+}
+
 // Lost implements fdio.Owner for connections without a server.
 func (h *host) Lost(s *fdio.Stream) {
 	h.streams.remove(s.FD())
+	delete(h.origins, s.FD())
 	h.loop().checkDrained()
 }

@@ -62,9 +62,11 @@ type Loop struct {
 	dials        []*dial
 	signals      signalTable
 	watchers     map[watchKey]*watcher
-	executing    int    // functions in RunInExecutor
-	draining     bool   // Shutdown was called: nothing new is begun
-	onDrained    func() // Shutdown waits
+	executing    int // functions in RunInExecutor
+	watchdog     watchdog
+	origins      map[int]*origin // of transports made in debug mode, by descriptor
+	draining     bool            // Shutdown was called: nothing new is begun
+	onDrained    func()          // Shutdown waits
 	turns        uint64
 }
 
@@ -183,6 +185,7 @@ func (l *Loop) setClosed() {
 // still owns: the engine must have let go of them first.
 func (l *Loop) free() {
 	l.signals.removeAll()
+	l.warnUnclosed()
 	fds := l.openDescriptors()
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
@@ -239,7 +242,7 @@ func (l *Loop) Stats() Stats {
 // best, for GetBuffer and WriteOwned: with io_uring it is registered with the
 // kernel, where RLIMIT_MEMLOCK allows; otherwise it is plain memory, and
 // Trace.Fallback is told once. Transports recognise it by its address, also in
-// slices of it.
+// slices of it. It ends with the loop: do not touch it after Close.
 func (l *Loop) AllocBuffer(n int) []byte {
 	l.check()
 	return l.engine.Alloc(n)

@@ -53,9 +53,14 @@ type Options struct {
 	// Logger gets what no handler takes; nil means slog.Default().
 	Logger *slog.Logger
 
-	// Debug checks that methods are called on the loop's goroutine and reports
-	// slow callbacks, as SetDebug does. The environment variable SLUICE_DEBUG=1
-	// sets it too.
+	// Debug turns on debug mode, as SetDebug does and the environment variable
+	// SLUICE_DEBUG=1. It is slow. The loop then panics where a method is called
+	// on the wrong goroutine; logs callbacks that take longer than
+	// Loop.SlowCallbackDuration, with the stack that they had by then, and
+	// transports that are open when it is closed; logs connections, ends of
+	// file and pauses of reading, at slog.LevelDebug; adds to a report where the
+	// handle or transport was made; and overwrites the slice of DataReceived
+	// after the call, so that a protocol that keeps it is found out.
 	Debug bool
 
 	// Repanic lets a panic of a callback crash the process instead of being

@@ -1,19 +1,22 @@
 package loop
 
-import (
-	"iter"
+import "iter"
 
-	"github.com/sluice-net/sluice/loop/internal/fdio"
-)
+// owner is an open transport, of any kind, as the loop sees it.
+type owner interface {
+	FD() int
+	Close() error
+	Fail(err error)
+}
 
-// registry is the open streams by descriptor. Going through it in the order of
+// registry is the open transports by descriptor. Going through it in the order of
 // descriptors makes what is done to all of them deterministic.
 type registry struct {
-	byFD  []*fdio.Stream
+	byFD  []owner
 	count int
 }
 
-func (r *registry) add(fd int, s *fdio.Stream) {
+func (r *registry) add(fd int, s owner) {
 	for len(r.byFD) <= fd {
 		r.byFD = append(r.byFD, nil)
 	}
@@ -26,17 +29,17 @@ func (r *registry) remove(fd int) {
 	r.count--
 }
 
-// at returns the stream that owns fd, or nil.
-func (r *registry) at(fd int) *fdio.Stream {
+// at returns the transport that owns fd, or nil.
+func (r *registry) at(fd int) owner {
 	if fd < 0 || fd >= len(r.byFD) {
 		return nil
 	}
 	return r.byFD[fd]
 }
 
-// all goes through the streams; they may be closed meanwhile.
-func (r *registry) all() iter.Seq[*fdio.Stream] {
-	return func(yield func(*fdio.Stream) bool) {
+// all goes through the transports; they may be closed meanwhile.
+func (r *registry) all() iter.Seq[owner] {
+	return func(yield func(owner) bool) {
 		for i := 0; i < len(r.byFD); i++ {
 			if s := r.byFD[i]; s != nil && !yield(s) {
 				return

@@ -3,9 +3,11 @@ package loop
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // resolveAll resolves each "host:port" and calls done on the loop's goroutine
@@ -25,9 +27,26 @@ func (l *Loop) resolveAll(ctx context.Context, names []string, passive bool,
 		return
 	}
 	go func() {
+		began := time.Now()
 		addrs, err := lookupAll(ctx, names, passive)
-		l.CallSoonThreadsafe(func() { done(addrs, err) })
+		took := time.Since(began)
+		l.CallSoonThreadsafe(func() {
+			l.noteLookup(names, took)
+			done(addrs, err)
+		})
 	}()
+}
+
+// noteLookup logs a resolution in debug mode, louder when it was slow.
+func (l *Loop) noteLookup(names []string, took time.Duration) {
+	if !l.debug.Load() {
+		return
+	}
+	level := slog.LevelDebug
+	if took >= l.SlowCallbackDuration {
+		level = slog.LevelInfo
+	}
+	l.logger().Log(context.Background(), level, "resolved", "names", names, "duration", took)
 }
 
 // literalAddrs resolves a name that needs no look-up.

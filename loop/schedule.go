@@ -16,7 +16,7 @@ func (l *Loop) Time() time.Duration { return l.engine.Now() }
 // before it. After Close the handle is cancelled from the start.
 func (l *Loop) CallSoon(f func()) *Handle {
 	l.check()
-	h := &Handle{loop: l, f: f}
+	h := &Handle{loop: l, f: f, made: l.origin()}
 	if l.isClosed() {
 		h.Cancel()
 		return h
@@ -29,7 +29,7 @@ func (l *Loop) CallSoon(f func()) *Handle {
 // goroutine posts runs in the order in which it was posted. After Close the
 // handle is cancelled from the start.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
-	h := &Handle{loop: l, f: f}
+	h := &Handle{loop: l, f: f, made: l.origin()}
 	l.mu.Lock()
 	if l.phase == closed {
 		l.mu.Unlock()
@@ -55,7 +55,8 @@ func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
 // CallAt has f called at a time of the loop's clock, see Time.
 func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	l.check()
-	h := &TimerHandle{Handle: Handle{loop: l, f: f}, when: when, heap: &l.timers, index: -1}
+	h := &TimerHandle{Handle: Handle{loop: l, f: f, made: l.origin()}, when: when,
+		heap: &l.timers, index: -1}
 	if l.isClosed() {
 		h.Handle.Cancel()
 		return h
@@ -142,7 +143,7 @@ func (l *Loop) runTask(t fdio.Task) {
 		t.RunTask()
 		return
 	}
-	began := l.engine.Now()
+	l.watchdog.enter(l, "", t)
+	defer l.watchdog.leave(l)
 	t.RunTask()
-	l.sawCallback(t, l.engine.Now()-began)
 }

@@ -60,6 +60,16 @@ type ServerOptions struct {
 	// WriteCap bounds the bytes buffered for one connection, beyond which
 	// writes return transport.ErrBufferFull. 0: no bound.
 	WriteCap int
+
+	// NoCleanupSocket keeps a Unix server's Close from removing the file of its
+	// socket. See CreateUnixServer.
+	NoCleanupSocket bool
+
+	// ProbeSocket has CreateUnixServer connect to a socket file that is in the
+	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
+	// the name away from a live server. That server sees a connection which is
+	// closed at once.
+	ProbeSocket bool
 }
 
 // Server is a set of listening sockets and the connections accepted on them.
@@ -73,10 +83,12 @@ type Server struct {
 	factory protocol.Factory
 	opts    ServerOptions
 	addrs   []net.Addr
+	made    *origin // in debug mode: by whom
 
 	// What follows belongs to the loop's goroutine.
 
 	acceptors []*fdio.Acceptor // open ones
+	file      *socketFile      // to remove at Close, or nil
 	serving   bool
 	closed    bool
 	forever   bool // ServeForever runs
@@ -105,7 +117,15 @@ func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr 
 // it, once, possibly before CreateServerFunc returns.
 func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions, done func(*Server, error)) {
-	s := &Server{loop: l, factory: factory}
+	if b := l.newBinding(ctx, factory, opts, done); b != nil {
+		b.start(addr)
+	}
+}
+
+// newBinding returns nil, and has called done, where there is no factory.
+func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
+	opts *ServerOptions, done func(*Server, error)) *binding {
+	s := &Server{loop: l, factory: factory, made: l.originHere()}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -114,10 +134,9 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 	}
 	if factory == nil {
 		done(nil, transport.ErrNilProtocol)
-		return
+		return nil
 	}
-	b := &binding{server: s, ctx: ctx, done: done}
-	b.start(addr)
+	return &binding{server: s, ctx: ctx, done: done}
 }
 
 // Addrs are the addresses that the server was bound to, also after Close.
@@ -177,6 +196,7 @@ func (s *Server) close() {
 		return
 	}
 	s.closed, s.serving = true, false
+	s.removeFile()
 	for _, a := range s.acceptors {
 		a.Close(func() { s.unlisten(a) })
 	}
@@ -247,8 +267,9 @@ func (s *Server) Conns() iter.Seq[transport.Transport] {
 
 func (s *Server) streams() iter.Seq[*fdio.Stream] {
 	return func(yield func(*fdio.Stream) bool) {
-		for c := range s.loop.streams.all() {
-			if o, ok := c.Owner().(*clients); ok && o == (*clients)(s) && !yield(c) {
+		for t := range s.loop.streams.all() {
+			c, ok := t.(*fdio.Stream)
+			if ok && c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
 				return
 			}
 		}
@@ -269,9 +290,11 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		return
 	}
 	s.conns++
-	s.loop.newStream(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
+	c := s.loop.newStream(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
-		CloseTimeout: s.opts.CloseTimeout}, family).Start()
+		CloseTimeout: s.opts.CloseTimeout}, family)
+	s.loop.born(c, s.made)
+	c.Start()
 }
 
 // clients is a server as its connections see it.

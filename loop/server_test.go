@@ -308,7 +308,8 @@ func TestS002_a_factory_that_fails_drops_the_connection(t *testing.T) {
 		}
 		for range 2 {
 			r := transporttest.NewRecorder(t)
-			if _, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil); err != nil {
+			_, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil)
+			if err != nil {
 				t.Fatal(err)
 			}
 			waitLost(t, l, r)
@@ -333,7 +334,8 @@ func TestS250_each_connection_has_its_protocol_and_peername(t *testing.T) {
 		s2, c2 := a.dial()
 		looptest.Do(l, func() {
 			for _, p := range [][2]*transporttest.Recorder{{s1, c1}, {s2, c2}} {
-				got, want := transport.PeerName(p[0].Transport()), transport.SockName(p[1].Transport())
+				got := transport.PeerName(p[0].Transport())
+				want := transport.SockName(p[1].Transport())
 				if got == nil || got.String() != want.String() {
 					t.Errorf("peername %v, the client's sockname is %v", got, want)
 				}
@@ -410,7 +412,8 @@ func TestS110_WriteCap_bounds_the_buffer(t *testing.T) {
 		server, _ := a.dial()
 		looptest.Do(l, func() {
 			tr := server.Transport()
-			if n, err := tr.Write(make([]byte, 100001)); n != 0 || !errors.Is(err, transport.ErrBufferFull) {
+			n, err := tr.Write(make([]byte, 100001))
+			if n != 0 || !errors.Is(err, transport.ErrBufferFull) {
 				t.Errorf("Write beyond the cap: %d, %v", n, err)
 			}
 			if _, err := tr.Write(make([]byte, 60000)); err != nil {

@@ -24,7 +24,8 @@ type Trace struct {
 	// RLIMIT_MEMLOCK is too small for them.
 	Fallback func(feature string, err error)
 
-	// SlowCallback is called in debug mode for a callback that ran longer than
-	// Loop.SlowCallbackDuration.
+	// SlowCallback is called in debug mode when a callback has ended that ran
+	// for Loop.SlowCallbackDuration or longer, callbacks inside it not counted.
+	// The log says which, and what it was doing.
 	SlowCallback func(d time.Duration)
 }

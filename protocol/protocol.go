@@ -68,13 +68,18 @@ type DatagramProtocol interface {
 	// ConnectionMade is called once, before every other callback.
 	ConnectionMade(t transport.DatagramTransport)
 
-	// DatagramReceived is called with one datagram, which may be empty. data is
-	// the loop's and valid until the call returns.
+	// DatagramReceived is called with one datagram, which may be empty, and its
+	// sender: the zero Addr for a Unix socket without a name. data is the loop's
+	// and valid until the call returns. A panic is reported and the endpoint
+	// goes on.
 	DatagramReceived(data []byte, addr transport.Addr)
 
 	// ErrorReceived is called when a send or receive failed in a way that
-	// leaves the endpoint usable, for example with ECONNREFUSED. It is never
-	// called from inside SendTo.
+	// leaves the endpoint usable: an *net.OpError that wraps ECONNREFUSED,
+	// EMSGSIZE …, with the destination as its Addr where that is known; or a
+	// *transport.TruncatedError in place of a datagram that was too long for the
+	// receive buffer. It is never called from inside SendTo. A panic is reported
+	// and the endpoint goes on.
 	ErrorReceived(err error)
 }
 

@@ -26,6 +26,14 @@ var (
 	// ErrNoDestination: SendTo without an address on an endpoint without a peer.
 	ErrNoDestination = errors.New("transport: datagram without destination")
 
+	// ErrAddrMismatch: SendTo to somebody else than the peer of an endpoint that
+	// has one.
+	ErrAddrMismatch = errors.New("transport: datagram endpoint has another peer")
+
+	// ErrTruncated: a datagram was longer than the receive buffer. It comes
+	// wrapped in a *TruncatedError.
+	ErrTruncated = errors.New("transport: datagram truncated")
+
 	// ErrBadLimits: water marks that are not 0 <= Low <= High.
 	ErrBadLimits = errors.New("transport: write buffer limits must be 0 <= Low <= High")
 
@@ -41,3 +49,23 @@ var (
 	// sent for the time allowed.
 	ErrIdleTimeout = errors.New("transport: connection was idle for too long")
 )
+
+// TruncatedError is passed to ErrorReceived in place of DatagramReceived when a
+// datagram was longer than the receive buffer, so that nobody takes the beginning
+// for the whole. errors.Is(err, ErrTruncated) holds.
+type TruncatedError struct {
+	// Data is what there was room for. It is the loop's and valid until
+	// ErrorReceived returns.
+	Data []byte
+
+	// Addr is the sender.
+	Addr Addr
+}
+
+// Error says how much was left of whose datagram.
+func (e *TruncatedError) Error() string {
+	return fmt.Sprintf("%v to %d bytes, from %v", ErrTruncated, len(e.Data), e.Addr)
+}
+
+// Unwrap returns ErrTruncated.
+func (e *TruncatedError) Unwrap() error { return ErrTruncated }

@@ -40,6 +40,24 @@ func SockName(t BaseTransport) net.Addr {
 	return a
 }
 
+// Credentials say who is at the other end of a Unix socket: the process that
+// called connect, or listen, or made the pair, as it was then. They are as seen
+// from this process's namespaces: an id that has no equal there is 0 for a
+// process and the overflow id, mostly 65534, for users and groups (unix(7),
+// SO_PEERCRED).
+type Credentials struct {
+	PID int    // the process
+	UID uint32 // its effective user
+	GID uint32 // its effective group
+}
+
+// PeerCred returns the credentials of the peer of a Unix stream socket, and false
+// for any other transport and after ConnectionLost.
+func PeerCred(t BaseTransport) (Credentials, bool) {
+	c, ok := t.ExtraInfo("peercred").(Credentials)
+	return c, ok
+}
+
 // TLSState returns the state of a TLS transport's connection, and false for a
 // transport without TLS.
 func TLSState(t BaseTransport) (tls.ConnectionState, bool) {

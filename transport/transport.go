@@ -20,8 +20,9 @@ type BaseTransport interface {
 
 	// ExtraInfo returns what is known under one of asyncio's names: "peername"
 	// and "sockname" (net.Addr), "socket" (syscall.RawConn), "sslcontext",
-	// "peercert", "cipher", "pipe", "subprocess". It returns nil for a name
-	// that it does not know. "peername" and "sockname" outlive the connection.
+	// "peercert", "cipher", "pipe", "subprocess"; or under "peercred", the
+	// Credentials of a Unix socket's peer. It returns nil for a name that it
+	// does not know. "peername" and "sockname" outlive the connection.
 	ExtraInfo(name string) any
 
 	// SetProtocol replaces the protocol. The next callback, ConnectionLost
@@ -49,8 +50,8 @@ type BaseProtocol interface {
 
 	// PauseWriting is called when the write buffer grows strictly beyond its
 	// high mark. It is the one callback that may be called from inside the
-	// protocol's own call (Write, WriteLines, SetWriteBufferLimits). It is not
-	// called again before ResumeWriting.
+	// protocol's own call (Write, WriteLines, WriteOwned, SendTo,
+	// SetWriteBufferLimits). It is not called again before ResumeWriting.
 	PauseWriting()
 
 	// ResumeWriting is called when the buffer has drained to its low mark or
@@ -147,17 +148,22 @@ type OwnedWriter interface {
 type DatagramTransport interface {
 	ReadTransport
 
-	// SendTo queues one datagram. The zero Addr means the connected peer. data
-	// is not retained. An empty datagram is sent as such.
+	// SendTo queues one datagram, to be sent in call order. It never blocks. The
+	// zero Addr means the endpoint's peer. data is not retained. An empty datagram
+	// is sent as such. What the kernel says to a datagram is not returned here
+	// but passed to ErrorReceived; that datagram is dropped, the others are sent.
 	//
-	// Errors: ErrNoDestination without an address on an endpoint that is not
-	// connected, ErrClosed.
+	// Errors: ErrNoDestination without an address on an endpoint without a peer,
+	// ErrAddrMismatch with another address than the peer's on one that has a peer,
+	// ErrClosed after Close, Abort or the loss of the endpoint.
 	SendTo(data []byte, addr Addr) error
 
 	// Abort closes at once and drops the datagrams that were not sent.
 	Abort()
 
-	// WriteBufferSize counts buffered bytes and a fixed overhead a datagram.
+	// WriteBufferSize counts the bytes of the datagrams that were accepted and
+	// that the kernel has not yet taken, and 8 more for each, so that empty ones
+	// count too. It is O(1).
 	WriteBufferSize() int
 
 	// WriteBufferLimits returns the water marks.

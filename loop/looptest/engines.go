@@ -39,7 +39,7 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 	want := strings.ToLower(os.Getenv(loop.EngineEnv))
 	if want != "" && want != "auto" && !strings.HasSuffix(engine.String(), want) {
-		t.Skipf("%s=%s", loop.EngineEnv, want)
+		t.Skipf("needs %s to allow %v, not %q", loop.EngineEnv, engine, want)
 	}
 	before := leaktest.Descriptors()
 	o.Engine = engine
@@ -57,26 +57,27 @@ func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 			}
 		}
 	})
-	run(t, l)
+	run(t, l, nil)
 	return l
 }
 
 // simulated starts a loop on a simulated kernel without faults.
 func simulated(t *testing.T, o loop.Options) *loop.Loop {
-	engine := simio.New(simio.Options{Seed: 1})
+	engine := simio.New(simio.Options{Seed: 1, Config: config(&o)})
 	l := hook.New(engine, &o).(*loop.Loop)
 	t.Cleanup(func() {
 		for _, leak := range engine.Leaks() {
 			t.Error("left open:", leak)
 		}
 	})
-	run(t, l)
+	run(t, l, engine)
 	return l
 }
 
-// run runs l until the end of the test, and then shuts it down.
-func run(tb testing.TB, l *loop.Loop) {
-	w := watchOver(l)
+// run runs l until the end of the test, and then shuts it down. engine is that
+// of a simulated loop.
+func run(tb testing.TB, l *loop.Loop, engine *simio.Engine) {
+	w := watchOver(l, engine)
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
 	Do(l, func() {})

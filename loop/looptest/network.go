@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
@@ -61,7 +62,8 @@ type Network struct {
 // down; the test fails for what was left open, for an exception that Expect had
 // not announced, and then logs the seed.
 func New(tb testing.TB, o Options) *Network {
-	engine := simio.New(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults)})
+	engine := simio.New(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults),
+		Config: config(&o.Loop)})
 	n := &Network{Loop: hook.New(engine, &o.Loop).(*loop.Loop), engine: engine}
 	tb.Cleanup(func() {
 		for _, leak := range engine.Leaks() {
@@ -71,7 +73,7 @@ func New(tb testing.TB, o Options) *Network {
 			tb.Logf("looptest: seed %d", o.Seed)
 		}
 	})
-	run(tb, n.Loop)
+	run(tb, n.Loop, engine)
 	return n
 }
 
@@ -88,3 +90,9 @@ func (n *Network) History() string { return n.engine.History() }
 
 // HistoryHash is a hash over the whole history.
 func (n *Network) HistoryHash() uint64 { return n.engine.HistoryHash() }
+
+// config is what the loop's options say of its engine.
+func config(o *loop.Options) proactor.Config {
+	return proactor.Config{BufferSize: o.Buffers.Size, BuffersMin: o.Buffers.Min,
+		BuffersMax: o.Buffers.Max}
+}

@@ -37,10 +37,10 @@ type Link struct {
 
 // Report is what an exception handler is told.
 type Report struct {
-	Message   string
-	Err       error
-	Transport transport.BaseTransport
-	Protocol  transport.BaseProtocol
+	Message   string                  // what went wrong, in asyncio's words where it has any
+	Err       error                   // the cause; of a panic a *protocol.PanicError
+	Transport transport.BaseTransport // the one concerned, or nil
+	Protocol  transport.BaseProtocol  // its protocol, or nil
 }
 
 // Connect connects p, on the transport under test, with peer, on a transport
@@ -50,10 +50,10 @@ type Report struct {
 type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
 
 // Except names a statement of the contract that a transport does not show, and
-// why. Its case is skipped.
+// why. Its case is skipped, saying "needs " and Why.
 type Except struct {
-	Number int
-	Why    string
+	Number int    // of the statement
+	Why    string // what the transport would need for it, "half-close" say
 }
 
 // TestTransport runs the conformance kit: a subtest for each statement of the
@@ -68,7 +68,7 @@ func TestTransport(t *testing.T, connect Connect, except ...Except) {
 			t.Run(c.name, func(t *testing.T) {
 				for _, e := range except {
 					if fmt.Sprintf("S%03d", e.Number) == c.name[:4] {
-						t.Skip(e.Why)
+						t.Skip("needs " + e.Why)
 					}
 				}
 				k := &kit{T: t, make: connect, rec: NewRecorder(t), peer: NewRecorder(t)}

@@ -122,7 +122,8 @@ var writingCases = []kitCase{
 		k.do(func() {
 			k.tr().Close()
 			for range 10 {
-				if n, err := k.tr().Write([]byte("x")); n != 0 || !errors.Is(err, transport.ErrClosed) {
+				n, err := k.tr().Write([]byte("x"))
+				if n != 0 || !errors.Is(err, transport.ErrClosed) {
 					k.Errorf("Write after Close: %d, %v", n, err)
 				}
 			}

@@ -14,14 +14,14 @@ import (
 // may do: call methods of the transport, or panic. Set them before the
 // connection is made or on the loop's goroutine.
 type Hooks struct {
-	Made    func(t transport.Transport)
-	Data    func(data []byte)
-	Get     func(hint int) []byte // a buffered recorder's memory; nil: its own
-	Updated func(n int)
-	EOF     func() (keepOpen bool) // nil: false
-	Pause   func()
-	Resume  func()
-	Lost    func(err error)
+	Made    func(t transport.Transport) // ConnectionMade
+	Data    func(data []byte)           // DataReceived
+	Get     func(hint int) []byte       // GetBuffer, buffered recorders; nil: their own memory
+	Updated func(n int)                 // BufferUpdated
+	EOF     func() (keepOpen bool)      // EOFReceived; nil: false
+	Pause   func()                      // PauseWriting
+	Resume  func()                      // ResumeWriting
+	Lost    func(err error)             // ConnectionLost
 }
 
 // Recorder is a protocol.Protocol that writes down every callback and checks
@@ -33,6 +33,7 @@ type Hooks struct {
 //	start -> made [-> data | get [-> updated]]* [-> eof]? -> lost -> end
 //	         pause and resume alternate, between made and lost
 type Recorder struct {
+	// On is what the recorder does besides writing down.
 	On Hooks
 
 	mu         sync.Mutex

@@ -7,12 +7,16 @@ func Assert(ok bool, what string) {
 	}
 }
 
-// Poison overwrites b in checked builds, so that a protocol that kept a slice
-// after its time reads nonsense instead of bytes that happen to be right.
+// Poison is Overwrite in checked builds.
 func Poison(b []byte) {
-	if !On {
-		return
+	if On {
+		Overwrite(b)
 	}
+}
+
+// Overwrite makes nonsense of b, so that a protocol that kept a slice after its
+// time does not read bytes that happen to be right.
+func Overwrite(b []byte) {
 	for i := range b {
 		b[i] = 0xDB
 	}

@@ -29,7 +29,11 @@ func (s *Stream) fatal(r any, callback, name string) {
 }
 
 func (s *Stream) connectionMade() {
-	defer func() { s.fatal(recover(), "ConnectionMade", "connection_made") }()
+	watched := s.enter("ConnectionMade")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "ConnectionMade", "connection_made")
+	}()
 	if s.buffered != nil {
 		s.buffered.ConnectionMade(s)
 		return
@@ -38,22 +42,38 @@ func (s *Stream) connectionMade() {
 }
 
 func (s *Stream) dataReceived(data []byte) {
-	defer func() { s.fatal(recover(), "DataReceived", "data_received") }()
+	watched := s.enter("DataReceived")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "DataReceived", "data_received")
+	}()
 	s.plain.DataReceived(data)
 }
 
 func (s *Stream) getBuffer(hint int) (buf []byte) {
-	defer func() { s.fatal(recover(), "GetBuffer", "get_buffer") }()
+	watched := s.enter("GetBuffer")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "GetBuffer", "get_buffer")
+	}()
 	return s.buffered.GetBuffer(hint)
 }
 
 func (s *Stream) bufferUpdated(n int) {
-	defer func() { s.fatal(recover(), "BufferUpdated", "buffer_updated") }()
+	watched := s.enter("BufferUpdated")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "BufferUpdated", "buffer_updated")
+	}()
 	s.buffered.BufferUpdated(n)
 }
 
 func (s *Stream) eofReceived() (keepOpen bool) {
-	defer func() { s.fatal(recover(), "EOFReceived", "eof_received") }()
+	watched := s.enter("EOFReceived")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "EOFReceived", "eof_received")
+	}()
 	if s.buffered != nil {
 		return s.buffered.EOFReceived()
 	}
@@ -61,7 +81,9 @@ func (s *Stream) eofReceived() (keepOpen bool) {
 }
 
 func (s *Stream) connectionLost(err error) {
+	watched := s.enter("ConnectionLost")
 	defer func() {
+		s.leave(watched)
 		s.caught(recover(), "ConnectionLost",
 			"Exception in callback protocol.connection_lost()")
 	}()
@@ -70,7 +92,9 @@ func (s *Stream) connectionLost(err error) {
 
 func (s *Stream) pauseWriting() {
 	s.host.Paused(s, s.flow.Size(), s.flow.Limits())
+	watched := s.enter("PauseWriting")
 	defer func() {
+		s.leave(watched)
 		s.caught(recover(), "PauseWriting", "protocol.pause_writing() failed")
 	}()
 	s.proto.PauseWriting()
@@ -78,7 +102,9 @@ func (s *Stream) pauseWriting() {
 
 func (s *Stream) resumeWriting() {
 	s.host.Resumed(s, s.flow.Size(), s.flow.Limits())
+	watched := s.enter("ResumeWriting")
 	defer func() {
+		s.leave(watched)
 		s.caught(recover(), "ResumeWriting", "protocol.resume_writing() failed")
 	}()
 	s.proto.ResumeWriting()
@@ -95,7 +121,9 @@ func (s *Stream) runReleases() {
 }
 
 func (s *Stream) release(f func()) {
+	watched := s.enter("release")
 	defer func() {
+		s.leave(watched)
 		s.caught(recover(), "release", "Exception in callback of WriteOwned")
 	}()
 	f()

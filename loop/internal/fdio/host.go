@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -33,6 +34,18 @@ type Host interface {
 
 	// Check panics in debug mode when it is not called on the loop's goroutine.
 	Check()
+
+	// Debug says whether debug mode is on. Only then are the next three called,
+	// so that without it a callback costs the look at a flag.
+	Debug() *atomic.Bool
+
+	// Enter is called when a callback of the user begins, Leave when it has
+	// ended, also by a panic. They nest. of is whose callback it is.
+	Enter(callback string, of any)
+	Leave()
+
+	// Note logs what happened to t.
+	Note(event string, t transport.BaseTransport, attrs ...any)
 }
 
 // Task is something to run in the next round.

@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"net"
 	"syscall"
 
 	"github.com/sluice-net/sluice/transport"
@@ -17,6 +18,8 @@ func (s *Stream) ExtraInfo(name string) any {
 		if s.local != nil {
 			return s.local
 		}
+	case "peercred":
+		return s.peerCred()
 	case "socket":
 		if s.proto != nil { // until ConnectionLost has returned
 			return rawConn{s}
@@ -29,15 +32,32 @@ func (s *Stream) ExtraInfo(name string) any {
 	return nil
 }
 
-// rawConn lets the user at the descriptor of a stream that is not gone.
-type rawConn struct{ s *Stream }
+// peerCred asks the kernel only when somebody wants to know: it never changes.
+func (s *Stream) peerCred() any {
+	if _, local := s.local.(*net.UnixAddr); !local || s.proto == nil {
+		return nil
+	}
+	c, err := s.engine.PeerCred(s.fd)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// rawConn lets the user at the descriptor of a transport that is not gone.
+type rawConn struct {
+	t interface {
+		FD() int
+		Protocol() transport.BaseProtocol
+	}
+}
 
 // Control calls f with the descriptor.
 func (c rawConn) Control(f func(fd uintptr)) error {
-	if c.s.proto == nil {
+	if c.t.Protocol() == nil {
 		return transport.ErrClosed
 	}
-	f(uintptr(c.s.fd))
+	f(uintptr(c.t.FD()))
 	return nil
 }
 

@@ -3,7 +3,6 @@ package fdio
 import (
 	"syscall"
 
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -103,7 +102,7 @@ func (s *Stream) received() {
 		s.endOfInput(op.Res)
 	case op.Code == proactor.RecvAny:
 		s.pass(op.Data)
-		debug.Poison(op.Data)
+		s.poison(op.Data)
 	default:
 		s.filled(int(op.Res))
 	}
@@ -164,9 +163,12 @@ func (s *Stream) pass(data []byte) {
 // endOfInput is EOF, or an error of the receive.
 func (s *Stream) endOfInput(res int32) {
 	if res < 0 {
-		s.lose(opError("read", "recv", syscall.Errno(-res), s.local, s.peer))
+		err := opError("read", "recv", syscall.Errno(-res), s.local, s.peer)
+		s.note("Fatal read error on socket transport", "err", err)
+		s.lose(err)
 		return
 	}
+	s.note("received EOF")
 	s.reading.eof = true
 	s.reading.lent = nil
 	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
@@ -203,9 +205,11 @@ func (s *Stream) IsReading() bool { return s.state <= Open && !s.reading.paused 
 // what it brings is held back and ends it.
 func (s *Stream) PauseReading() {
 	s.host.Check()
-	if s.state <= Open {
-		s.reading.paused = true
+	if s.state > Open || s.reading.paused {
+		return
 	}
+	s.note("pauses reading")
+	s.reading.paused = true
 }
 
 // ResumeReading implements transport.ReadTransport.
@@ -214,6 +218,7 @@ func (s *Stream) ResumeReading() {
 	if s.state > Open || !s.reading.paused {
 		return
 	}
+	s.note("resumes reading")
 	s.reading.paused = false
 	if s.state == Open && (len(s.reading.held) > 0 || !s.recv.InFlight()) {
 		s.schedule()

@@ -3,6 +3,7 @@ package fdio
 import (
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
@@ -44,6 +45,7 @@ func (s State) String() string { return stateNames[s] }
 type Stream struct {
 	host   Host
 	engine proactor.Proactor
+	debug  *atomic.Bool // the host's
 	owner  Owner
 	extras *extras
 	fd     int
@@ -96,8 +98,8 @@ type Config struct {
 // NewStream makes a stream of a connected descriptor, which it owns from now
 // on. The protocol's kind must have been checked.
 func NewStream(host Host, c Config) *Stream {
-	s := &Stream{host: host, engine: host.Engine(), owner: c.Owner, fd: c.FD,
-		local: c.Local, peer: c.Peer}
+	s := &Stream{host: host, engine: host.Engine(), debug: host.Debug(), owner: c.Owner,
+		fd: c.FD, local: c.Local, peer: c.Peer}
 	s.recv.FD, s.send.FD = c.FD, c.FD
 	s.recv.Handler, s.send.Handler = s, s
 	if c.WriteCap > 0 || c.IdleTimeout > 0 || c.CloseTimeout > 0 || c.Info != nil {

@@ -140,6 +140,9 @@ func (s *Stream) trySend(bufs [][]byte) int {
 		s.writeFailed("sendmsg", errno)
 		return 0
 	}
+	if n > 0 {
+		s.touch()
+	}
 	return n
 }
 
@@ -167,7 +170,9 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 			}
 		}
 	}
-	s.lose(opError("write", call, errno, s.local, s.peer))
+	err := opError("write", call, errno, s.local, s.peer)
+	s.note("Fatal write error on socket transport", "err", err)
+	s.lose(err)
 }
 
 // credit removes n queued bytes that the kernel took outside of the send op.

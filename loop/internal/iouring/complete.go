@@ -186,7 +186,8 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	}
 	if cqe.HasBuffer() {
 		id := cqe.BufID()
-		data := e.pool.buffer(id)[:max(cqe.Res, 0)]
+		p := e.poolOf(op)
+		data := p.buffer(id)[:max(cqe.Res, 0)]
 		switch {
 		case cqe.Res < 0:
 		case op.Code == proactor.RecvMsg:
@@ -194,7 +195,7 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 		case cqe.Res > 0:
 			e.more(op, cqe.Res, data)
 		}
-		e.pool.giveBack(id, len(data))
+		p.giveBack(id, len(data))
 		if cqe.Res > 0 || op.Code == proactor.RecvMsg && cqe.Res == 0 {
 			if !cqe.More() {
 				e.again(op)
@@ -216,7 +217,6 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 // words (name length, control length, payload length, flags), room for the
 // name, and the payload (io_uring_prep_recvmsg_multishot(3)).
 func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
-	const headerSize = 16
 	nameLen := binary.NativeEndian.Uint32(data)
 	flags := binary.NativeEndian.Uint32(data[12:])
 	name := data[headerSize : headerSize+sys.SockaddrSize]

@@ -22,8 +22,11 @@ import (
 // on: that costs a third more CPU for each message at low load.
 const yieldEvery = 5 * time.Millisecond
 
-// group is the buffer group of RecvAny and RecvMsg.
-const group = 0
+// The buffer groups of RecvAny and of RecvMsg.
+const (
+	group         = 0
+	datagramGroup = 1
+)
 
 type engine struct {
 	sys.Kernel
@@ -32,6 +35,9 @@ type engine struct {
 	ring  *uring.Ring
 	pool  pool
 	slots slots
+
+	datagrams pool
+
 	memory
 	scratch scratch
 	waker   sys.Waker
@@ -65,7 +71,7 @@ func New(cfg proactor.Config) (proactor.Proactor, error) {
 		return nil, err
 	}
 	e := &engine{cfg: cfg, ring: ring}
-	if err := e.pool.open(ring, cfg); err != nil {
+	if err := e.openPools(cfg); err != nil {
 		ring.Close()
 		return nil, err
 	}
@@ -278,6 +284,6 @@ func (e *engine) Stats() proactor.Stats {
 	s.Syscalls = ring.Enters + e.Kernel.Calls
 	s.Overflows = uint64(e.ring.Overflow())
 	s.Wakes = e.waker.Writes()
-	s.BuffersInUse = e.pool.circulating
+	s.BuffersInUse = e.pool.circulating + e.datagrams.circulating
 	return s
 }

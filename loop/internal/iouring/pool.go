@@ -10,7 +10,7 @@ import (
 // stays in a processor's second-level cache.
 const footprint = 1 << 20
 
-// pool is the provided buffers of RecvAny and RecvMsg. Only some of them are in
+// pool is the provided buffers of RecvAny, or of RecvMsg. Only some of them are in
 // circulation. The ring hands them out first in, first out, so all of them pass
 // through the cache in turn: few are best for large messages (receiving 64 KiB at
 // a time costs a third less with 16 buffers than with 256), while small messages
@@ -22,6 +22,7 @@ const footprint = 1 << 20
 //	spare --grow--> kernel's --CQE--> lent to the handler --giveBack--> kernel's
 //	                                                      --too many--> spare
 type pool struct {
+	group       uint16
 	ring        *uring.BufRing
 	spare       []uint16
 	circulating int
@@ -29,17 +30,38 @@ type pool struct {
 	usual       int // bytes of a message, times 16: a moving average
 }
 
-func (p *pool) open(r *uring.Ring, cfg proactor.Config) error {
-	ring, err := r.RegisterBufRing(group, cfg.BuffersMax, cfg.BufferSize)
+// open registers the pool. No buffer is in circulation yet.
+func (p *pool) open(r *uring.Ring, group uint16, size int, cfg proactor.Config) error {
+	ring, err := r.RegisterBufRing(group, cfg.BuffersMax, size)
 	if err != nil {
 		return err
 	}
-	p.ring, p.max, p.min = ring, cfg.BuffersMax, min(cfg.BuffersMin, cfg.BuffersMax)
+	p.group, p.ring = group, ring
+	p.max, p.min = cfg.BuffersMax, min(cfg.BuffersMin, cfg.BuffersMax)
 	for id := cfg.BuffersMax - 1; id >= 0; id-- {
 		p.spare = append(p.spare, uint16(id))
 	}
-	p.grow(p.min)
 	return nil
+}
+
+// openPools makes the two groups. Datagrams have one of their own because the
+// kernel puts a header and the sender's address in front of each: with it the
+// longest datagram fits into a buffer of 64 KiB and a little. None of its buffers
+// is in circulation before the first RecvMsg.
+func (e *engine) openPools(cfg proactor.Config) error {
+	if err := e.pool.open(e.ring, group, cfg.BufferSize, cfg); err != nil {
+		return err
+	}
+	e.pool.grow(e.pool.min)
+	return e.datagrams.open(e.ring, datagramGroup, datagramHead+cfg.BufferSize, cfg)
+}
+
+// poolOf is where op's buffers come from.
+func (e *engine) poolOf(op *proactor.Op) *pool {
+	if op.Code == proactor.RecvMsg {
+		return &e.datagrams
+	}
+	return &e.pool
 }
 
 // grow puts n more buffers into circulation, as far as there are any.
@@ -78,7 +100,7 @@ func (p *pool) giveBack(id uint16, n int) {
 func (e *engine) starve(op *proactor.Op) {
 	e.stats.BuffersExhausted++
 	if e.cfg.BuffersExhausted != nil {
-		e.cfg.BuffersExhausted(group)
+		e.cfg.BuffersExhausted(e.poolOf(op).group)
 	}
 	if op.Cancelling() {
 		e.finish(op, ecanceled)
@@ -94,10 +116,13 @@ func (e *engine) feedStarved() {
 	if n == 0 {
 		return
 	}
-	p := &e.pool
-	p.grow(min(p.circulating, p.wanted()-p.circulating))
+	var fed [2]bool // one growth a turn for each group
 	for range n {
 		op := e.starved.pop()
+		if p := e.poolOf(op); !fed[p.group] {
+			fed[p.group] = true
+			p.grow(min(p.circulating, p.wanted()-p.circulating))
+		}
 		op.Engine.Flag &^= flagStarved
 		if op.Cancelling() {
 			e.doom(op)

@@ -44,7 +44,10 @@ func (e *engine) prepare(op *proactor.Op, sqe *uring.SQE) {
 	case proactor.RecvAny:
 		e.prepareRecvAny(op, sqe)
 	case proactor.RecvMsg:
-		sqe.PrepRecvMsgMultishot(op.FD, &recvHeader, group, unix.MSG_TRUNC)
+		if e.datagrams.circulating == 0 {
+			e.datagrams.grow(e.datagrams.min)
+		}
+		sqe.PrepRecvMsgMultishot(op.FD, &recvHeader, datagramGroup, unix.MSG_TRUNC)
 		e.pollFirst(op, sqe)
 	case proactor.Send, proactor.SendMsg, proactor.SendZC:
 		kind = e.prepareSend(op, sqe)
@@ -240,3 +243,10 @@ func (s *scratch) reset() {
 // recvHeader says how much room multishot RECVMSG leaves for the sender's
 // address in front of each datagram. The kernel only reads it.
 var recvHeader = unix.Msghdr{Namelen: sys.SockaddrSize}
+
+// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out
+// and the sender's address.
+const (
+	headerSize   = 16
+	datagramHead = headerSize + sys.SockaddrSize
+)

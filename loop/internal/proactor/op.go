@@ -42,7 +42,10 @@ const (
 	Send
 	// SendMsg sends all of Bufs in order as Send does; to Addr where that is
 	// not zero. The slice of slices and its elements are the engine's until
-	// Complete. At most IOVMax of them.
+	// Complete. At most IOVMax of them. On a Unix datagram socket it must not have
+	// to wait for room: the kernel copies the bytes before it looks for some, and
+	// io_uring's second try is then an empty datagram (seen on 6.18). TrySendMany
+	// and Poll do it there.
 	SendMsg
 	// SendZC is Send without a copy: Complete comes when the kernel has let go
 	// of Buf. Engines without it do Send.

@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"time"
 
@@ -99,6 +100,9 @@ type Kernel interface {
 	// RemoteAddr returns the address of fd's peer.
 	RemoteAddr(fd int) (transport.Addr, error)
 
+	// PeerCred returns who is at the other end of a Unix stream socket.
+	PeerCred(fd int) (transport.Credentials, error)
+
 	// SetOption sets a socket option.
 	SetOption(fd int, option Option, value int) error
 
@@ -109,6 +113,23 @@ type Kernel interface {
 	// one call. It must not be called with a send in flight on fd.
 	TrySend(fd int, bufs [][]byte) (n int, err error)
 
+	// ConnectDatagram makes addr the peer of a datagram socket, which receives
+	// nothing from others then.
+	ConnectDatagram(fd int, addr transport.Addr) error
+
+	// TrySendMany sends the first datagrams of batch that the kernel takes right
+	// now, in order and at most BatchMax, and returns how many those were. err is
+	// why the one after them was not sent; nil means that there is no room for it,
+	// or nothing. It must not be called with a send in flight on fd.
+	TrySendMany(fd int, batch []Packet) (n int, err error)
+
+	// JoinGroup has a datagram socket receive what is sent to a multicast group
+	// on the interface with that index, 0 for the one that routing chooses.
+	JoinGroup(fd int, group netip.Addr, index int) error
+
+	// MulticastFrom has a datagram socket send to groups from that interface.
+	MulticastFrom(fd int, family Family, index int) error
+
 	// ShutdownWrite sends FIN once everything sent before is on its way.
 	ShutdownWrite(fd int) error
 
@@ -118,6 +139,15 @@ type Kernel interface {
 
 	// CloseFD closes fd. No operation may be in flight on it.
 	CloseFD(fd int) error
+}
+
+// BatchMax is the most that TrySendMany sends at once.
+const BatchMax = 64
+
+// Packet is one datagram to send. The zero Addr is the connected peer.
+type Packet struct {
+	Data []byte
+	Addr transport.Addr
 }
 
 // Family is an address family.
@@ -146,18 +176,26 @@ type Option uint8
 
 // The options; values are as in socket(7), tcp(7), ipv6(7).
 const (
-	NoDelay       Option = iota // TCP_NODELAY
-	ReuseAddr                   // SO_REUSEADDR
-	ReusePort                   // SO_REUSEPORT
-	KeepAlive                   // SO_KEEPALIVE
-	V6Only                      // IPV6_V6ONLY
-	LingerReset                 // SO_LINGER with time 0: close sends RST
-	SendBuffer                  // SO_SNDBUF
-	ReceiveBuffer               // SO_RCVBUF
-	SocketError                 // SO_ERROR, read only
-	Broadcast                   // SO_BROADCAST
-	BindNoPort                  // IP_BIND_ADDRESS_NO_PORT
+	NoDelay        Option = iota // TCP_NODELAY
+	ReuseAddr                    // SO_REUSEADDR
+	ReusePort                    // SO_REUSEPORT
+	KeepAlive                    // SO_KEEPALIVE
+	V6Only                       // IPV6_V6ONLY
+	LingerReset                  // SO_LINGER with time 0: close sends RST
+	SendBuffer                   // SO_SNDBUF
+	ReceiveBuffer                // SO_RCVBUF
+	SocketError                  // SO_ERROR, read only
+	Broadcast                    // SO_BROADCAST
+	BindNoPort                   // IP_BIND_ADDRESS_NO_PORT
+	MulticastTTL                 // IP_MULTICAST_TTL
+	MulticastHops                // IPV6_MULTICAST_HOPS
+	MulticastLoop                // IP_MULTICAST_LOOP
+	MulticastLoop6               // IPV6_MULTICAST_LOOP
+	optionCount
 )
+
+// OptionCount is how many options there are.
+const OptionCount = int(optionCount)
 
 // Config is what an engine is made with. The zero value has defaults.
 type Config struct {

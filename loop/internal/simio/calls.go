@@ -185,6 +185,24 @@ func (e *Engine) RemoteAddr(fd int) (transport.Addr, error) {
 	return f.remote, nil
 }
 
+// simCredentials is who everybody in the simulation is: the first process of the
+// superuser, whoever runs it.
+var simCredentials = transport.Credentials{PID: 1}
+
+// PeerCred implements proactor.Kernel.
+func (e *Engine) PeerCred(fd int) (transport.Credentials, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "PeerCred")
+	if f == nil {
+		return transport.Credentials{}, sysError("getsockopt", syscall.EBADF)
+	}
+	if f.kind > datagramSocket {
+		return transport.Credentials{}, sysError("getsockopt", syscall.ENOTSOCK)
+	}
+	return simCredentials, nil
+}
+
 // ShutdownWrite implements proactor.Kernel.
 func (e *Engine) ShutdownWrite(fd int) error {
 	e.mu.Lock()

@@ -12,6 +12,10 @@ import (
 // datagramMax is the largest datagram: what an IPv4 packet has room for.
 const datagramMax = 65507
 
+// localQueueMax is how many datagrams a Unix socket holds before its senders have
+// to wait (Linux: net.unix.max_dgram_qlen, 10, and one more).
+const localQueueMax = 11
+
 // datagramWay is how long a datagram takes.
 const datagramWay = 50 * time.Microsecond
 
@@ -51,6 +55,10 @@ func (fl *flight) trySendDatagram() {
 		to = fl.op.Addr
 	}
 	n, errno := fl.file.sendDatagram(fl.memory(), to)
+	if errno == syscall.EAGAIN {
+		fl.lazy = false // it goes on when there is room
+		return
+	}
 	if errno != 0 {
 		fl.fail(errno)
 		return
@@ -72,11 +80,14 @@ func (f *file) sendDatagram(bufs [][]byte, to transport.Addr) (int, Errno) {
 		return 0, syscall.EAFNOSUPPORT
 	case len(data) > datagramMax:
 		return 0, syscall.EMSGSIZE
-	case w.route(to) == Unreachable:
+	case w.route(to) == Unreachable && !to.Addr().IsMulticast() && to.Addr() != limitedBroadcast:
 		return 0, syscall.ENETUNREACH
 	}
 	if to.Path != "" {
 		return f.sendLocal(data, to)
+	}
+	if to.Addr() == limitedBroadcast && f.options[proactor.Broadcast] == 0 {
+		return 0, syscall.EACCES
 	}
 	if to.Addr().IsUnspecified() {
 		to = transport.Addr{AddrPort: loopbackPort(to)}
@@ -108,6 +119,10 @@ func (f *file) sendLocal(data []byte, to transport.Addr) (int, Errno) {
 		}
 		return 0, syscall.ENOENT
 	}
+	if len(dest.packets) >= localQueueMax {
+		dest.senders = append(dest.senders, f)
+		return 0, syscall.EAGAIN
+	}
 	dest.packets = append(dest.packets, packet{data, f.local})
 	dest.touch()
 	return len(data), 0
@@ -117,6 +132,10 @@ func (f *file) sendLocal(data []byte, to transport.Addr) (int, Errno) {
 // ICMP message, of which connected senders are told.
 func (f *file) deliverTo(to transport.Addr, data []byte) {
 	from := f.source(to)
+	if to.Addr().IsMulticast() {
+		f.deliverToGroup(to, from, data)
+		return
+	}
 	dest := f.w.lookup(datagramSocket, to, func(d *file) bool {
 		return d.stage != connected || d.remote == from
 	})
@@ -148,8 +167,7 @@ func (fl *flight) tryRecvDatagram() {
 	case f.err != 0:
 		fl.fail(f.takeError())
 	case len(f.packets) > 0:
-		p := f.packets[0]
-		f.packets = f.packets[1:]
+		p := f.takePacket()
 		n := min(len(p.data), len(fl.buf))
 		fl.fill(p.data[:n])
 		fl.finish(int32(n))
@@ -175,8 +193,7 @@ func (fl *flight) tryRecvMsg() {
 		if buf == nil {
 			return
 		}
-		p := f.packets[0]
-		f.packets = f.packets[1:]
+		p := f.takePacket()
 		n := copy(buf, p.data)
 		fl.more(completion{
 			res: int32(n), data: buf[:n], addr: p.from, truncated: n < len(p.data),

@@ -1,6 +1,7 @@
 package simio
 
 import (
+	"net/netip"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -58,7 +59,7 @@ type file struct {
 	touched bool      // in World.dirty
 
 	local, remote transport.Addr
-	options       [proactor.BindNoPort + 1]int
+	options       [proactor.OptionCount]int
 	err           Errno // pending, as SO_ERROR
 	broken        bool  // the connection is over: reset or closed by the peer
 
@@ -67,6 +68,8 @@ type file struct {
 	backlog int     // listening
 	queue   []*file // listening: not accepted yet
 	packets []packet
+	groups  []netip.Addr // multicast, joined
+	senders []*file      // Unix datagrams: wait for room among the packets
 
 	content []byte // regular file
 	offset  int64  // regular file
@@ -156,6 +159,7 @@ func (f *file) close() {
 	f.unbind()
 	f.dropQueue()
 	f.packets = nil
+	f.wakeSenders()
 	if before == connected && (f.rx != nil || f.tx != nil) {
 		f.closeLanes()
 	}

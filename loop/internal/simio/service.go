@@ -132,4 +132,5 @@ func (p *PacketPeer) pump() {
 		p.got = append(p.got, Packet{Data: k.data, From: k.from})
 	}
 	p.f.packets = nil
+	p.f.wakeSenders()
 }

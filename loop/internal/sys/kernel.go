@@ -18,9 +18,10 @@ type Kernel struct {
 	// Calls counts the system calls of TrySend.
 	Calls uint64
 
-	addr Sockaddr
-	msg  unix.Msghdr
-	iov  [proactor.IOVMax]unix.Iovec
+	addr  Sockaddr
+	batch *batch // of TrySendMany; nil until there is one
+	msg   unix.Msghdr
+	iov   [proactor.IOVMax]unix.Iovec
 }
 
 var _ proactor.Kernel = (*Kernel)(nil)
@@ -154,6 +155,15 @@ func (k *Kernel) name(call string, number uintptr, fd int) (transport.Addr, erro
 		return transport.Addr{}, errnoError(call, e)
 	}
 	return k.addr.Addr(), nil
+}
+
+// PeerCred returns who is at the other end of a Unix stream socket.
+func (k *Kernel) PeerCred(fd int) (transport.Credentials, error) {
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return transport.Credentials{}, os.NewSyscallError("getsockopt", err)
+	}
+	return transport.Credentials{PID: int(c.Pid), UID: c.Uid, GID: c.Gid}, nil
 }
 
 // ShutdownWrite sends FIN after what was sent before.

@@ -21,6 +21,11 @@ var options = [...]struct{ level, name int }{
 	proactor.SocketError:   {unix.SOL_SOCKET, unix.SO_ERROR},
 	proactor.Broadcast:     {unix.SOL_SOCKET, unix.SO_BROADCAST},
 	proactor.BindNoPort:    {unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT},
+
+	proactor.MulticastTTL:   {unix.IPPROTO_IP, unix.IP_MULTICAST_TTL},
+	proactor.MulticastHops:  {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS},
+	proactor.MulticastLoop:  {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP},
+	proactor.MulticastLoop6: {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP},
 }
 
 // SetOption sets a socket option. LingerReset takes 1 or 0.

@@ -123,7 +123,7 @@ func waitNotEarly(r *rig) {
 			// Wait may return with nothing, but what the loop builds on it is this.
 			start := r.Now()
 			for r.Now()-start < d {
-				r.turn(d - (r.Now() - start))
+				r.turn(max(d-(r.Now()-start), 0))
 			}
 			if late := r.Now() - start - d; late > time.Second {
 				r.Errorf("Wait(%v) was %v late", d, late)

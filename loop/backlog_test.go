@@ -1,0 +1,160 @@
+package loop_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+func newCounting() protocol.Protocol { return &countingProtocol{} }
+
+func TestS013_closing_with_unread_input_resets_after_the_output(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		server.On.Made = func(transport.Transport) { server.Transport().PauseReading() }
+		connectTCP(t, l, server, client)
+		abortAtEnd(t, l, server, client)
+		looptest.Do(l, func() { client.Transport().Write([]byte("never read")) })
+		looptest.Pass(t, l, 10*time.Millisecond)
+		looptest.Do(l, func() {
+			server.Transport().Write([]byte("reply"))
+			server.Transport().Close()
+		})
+		waitLost(t, l, server)
+		waitLost(t, l, client)
+		if lost, err := server.Lost(); !lost || err != nil {
+			t.Errorf("the server's ConnectionLost(%v)", err)
+		}
+		if _, err := client.Lost(); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client's ConnectionLost(%v)", err)
+		}
+		if string(client.Data()) != "reply" {
+			t.Errorf("the client received %q", client.Data())
+		}
+	})
+}
+
+// dialBlocked connects while the loop's goroutine is busy with it: the kernel
+// has the connection in the backlog, the loop cannot know of it.
+func dialBlocked(t *testing.T, a *accepting) *net.TCPConn {
+	c, err := net.Dial("tcp", a.Addrs()[0].String())
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return c.(*net.TCPConn)
+}
+
+func TestS233_connections_in_the_backlog_at_Close_are_closed(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		var waiting []*net.TCPConn
+		looptest.Do(l, func() {
+			for range 5 {
+				if c := dialBlocked(t, a); c != nil {
+					waiting = append(waiting, c)
+				}
+			}
+			a.Close()
+		})
+		if err := a.WaitClosed(withTimeout(t)); err != nil {
+			t.Error(err)
+		}
+		for _, c := range waiting {
+			c.SetReadDeadline(time.Now().Add(looptest.Patience))
+			_, err := c.Read(make([]byte, 1))
+			if err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("a connection of the backlog reads %v", err)
+			}
+			c.Close()
+		}
+		if len(a.got) != 0 {
+			t.Errorf("%d connections were made by a closed server", len(a.got))
+		}
+	})
+}
+
+func TestS251_reset_before_the_accept(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := serve(t, l, "", nil)
+		looptest.Do(l, func() {
+			if c := dialBlocked(t, a); c != nil {
+				c.SetLinger(0)
+				c.Close()
+			}
+		})
+		looptest.WaitFor(t, l, "the accept", func() bool {
+			return len(a.got) == 1 && a.got[0].Transport() != nil
+		})
+		waitLost(t, l, a.got[0])
+		if _, err := a.got[0].Lost(); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("ConnectionLost(%v)", err)
+		}
+		a.dial() // the server goes on
+	})
+}
+
+func TestS394_several_loops_serve_one_port(t *testing.T) {
+	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
+		t.Run(engine.String(), func(t *testing.T) { shareAPort(t, engine) })
+	}
+}
+
+// shareAPort runs two loops with a server each until both have served.
+func shareAPort(t *testing.T, engine loop.Engine) {
+	kernelLoop(t, engine) // skips the test where the engine is not to be had
+	var served [2]atomic.Int32
+	var number atomic.Int32
+	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
+	defer cancel()
+	addr := make(chan string, 1)
+	o := loop.Options{Engine: engine, Loops: 2}
+	err := o.Run(ctx, func(ctx context.Context, l *loop.Loop) error {
+		n := number.Add(1) - 1
+		at := "127.0.0.1:0"
+		if n > 0 {
+			at = <-addr
+		}
+		s, err := l.CreateServer(ctx, func() protocol.Protocol {
+			served[n].Add(1)
+			return &mirror{}
+		}, at, &loop.ServerOptions{ReusePort: true})
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			addr <- s.Addrs()[0].String()
+			return ignore(s.ServeForever(ctx))
+		}
+		for served[0].Load() == 0 || served[1].Load() == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			tryEcho(t, at)
+		}
+		cancel()
+		return nil
+	})
+	if err != nil {
+		t.Errorf("served %d and %d connections: %v", served[0].Load(), served[1].Load(), err)
+	}
+}
+
+// ignore is err but for the planned end.
+func ignore(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package loop
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// DatagramOptions say what CreateDatagramEndpoint makes. At least one of
+// LocalAddr, RemoteAddr, LocalPath, RemotePath, Network and Sock is needed.
+type DatagramOptions struct {
+	// LocalAddr is the "host:port" to receive at; port 0 for any. An empty host
+	// means all interfaces, of IPv4 where Network does not say otherwise.
+	LocalAddr string
+
+	// RemoteAddr is the "host:port" of the peer: what others send is not received,
+	// what is sent goes there, and the kernel's "connection refused" is passed to
+	// ErrorReceived. With Broadcast it is only where datagrams without an address
+	// go. Where names have several addresses, the first pair of one family that
+	// can be had is taken.
+	RemoteAddr string
+
+	// LocalPath and RemotePath are as LocalAddr and RemoteAddr for Unix datagram
+	// sockets; a leading '@' means an abstract name. A socket file at LocalPath
+	// that nobody is bound to any more is removed first. As in asyncio, the file is
+	// left behind when the endpoint is closed. Without a LocalPath nobody can
+	// answer.
+	LocalPath, RemotePath string
+
+	// Network is "udp4" or "udp6" for addresses of that family alone, or "" or
+	// "udp". Alone it is an endpoint that has a port once it has sent something.
+	Network string
+
+	// Sock is a datagram socket, bound and connected as its maker likes, to use
+	// instead of all other fields. It is duplicated and closed.
+	Sock *os.File
+
+	// ReusePort sets SO_REUSEPORT: several endpoints share a port, and the kernel
+	// spreads the senders over them.
+	ReusePort bool
+
+	// Broadcast sets SO_BROADCAST: without it sending to a broadcast address is
+	// EACCES.
+	Broadcast bool
+
+	// JoinGroups are multicast groups to receive from, at LocalAddr's port.
+	// Interface is the name of the interface to do that on, and to send to groups
+	// from; "" leaves the choice to the routing table.
+	JoinGroups []netip.Addr
+	Interface  string
+
+	// MulticastTTL is how many routers pass what is sent to a group; 0 means the
+	// kernel's default, 1. NoMulticastLoop keeps it from members on this machine.
+	MulticastTTL    int
+	NoMulticastLoop bool
+
+	// SendBuffer and ReceiveBuffer are the sizes of the socket's buffers in bytes,
+	// which the kernel doubles and bounds (socket(7)); 0 means its defaults. A full
+	// receive buffer drops datagrams.
+	SendBuffer, ReceiveBuffer int
+}
+
+// CreateDatagramEndpoint makes a UDP or Unix datagram socket and a transport of
+// it for p. It returns after ConnectionMade has; datagrams may have been received
+// by then.
+//
+// Errors of single datagrams do not end an endpoint, they are passed to
+// ErrorReceived. That of an address where nobody receives reaches an endpoint
+// with a RemoteAddr alone; others never learn of it.
+//
+// Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, for paths
+// ECONNREFUSED and ENOENT …; *net.DNSError; ErrNoAddress; ErrNotDatagram;
+// net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramProtocol,
+	opts *DatagramOptions) (transport.DatagramTransport, error) {
+	return block(ctx, l, func(done func(transport.DatagramTransport, error)) {
+		l.CreateDatagramEndpointFunc(ctx, p, opts, done)
+	})
+}
+
+// CreateDatagramEndpointFunc is CreateDatagramEndpoint for the loop's goroutine:
+// done is called on it, once, possibly before CreateDatagramEndpointFunc returns.
+func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.DatagramProtocol,
+	opts *DatagramOptions, done func(transport.DatagramTransport, error)) {
+	b := &datagramBinding{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere()}
+	if opts != nil {
+		b.opts = *opts
+	}
+	if p == nil {
+		done(nil, transport.ErrNilProtocol)
+		return
+	}
+	b.start()
+}

@@ -1,0 +1,378 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// datagramBinding is one call of CreateDatagramEndpoint.
+//
+//	resolving --addresses--> trying each --EADDRINUSE--> pausing --> trying each
+//	                         trying each --first that can be had | error--> done
+type datagramBinding struct {
+	loop     *Loop
+	ctx      context.Context
+	protocol protocol.DatagramProtocol
+	opts     DatagramOptions
+	done     func(transport.DatagramTransport, error)
+	made     *origin // in debug mode: by whom
+
+	locals, remotes []netip.AddrPort
+	tries           int
+}
+
+// ends are the two addresses of an endpoint, zero where there is none.
+type ends struct {
+	family        proactor.Family
+	local, remote transport.Addr
+}
+
+func (b *datagramBinding) start() {
+	o := &b.opts
+	hasAddr, hasPath := o.LocalAddr+o.RemoteAddr+o.Network != "", o.LocalPath+o.RemotePath != ""
+	switch {
+	case o.Sock != nil:
+		b.adopt()
+	case hasAddr && hasPath:
+		b.done(nil, errors.New("loop: DatagramOptions has both addresses and paths"))
+	case hasPath:
+		b.startUnix()
+	case !hasAddr:
+		b.done(nil, errors.New("loop: DatagramOptions has no address, path, network or socket"))
+	case o.Network != "" && o.Network != "udp" && o.Network != "udp4" && o.Network != "udp6":
+		b.done(nil, net.UnknownNetworkError(o.Network))
+	default:
+		b.resolve()
+	}
+}
+
+// adopt makes an endpoint of a socket that the user made.
+func (b *datagramBinding) adopt() {
+	if others := b.besidesSock(); len(others) > 0 {
+		b.done(nil, fmt.Errorf("loop: DatagramOptions.Sock goes without %s",
+			strings.Join(others, ", ")))
+		return
+	}
+	l := b.loop
+	fd, err := l.engine.Adopt(b.opts.Sock)
+	if err != nil {
+		b.done(nil, &net.OpError{Op: "file", Err: err})
+		return
+	}
+	family, kind, err := l.engine.Describe(fd)
+	if err != nil || kind != proactor.Datagram {
+		l.drop(fd)
+		b.done(nil, &net.OpError{Op: "file", Err: errors.Join(ErrNotDatagram, err)})
+		return
+	}
+	b.finish(fd, ends{family: family})
+}
+
+// besidesSock are the names of the fields that do not go with a socket.
+func (b *datagramBinding) besidesSock() []string {
+	o := &b.opts
+	var names []string
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{
+		{o.LocalAddr != "", "LocalAddr"}, {o.RemoteAddr != "", "RemoteAddr"},
+		{o.LocalPath != "", "LocalPath"}, {o.RemotePath != "", "RemotePath"},
+		{o.Network != "", "Network"}, {o.ReusePort, "ReusePort"}, {o.Broadcast, "Broadcast"},
+		{len(o.JoinGroups) > 0, "JoinGroups"}, {o.Interface != "", "Interface"},
+		{o.MulticastTTL != 0, "MulticastTTL"}, {o.NoMulticastLoop, "NoMulticastLoop"},
+		{o.SendBuffer != 0, "SendBuffer"}, {o.ReceiveBuffer != 0, "ReceiveBuffer"},
+	} {
+		if f.set {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// resolve looks up both addresses, those that are asked for.
+func (b *datagramBinding) resolve() {
+	b.lookup(b.opts.LocalAddr, true, &b.locals, func() {
+		b.lookup(b.opts.RemoteAddr, false, &b.remotes, func() { b.try(b.pairs()) })
+	})
+}
+
+func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrPort,
+	then func()) {
+	if name == "" {
+		then()
+		return
+	}
+	b.loop.resolveAll(b.ctx, []string{name}, passive, func(addrs []netip.AddrPort, err error) {
+		if err == nil {
+			err = b.ctx.Err()
+		}
+		if err != nil {
+			b.done(nil, err)
+			return
+		}
+		*found = addrs
+		then()
+	})
+}
+
+// try makes an endpoint of the first pair that can be had. Otherwise the first
+// error is told. A port in use is tried again for a while, as CreateServer does:
+// that of a process that has just ended is free a little later.
+func (b *datagramBinding) try(pairs []ends) {
+	first := b.ctx.Err()
+	if b.loop.draining {
+		first = ErrLoopClosed
+	}
+	if first != nil {
+		b.done(nil, first)
+		return
+	}
+	for _, e := range pairs {
+		fd, err := b.open(e)
+		if err == nil {
+			b.finish(fd, e)
+			return
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	switch {
+	case first == nil:
+		b.done(nil, fmt.Errorf("%w: local %q and remote %q have no family in common",
+			ErrNoAddress, b.opts.LocalAddr, b.opts.RemoteAddr))
+	case errors.Is(first, syscall.EADDRINUSE) && b.tries < bindTries &&
+		!b.loop.onDisk(b.opts.LocalPath):
+		b.tries++
+		b.loop.CallLater(bindPause, func() { b.try(pairs) })
+	default:
+		b.done(nil, first)
+	}
+}
+
+// pairs are the addresses that go together, in the resolver's order.
+func (b *datagramBinding) pairs() []ends {
+	locals, remotes := b.wanted(b.opts.LocalAddr, b.locals), b.wanted(b.opts.RemoteAddr, b.remotes)
+	var out []ends
+	for _, local := range locals {
+		for _, remote := range remotes {
+			if local.family == remote.family {
+				out = append(out, ends{local.family, local.local, remote.local})
+			}
+		}
+	}
+	return out
+}
+
+// wanted are the addresses of a name in the families that Network allows: for no
+// name one without an address in each. They are in the field local.
+func (b *datagramBinding) wanted(name string, addrs []netip.AddrPort) []ends {
+	all := []ends{{family: proactor.IPv4}, {family: proactor.IPv6}}
+	if name != "" {
+		all = all[:0]
+		for _, a := range addrs {
+			all = append(all, ends{family: familyOf(a), local: transport.Addr{AddrPort: a}})
+		}
+	}
+	var out []ends
+	for _, e := range all {
+		other := b.opts.Network == "udp6" && e.family == proactor.IPv4 ||
+			b.opts.Network == "udp4" && e.family == proactor.IPv6
+		if !other {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// startUnix makes an endpoint of paths.
+func (b *datagramBinding) startUnix() {
+	e := ends{family: proactor.Unix}
+	for _, p := range []struct {
+		path string
+		addr *transport.Addr
+	}{{b.opts.LocalPath, &e.local}, {b.opts.RemotePath, &e.remote}} {
+		if p.path == "" {
+			continue
+		}
+		name, err := unixName(p.path)
+		if err != nil {
+			err = os.NewSyscallError("bind", err)
+			b.done(nil, b.opError("listen", transport.Addr{Path: p.path}, e.family, err))
+			return
+		}
+		p.addr.Path = name
+	}
+	b.try([]ends{e})
+}
+
+// open makes the socket.
+func (b *datagramBinding) open(e ends) (fd int, err error) {
+	engine := b.loop.engine
+	fd, err = engine.Socket(e.family, proactor.Datagram)
+	if err != nil {
+		return -1, b.opError("listen", e.local, e.family, err)
+	}
+	if err = b.prepare(fd, e.family); err == nil && !e.local.IsZero() {
+		err = b.bind(fd, e.local)
+	}
+	if err != nil {
+		b.loop.drop(fd)
+		return -1, b.opError("listen", e.local, e.family, err)
+	}
+	if !e.remote.IsZero() && !b.opts.Broadcast {
+		if err := engine.ConnectDatagram(fd, e.remote); err != nil {
+			b.loop.drop(fd)
+			return -1, b.opError("dial", e.remote, e.family, err)
+		}
+	}
+	return fd, nil
+}
+
+// prepare sets the options of the socket and joins the groups.
+func (b *datagramBinding) prepare(fd int, family proactor.Family) error {
+	o, engine := &b.opts, b.loop.engine
+	ttl, loopBack := proactor.MulticastTTL, proactor.MulticastLoop
+	if family == proactor.IPv6 {
+		ttl, loopBack = proactor.MulticastHops, proactor.MulticastLoop6
+	}
+	for _, opt := range []struct {
+		on     bool
+		option proactor.Option
+		value  int
+	}{
+		{o.ReusePort, proactor.ReusePort, 1},
+		{o.Broadcast, proactor.Broadcast, 1},
+		{o.SendBuffer != 0, proactor.SendBuffer, o.SendBuffer},
+		{o.ReceiveBuffer != 0, proactor.ReceiveBuffer, o.ReceiveBuffer},
+		{o.MulticastTTL != 0, ttl, o.MulticastTTL},
+		{o.NoMulticastLoop, loopBack, 0},
+	} {
+		if !opt.on {
+			continue
+		}
+		if err := engine.SetOption(fd, opt.option, opt.value); err != nil {
+			return err
+		}
+	}
+	return b.join(fd, family)
+}
+
+// join joins the groups and chooses the interface.
+func (b *datagramBinding) join(fd int, family proactor.Family) error {
+	index := 0
+	if name := b.opts.Interface; name != "" {
+		in, err := net.InterfaceByName(name)
+		if err != nil {
+			return err
+		}
+		index = in.Index
+		if err := b.loop.engine.MulticastFrom(fd, family, index); err != nil {
+			return err
+		}
+	}
+	for _, group := range b.opts.JoinGroups {
+		if err := b.loop.engine.JoinGroup(fd, group.Unmap(), index); err != nil {
+			return fmt.Errorf("join %v: %w", group, err)
+		}
+	}
+	return nil
+}
+
+// bind binds the socket, for a path after the file of one that is gone was
+// removed.
+func (b *datagramBinding) bind(fd int, local transport.Addr) error {
+	err := b.loop.engine.Bind(fd, local)
+	if errors.Is(err, syscall.EADDRINUSE) && b.loop.onDisk(local.Path) && b.stale(local) {
+		if err := os.Remove(local.Path); err != nil {
+			return err
+		}
+		err = b.loop.engine.Bind(fd, local)
+	}
+	return err
+}
+
+// stale reports whether there is a socket file at a path that nobody is bound to.
+func (b *datagramBinding) stale(local transport.Addr) bool {
+	info, err := os.Lstat(local.Path)
+	if err != nil || !isSocket(info) {
+		return false
+	}
+	engine := b.loop.engine
+	fd, err := engine.Socket(proactor.Unix, proactor.Datagram)
+	if err != nil {
+		return false
+	}
+	defer b.loop.drop(fd)
+	return errors.Is(engine.ConnectDatagram(fd, local), syscall.ECONNREFUSED)
+}
+
+// finish makes the endpoint of a socket that is ready.
+func (b *datagramBinding) finish(fd int, e ends) {
+	l := b.loop
+	if l.draining {
+		l.drop(fd)
+		b.done(nil, ErrLoopClosed)
+		return
+	}
+	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
+		Unix: e.family == proactor.Unix}
+	if a, err := l.engine.LocalAddr(fd); err == nil {
+		c.Local = fdio.NetAddr(a, e.family, proactor.Datagram)
+	}
+	if a, err := l.engine.RemoteAddr(fd); err == nil {
+		c.Connected, c.Remote = true, a
+		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
+	}
+	c.Lost = func() {
+		l.streams.remove(fd)
+		delete(l.origins, fd)
+		l.checkDrained()
+	}
+	d := fdio.NewDatagram((*host)(l), c)
+	l.streams.add(fd, d)
+	b.note(d)
+	d.Start()
+	if d.State() >= fdio.Lost && d.Err() != nil {
+		b.done(nil, d.Err())
+		return
+	}
+	b.done(d, nil)
+}
+
+// note logs the new endpoint in debug mode and remembers where it was made.
+func (b *datagramBinding) note(d *fdio.Datagram) {
+	l := b.loop
+	if !l.debug.Load() {
+		return
+	}
+	if l.origins == nil {
+		l.origins = make(map[int]*origin)
+	}
+	l.origins[d.FD()] = b.made
+	(*host)(l).Note("datagram endpoint created", d, "sockname", transport.SockName(d),
+		"peer", transport.PeerName(d), "protocol", nameOf(b.protocol))
+}
+
+// opError is the error of a call about an address.
+func (b *datagramBinding) opError(op string, a transport.Addr, family proactor.Family,
+	err error) error {
+	e := &net.OpError{Op: op, Net: "udp", Addr: fdio.NetAddr(a, family, proactor.Datagram),
+		Err: err}
+	if family == proactor.Unix {
+		e.Net = "unixgram"
+	}
+	return e
+}

@@ -1,0 +1,131 @@
+package loop_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// datagramSeeds is how many worlds the chaos of datagrams is tried in.
+func datagramSeeds() uint64 {
+	if debug.On { // which is slow
+		return 20
+	}
+	return 150
+}
+
+// Whatever goes wrong, Unix datagrams arrive once, in order, and each call of
+// PauseWriting is followed by one of ResumeWriting.
+func TestUnixDatagramsSurviveChaos(t *testing.T) {
+	for seed := range datagramSeeds() {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			faults := looptest.RandomFaults(seed)
+			faults.NoSocket, faults.BindBusy = 0, 0
+			n := looptest.New(t, looptest.Options{Seed: seed, Faults: faults})
+			chaosOfDatagrams(t, n, rand.New(rand.NewPCG(seed, 1)), "@server", "@client")
+		})
+	}
+}
+
+// UDP datagrams may be lost, doubled and swapped; none is made up.
+func TestUDPSurvivesChaos(t *testing.T) {
+	for seed := range datagramSeeds() {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			faults := looptest.RandomFaults(seed)
+			faults.NoSocket, faults.BindBusy = 0, 0
+			n := looptest.New(t, looptest.Options{Seed: seed, Faults: faults})
+			chaosOfDatagrams(t, n, rand.New(rand.NewPCG(seed, 2)), "", "")
+		})
+	}
+}
+
+// chaosOfDatagrams sends from one endpoint to another, both of which do odd things
+// in their callbacks.
+func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from string) {
+	l := n.Loop
+	server, client := &postman{}, &postman{}
+	server.received = func([]byte, transport.Addr) {
+		if r.IntN(4) == 0 {
+			server.t.PauseReading()
+			l.CallLater(time.Duration(r.IntN(3000))*time.Microsecond, server.t.ResumeReading)
+		}
+	}
+	so, co := loop.DatagramOptions{LocalPath: at}, loop.DatagramOptions{LocalPath: from}
+	if at == "" {
+		so, co = anyPort, anyPort
+	}
+	office(t, l, server, so)
+	to := here(server)
+	if r.IntN(2) == 0 {
+		co.RemotePath, co.RemoteAddr = to.Path, ""
+		if at == "" {
+			co.RemoteAddr = to.String()
+		}
+		to = nobody
+	}
+	office(t, l, client, co)
+	const total = 300
+	sent := 0
+	var send func()
+	send = func() {
+		for range r.IntN(40) {
+			if sent == total || client.t.WritePaused() {
+				break
+			}
+			data := fmt.Appendf(nil, "%03d%*s", sent, r.IntN(2000), "")
+			if err := client.t.SendTo(data, to); err != nil {
+				t.Error(err)
+			}
+			sent++
+		}
+		if sent < total {
+			l.CallLater(time.Duration(r.IntN(500))*time.Microsecond, send)
+			return
+		}
+		client.t.Close()
+	}
+	limits := transport.Limits{High: 1 + r.IntN(20_000)}
+	looptest.Do(l, func() {
+		if err := client.t.SetWriteBufferLimits(limits); err != nil {
+			t.Error(err)
+		}
+		send()
+	})
+	looptest.WaitFor(t, l, "the client's end", func() bool { return client.count("lost") == 1 })
+	looptest.Pass(t, l, time.Second)
+	n.SetFaults(looptest.Faults{})
+	looptest.Pass(t, l, time.Second)
+	looptest.Do(l, func() { judgeDatagrams(t, server, client, total, at != "") })
+}
+
+// judgeDatagrams looks at what arrived of total datagrams.
+func judgeDatagrams(t *testing.T, server, client *postman, total int, exact bool) {
+	if client.count("pause")-client.count("resume") != 0 || client.lostErr != nil {
+		t.Errorf("%d pauses, %d resumes, %v", client.count("pause"), client.count("resume"),
+			client.lostErr)
+	}
+	for _, err := range append(client.errs, server.errs...) {
+		if !errors.Is(err, syscall.ENOMEM) {
+			t.Error(err)
+		}
+	}
+	if exact && len(server.got) != total {
+		t.Errorf("%d datagrams of %d", len(server.got), total)
+	}
+	for i, g := range server.got {
+		var number int
+		if _, err := fmt.Sscanf(g.data[:min(3, len(g.data))], "%d", &number); err != nil ||
+			exact && number != i || number >= total {
+			t.Errorf("datagram %d is %.10q", i, g.data)
+			return
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package loop_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// debugOptions are those of a loop in debug mode that logs everything to log.
+func debugOptions(log *lines) loop.Options {
+	h := slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
+	return loop.Options{Debug: true, Logger: slog.New(h)}
+}
+
+// dawdle takes its time.
+func dawdle(l *loop.Loop) {
+	for began := l.Time(); l.Time()-began < 20*time.Millisecond; {
+		runtime.Gosched()
+	}
+}
+
+func TestS414_a_slow_protocol_is_logged_with_its_stack(t *testing.T) {
+	for _, callback := range []string{"DataReceived", "BufferUpdated", "EOFReceived"} {
+		t.Run(callback, func(t *testing.T) { slowCallback(t, callback) })
+	}
+}
+
+// slowCallback lets one callback of a recorder take too long, again and again
+// until the timer has fired in time: the machine may be busy.
+func slowCallback(t *testing.T, callback string) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		if l.Engine().String() == "sim" {
+			t.Skip("needs a clock that passes by itself")
+		}
+		*log = lines{}
+		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
+		logged := func() bool {
+			return log.contains("Executing "+callback+" of *transporttest.") &&
+				log.contains("loop_test.dawdle")
+		}
+		for began := time.Now(); !logged(); {
+			if time.Since(began) > looptest.Patience {
+				t.Fatal("not logged")
+			}
+			tryCallback(t, l, callback)
+		}
+	})
+}
+
+// tryCallback has one connection make the callback.
+func tryCallback(t *testing.T, l *loop.Loop, callback string) {
+	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+	server.On.Data = func([]byte) { dawdle(l) }
+	server.On.Updated = func(int) { dawdle(l) }
+	server.On.EOF = func() bool {
+		if callback == "EOFReceived" {
+			dawdle(l)
+		}
+		return false
+	}
+	if callback == "BufferUpdated" {
+		connectTCP(t, l, server.Buffered(100), client)
+	} else {
+		connectTCP(t, l, server, client)
+	}
+	looptest.Do(l, func() {
+		if callback != "EOFReceived" {
+			client.Transport().Write([]byte("x"))
+		}
+		client.Transport().WriteEOF()
+	})
+	waitLost(t, l, server)
+	waitLost(t, l, client)
+}
+
+func TestS417_debug_mode_logs_connections_and_what_becomes_of_reading(t *testing.T) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = lines{}
+		l.SetDebug(false)
+		quiet, _ := pair(t, l)
+		looptest.Do(l, func() { quiet.Transport().PauseReading() })
+		if log.contains("level=DEBUG") {
+			t.Error("logs although debug mode is off")
+		}
+		l.SetDebug(true)
+		server, client := pair(t, l)
+		looptest.Do(l, func() {
+			server.Transport().PauseReading()
+			server.Transport().ResumeReading()
+			client.Transport().WriteEOF()
+		})
+		waitLost(t, l, server)
+		for _, event := range []string{"got a new connection", "connected",
+			"pauses reading", "resumes reading", "received EOF"} {
+			if !log.contains(`level=DEBUG msg="`+event) && !log.contains("msg="+event+" ") {
+				t.Errorf("no log of %q", event)
+			}
+		}
+		broken, dead := pair(t, l)
+		looptest.Do(l, func() { looptest.Reset(l, dead.Transport()) })
+		waitLost(t, l, broken)
+		if !log.contains("Fatal read error on socket transport") {
+			t.Error("no log of a read error")
+		}
+	})
+}
+
+func TestS417_debug_mode_logs_resolution(t *testing.T) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = lines{}
+		serve(t, l, "localhost:0", nil)
+		if !log.contains("resolved") || !log.contains("localhost:0") {
+			t.Error("no log of a resolution")
+		}
+	})
+}
+
+func TestS416_reports_say_in_debug_mode_where_things_were_made(t *testing.T) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = lines{}
+		l.SetExceptionHandler(nil)
+		looptest.Do(l, func() { scheduleTrouble(l) })
+		looptest.WaitFor(t, l, "the report", func() bool { return log.contains("planned") })
+		if !log.contains("created=") || !log.contains("loop_test.scheduleTrouble") {
+			t.Error("the report does not say where the handle was made")
+		}
+		*log = lines{}
+		server, client := pair(t, l)
+		server.On.Data = func([]byte) { panic("planned") }
+		looptest.Do(l, func() { client.Transport().Write([]byte("x")) })
+		waitLost(t, l, server)
+		if !log.contains("created=") || !log.contains("loop_test.connectTCP") {
+			t.Error("the report does not say where the transport was asked for")
+		}
+	})
+}
+
+func scheduleTrouble(l *loop.Loop) { l.CallSoon(func() { panic("planned") }) }
+
+// statements: 35
+func TestS035_unclosed_transports_are_logged_in_debug_mode(t *testing.T) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = lines{}
+		connectTCP(t, l, &countingProtocol{}, &countingProtocol{})
+		closeRunning(t, l)
+		if !log.contains("unclosed transport") || !log.contains("loop_test.connectTCP") {
+			t.Error("no log of the transports that were left open, and where they were made")
+		}
+	})
+}
+
+// closeRunning stops and closes a loop that another goroutine runs.
+func closeRunning(t *testing.T, l *loop.Loop) {
+	t.Helper()
+	l.Stop()
+	for {
+		err := l.Close()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, loop.ErrLoopRunning) {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestS039_debug_mode_spoils_a_slice_that_a_protocol_keeps(t *testing.T) {
+	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
+		server, client := pair(t, l)
+		var kept []byte
+		server.On.Data = func(data []byte) { kept = data }
+		looptest.Do(l, func() { client.Transport().Write([]byte("kept")) })
+		looptest.WaitFor(t, l, "data", func() bool { return server.Received() == 4 })
+		looptest.Do(l, func() {
+			if string(kept) == "kept" || len(kept) != 4 {
+				t.Errorf("the slice reads %q after the callback", kept)
+			}
+		})
+	})
+}
+
+// messages412 are what the exception handler is told when callback panics.
+var messages412 = []struct{ callback, message string }{
+	{"ConnectionMade", "Fatal error: protocol.connection_made() call failed."},
+	{"DataReceived", "Fatal error: protocol.data_received() call failed."},
+	{"GetBuffer", "Fatal error: protocol.get_buffer() call failed."},
+	{"BufferUpdated", "Fatal error: protocol.buffer_updated() call failed."},
+	{"EOFReceived", "Fatal error: protocol.eof_received() call failed."},
+	{"PauseWriting", "protocol.pause_writing() failed"},
+	{"ResumeWriting", "protocol.resume_writing() failed"},
+	{"ConnectionLost", "Exception in callback protocol.connection_lost()"},
+	{"callback", "Exception in callback"},
+}
+
+// The messages for accept and for factories are those of S248 and S002.
+func TestS412_messages_are_those_of_asyncio(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		for _, c := range messages412 {
+			looptest.Expect(l, c.message)
+			panicIn(t, l, c.callback)
+			seen := looptest.Exceptions(l)
+			last := seen[len(seen)-1]
+			if last.Message != c.message {
+				t.Errorf("%s: reported %q", c.callback, last.Message)
+			}
+			if text := last.Err.Error(); !bytes.Contains([]byte(text), []byte(c.callback)) {
+				t.Errorf("the error %q does not name %s", text, c.callback)
+			}
+		}
+	})
+}
+
+// panicIn makes a connection whose server's side panics in one callback, once.
+func panicIn(t *testing.T, l *loop.Loop, callback string) {
+	t.Helper()
+	before := len(looptest.Exceptions(l))
+	boom := func(name string) {
+		if name == callback {
+			callback = ""
+			panic("planned")
+		}
+	}
+	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+	server.On = transporttest.Hooks{
+		Made:    func(transport.Transport) { boom("ConnectionMade") },
+		Data:    func([]byte) { boom("DataReceived") },
+		Get:     func(int) []byte { boom("GetBuffer"); return make([]byte, 10) },
+		Updated: func(int) { boom("BufferUpdated") },
+		EOF:     func() bool { boom("EOFReceived"); return true },
+		Pause:   func() { boom("PauseWriting") },
+		Resume:  func() { boom("ResumeWriting") },
+		Lost:    func(error) { boom("ConnectionLost") },
+	}
+	p := server.Buffered(10)
+	if callback == "DataReceived" {
+		p = server
+	}
+	connectTCP(t, l, p, client)
+	looptest.Do(l, func() {
+		l.CallSoon(func() { boom("callback") })
+		switch callback {
+		case "PauseWriting", "ResumeWriting":
+			server.Transport().SetWriteBufferLimits(transport.Limits{})
+			server.Transport().Write(make([]byte, 8<<20))
+		case "ConnectionLost":
+			server.Transport().Abort()
+		default:
+			client.Transport().Write([]byte("x"))
+			client.Transport().WriteEOF()
+		}
+	})
+	looptest.WaitFor(t, l, "the report", func() bool {
+		return len(looptest.Exceptions(l)) > before
+	})
+	looptest.Do(l, server.Transport().Abort)
+	waitLost(t, l, server)
+	waitLost(t, l, client)
+}

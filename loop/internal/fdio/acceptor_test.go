@@ -1,0 +1,146 @@
+package fdio
+
+import (
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// acceptRig is a host and an engine for one acceptor: what it submits waits for
+// the test to complete it.
+type acceptRig struct {
+	proactor.Proactor
+	t        *testing.T
+	op       *proactor.Op
+	submits  int
+	closed   []int
+	reports  []Exception
+	rest     time.Duration
+	f        func() // of the timer
+	debug    atomic.Bool
+	accepted []int
+}
+
+func (r *acceptRig) Engine() proactor.Proactor { return r }
+func (r *acceptRig) Soon(Task)                 { r.t.Error("Soon") }
+func (r *acceptRig) Dirty(Flusher)             { r.t.Error("Dirty") }
+func (r *acceptRig) Chunks() *ChunkPool        { return nil }
+func (r *acceptRig) Report(e Exception)        { r.reports = append(r.reports, e) }
+func (r *acceptRig) Check()                    {}
+func (r *acceptRig) Debug() *atomic.Bool       { return &r.debug }
+func (r *acceptRig) Enter(string, any)         {}
+func (r *acceptRig) Leave()                    {}
+
+func (r *acceptRig) Paused(transport.BaseTransport, int, transport.Limits)  {}
+func (r *acceptRig) Resumed(transport.BaseTransport, int, transport.Limits) {}
+func (r *acceptRig) Note(string, transport.BaseTransport, ...any)           {}
+
+func (r *acceptRig) Listen(int, int) error   { return nil }
+func (r *acceptRig) StopListening(int) error { return nil }
+
+func (r *acceptRig) Socket(proactor.Family, proactor.Kind) (int, error) { return spareFD, nil }
+
+func (r *acceptRig) After(d time.Duration, f func()) Timer {
+	r.rest, r.f = d, f
+	return rigTimer{r}
+}
+
+func (r *acceptRig) CloseFD(fd int) error {
+	r.closed = append(r.closed, fd)
+	return nil
+}
+
+func (r *acceptRig) Submit(op *proactor.Op) {
+	op.Begin()
+	r.op = op
+	r.submits++
+}
+
+func (r *acceptRig) Cancel(op *proactor.Op) { op.BeginCancel() }
+
+// rigTimer is the timer that the rig was asked for last.
+type rigTimer struct{ r *acceptRig }
+
+func (t rigTimer) Cancel() { t.r.f = nil }
+
+// fire ends the rest.
+func (r *acceptRig) fire() {
+	r.t.Helper()
+	if r.f == nil {
+		r.t.Fatal("no timer is running")
+	}
+	f := r.f
+	r.f = nil
+	f()
+}
+
+// The descriptors of the rig.
+const (
+	listenFD = 3
+	spareFD  = 99
+)
+
+// newAcceptRig starts an acceptor.
+func newAcceptRig(t *testing.T) (*acceptRig, *Acceptor) {
+	r := &acceptRig{t: t}
+	a := NewAcceptor(r, listenFD, 10, func(fd int) { r.accepted = append(r.accepted, fd) })
+	if err := a.Start(); err != nil || r.submits != 1 {
+		t.Fatal(err, r.submits)
+	}
+	return r, a
+}
+
+func TestS253_errors_of_accept_are_reported_and_the_listener_stays(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EPROTO, syscall.ECONNABORTED} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			r, a := newAcceptRig(t)
+			r.op.Deliver(-int32(errno), false, nil)
+			if len(r.reports) != 1 || r.reports[0].Message != "Error accepting a connection" ||
+				!errors.Is(r.reports[0].Err, errno) {
+				t.Errorf("reported %v", r.reports)
+			}
+			if r.submits != 1 || r.rest != retryAfter {
+				t.Errorf("%d accepts, the next after %v", r.submits, r.rest)
+			}
+			r.fire()
+			r.op.Deliver(-int32(errno), false, nil) // the same outage
+			r.fire()
+			if len(r.reports) != 1 || r.submits != 3 {
+				t.Errorf("%d reports of one outage, %d accepts", len(r.reports), r.submits)
+			}
+			r.op.Deliver(7, true, nil)
+			r.op.Deliver(-int32(errno), false, nil) // another one
+			if len(r.reports) != 2 || len(r.accepted) != 1 || r.accepted[0] != 7 {
+				t.Errorf("%d reports, accepted %v", len(r.reports), r.accepted)
+			}
+			a.Close(nil)
+			if r.f != nil {
+				t.Error("the timer outlives Close")
+			}
+		})
+	}
+}
+
+func TestS233_connections_accepted_after_Close_are_closed(t *testing.T) {
+	r, a := newAcceptRig(t)
+	buried := 0
+	a.Close(func() { buried++ })
+	r.op.Deliver(7, true, nil)
+	r.op.Deliver(8, true, nil)
+	if buried != 0 || len(r.closed) != 2 {
+		t.Errorf("closed %v before the accept has ended", r.closed)
+	}
+	r.op.Deliver(-int32(syscall.ECANCELED), false, nil)
+	if len(r.accepted) != 0 || len(r.reports) != 0 || buried != 1 {
+		t.Errorf("accepted %v, reported %v, buried %d times", r.accepted, r.reports, buried)
+	}
+	if want := []int{7, 8, spareFD, listenFD}; len(r.closed) != 4 || r.closed[3] != want[3] ||
+		r.closed[2] != want[2] {
+		t.Errorf("closed %v, want %v", r.closed, want)
+	}
+}

@@ -1,0 +1,253 @@
+package fdio
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// The sending half of an endpoint.
+//
+//	idle --SendTo--> dirty --Flush, one--> in flight --sent--> idle | dirty
+//	                 dirty --Flush, several--> pumping --all taken--> idle
+//	                       pumping --no room--> in flight --sent--> pumping
+//	                               --no room, Unix--> waiting | resting --> pumping
+//
+// Datagrams are handed over at the end of the round: a single one as an operation,
+// which costs no system call of its own; several in batches, in one call each.
+// Either way they stay in order, because where there is no room only the first
+// one waits. One operation for each would not keep the order: the kernel wakes
+// those that wait for room the last one first. Unix sockets are always pumped: see
+// proactor.SendMsg.
+
+// datagramOverhead is what a datagram counts beyond its bytes, as in asyncio.
+const datagramOverhead = 8
+
+// pumpBatches is how many batches an endpoint may send in a round.
+const pumpBatches = 8
+
+// How long an endpoint rests when the receiver's queue is full and the kernel has
+// no event for that: a Unix datagram socket that is not connected always polls as
+// writable (unix_dgram_poll looks at a connected peer's queue alone).
+const (
+	restMin = 1 // ms
+	restMax = 16
+)
+
+const pollOut = 0x4 // of poll(2)
+
+// SendTo implements transport.DatagramTransport.
+func (d *Datagram) SendTo(data []byte, addr transport.Addr) error {
+	d.host.Check()
+	to, err := d.destination(addr)
+	if err != nil {
+		return err
+	}
+	d.out.push(data, to, d.host.Chunks())
+	d.markDirty()
+	if d.flow.Grew(len(data)+datagramOverhead) == transport.Pause {
+		d.pauseWriting()
+	}
+	return nil
+}
+
+// destination says where a datagram goes: the zero Addr is the kernel's peer.
+func (d *Datagram) destination(addr transport.Addr) (transport.Addr, error) {
+	hasPeer := d.connected || !d.remote.IsZero()
+	switch {
+	case d.state > Open:
+		return addr, transport.ErrClosed
+	case addr.IsZero() && !hasPeer:
+		return addr, transport.ErrNoDestination
+	case hasPeer && !addr.IsZero() && !samePlace(addr, d.remote):
+		return addr, transport.ErrAddrMismatch
+	case d.connected:
+		return transport.Addr{}, nil
+	case addr.IsZero():
+		return d.remote, nil
+	}
+	return addr, nil
+}
+
+// samePlace compares addresses that may have been written in different ways.
+func samePlace(a, b transport.Addr) bool {
+	return a.Path == b.Path && a.Port() == b.Port() &&
+		a.Addr().Unmap().WithZone("") == b.Addr().Unmap().WithZone("")
+}
+
+func (d *Datagram) markDirty() {
+	if !d.dirty && !d.pumping && !d.waits() {
+		d.dirty = true
+		d.host.Dirty(d)
+	}
+}
+
+// Flush hands the output to the engine. The loop calls it at the end of a round.
+func (d *Datagram) Flush() {
+	d.dirty = false
+	switch {
+	case d.state >= Lost || d.out.count() == 0 || d.waits():
+	case d.out.count() == 1 && !d.unix:
+		d.submit()
+	default:
+		d.pump()
+	}
+}
+
+// waits reports whether the output goes on by itself.
+func (d *Datagram) waits() bool {
+	return d.send.InFlight() || d.room.InFlight() || d.rest != nil
+}
+
+// submit sends the first datagram as an operation, which waits for room. It is
+// lazy where its end changes nothing but a count.
+func (d *Datagram) submit() {
+	first := &d.out.waiting()[0]
+	d.send.Bufs = append(d.send.Bufs[:0], first.Data)
+	d.send.Addr = first.Addr
+	d.send.Lazy = d.state == Open && !d.flow.Paused() && d.out.count() == 1
+	d.engine.Submit(&d.send)
+}
+
+// sent takes the completion of that.
+func (d *Datagram) sent() {
+	clear(d.send.Bufs)
+	if d.state >= Lost {
+		return
+	}
+	if errno := d.send.Errno(); errno != 0 {
+		d.sendFailed("sendmsg", errno)
+	} else {
+		d.taken(1)
+	}
+	if d.out.count() > 0 {
+		d.markDirty()
+	}
+	d.afterSend()
+}
+
+// pump sends what the kernel takes. Callbacks may send more meanwhile, close or
+// abort; what is left after some batches waits for the next round, so that an
+// endpoint whose every error leads to another datagram does not keep the loop.
+func (d *Datagram) pump() {
+	d.pumping = true
+	full := false
+	for range pumpBatches {
+		batch := d.out.waiting()
+		batch = batch[:min(len(batch), proactor.BatchMax)]
+		if len(batch) == 0 {
+			break
+		}
+		n, err := d.engine.TrySendMany(d.fd, batch)
+		full = n < len(batch) && err == nil
+		d.taken(n)
+		if d.state < Lost && err != nil {
+			errno := syscall.EIO
+			errors.As(err, &errno)
+			d.sendFailed("sendmmsg", errno)
+		}
+		if full || d.state >= Lost {
+			break
+		}
+	}
+	d.pumping = false
+	if d.state < Lost && d.out.count() > 0 {
+		d.await(full)
+	}
+	d.afterSend()
+}
+
+// await goes on with the output: when there is room, or in the next round.
+func (d *Datagram) await(full bool) {
+	switch {
+	case !full:
+		d.schedule()
+	case d.unix && d.connected:
+		d.engine.Submit(&d.room)
+	case d.unix:
+		d.pause = min(max(2*d.pause, restMin), restMax)
+		d.rest = d.host.After(time.Duration(d.pause)*time.Millisecond, func() {
+			d.rest = nil
+			d.Flush()
+		})
+	default:
+		d.submit()
+	}
+}
+
+// roomy takes a completion of the watch for room, whose last one goes on with the
+// output.
+func (d *Datagram) roomy() {
+	if d.room.More {
+		d.engine.Cancel(&d.room)
+		return
+	}
+	d.Flush()
+}
+
+// taken lets go of the first n datagrams, which the kernel has.
+func (d *Datagram) taken(n int) {
+	if n == 0 {
+		return
+	}
+	d.pause = 0
+	if d.flow.Shrank(d.out.pop(n, d.host.Chunks())) == transport.Resume {
+		d.resumeWriting()
+	}
+}
+
+// sendFailed drops the first datagram and tells the protocol why. The others are
+// sent all the same.
+func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
+	first := d.out.waiting()[0]
+	err := opError("write", call, errno, d.local, d.addressOf(first))
+	d.taken(1)
+	switch {
+	case d.state >= Lost:
+	case errno == syscall.EBADF || errno == syscall.ENOTSOCK:
+		d.note("Fatal write error on datagram transport", "err", err)
+		d.lose(err)
+	default:
+		d.errorReceived(err)
+	}
+}
+
+// afterSend ends a closing endpoint whose output is sent.
+func (d *Datagram) afterSend() {
+	if d.state == Closing && d.out.count() == 0 && !d.send.InFlight() {
+		d.lose(nil)
+	}
+}
+
+// WriteBufferSize implements transport.DatagramTransport.
+func (d *Datagram) WriteBufferSize() int {
+	if d.state >= Lost {
+		return 0
+	}
+	return d.flow.Size()
+}
+
+// WriteBufferLimits implements transport.DatagramTransport.
+func (d *Datagram) WriteBufferLimits() transport.Limits { return d.flow.Limits() }
+
+// SetWriteBufferLimits implements transport.DatagramTransport.
+func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
+	d.host.Check()
+	change, err := d.flow.SetLimits(l)
+	if d.state >= Lost {
+		return err
+	}
+	if change == transport.Pause {
+		d.pauseWriting()
+	}
+	if d.flow.Paused() && d.flow.Size() <= d.flow.Limits().Low {
+		d.schedule() // to resume
+	}
+	return err
+}
+
+// WritePaused implements transport.DatagramTransport.
+func (d *Datagram) WritePaused() bool { return d.flow.Paused() }

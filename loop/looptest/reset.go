@@ -1,0 +1,31 @@
+package looptest
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Reset breaks the TCP connection of t, a transport of l, a loop made by this
+// package, as a peer does that dies: what was not sent is dropped and the other
+// end gets ECONNRESET. t itself gets ConnectionLost(nil). It is for the loop's
+// goroutine, and does nothing to a transport that is gone.
+func Reset(l *loop.Loop, t transport.Transport) {
+	engine := of(l).engine
+	s, ok := transport.Socket(t)
+	if !ok {
+		return
+	}
+	// An error leaves an orderly end instead of a reset, which the test sees.
+	_ = s.Control(func(fd uintptr) {
+		if engine != nil {
+			_ = engine.SetOption(int(fd), proactor.LingerReset, 1)
+			return
+		}
+		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
+			&syscall.Linger{Onoff: 1})
+	})
+	t.Abort()
+}

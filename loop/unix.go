@@ -1,0 +1,175 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// CreateUnixServer listens on the Unix stream socket at path and has factory make
+// the protocol of each connection. A path that begins with '@', or with a zero
+// byte, is an abstract name, which has no file; a file whose name begins with '@'
+// is "./@name".
+//
+// A socket file that is at path already is removed first, also that of a server
+// that still runs: see ServerOptions.ProbeSocket. Any other kind of file, a
+// symbolic link to a socket included, is left alone; that is EADDRINUSE. Mode
+// and owner of the new file are what the process's umask and ids make them.
+//
+// Close removes the file, unless ServerOptions.NoCleanupSocket forbids it or the
+// file at path is not this server's any more; Loop.Shutdown closes servers, but
+// Loop.Close alone leaves the file. Where Close cannot remove the file the
+// exception handler is told.
+//
+// With ServerOptions.Sock, a bound Unix stream socket, path must be "". The fields
+// that concern addresses and TCP have no effect; Addrs is refused.
+//
+// Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
+// transport.PeerCred says who they are.
+//
+// Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
+// abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
+// within the path of a file; ErrNotUnix and ErrNotStream, in a *net.OpError, for
+// another kind of Sock; transport.ErrNilProtocol without a factory; ErrOnLoop.
+func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
+	opts *ServerOptions) (*Server, error) {
+	return block(ctx, l, func(done func(*Server, error)) {
+		l.CreateUnixServerFunc(ctx, factory, path, opts, done)
+	})
+}
+
+// CreateUnixServerFunc is CreateUnixServer for the loop's goroutine: done is
+// called on it, once, possibly before CreateUnixServerFunc returns.
+func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factory,
+	path string, opts *ServerOptions, done func(*Server, error)) {
+	b := l.newBinding(ctx, factory, opts, done)
+	switch {
+	case b == nil:
+	case b.server.opts.Sock != nil:
+		b.adopt(path, true)
+	case len(b.server.opts.Addrs) > 0:
+		b.fail(errors.New("loop: ServerOptions.Addrs is not for Unix servers"))
+	default:
+		b.startUnix(path)
+	}
+}
+
+// CreateUnixConnection connects to the Unix stream socket at path, or of an
+// abstract name as CreateUnixServer has it, and makes a transport for p. It
+// returns after ConnectionMade has; data may have been received by then. Where
+// the server's queue is full it waits for room.
+//
+// When ctx ends first, the attempt is given up and nothing is left of it; a
+// transport whose ConnectionMade has been called is returned in any case.
+//
+// With ConnectionOptions.Sock, a connected Unix stream socket, path must be "".
+// LocalAddr is refused: the client's end has no name.
+//
+// Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
+// ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
+// ErrNotUnix and ErrNotStream, in a *net.OpError, for another kind of Sock; ctx's;
+// transport.ErrNilProtocol; ErrOnLoop.
+func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, path string,
+	opts *ConnectionOptions) (transport.Transport, error) {
+	return block(ctx, l, func(done func(transport.Transport, error)) {
+		l.CreateUnixConnectionFunc(ctx, p, path, opts, done)
+	})
+}
+
+// CreateUnixConnectionFunc is CreateUnixConnection for the loop's goroutine: done
+// is called on it, once, possibly before CreateUnixConnectionFunc returns.
+func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol,
+	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
+	d := l.newDial(ctx, p, opts, done)
+	switch {
+	case d == nil:
+	case d.opts.Sock != nil:
+		d.adopt(path, true)
+	case d.opts.LocalAddr != "":
+		done(nil, errors.New("loop: ConnectionOptions.LocalAddr is not for Unix sockets"))
+	default:
+		d.startUnix(path)
+	}
+}
+
+// unixPathMax is the size of sun_path (unix(7)). A file's name ends there with a
+// zero byte, an abstract one begins with it.
+const unixPathMax = len(syscall.RawSockaddrUnix{}.Path)
+
+// unixName checks a path and returns it as the engines take it: an abstract name
+// with '@' for its zero byte.
+func unixName(path string) (string, error) {
+	if rest, abstract := strings.CutPrefix(path, "\x00"); abstract {
+		path = "@" + rest
+	}
+	switch {
+	case path == "" || !isAbstract(path) && strings.Contains(path, "\x00"):
+		return "", syscall.EINVAL
+	case len(path) > unixPathMax || len(path) == unixPathMax && !isAbstract(path):
+		return "", syscall.ENAMETOOLONG
+	}
+	return path, nil
+}
+
+func isAbstract(path string) bool { return strings.HasPrefix(path, "@") }
+
+func unixAddr(path string) *net.UnixAddr { return &net.UnixAddr{Name: path, Net: "unix"} }
+
+// wantUnix closes an adopted descriptor that is not of the family.
+func (l *Loop) wantUnix(fd int, family proactor.Family) error {
+	if family == proactor.Unix {
+		return nil
+	}
+	l.drop(fd)
+	return &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
+}
+
+// knockPause is how long a client waits where the server's queue is full. The
+// kernel has no event for its having room.
+const knockPause = 10 * time.Millisecond
+
+// startUnix begins to connect to path.
+func (d *dial) startUnix(path string) {
+	name, err := unixName(path)
+	if err != nil {
+		d.done(nil, dialError(unixAddr(path), os.NewSyscallError("connect", err)))
+		return
+	}
+	d.path = name
+	if d.enlist() {
+		d.knock()
+	}
+}
+
+// knock makes an attempt.
+func (d *dial) knock() {
+	fd, err := d.loop.engine.Socket(proactor.Unix, proactor.Stream)
+	if err != nil {
+		d.errs = append(d.errs, dialError(unixAddr(d.path), err))
+		d.finish()
+		return
+	}
+	var c *fdio.Connector
+	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
+		func(errno syscall.Errno) { d.knocked(c, fd, errno) })
+	d.attempts = append(d.attempts, c)
+}
+
+// knocked takes the end of an attempt, and makes another if the queue was full.
+func (d *dial) knocked(c *fdio.Connector, fd int, errno syscall.Errno) {
+	if errno == syscall.EAGAIN && !d.settling {
+		d.attempts = nil
+		d.timer = d.loop.CallLater(knockPause, d.knock)
+		return
+	}
+	d.attempted(c, fd, proactor.Unix, unixAddr(d.path), errno)
+}

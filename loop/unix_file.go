@@ -1,0 +1,126 @@
+package loop
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// socketFile is the file of a server's socket, which stands for it as long as it
+// is the same file: the socket keeps the inode alive, so that its number is not
+// given to another file meanwhile.
+type socketFile struct {
+	path string // absolute: the working directory may change
+	info fs.FileInfo
+}
+
+// startUnix begins to serve at path.
+func (b *binding) startUnix(path string) {
+	name, err := unixName(path)
+	if err != nil {
+		b.fail(listenError(unixAddr(path), os.NewSyscallError("bind", err)))
+		return
+	}
+	b.path, b.bind = name, b.bindUnix
+	b.try()
+}
+
+// bindUnix binds to the path after removing a socket file that is there. It does
+// not listen yet.
+func (b *binding) bindUnix() error {
+	l := b.server.loop
+	if err := b.clearPath(); err != nil {
+		return listenError(unixAddr(b.path), err)
+	}
+	fd, err := l.engine.Socket(proactor.Unix, proactor.Stream)
+	if err == nil {
+		if err = l.engine.Bind(fd, transport.Addr{Path: b.path}); err != nil {
+			l.drop(fd)
+		}
+	}
+	if err != nil {
+		return listenError(unixAddr(b.path), err)
+	}
+	b.listenOn(fd, proactor.Unix)
+	b.noteFile()
+	return nil
+}
+
+// onDisk reports whether path is a file's: not an abstract name, and not that of
+// a simulated socket.
+func (l *Loop) onDisk(path string) bool {
+	return path != "" && !isAbstract(path) && l.kind != sim
+}
+
+// clearPath removes a socket file, and no other, at the path. What keeps it from
+// looking keeps bind from binding, which then says so. Trying again is only for
+// abstract names: no file goes away by itself, and one that came in between is a
+// live server's.
+func (b *binding) clearPath() error {
+	if !b.server.loop.onDisk(b.path) {
+		return nil
+	}
+	b.tries = bindTries
+	info, err := os.Lstat(b.path)
+	if err != nil {
+		return nil
+	}
+	if !isSocket(info) || b.server.opts.ProbeSocket && isServed(b.path) {
+		return os.NewSyscallError("bind", syscall.EADDRINUSE)
+	}
+	if err := os.Remove(b.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func isSocket(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSocket }
+
+// isServed reports whether somebody serves at path, or something speaks against
+// believing that nobody does. The kernel answers at once: a connection to a Unix
+// socket is made without its server's doing.
+func isServed(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
+}
+
+// noteFile remembers the file of the socket that was bound last, if it has one
+// that is to be removed.
+func (b *binding) noteFile() {
+	s := b.server
+	addr, ok := s.addrs[len(s.addrs)-1].(*net.UnixAddr)
+	if !ok || s.opts.NoCleanupSocket || !s.loop.onDisk(addr.Name) {
+		return
+	}
+	path, err := filepath.Abs(addr.Name)
+	if err != nil {
+		return
+	}
+	if info, err := os.Lstat(path); err == nil && isSocket(info) {
+		s.file = &socketFile{path: path, info: info}
+	}
+}
+
+// removeFile removes the file of the server's socket if it is still there.
+func (s *Server) removeFile() {
+	f := s.file
+	if f == nil {
+		return
+	}
+	s.file = nil
+	if info, err := os.Lstat(f.path); err != nil || !os.SameFile(info, f.info) {
+		return
+	}
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.loop.report(Exception{Message: "Unable to clean up listening UNIX socket", Err: err})
+	}
+}

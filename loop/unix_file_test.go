@@ -1,0 +1,298 @@
+package loop_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+)
+
+// staleSocket leaves a socket file that nobody serves at path.
+func staleSocket(t *testing.T, path string) {
+	t.Helper()
+	ln := listener(t, path)
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+}
+
+// listener is package net's.
+func listener(t *testing.T, path string) *net.UnixListener {
+	t.Helper()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func TestS278_a_stale_socket_file_is_replaced_and_no_other_file(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		staleSocket(t, path)
+		serveUnix(t, l, path, nil).dialUnix()
+		for what, make := range map[string]func(path string) error{
+			"file":      func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
+			"directory": func(p string) error { return os.Mkdir(p, 0o700) },
+			"link":      func(p string) error { return os.Symlink(path, p) },
+			"dangling":  func(p string) error { return os.Symlink("nowhere", p) },
+			"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
+		} {
+			other := socketPath(t)
+			if err := make(other); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unixError(t, serveError(t, l, other, nil), "listen", syscall.EADDRINUSE)
+			if after, err := os.Lstat(other); err != nil || !os.SameFile(before, after) {
+				t.Errorf("the %s is gone: %v", what, err)
+			}
+		}
+		if !exists(path) {
+			t.Error("the target of a link was removed")
+		}
+	})
+}
+
+func TestS279_a_live_server_keeps_its_path_from_a_probing_one(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		probe := &loop.ServerOptions{ProbeSocket: true}
+		first := serveUnix(t, l, path, nil)
+		unixError(t, serveError(t, l, path, probe), "listen", syscall.EADDRINUSE)
+		first.dialUnix()
+		second := serveUnix(t, l, path, nil) // without a probe, as asyncio does
+		second.dialUnix()
+		first.Close()
+		if !exists(path) {
+			t.Error("the first server's Close removed the second's file")
+		}
+		second.dialUnix()
+		second.Close()
+		staleSocket(t, path)
+		serveUnix(t, l, path, probe).dialUnix()
+	})
+}
+
+func TestS280_Close_removes_the_socket_file(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
+			a := serveUnix(t, l, path, o)
+			if !exists(path) {
+				t.Error("no socket file")
+			}
+			a.Close()
+			if exists(path) {
+				t.Error("the file is there after Close")
+			}
+			a.Close()
+			unixError(t, dialError(t, l, path), "dial", syscall.ENOENT)
+		}
+	})
+}
+
+func TestS280_Close_leaves_what_is_not_its_own(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		kept := serveUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
+		kept.Close()
+		if !exists(path) {
+			t.Error("the file is gone although that was forbidden")
+		}
+		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
+
+		gone := serveUnix(t, l, path, nil)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		gone.Close()
+
+		replaced := serveUnix(t, l, path, nil)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replaced.Close()
+		if !exists(path) {
+			t.Error("somebody else's file was removed")
+		}
+	})
+}
+
+func TestS280_Close_removes_the_file_of_a_socket_of_the_users(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		for _, keep := range []bool{false, true} {
+			path := socketPath(t)
+			ln := listener(t, path)
+			f, err := ln.File()
+			ln.SetUnlinkOnClose(false)
+			ln.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := serveUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
+			a.dialUnix()
+			a.Close()
+			if exists(path) != keep {
+				t.Errorf("NoCleanupSocket %v, and the file is there: %v", keep, exists(path))
+			}
+		}
+	})
+}
+
+func TestARelativeSocketFileIsRemovedFromElsewhere(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		t.Chdir(filepath.Dir(path))
+		a := serveUnix(t, l, "socket", nil)
+		a.dialUnix()
+		t.Chdir("/")
+		a.Close()
+		if exists(path) {
+			t.Error("the file is there after Close")
+		}
+	})
+}
+
+func TestShutdownOfTheLoopRemovesTheSocketFile(t *testing.T) {
+	for _, engine := range []loop.Engine{loop.Auto, loop.Epoll} {
+		l, err := loop.New(&loop.Options{Engine: engine})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := socketPath(t)
+		if _, err := l.CreateUnixServer(t.Context(), (&accepting{t: t}).factory(), path,
+			nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Shutdown(t.Context()); err != nil || exists(path) {
+			t.Errorf("Shutdown: %v; the file is there: %v", err, exists(path))
+		}
+	}
+}
+
+func TestASimulatedSocketHasNoFile(t *testing.T) {
+	n := looptest.New(t, looptest.Options{})
+	path := socketPath(t)
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := serveUnix(t, n.Loop, path, nil)
+	a.dialUnix()
+	a.Close()
+	if b, err := os.ReadFile(path); string(b) != "precious" {
+		t.Errorf("a simulated server touched a file: %q, %v", b, err)
+	}
+}
+
+// umask is the process's; asking for it is changing it.
+func umask() fs.FileMode {
+	mask := syscall.Umask(0o022)
+	syscall.Umask(mask)
+	return fs.FileMode(mask)
+}
+
+func TestS285_the_mode_of_the_file_is_what_the_umask_makes_it(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		serveUnix(t, l, path, nil)
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fs.ModeSocket | 0o777&^umask(); info.Mode() != want {
+			t.Errorf("mode %v, want %v", info.Mode(), want)
+		}
+	})
+}
+
+// unprivileged has the loop's thread do without the superuser's right to every
+// file, until the end of the test: a thread has its own file system user id, and
+// the others keep theirs (setfsuid(2)).
+func unprivileged(t *testing.T, l *loop.Loop) {
+	set := func(uid uintptr) {
+		looptest.Do(l, func() { syscall.RawSyscall(syscall.SYS_SETFSUID, uid, 0, 0) })
+	}
+	const nobody = 65534
+	if os.Geteuid() == 0 {
+		set(nobody)
+		t.Cleanup(func() { set(0) })
+	}
+}
+
+func TestUnixPathsWithoutPermission(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		chmod := func(path string, mode fs.FileMode) {
+			t.Helper()
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path, stale, served := socketPath(t), socketPath(t), socketPath(t)
+		staleSocket(t, stale)
+		a := serveUnix(t, l, served, nil)
+		chmod(served, 0o600)
+		chmod(filepath.Dir(path), 0o000)
+		chmod(filepath.Dir(stale), 0o555)
+		if os.Geteuid() == 0 {
+			chmod(filepath.Dir(served), 0o755)
+		} else {
+			chmod(served, 0o000)
+			chmod(filepath.Dir(served), 0o555)
+		}
+		unprivileged(t, l)
+		unixError(t, serveError(t, l, path, nil), "listen", syscall.EACCES)
+		unixError(t, dialError(t, l, path), "dial", syscall.EACCES)
+		unixError(t, serveError(t, l, stale, nil), "listen", syscall.EACCES)
+		unixError(t, dialError(t, l, served), "dial", syscall.EACCES)
+		looptest.Expect(l, "Unable to clean up listening UNIX socket")
+		a.Close()
+		for _, p := range []string{path, stale, served} {
+			chmod(filepath.Dir(p), 0o755)
+		}
+		if !exists(stale) || !exists(served) {
+			t.Error("a file was removed without permission")
+		}
+	})
+}
+
+func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := socketPath(t)
+		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOENT)
+		staleSocket(t, path)
+		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOTDIR)
+	})
+}
+
+func TestAnAbstractNameIsNoFile(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		dir := filepath.Dir(socketPath(t))
+		t.Chdir(dir)
+		name := "@" + filepath.Base(dir)
+		staleSocket(t, "./"+name)
+		abstract := serveUnix(t, l, name, nil)
+		abstract.dialUnix()
+		abstract.Close()
+		if !exists("./" + name) {
+			t.Error("a file was removed for an abstract name")
+		}
+		serveUnix(t, l, "./"+name, nil).dialUnix()
+	})
+}

@@ -1,0 +1,72 @@
+package loop
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+)
+
+// handClock is an engine that only has a clock.
+type handClock struct {
+	proactor.Proactor
+	now time.Duration
+}
+
+func (c *handClock) Now() time.Duration { return c.now }
+
+// sleepy is some protocol.
+type sleepy struct{ protocol.Base }
+
+func (*sleepy) DataReceived([]byte) {}
+
+func TestS414_a_callback_is_charged_for_its_own_time_alone(t *testing.T) {
+	var slow []time.Duration
+	var log strings.Builder
+	clock := &handClock{}
+	l := prepare(Options{Debug: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Trace: &Trace{SlowCallback: func(d time.Duration) { slow = append(slow, d) }}})
+	l.engine = clock
+	w := &l.watchdog
+	w.enter(l, "", &Handle{f: func() {}})
+	clock.now += 60 * time.Millisecond
+	w.enter(l, "DataReceived", &sleepy{})
+	w.enter(l, "PauseWriting", &sleepy{})
+	clock.now += 250 * time.Millisecond
+	w.leave(l)
+	clock.now += 99 * time.Millisecond
+	w.leave(l)
+	clock.now += 39 * time.Millisecond
+	w.leave(l)
+	if len(slow) != 1 || slow[0] != 250*time.Millisecond || len(w.running) != 0 {
+		t.Errorf("slow callbacks of %v, %d still running", slow, len(w.running))
+	}
+	const want = "Executing PauseWriting of *loop.sleepy took 0.250 seconds"
+	if !strings.Contains(log.String(), want) {
+		t.Errorf("logged %s", log.String())
+	}
+}
+
+func TestS414_the_stack_is_that_of_the_goroutine_that_is_slow(t *testing.T) {
+	w := &watchdog{}
+	me := goroutine()
+	w.arm(0, me)
+	for began := time.Now(); time.Since(began) < 10*time.Second; {
+		w.mu.Lock()
+		stack := w.stack
+		w.mu.Unlock()
+		if stack != "" {
+			if !strings.Contains(stack, t.Name()) {
+				t.Errorf("took %s", stack)
+			}
+			if w.disarm() != stack {
+				t.Error("the stack was not kept")
+			}
+			return
+		}
+	}
+	t.Error("no stack was taken")
+}
