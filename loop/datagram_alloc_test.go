@@ -52,8 +52,18 @@ func volley(t *testing.T, fd, n int, message, reply []byte) {
 		}
 	}
 	for range n {
-		if k, err := syscall.Read(fd, reply); k != len(message) {
+		if k, err := readAgain(fd, reply); k != len(message) {
 			t.Fatal("read", k, err)
+		}
+	}
+}
+
+// readAgain is read(2) that a signal does not end, as it would with a timeout.
+func readAgain(fd int, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(fd, b)
+		if err != syscall.EINTR {
+			return n, err
 		}
 	}
 }

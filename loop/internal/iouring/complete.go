@@ -186,6 +186,7 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	}
 	if cqe.HasBuffer() {
 		id := cqe.BufID()
+		op.Engine.Flag |= flagServed
 		p := e.poolOf(op)
 		data := p.buffer(id)[:max(cqe.Res, 0)]
 		switch {

@@ -47,7 +47,8 @@ type engine struct {
 	waiting  list     // operations without an SQE yet
 	cancels  []uint64 // user_data to cancel, without an SQE yet
 	doomed   list     // cancelled before the kernel had them
-	starved  list     // receives that found no buffer
+	starved  list     // receives that found no buffer any more
+	hungry   list     // receives that found none at all since they were tried
 	lazy     []uint32 // slots of lazy sends handed over and not yet accounted for
 	wakerDue bool     // the waker has no SQE yet
 	files    []bool   // by descriptor: found not to be a socket

@@ -18,9 +18,14 @@ func (c *counter) Complete(*proactor.Op) { c.n++ }
 // lazyRig is an engine on this thread and a socket pair.
 func lazyRig(t *testing.T) (e *engine, ours, theirs int) {
 	t.Helper()
+	return lazyRigWith(t, proactor.Config{})
+}
+
+func lazyRigWith(t *testing.T, cfg proactor.Config) (e *engine, ours, theirs int) {
+	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
-	p := open(t, proactor.Config{})
+	p := open(t, cfg)
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

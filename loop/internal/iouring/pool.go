@@ -107,28 +107,35 @@ func (e *engine) starve(op *proactor.Op) {
 		return
 	}
 	op.Engine.Flag |= flagStarved
-	e.starved.push(op)
+	if op.Engine.Flag&flagServed == 0 {
+		e.hungry.push(op)
+	} else {
+		e.starved.push(op)
+	}
 }
 
-// feedStarved adds buffers and tries the starved receives again.
+// feedStarved adds buffers and tries the starved receives again: first those that
+// got nothing when they were last tried. The first of them may take all buffers
+// there are, and is then behind the others, so that every one has its turn.
 func (e *engine) feedStarved() {
-	n := e.starved.len()
-	if n == 0 {
+	if e.hungry.empty() && e.starved.empty() {
 		return
 	}
 	var fed [2]bool // one growth a turn for each group
-	for range n {
-		op := e.starved.pop()
-		if p := e.poolOf(op); !fed[p.group] {
-			fed[p.group] = true
-			p.grow(min(p.circulating, p.wanted()-p.circulating))
+	for _, list := range [...]*list{&e.hungry, &e.starved} {
+		for range list.len() {
+			op := list.pop()
+			if p := e.poolOf(op); !fed[p.group] {
+				fed[p.group] = true
+				p.grow(min(p.circulating, p.wanted()-p.circulating))
+			}
+			op.Engine.Flag &^= flagStarved | flagServed
+			if op.Cancelling() {
+				e.doom(op)
+				continue
+			}
+			e.issue(op)
 		}
-		op.Engine.Flag &^= flagStarved
-		if op.Cancelling() {
-			e.doom(op)
-			continue
-		}
-		e.issue(op)
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	flagPolling                     // a splice: the kernel is waiting, not moving
 	flagTarget                      // a splice: for the target, not the source
 	flagTried                       // a lazy send that the socket had no room for
+	flagServed                      // a receive that got a buffer since it was starved
 )
 
 // Every send says MSG_WAITALL, so that the kernel sends the rest of a short send
