@@ -9,30 +9,55 @@ import (
 // A loop that would sleep for a very short time had better not: going to sleep
 // and being woken costs more than looking at a flag meanwhile. So the loop spins
 // for spinMax before it sleeps, but only as long as that pays: when the last
-// waits were all shorter than that, and few operations are in flight. With many,
+// sleeps were all shorter than that, and few operations are in flight. With many,
 // sleeping a little lets more of them complete at once, which is cheaper.
+//
+//	sleeping --spinAfter short sleeps--> spinning --a spin in vain--------> sleeping
+//	                                     spinning --spins take too long---> resting
+//	resting --spinRest sleeps--> sleeping
+//
+// resting: what is waited for takes longer than a sleep costs, about spinWorth, so
+// that spinning would be quicker but not cheaper.
 const (
 	spinMax   = 50 * time.Microsecond
-	spinAfter = 8 // short waits in a row
-	spinOps   = 4 // operations in flight at most: more make better batches asleep
+	spinWorth = 12 * time.Microsecond
+	spinAfter = 8    // short sleeps in a row
+	spinRest  = 2000 // sleeps without a spin
+	spinOps   = 4    // operations in flight at most: more make better batches asleep
 )
 
 type spinner struct {
-	short int // waits in a row that were shorter than spinMax
+	short int           // sleeps in a row that were shorter than spinMax
+	rest  int           // sleeps still to be made without a spin
+	usual time.Duration // how long a spin takes: a moving average
 }
 
 func (s *spinner) worthwhile(ops int) bool { return s.short >= spinAfter && ops <= spinOps }
 
 func (s *spinner) began() time.Duration { return sys.Monotonic() }
 
-// slept notes how long a wait took.
+// slept notes how long a sleep took.
 func (s *spinner) slept(began time.Duration) {
-	if sys.Monotonic()-began < spinMax {
+	switch {
+	case s.rest > 0:
+		s.rest--
+	case sys.Monotonic()-began < spinMax:
 		s.short++
-	} else {
+	default:
 		s.short = 0
 	}
 }
+
+// spun notes how long a spin took that was not in vain.
+func (s *spinner) spun(took time.Duration) {
+	s.usual += (took - s.usual) / 16
+	if s.usual > spinWorth {
+		s.short, s.rest, s.usual = 0, spinRest, 0
+	}
+}
+
+// vain notes that a spin brought nothing.
+func (s *spinner) vain() { s.short = 0 }
 
 // spinFor hands the queue over and looks for completions without a system call.
 // It reports whether there are any.
@@ -40,12 +65,13 @@ func (e *engine) spinFor() (bool, error) {
 	if err := e.enterNow(); err != nil {
 		return false, err
 	}
-	end := sys.Monotonic() + spinMax
+	began := sys.Monotonic()
 	for !e.ring.TaskrunPending() && e.ring.Ready() == 0 {
-		if sys.Monotonic() > end {
-			e.spin.short = 0
+		if sys.Monotonic()-began > spinMax {
+			e.spin.vain()
 			return false, nil
 		}
 	}
+	e.spin.spun(sys.Monotonic() - began)
 	return true, e.enterNow()
 }
