@@ -129,3 +129,22 @@ func judgeDatagrams(t *testing.T, server, client *postman, total int, exact bool
 		}
 	}
 }
+
+// A datagram that comes between ResumeReading and the delivery of what was held
+// back waits its turn, though the receive that brings it is being cancelled.
+func TestS163_what_comes_after_a_resume_does_not_overtake_what_was_held(t *testing.T) {
+	faults := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
+	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
+	server := office(t, n.Loop, &postman{}, loop.DatagramOptions{LocalPath: "@server"})
+	client := office(t, n.Loop, &postman{}, loop.DatagramOptions{RemotePath: "@server"})
+	looptest.Do(n.Loop, server.t.PauseReading)
+	sendAll(t, n.Loop, client, nobody, "held")
+	looptest.Pass(t, n.Loop, time.Millisecond)
+	looptest.Do(n.Loop, func() {
+		server.t.ResumeReading()
+		if err := client.t.SendTo([]byte("later"), nobody); err != nil {
+			t.Error(err)
+		}
+	})
+	wantTexts(t, n.Loop, server, "held", "later")
+}

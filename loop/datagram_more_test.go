@@ -388,3 +388,23 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 	}
 	again.Close()
 }
+
+// More than an endpoint sends in one round goes out in the next ones.
+func TestALargeRoundIsSentToItsEnd(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		client, server := correspondents(t, l)
+		all := numbered(2000, 20)
+		sendAll(t, l, client, nobody, all...)
+		looptest.WaitFor(t, l, "an empty buffer", func() bool {
+			return client.t.WriteBufferSize() == 0
+		})
+		if l.Engine().String() == "sim" { // which drops nothing
+			wantTexts(t, l, server, all...)
+		}
+		looptest.Do(l, func() {
+			if client.count("pause") != 0 && client.t.WritePaused() || len(client.errs) > 0 {
+				t.Error(client.events, client.errs)
+			}
+		})
+	})
+}

@@ -48,7 +48,7 @@ func (s *spinner) slept(began time.Duration) {
 	}
 }
 
-// spun notes how long a spin took that was not in vain.
+// spun notes how long a spin took.
 func (s *spinner) spun(took time.Duration) {
 	s.usual += (took - s.usual) / 16
 	if s.usual > spinWorth {
@@ -56,8 +56,11 @@ func (s *spinner) spun(took time.Duration) {
 	}
 }
 
-// vain notes that a spin brought nothing.
-func (s *spinner) vain() { s.short = 0 }
+// vain notes that a spin brought nothing: it was as dear as they come.
+func (s *spinner) vain() {
+	s.short = 0
+	s.spun(spinMax)
+}
 
 // spinFor hands the queue over and looks for completions without a system call.
 // It reports whether there are any.
