@@ -137,14 +137,19 @@ func TestS163_what_comes_after_a_resume_does_not_overtake_what_was_held(t *testi
 	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
 	server := office(t, n.Loop, &postman{}, loop.DatagramOptions{LocalPath: "@server"})
 	client := office(t, n.Loop, &postman{}, loop.DatagramOptions{RemotePath: "@server"})
-	looptest.Do(n.Loop, server.t.PauseReading)
-	sendAll(t, n.Loop, client, nobody, "held")
-	looptest.Pass(t, n.Loop, time.Millisecond)
-	looptest.Do(n.Loop, func() {
-		server.t.ResumeReading()
-		if err := client.t.SendTo([]byte("later"), nobody); err != nil {
+	send := func(text string) {
+		if err := client.t.SendTo([]byte(text), nobody); err != nil {
 			t.Error(err)
 		}
+	}
+	// On the loop's own timer, or the cancellation would be over by then.
+	looptest.Do(n.Loop, func() {
+		server.t.PauseReading()
+		send("held")
+		n.CallLater(time.Millisecond, func() {
+			server.t.ResumeReading()
+			send("later")
+		})
 	})
 	wantTexts(t, n.Loop, server, "held", "later")
 }

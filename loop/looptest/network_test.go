@@ -129,7 +129,9 @@ func TestS248_accept_out_of_descriptors_is_reported_once(t *testing.T) {
 	looptest.Pass(t, n.Loop, 1500*time.Millisecond)
 	late := transporttest.NewRecorder(t)
 	looptest.Do(n.Loop, func() { connect(late) })
-	looptest.WaitFor(t, n.Loop, "the server to recover", func() bool { return len(got) == 1 })
+	looptest.WaitFor(t, n.Loop, "the server to recover", func() bool {
+		return len(got) == 1 && late.Transport() != nil
+	})
 	if reports := len(looptest.Exceptions(n.Loop)); reports != 1 {
 		t.Errorf("%d reports of one outage", reports)
 	}
