@@ -13,7 +13,7 @@ var writingCases = []kitCase{
 		k.connect()
 		k.do(func() {
 			for i := range 60 {
-				k.writeSomehow(i, 1+i*i*97)
+				k.writeSomehow(i, 1+i*i*20)
 			}
 		})
 		k.waitPeerGot()
