@@ -70,7 +70,7 @@ func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 		if !ok {
 			tb.Fatalf("waited in vain for %s", what)
 		}
-	case <-time.After(5 * Patience):
+	case <-time.After(2 * Patience):
 		tb.Fatalf("loop stands still, waiting for %s", what)
 	}
 }

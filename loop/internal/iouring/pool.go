@@ -13,7 +13,7 @@ const footprint = 1 << 20
 // pool is the provided buffers of RecvAny, or of RecvMsg. Only some of them are in
 // circulation. The ring hands them out first in, first out, so all of them pass
 // through the cache in turn: few are best for large messages (receiving 64 KiB at
-// a time costs a third less with 16 buffers than with 256), while small messages
+// a time cost an eighth less with 16 buffers than with 256), while small messages
 // from many connections need many, which they touch the beginning of only. So as
 // many are in circulation as hold footprint bytes of messages of the lately usual
 // size, within BuffersMin and BuffersMax. They are added when a receive found
