@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // host is the loop as the transports see it.
@@ -40,6 +41,9 @@ func (h *host) Warm(from io.ReaderAt, offset int64, n int, done func()) {
 	h.loop().offLoop(func() error { return readAhead(from, offset, n) },
 		func(error) { done() }) // what is wrong with the file, sending it will tell
 }
+
+// FlowPage implements fdio.Host.
+func (h *host) FlowPage() *flowpage.Page { return h.page }
 
 // Report implements fdio.Host.
 func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }
