@@ -33,6 +33,7 @@ type Faults struct {
 	Drop         float64 // a datagram is lost
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
+	NoGroups     float64 // datagrams are not taken in groups (DatagramOptions.GSO)
 
 	DelayMax time.Duration // 0: 20 ms
 }

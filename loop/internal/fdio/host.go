@@ -28,6 +28,9 @@ type Host interface {
 	// Report passes what a user's code did wrong to the exception handler.
 	Report(e Exception)
 
+	// Fallback tells the loop's trace of what could not be had.
+	Fallback(feature string, err error)
+
 	// Paused and Resumed tell the loop's trace of a change of flow.
 	Paused(t transport.BaseTransport, size int, l transport.Limits)
 	Resumed(t transport.BaseTransport, size int, l transport.Limits)
