@@ -184,6 +184,9 @@ func (d *Datagram) pump() {
 			break
 		}
 	}
+	if d.recvErr {
+		d.readErrors() // sendmmsg says nothing of an error once it has sent something
+	}
 	d.pumping = false
 	if d.state < Lost && d.out.count() > 0 {
 		d.await(full)
