@@ -13,32 +13,43 @@ import (
 // behind it, and what else a user may have asked the kernel for.
 const errorControlMax = 512
 
+// errorMessage is what recvmsg fills in.
+type errorMessage struct {
+	unix.Msghdr
+	to      Sockaddr
+	control [errorControlMax / 8]uint64
+}
+
 // TakeError reads one message of the error queue: what the network answered to a
 // datagram, whose destination is the message's address (ip(7): IP_RECVERR).
 func (k *Kernel) TakeError(fd int) (proactor.QueuedError, bool) {
-	var to Sockaddr
-	var control [errorControlMax / 8]uint64
-	to.Reset()
-	h := unix.Msghdr{Name: (*byte)(to.Pointer()), Namelen: to.Len,
-		Control: (*byte)(unsafe.Pointer(&control))}
-	h.SetControllen(errorControlMax)
+	if k.errors == nil {
+		k.errors = &errorMessage{}
+	}
+	m := k.errors
+	if !k.receiveError(fd, m) {
+		return proactor.QueuedError{}, false
+	}
+	m.to.Len = m.Namelen
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&m.control)), errorControlMax)
+	q := queuedError(raw[:min(uint64(m.Controllen), errorControlMax)])
+	q.Dest = m.to.Addr()
+	return q, true
+}
+
+func (k *Kernel) receiveError(fd int, m *errorMessage) bool {
 	for {
+		m.to.Reset()
+		m.Name, m.Namelen = (*byte)(m.to.Pointer()), m.to.Len
+		m.Control = (*byte)(unsafe.Pointer(&m.control))
+		m.SetControllen(errorControlMax)
 		k.Calls++
 		_, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd),
-			uintptr(unsafe.Pointer(&h)), unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-		if e == syscall.EINTR {
-			continue
+			uintptr(unsafe.Pointer(&m.Msghdr)), unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		if e != syscall.EINTR {
+			return e == 0
 		}
-		if e != 0 {
-			return proactor.QueuedError{}, false
-		}
-		break
 	}
-	to.Len = h.Namelen
-	raw := unsafe.Slice((*byte)(unsafe.Pointer(&control)), errorControlMax)
-	q := queuedError(raw[:min(uint64(h.Controllen), errorControlMax)])
-	q.Dest = to.Addr()
-	return q, true
 }
 
 // queuedError finds the error among control messages.

@@ -15,13 +15,14 @@ import (
 // Kernel implements proactor.Kernel on Linux. An engine embeds it. It has
 // scratch memory, so one goroutine at a time may use it.
 type Kernel struct {
-	// Calls counts the system calls of TrySend.
+	// Calls counts the system calls of TrySend, TrySendMany and TakeError.
 	Calls uint64
 
-	addr  Sockaddr
-	batch *batch // of TrySendMany; nil until there is one
-	msg   unix.Msghdr
-	iov   [proactor.IOVMax]unix.Iovec
+	addr   Sockaddr
+	batch  *batch        // of TrySendMany; nil until there is one
+	errors *errorMessage // of TakeError; likewise
+	msg    unix.Msghdr
+	iov    [proactor.IOVMax]unix.Iovec
 }
 
 var _ proactor.Kernel = (*Kernel)(nil)
