@@ -127,7 +127,8 @@ func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
-		client := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
+		client := office(t, l, &postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		looptest.Do(l, server.t.PauseReading)
 		sendAll(t, l, client, here(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)

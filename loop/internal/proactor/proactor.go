@@ -161,9 +161,9 @@ const SegmentedMax = 65507
 // Packet is one datagram to send, or several to the same address. The zero Addr is
 // the connected peer.
 type Packet struct {
-	Data    []byte
-	Addr    transport.Addr
-	Segment int // Data is datagrams of so many bytes, the last maybe less; 0: one
+	Data    []byte         // the bytes
+	Addr    transport.Addr // where they go
+	Segment int            // Data is datagrams of so many bytes, the last maybe less; 0: one
 }
 
 // Count is how many datagrams p is.
@@ -176,13 +176,13 @@ func (p *Packet) Count() int {
 
 // QueuedError is a message of a socket's error queue (ip(7): IP_RECVERR).
 type QueuedError struct {
-	Errno      syscall.Errno
-	Local      bool // the call that sent the datagram failed with it already
-	V6         bool // from ICMPv6
-	Type, Code uint8
-	Info       uint32
+	Errno      syscall.Errno  // what it means
+	Local      bool           // the call that sent the datagram failed with it already
+	V6         bool           // from ICMPv6
+	Type, Code uint8          // of the ICMP message
+	Info       uint32         // the path's MTU where it is about that
 	Dest       transport.Addr // where the datagram was to go
-	Offender   netip.Addr
+	Offender   netip.Addr     // who answered
 }
 
 // Family is an address family.
