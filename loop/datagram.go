@@ -35,7 +35,8 @@ type DatagramOptions struct {
 	Network string
 
 	// Sock is a datagram socket, bound and connected as its maker likes, to use
-	// instead of all other fields. It is duplicated and closed.
+	// instead of all other fields but GSO, GRO and RecvErr. It is duplicated and
+	// closed.
 	Sock *os.File
 
 	// ReusePort sets SO_REUSEPORT: several endpoints share a port, and the kernel
@@ -61,6 +62,28 @@ type DatagramOptions struct {
 	// which the kernel doubles and bounds (socket(7)); 0 means its defaults. A full
 	// receive buffer drops datagrams.
 	SendBuffer, ReceiveBuffer int
+
+	// GSO hands the kernel what is sent in one round, one after the other, to one
+	// address and of one size, as one piece, at most 64 datagrams or 64 KiB: it, or
+	// the network card, cuts that as late as it can (UDP_SEGMENT, Linux 4.18,
+	// udp(7)). The last datagram of a piece may be shorter. The peer sees no
+	// difference, and an error still costs the datagram alone that met it.
+	//
+	// GRO has the kernel hand over in one piece what came from one sender in one
+	// size (UDP_GRO, Linux 5.0). DatagramReceived is called for each datagram of
+	// it, and the rest waits where one of the calls pauses reading.
+	//
+	// Where the kernel, the device on the route, or for GRO receive buffers of less
+	// than 64 KiB do not allow it, the endpoint does without, and Trace.Fallback is
+	// told "UDP_SEGMENT" or "UDP_GRO". Unix sockets do without, untold.
+	GSO, GRO bool
+
+	// RecvErr has all that the network answers to datagrams reported, to the address
+	// of the datagram and with that of who answered (IP_RECVERR, ip(7)): each comes
+	// to ErrorReceived as a *net.OpError around a *transport.ICMPError. So an
+	// endpoint without a RemoteAddr learns of refused connections too. Unix sockets
+	// take no notice of it.
+	RecvErr bool
 }
 
 // CreateDatagramEndpoint makes a UDP or Unix datagram socket and a transport of
@@ -69,7 +92,7 @@ type DatagramOptions struct {
 //
 // Errors of single datagrams do not end an endpoint, they are passed to
 // ErrorReceived. That of an address where nobody receives reaches an endpoint
-// with a RemoteAddr alone; others never learn of it.
+// with a RemoteAddr or RecvErr alone; others never learn of it.
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, for paths
 // ECONNREFUSED and ENOENT …; *net.DNSError; ErrNoAddress; ErrNotDatagram;

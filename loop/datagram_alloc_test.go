@@ -93,6 +93,60 @@ func TestNoAllocationForADatagram(t *testing.T) {
 	}
 }
 
+// returner sends back what it was given in batches of groupOf.
+type returner struct {
+	reflector
+	bytes []byte
+	batch []transport.Datagram
+}
+
+const groupOf = 30
+
+func (p *returner) DatagramReceived(data []byte, from transport.Addr) {
+	p.bytes = append(p.bytes, data...)
+	own := p.bytes[len(p.bytes)-len(data):]
+	p.batch = append(p.batch, transport.Datagram{Data: own, Addr: from})
+	if len(p.batch) == groupOf {
+		_, _ = p.t.(transport.BatchSender).SendBatch(p.batch)
+		p.batch, p.bytes = p.batch[:0], p.bytes[:0]
+	}
+}
+
+func TestNoAllocationForAGroupOfDatagrams(t *testing.T) {
+	if debug.On {
+		t.Skip("needs a build without the race detector, which allocates")
+	}
+	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
+		t.Run(engine.String(), func(t *testing.T) {
+			l := kernelLoop(t, engine)
+			p := &returner{}
+			o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true, GRO: true, RecvErr: true}
+			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &o); err != nil {
+				t.Fatal(err)
+			}
+			fd := rawUDP(t, transport.SockName(p.t))
+			// UDP_SEGMENT: what is written is many datagrams.
+			if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_UDP, 103, 500); err != nil {
+				t.Skipf("needs UDP_SEGMENT (Linux 4.18): %v", err)
+			}
+			message, reply := make([]byte, groupOf*500), make([]byte, 1<<16)
+			allocs := testing.AllocsPerRun(200, func() {
+				if _, err := syscall.Write(fd, message); err != nil {
+					t.Fatal(err)
+				}
+				for range groupOf {
+					if k, err := readAgain(fd, reply); k != 500 {
+						t.Fatal("read", k, err)
+					}
+				}
+			})
+			if allocs != 0 {
+				t.Errorf("%v allocations for %d datagrams", allocs, groupOf)
+			}
+		})
+	}
+}
+
 // Many small datagrams at once come back, and the kernel's own count says that
 // whatever is missing was dropped by it.
 func TestLargeBatchesLoseNothing(t *testing.T) {

@@ -241,56 +241,6 @@ func (b *datagramBinding) open(e ends) (fd int, err error) {
 	return fd, nil
 }
 
-// prepare sets the options of the socket and joins the groups.
-func (b *datagramBinding) prepare(fd int, family proactor.Family) error {
-	o, engine := &b.opts, b.loop.engine
-	ttl, loopBack := proactor.MulticastTTL, proactor.MulticastLoop
-	if family == proactor.IPv6 {
-		ttl, loopBack = proactor.MulticastHops, proactor.MulticastLoop6
-	}
-	for _, opt := range []struct {
-		on     bool
-		option proactor.Option
-		value  int
-	}{
-		{o.ReusePort, proactor.ReusePort, 1},
-		{o.Broadcast, proactor.Broadcast, 1},
-		{o.SendBuffer != 0, proactor.SendBuffer, o.SendBuffer},
-		{o.ReceiveBuffer != 0, proactor.ReceiveBuffer, o.ReceiveBuffer},
-		{o.MulticastTTL != 0, ttl, o.MulticastTTL},
-		{o.NoMulticastLoop, loopBack, 0},
-	} {
-		if !opt.on {
-			continue
-		}
-		if err := engine.SetOption(fd, opt.option, opt.value); err != nil {
-			return err
-		}
-	}
-	return b.join(fd, family)
-}
-
-// join joins the groups and chooses the interface.
-func (b *datagramBinding) join(fd int, family proactor.Family) error {
-	index := 0
-	if name := b.opts.Interface; name != "" {
-		in, err := net.InterfaceByName(name)
-		if err != nil {
-			return err
-		}
-		index = in.Index
-		if err := b.loop.engine.MulticastFrom(fd, family, index); err != nil {
-			return err
-		}
-	}
-	for _, group := range b.opts.JoinGroups {
-		if err := b.loop.engine.JoinGroup(fd, group.Unmap(), index); err != nil {
-			return fmt.Errorf("join %v: %w", group, err)
-		}
-	}
-	return nil
-}
-
 // bind binds the socket, for a path after the file of one that is gone was
 // removed.
 func (b *datagramBinding) bind(fd int, local transport.Addr) error {
@@ -329,6 +279,9 @@ func (b *datagramBinding) finish(fd int, e ends) {
 	}
 	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
 		Unix: e.family == proactor.Unix}
+	if !c.Unix {
+		b.offload(&c, e.family)
+	}
 	if a, err := l.engine.LocalAddr(fd); err == nil {
 		c.Local = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}

@@ -61,6 +61,11 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 	so, co := loop.DatagramOptions{LocalPath: at}, loop.DatagramOptions{LocalPath: from}
 	if at == "" {
 		so, co = anyPort, anyPort
+		so.GRO, co.GSO = r.IntN(2) == 0, r.IntN(2) == 0
+		so.RecvErr, co.RecvErr = r.IntN(2) == 0, r.IntN(2) == 0
+		if r.IntN(3) == 0 {
+			co.SendBuffer = 1 + r.IntN(20_000)
+		}
 	}
 	office(t, l, server, so)
 	to := here(server)
@@ -73,19 +78,22 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 	}
 	office(t, l, client, co)
 	const total = 300
-	sent := 0
+	sent, size := 0, r.IntN(2000)
 	var send func()
 	send = func() {
+		var batch []transport.Datagram
 		for range r.IntN(40) {
-			if sent == total || client.t.WritePaused() {
+			if sent+len(batch) == total || client.t.WritePaused() {
 				break
 			}
-			data := fmt.Appendf(nil, "%03d%*s", sent, r.IntN(2000), "")
-			if err := client.t.SendTo(data, to); err != nil {
-				t.Error(err)
+			if r.IntN(8) == 0 { // else of one size, as groups are
+				size = r.IntN(2000)
 			}
-			sent++
+			data := fmt.Appendf(nil, "%03d%*s", sent+len(batch), size, "")
+			batch = append(batch, transport.Datagram{Data: data, Addr: to})
 		}
+		sendSome(t, client, batch, r.IntN(2) == 0)
+		sent += len(batch)
 		if sent < total {
 			l.CallLater(time.Duration(r.IntN(500))*time.Microsecond, send)
 			return
@@ -104,6 +112,21 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 	n.SetFaults(looptest.Faults{})
 	looptest.Pass(t, l, time.Second)
 	looptest.Do(l, func() { judgeDatagrams(t, server, client, total, at != "") })
+}
+
+// sendSome sends a batch at once, or one by one.
+func sendSome(t *testing.T, p *postman, batch []transport.Datagram, atOnce bool) {
+	if atOnce {
+		if n, err := p.t.(transport.BatchSender).SendBatch(batch); n != len(batch) || err != nil {
+			t.Error(n, err)
+		}
+		return
+	}
+	for _, d := range batch {
+		if err := p.t.SendTo(d.Data, d.Addr); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // judgeDatagrams looks at what arrived of total datagrams.

@@ -103,8 +103,8 @@ func TestS147_a_truncated_datagram_is_an_error_and_no_datagram(t *testing.T) {
 		server.failed = func(err error) {
 			if cut, ok := errors.AsType[*transport.TruncatedError](err); ok {
 				rest = string(cut.Data)
-				if cut.Addr.IsZero() {
-					t.Error("no sender")
+				if cut.Addr.IsZero() || cut.Size != 2000 {
+					t.Errorf("%d bytes from %v: %v", cut.Size, cut.Addr, err)
 				}
 			}
 		}

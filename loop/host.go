@@ -48,6 +48,13 @@ func (h *host) FlowPage() *flowpage.Page { return h.page }
 // Report implements fdio.Host.
 func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }
 
+// Fallback implements fdio.Host.
+func (h *host) Fallback(feature string, err error) {
+	if h.opts.Trace != nil && h.opts.Trace.Fallback != nil {
+		h.opts.Trace.Fallback(feature, err)
+	}
+}
+
 // Paused implements fdio.Host.
 func (h *host) Paused(t transport.BaseTransport, size int, l transport.Limits) {
 	if h.opts.Trace != nil && h.opts.Trace.PauseWriting != nil {

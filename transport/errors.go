@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 )
 
 // The errors of transports. Errors of the kernel are *net.OpError values that
@@ -84,12 +85,45 @@ type TruncatedError struct {
 
 	// Addr is the sender.
 	Addr Addr
+
+	// Size is how long the datagram was, in bytes.
+	Size int
 }
 
 // Error says how much was left of whose datagram.
 func (e *TruncatedError) Error() string {
-	return fmt.Sprintf("%v to %d bytes, from %v", ErrTruncated, len(e.Data), e.Addr)
+	return fmt.Sprintf("%v to %d bytes of %d, from %v", ErrTruncated, len(e.Data), e.Size, e.Addr)
 }
 
 // Unwrap returns ErrTruncated.
 func (e *TruncatedError) Unwrap() error { return ErrTruncated }
+
+// ICMPError is what the network answered to a datagram. It is passed to
+// ErrorReceived, inside a *net.OpError whose Addr is where the datagram was to go,
+// by endpoints that read the kernel's error queue (DatagramOptions.RecvErr).
+// errors.Is finds the errno: ECONNREFUSED, EHOSTUNREACH, EMSGSIZE …
+type ICMPError struct {
+	// Offender is who answered: the destination itself, or a router on the way.
+	// It is invalid where the kernel does not know.
+	Offender netip.Addr
+
+	// Type and Code are those of the ICMP message, or of the ICMPv6 message where
+	// V6 is set.
+	Type, Code uint8
+	V6         bool
+
+	// Info is the path's MTU where the message was that the datagram is too big
+	// for it, else 0.
+	Info uint32
+
+	// Err is an *os.SyscallError.
+	Err error
+}
+
+// Error says who answered what.
+func (e *ICMPError) Error() string {
+	return fmt.Sprintf("%v (ICMP type %d code %d from %v)", e.Err, e.Type, e.Code, e.Offender)
+}
+
+// Unwrap returns Err.
+func (e *ICMPError) Unwrap() error { return e.Err }

@@ -192,6 +192,27 @@ type DatagramTransport interface {
 	WritePaused() bool
 }
 
+// Datagram is one datagram of a batch.
+type Datagram struct {
+	Data []byte
+	Addr Addr // where it goes; the zero Addr means the endpoint's peer
+}
+
+// BatchSender is implemented by transports that take several datagrams at once.
+// All datagram transports of package loop implement it.
+type BatchSender interface {
+	// SendBatch is SendTo for each datagram of a batch, in order, with flow control
+	// applied once, after the last: PauseWriting is called at most once, and none
+	// is held back for it. Neither the batch nor its slices are retained.
+	//
+	// It returns how many were accepted. When that is less than all, err is why
+	// the first of the others was not, one of the errors of SendTo, and none after
+	// it was looked at: batch[n+1:] may be sent with another call. What the kernel
+	// says to one of those that were accepted is passed to ErrorReceived, for each
+	// by itself; the others are sent.
+	SendBatch(batch []Datagram) (n int, err error)
+}
+
 // SubprocessTransport is a child process and its pipes.
 type SubprocessTransport interface {
 	// Close kills a child that still runs and closes its pipes.

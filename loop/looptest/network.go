@@ -34,6 +34,7 @@ type Faults struct {
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
 	Cold         float64 // a part of a file has to be read from its disk first
+	NoGroups     float64 // datagrams are not taken in groups (DatagramOptions.GSO)
 
 	DelayMax time.Duration // 0: 20 ms
 }

@@ -50,7 +50,6 @@ var untested = map[int]string{
 	142: "memory of the engine, see its own suite",
 	154: "internal errors only, of a descriptor that is no socket",
 	165: "of the type system: addresses are numeric",
-	173: "not offered: the error queue of sockets without a peer",
 	244: "the backlog is not to be seen from outside",
 	252: "of TLS servers",
 	255: "every server test drops its reference to the listener",

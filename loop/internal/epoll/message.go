@@ -24,6 +24,7 @@ type batch struct {
 	messages [batchMax]message
 	iov      [batchMax]unix.Iovec
 	from     [batchMax]sys.Sockaddr
+	control  [batchMax][sys.ControlRoom / 8]uint64
 	bufs     [batchMax][]byte
 	size     int // of the arrays, in use
 }
@@ -55,7 +56,7 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 		e.batch = e.newBatch()
 	}
 	b := e.batch
-	n, errno := b.recv(e, op.FD)
+	n, errno := b.recv(e, op)
 	if errno == syscall.EAGAIN {
 		return
 	}
@@ -69,23 +70,42 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 		b.from[i].Len = m.Namelen
 		op.Addr = b.from[i].Addr()
 		op.Truncated = m.Flags&unix.MSG_TRUNC != 0
-		data := b.bufs[i][:m.n:m.n]
+		op.Size, op.Segment = int(m.n), 0
+		if op.Coalesced {
+			op.Segment = sys.SegmentSize(b.controls(i))
+		}
+		data := b.bufs[i]
+		data = data[:min(op.Size, len(data)):min(op.Size, len(data))]
 		e.stats.Completed++
-		op.Deliver(int32(m.n), true, data)
+		op.Deliver(int32(len(data)), true, data)
 		debug.Poison(data)
 	}
 	op.Truncated = false
 }
 
-func (b *batch) recv(e *engine, fd int) (int, syscall.Errno) {
+// controls are the control messages of a datagram that was received.
+func (b *batch) controls(i int) []byte {
+	all := unsafe.Slice((*byte)(unsafe.Pointer(&b.control[i])), sys.ControlRoom)
+	return all[:min(uint64(b.messages[i].Controllen), sys.ControlRoom)]
+}
+
+// recv receives. With MSG_TRUNC a length is the datagram's, also where there was
+// no room for all of it.
+func (b *batch) recv(e *engine, op *proactor.Op) (int, syscall.Errno) {
 	for i := range b.size {
-		b.messages[i].Namelen = sys.SockaddrSize
-		b.messages[i].Flags = 0
+		m := &b.messages[i]
+		m.Namelen, m.Flags, m.Control = sys.SockaddrSize, 0, nil
+		m.SetControllen(0)
+		if op.Coalesced {
+			m.Control = (*byte)(unsafe.Pointer(&b.control[i]))
+			m.SetControllen(sys.ControlRoom)
+		}
 	}
 	for {
 		e.stats.Syscalls++
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
-			uintptr(unsafe.Pointer(&b.messages)), uintptr(b.size), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(op.FD),
+			uintptr(unsafe.Pointer(&b.messages)), uintptr(b.size),
+			unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
 		if errno != syscall.EINTR {
 			return count(n, errno), errno
 		}

@@ -34,6 +34,7 @@ func (r *acceptRig) Dirty(Flusher)             { r.t.Error("Dirty") }
 func (r *acceptRig) Chunks() *ChunkPool        { return nil }
 func (r *acceptRig) Report(e Exception)        { r.reports = append(r.reports, e) }
 func (r *acceptRig) Check()                    {}
+func (r *acceptRig) Fallback(string, error)    { r.t.Error("Fallback") }
 func (r *acceptRig) Debug() *atomic.Bool       { return &r.debug }
 func (r *acceptRig) Enter(string, any)         {}
 func (r *acceptRig) Leave()                    {}

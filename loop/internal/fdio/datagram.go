@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -46,6 +47,10 @@ type Datagram struct {
 	dirty   bool        // on the host's list of flushers
 	soon    bool        // on the host's list of tasks
 
+	doubt    int           // the size of datagrams that were refused as a group; or 0
+	doubtErr syscall.Errno // and how
+	recvErr  bool          // the network's answers are in the socket's error queue
+
 	unix        bool
 	connected   bool           // the kernel knows the peer
 	remote      transport.Addr // the peer, or the destination of what has none
@@ -60,6 +65,9 @@ type DatagramConfig struct {
 	Connected   bool           // the kernel receives from the peer alone
 	Remote      transport.Addr // the peer, or where datagrams without address go
 	Local, Peer net.Addr
+	Group       bool   // the kernel takes datagrams in groups: option Segmentation
+	Coalesced   bool   // and gives them in groups: option Coalesce
+	RecvErr     bool   // it keeps errors in a queue: option RecvErr
 	Lost        func() // is called after ConnectionLost
 }
 
@@ -67,7 +75,11 @@ type DatagramConfig struct {
 func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d := &Datagram{host: host, engine: host.Engine(), debug: host.Debug(), lost: c.Lost,
 		fd: c.FD, proto: c.Protocol, unix: c.Unix, connected: c.Connected, remote: c.Remote,
-		local: c.Local, peer: c.Peer}
+		local: c.Local, peer: c.Peer, recvErr: c.RecvErr}
+	if c.Group {
+		d.out.segmentMax = proactor.SegmentedMax
+	}
+	d.recv.Coalesced = c.Coalesced
 	d.recv.Code, d.recv.FD, d.recv.Handler = proactor.RecvMsg, c.FD, d
 	d.send.Code, d.send.FD, d.send.Handler = proactor.SendMsg, c.FD, d
 	d.room.Code, d.room.FD, d.room.Handler = proactor.Poll, c.FD, d

@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,10 +22,28 @@ const lullTime = 10 * time.Millisecond
 
 // heldPacket is a completion that was held back.
 type heldPacket struct {
-	data      []byte // a copy
-	addr      transport.Addr
-	truncated bool
-	errno     syscall.Errno
+	parcel
+	errno syscall.Errno
+}
+
+// parcel is what one completion brought: a datagram, or several of one sender.
+type parcel struct {
+	data    []byte
+	addr    transport.Addr
+	segment int // the size of each but the last; 0: it is one
+	size    int // of all of it, more than there is data where that was truncated
+}
+
+// first takes the first datagram off p. size is how long it was.
+func (p *parcel) first() (data []byte, size int) {
+	if p.segment == 0 || len(p.data) <= p.segment {
+		data, size = p.data, p.size
+		p.data, p.segment = nil, 0
+		return data, size
+	}
+	data = p.data[:p.segment:p.segment]
+	p.data, p.size = p.data[p.segment:], p.size-p.segment
+	return data, p.segment
 }
 
 // arm begins to receive where nothing speaks against it.
@@ -45,31 +64,54 @@ func (d *Datagram) received() {
 	switch {
 	case d.state != Open || errno == syscall.ECANCELED:
 	case d.paused || len(d.held) > 0:
-		d.hold(op)
+		d.hold(parcelOf(op), errno)
 	case errno != 0:
 		d.receiveFailed(errno)
 	default:
-		d.pass(op.Data, op.Addr, op.Truncated)
-		d.poison(op.Data)
+		p := parcelOf(op)
+		if d.pass(&p) {
+			d.hold(p, 0)
+		}
 	}
 	if !more {
 		d.arm()
 	}
 }
 
-// hold keeps a completion for later and stops receiving.
-func (d *Datagram) hold(op *proactor.Op) {
-	d.held = append(d.held, heldPacket{addr: op.Addr, truncated: op.Truncated,
-		data: append([]byte(nil), op.Data...), errno: op.Errno()})
-	d.publishHeld()
-	d.engine.Cancel(op)
+func parcelOf(op *proactor.Op) parcel {
+	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
 }
 
-// pass gives a datagram to the protocol. Of one that was too long the protocol is
+// hold keeps a completion, or the rest of it, for later and stops receiving.
+func (d *Datagram) hold(p parcel, errno syscall.Errno) {
+	p.data = append([]byte(nil), p.data...)
+	d.held = append(d.held, heldPacket{p, errno})
+	d.publishHeld()
+	d.engine.Cancel(&d.recv)
+}
+
+// pass gives the datagrams of a parcel to the protocol, each of which may pause or
+// close. It reports whether some are left for later.
+func (d *Datagram) pass(p *parcel) (left bool) {
+	for {
+		several := p.segment > 0 && len(p.data) > p.segment
+		data, size := p.first()
+		d.passOne(data, size, p.addr)
+		d.poison(data)
+		if !several || d.state != Open {
+			return false
+		}
+		if d.paused {
+			return true
+		}
+	}
+}
+
+// passOne gives a datagram to the protocol. Of one that was too long the protocol is
 // told, so that it does not take the beginning for the whole.
-func (d *Datagram) pass(data []byte, from transport.Addr, truncated bool) {
-	if truncated {
-		d.errorReceived(&transport.TruncatedError{Data: data, Addr: from})
+func (d *Datagram) passOne(data []byte, size int, from transport.Addr) {
+	if size > len(data) {
+		d.errorReceived(&transport.TruncatedError{Data: data, Addr: from, Size: size})
 		return
 	}
 	d.datagramReceived(data, from)
@@ -78,6 +120,9 @@ func (d *Datagram) pass(data []byte, from transport.Addr, truncated bool) {
 // receiveFailed tells the protocol of an error, after which receiving goes on.
 // Only what says that this is no socket at all ends the endpoint.
 func (d *Datagram) receiveFailed(errno syscall.Errno) {
+	if d.recvErr && d.readErrors() {
+		return
+	}
 	err := opError("read", "recvmsg", errno, d.local, d.peer)
 	switch errno {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EFAULT, syscall.EOPNOTSUPP:
@@ -102,10 +147,10 @@ func (d *Datagram) deliverHeld() {
 		d.publishHeld()
 		if h.errno != 0 {
 			d.receiveFailed(h.errno)
-			continue
+		} else if d.pass(&h.parcel) {
+			d.held = slices.Insert(d.held, 0, h)
+			d.publishHeld()
 		}
-		d.pass(h.data, h.addr, h.truncated)
-		d.poison(h.data)
 	}
 	if len(d.held) == 0 {
 		d.held = nil

@@ -46,15 +46,42 @@ func (d *Datagram) SendTo(data []byte, addr transport.Addr) error {
 	if err != nil {
 		return err
 	}
-	d.out.push(data, to, d.host.Chunks())
-	d.markDirty()
-	change := d.flow.Grew(len(data) + datagramOverhead)
+	d.push(data, to)
+	d.grew(len(data) + datagramOverhead)
+	return nil
+}
+
+// SendBatch implements transport.BatchSender.
+func (d *Datagram) SendBatch(batch []transport.Datagram) (int, error) {
+	d.host.Check()
+	size := 0
+	for i := range batch {
+		to, err := d.destination(batch[i].Addr)
+		if err != nil {
+			d.grew(size)
+			return i, err
+		}
+		d.push(batch[i].Data, to)
+		size += len(batch[i].Data) + datagramOverhead
+	}
+	d.grew(size)
+	return len(batch), nil
+}
+
+// push queues a datagram, which is not counted yet.
+func (d *Datagram) push(data []byte, to transport.Addr) {
+	d.out.push(data, to, d.host.Chunks(), d.send.InFlight() && d.out.count() == 1)
 	d.pub.slot.Wrote(len(data))
+	d.markDirty()
+}
+
+// grew counts what was queued.
+func (d *Datagram) grew(size int) {
+	change := d.flow.Grew(size)
 	d.pub.slot.SetBuffered(d.flow.Size())
 	if change == transport.Pause {
 		d.pauseWriting()
 	}
-	return nil
 }
 
 // destination says where a datagram goes: the zero Addr is the kernel's peer.
@@ -93,7 +120,7 @@ func (d *Datagram) Flush() {
 	d.dirty = false
 	switch {
 	case d.state >= Lost || d.out.count() == 0 || d.waits():
-	case d.out.count() == 1 && !d.unix:
+	case d.out.count() == 1 && !d.unix && d.out.waiting()[0].Segment == 0:
 		d.submit()
 	default:
 		d.pump()
@@ -149,15 +176,22 @@ func (d *Datagram) pump() {
 		}
 		n, err := d.engine.TrySendMany(d.fd, batch)
 		full = n < len(batch) && err == nil
+		segment := 0
+		if err != nil {
+			segment = batch[n].Segment
+		}
 		d.taken(n)
 		if d.state < Lost && err != nil {
 			errno := syscall.EIO
 			errors.As(err, &errno)
-			d.sendFailed("sendmmsg", errno)
+			d.refused(segment, errno)
 		}
 		if full || d.state >= Lost {
 			break
 		}
+	}
+	if d.recvErr {
+		d.readErrors() // sendmmsg says nothing of an error once it has sent something
 	}
 	d.pumping = false
 	if d.state < Lost && d.out.count() > 0 {
@@ -166,12 +200,22 @@ func (d *Datagram) pump() {
 	d.afterSend()
 }
 
-// await goes on with the output: when there is room, or in the next round.
+// refused goes on after a call that did not send the first datagram, or the group
+// of those of segment bytes.
+func (d *Datagram) refused(segment int, errno syscall.Errno) {
+	if segment > 0 && d.ungroup(segment, errno) {
+		return
+	}
+	d.sendFailed("sendmmsg", errno)
+}
+
+// await goes on with the output: when there is room, or in the next round. What
+// waits for room as an operation is a single datagram.
 func (d *Datagram) await(full bool) {
 	switch {
 	case !full:
 		d.schedule()
-	case d.unix && d.connected:
+	case d.connected && d.unix || !d.unix && d.out.waiting()[0].Segment > 0:
 		d.pub.sendingPackets(d.out.waiting())
 		d.engine.Submit(&d.room)
 	case d.unix:
@@ -202,7 +246,13 @@ func (d *Datagram) taken(n int) {
 		return
 	}
 	d.pause = 0
-	change := d.flow.Shrank(d.out.pop(n, d.host.Chunks()))
+	d.settleDoubt()
+	d.shrank(d.out.pop(n, d.host.Chunks()))
+}
+
+// shrank uncounts what is not queued any more.
+func (d *Datagram) shrank(size int) {
+	change := d.flow.Shrank(size)
 	d.pub.slot.SetBuffered(d.flow.Size())
 	if change == transport.Resume {
 		d.resumeWriting()
@@ -210,11 +260,16 @@ func (d *Datagram) taken(n int) {
 }
 
 // sendFailed drops the first datagram and tells the protocol why. The others are
-// sent all the same.
+// sent all the same. An error that is the network's answer to an earlier datagram
+// has cost none where the error queue says so: the first one is tried again.
 func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
+	if d.recvErr && d.readErrors() || d.state >= Lost {
+		return
+	}
+	d.doubt = 0
 	first := d.out.waiting()[0]
 	err := opError("write", call, errno, d.local, d.addressOf(first))
-	d.taken(1)
+	d.shrank(d.out.popDatagram(d.host.Chunks()))
 	switch {
 	case d.state >= Lost:
 	case errno == syscall.EBADF || errno == syscall.ENOTSOCK:

@@ -37,6 +37,9 @@ type Host interface {
 	// FlowPage is where transports publish their state; nil: nowhere.
 	FlowPage() *flowpage.Page
 
+	// Fallback tells the loop's trace of what could not be had.
+	Fallback(feature string, err error)
+
 	// Paused and Resumed tell the loop's trace of a change of flow.
 	Paused(t transport.BaseTransport, size int, l transport.Limits)
 	Resumed(t transport.BaseTransport, size int, l transport.Limits)

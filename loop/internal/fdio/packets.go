@@ -14,11 +14,16 @@ const packetsKept = 1024
 //	list: [ sent and popped | waiting ... ]
 //	                          head
 //	used: a chunk whose last datagram this was, to be given back with it
+//
+// Where the kernel takes them, an element of the list is a group: datagrams of one
+// size to one address, the last of which may be shorter, side by side in a chunk.
 type packets struct {
 	list  []proactor.Packet
 	used  [][]byte
 	head  int
 	chunk []byte // is being filled
+
+	segmentMax int // the longest datagram that may be in a group; 0: there are none
 }
 
 func (q *packets) count() int { return len(q.list) - q.head }
@@ -26,8 +31,12 @@ func (q *packets) count() int { return len(q.list) - q.head }
 // waiting are the datagrams to send. They are valid until the next push or pop.
 func (q *packets) waiting() []proactor.Packet { return q.list[q.head:] }
 
-// push appends a copy of data.
-func (q *packets) push(data []byte, to transport.Addr, pool *ChunkPool) {
+// push appends a copy of data. held says that the last datagram is not to be
+// touched, because it is in flight.
+func (q *packets) push(data []byte, to transport.Addr, pool *ChunkPool, held bool) {
+	if q.segmentMax > 0 && !held && q.join(data, to) {
+		return
+	}
 	var own []byte
 	switch {
 	case len(data) > directMin:
@@ -49,6 +58,9 @@ func (q *packets) push(data []byte, to transport.Addr, pool *ChunkPool) {
 func (q *packets) change(n int, pool *ChunkPool) {
 	if q.chunk != nil {
 		q.used[len(q.used)-1] = q.chunk
+		if q.segmentMax > 0 {
+			n = max(n, min(cap(q.chunk)+1, directMin)) // for longer groups
+		}
 	}
 	q.chunk = pool.Get(n)
 }
@@ -56,7 +68,8 @@ func (q *packets) change(n int, pool *ChunkPool) {
 // pop lets go of the first n datagrams and returns how much they counted.
 func (q *packets) pop(n int, pool *ChunkPool) (size int) {
 	for range n {
-		size += len(q.list[q.head].Data) + datagramOverhead
+		first := &q.list[q.head]
+		size += len(first.Data) + first.Count()*datagramOverhead
 		if chunk := q.used[q.head]; chunk != nil {
 			pool.Put(chunk)
 		}
@@ -92,4 +105,4 @@ func (q *packets) compact() {
 
 // drop forgets everything. The chunks are left to the garbage collector, because
 // the first datagram may be in flight.
-func (q *packets) drop() { *q = packets{} }
+func (q *packets) drop() { *q = packets{segmentMax: q.segmentMax} }

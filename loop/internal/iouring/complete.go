@@ -216,13 +216,22 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 
 // deliverDatagram takes apart what multishot RECVMSG writes: a header of four
 // words (name length, control length, payload length, flags), room for the
-// name, and the payload (io_uring_prep_recvmsg_multishot(3)).
+// name, for control messages, and the payload
+// (io_uring_prep_recvmsg_multishot(3)). With MSG_TRUNC the payload's length is the
+// datagram's, also where there was no room for all of it.
 func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
 	nameLen := binary.NativeEndian.Uint32(data)
+	controlLen := binary.NativeEndian.Uint32(data[4:])
+	op.Size = int(binary.NativeEndian.Uint32(data[8:]))
 	flags := binary.NativeEndian.Uint32(data[12:])
-	name := data[headerSize : headerSize+sys.SockaddrSize]
-	payload := data[headerSize+sys.SockaddrSize:]
-	op.Addr = senderName(name, nameLen)
+	head, payload := data[headerSize:datagramHead], data[datagramHead:]
+	op.Segment = 0
+	if op.Coalesced {
+		control := head[sys.SockaddrSize-sys.ControlRoom:]
+		op.Segment = sys.SegmentSize(control[:min(controlLen, sys.ControlRoom)])
+		head = head[:sys.SockaddrSize-sys.ControlRoom]
+	}
+	op.Addr = senderName(head, nameLen)
 	op.Truncated = flags&unix.MSG_TRUNC != 0
 	e.more(op, int32(len(payload)), payload)
 }

@@ -32,7 +32,6 @@ func fatal(err error) error {
 // senderName decodes the address that the kernel wrote in front of a datagram.
 func senderName(raw []byte, n uint32) transport.Addr {
 	var a sys.Sockaddr
-	a.Len = min(n, sys.SockaddrSize)
-	a.Load(raw[:a.Len])
+	a.Load(raw[:min(n, uint32(len(raw)))])
 	return a.Addr()
 }

@@ -48,7 +48,11 @@ func (e *engine) prepare(op *proactor.Op, sqe *uring.SQE) {
 		if e.datagrams.circulating == 0 {
 			e.datagrams.grow(e.datagrams.min)
 		}
-		sqe.PrepRecvMsgMultishot(op.FD, &recvHeader, datagramGroup, unix.MSG_TRUNC)
+		header := &recvHeader
+		if op.Coalesced {
+			header = &coalescedHeader
+		}
+		sqe.PrepRecvMsgMultishot(op.FD, header, datagramGroup, unix.MSG_TRUNC)
 		e.pollFirst(op, sqe)
 	case proactor.Send, proactor.SendMsg, proactor.SendZC:
 		kind = e.prepareSend(op, sqe)
@@ -244,6 +248,11 @@ func (s *scratch) reset() {
 // recvHeader says how much room multishot RECVMSG leaves for the sender's
 // address in front of each datagram. The kernel only reads it.
 var recvHeader = unix.Msghdr{Namelen: sys.SockaddrSize}
+
+// coalescedHeader gives the end of the room for the address to control messages: a
+// path is not to be expected there.
+var coalescedHeader = unix.Msghdr{Namelen: sys.SockaddrSize - sys.ControlRoom,
+	Controllen: sys.ControlRoom}
 
 // What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out
 // and the sender's address.

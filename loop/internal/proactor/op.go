@@ -35,7 +35,9 @@ const (
 	// buffers is the engine's affair.
 	RecvAny
 	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender.
-	// Res may be 0 with More. Truncated says that the datagram did not fit.
+	// Res may be 0 with More. Truncated says that the datagram did not fit, Size is
+	// how long it was. Where Coalesced is set, and the option Coalesce of FD, Data
+	// may be several datagrams of one sender: see Segment.
 	RecvMsg
 	// Send sends all of Buf. Res is len(Buf), or an error, or, when it was
 	// cancelled or failed midway, the number of bytes that were sent.
@@ -109,11 +111,15 @@ type Op struct {
 	Addr    transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
 	Handler Handler        // is told of completions
 
+	Coalesced bool // RecvMsg: the owner takes datagrams apart; UDP only
+
 	// Out: valid during Complete.
 
 	Res       int32  // the result, or a negated errno
 	More      bool   // the operation is still in flight
 	Truncated bool   // RecvMsg: the datagram was longer than the buffer
+	Size      int    // RecvMsg: how long the datagram was; of several: all of them
+	Segment   int    // RecvMsg: Data is datagrams of so many bytes, the last maybe less; or 0
 	Data      []byte // RecvAny, RecvMsg: what was received
 
 	state opState

@@ -176,8 +176,13 @@ type Kernel interface {
 	// TrySendMany sends the first datagrams of batch that the kernel takes right
 	// now, in order and at most BatchMax, and returns how many those were. err is
 	// why the one after them was not sent; nil means that there is no room for it,
-	// or nothing. It must not be called with a send in flight on fd.
+	// or nothing. It must not be called with a send in flight on fd. Those with a
+	// Segment are sent whole or not at all, and need the option Segmentation.
 	TrySendMany(fd int, batch []Packet) (n int, err error)
+
+	// TakeError takes the first message off the error queue of a datagram socket
+	// with the option RecvErr or RecvErr6; false if there is none.
+	TakeError(fd int) (QueuedError, bool)
 
 	// JoinGroup has a datagram socket receive what is sent to a multicast group
 	// on the interface with that index, 0 for the one that routing chooses.
@@ -209,10 +214,39 @@ type File struct {
 // BatchMax is the most that TrySendMany sends at once.
 const BatchMax = 64
 
-// Packet is one datagram to send. The zero Addr is the connected peer.
+// SegmentsMax is the most datagrams that one Packet can be (Linux: UDP_MAX_SEGMENTS
+// was 64 before 6.9 and is 128 since).
+const SegmentsMax = 64
+
+// SegmentedMax is the most bytes that one Packet of several datagrams can have:
+// what an IPv4 packet has room for.
+const SegmentedMax = 65507
+
+// Packet is one datagram to send, or several to the same address. The zero Addr is
+// the connected peer.
 type Packet struct {
-	Data []byte
-	Addr transport.Addr
+	Data    []byte         // the bytes
+	Addr    transport.Addr // where they go
+	Segment int            // Data is datagrams of so many bytes, the last maybe less; 0: one
+}
+
+// Count is how many datagrams p is.
+func (p *Packet) Count() int {
+	if p.Segment == 0 {
+		return 1
+	}
+	return (len(p.Data) + p.Segment - 1) / p.Segment
+}
+
+// QueuedError is a message of a socket's error queue (ip(7): IP_RECVERR).
+type QueuedError struct {
+	Errno      syscall.Errno  // what it means
+	Local      bool           // the call that sent the datagram failed with it already
+	V6         bool           // from ICMPv6
+	Type, Code uint8          // of the ICMP message
+	Info       uint32         // the path's MTU where it is about that
+	Dest       transport.Addr // where the datagram was to go
+	Offender   netip.Addr     // who answered
 }
 
 // Family is an address family.
@@ -256,6 +290,10 @@ const (
 	MulticastHops                // IPV6_MULTICAST_HOPS
 	MulticastLoop                // IP_MULTICAST_LOOP
 	MulticastLoop6               // IPV6_MULTICAST_LOOP
+	Segmentation                 // UDP_SEGMENT: read to see whether it is there
+	Coalesce                     // UDP_GRO
+	RecvErr                      // IP_RECVERR
+	RecvErr6                     // IPV6_RECVERR
 	optionCount
 )
 

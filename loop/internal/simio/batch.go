@@ -46,7 +46,7 @@ func (e *Engine) TrySendMany(fd int, batch []proactor.Packet) (int, error) {
 		if to.IsZero() {
 			to = f.remote
 		}
-		_, errno := f.sendDatagram([][]byte{d.Data}, to)
+		errno := f.sendPacket(d, to)
 		f.record("trysend", int64(len(d.Data))-int64(errno), d.Data)
 		if errno == syscall.EAGAIN {
 			return i, nil

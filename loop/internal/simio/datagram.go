@@ -68,33 +68,56 @@ func (fl *flight) trySendDatagram() {
 
 // sendDatagram sends bufs as one datagram.
 func (f *file) sendDatagram(bufs [][]byte, to transport.Addr) (int, Errno) {
-	w, data := f.w, slices.Concat(bufs...)
-	switch {
-	case f.err != 0:
-		return 0, f.takeError()
-	case to.IsZero() && f.family == proactor.Unix:
-		return 0, syscall.ENOTCONN
-	case to.IsZero():
-		return 0, syscall.EDESTADDRREQ
-	case familyOf(to) != f.family && !(f.family == proactor.IPv6 && to.Addr().Is4In6()):
-		return 0, syscall.EAFNOSUPPORT
-	case len(data) > datagramMax:
-		return 0, syscall.EMSGSIZE
-	case w.route(to) == Unreachable && !to.Addr().IsMulticast() && to.Addr() != limitedBroadcast:
-		return 0, syscall.ENETUNREACH
+	data := slices.Concat(bufs...)
+	if errno := f.refuses(len(data), to); errno != 0 {
+		return 0, errno
 	}
 	if to.Path != "" {
 		return f.sendLocal(data, to)
 	}
-	if to.Addr() == limitedBroadcast && f.options[proactor.Broadcast] == 0 {
-		return 0, syscall.EACCES
+	if !f.hasRoom(len(data)) {
+		return 0, syscall.EAGAIN
 	}
+	return f.launch(data, to)
+}
+
+// refuses says what is wrong with a datagram of size bytes.
+func (f *file) refuses(size int, to transport.Addr) Errno {
+	w := f.w
+	switch {
+	case f.err != 0:
+		return f.takeError()
+	case to.IsZero() && f.family == proactor.Unix:
+		return syscall.ENOTCONN
+	case to.IsZero():
+		return syscall.EDESTADDRREQ
+	case familyOf(to) != f.family && !(f.family == proactor.IPv6 && to.Addr().Is4In6()):
+		return syscall.EAFNOSUPPORT
+	case size > datagramMax:
+		f.queueError(syscall.EMSGSIZE, to, true)
+		return syscall.EMSGSIZE
+	case to.Path != "":
+		return 0
+	case w.route(to) == Unreachable && !to.Addr().IsMulticast() && to.Addr() != limitedBroadcast:
+		return syscall.ENETUNREACH
+	case to.Addr() == limitedBroadcast && f.options[proactor.Broadcast] == 0:
+		return syscall.EACCES
+	}
+	return w.autobind(f, somebody(to))
+}
+
+// somebody is where a datagram to an address goes: the unspecified one is this host.
+func somebody(to transport.Addr) transport.Addr {
 	if to.Addr().IsUnspecified() {
-		to = transport.Addr{AddrPort: loopbackPort(to)}
+		return transport.Addr{AddrPort: loopbackPort(to)}
 	}
-	if errno := w.autobind(f, to); errno != 0 {
-		return 0, errno
-	}
+	return to
+}
+
+// launch puts a UDP datagram on its way.
+func (f *file) launch(data []byte, to transport.Addr) (int, Errno) {
+	w := f.w
+	to = somebody(to)
 	if w.net.chance(w.faults.Drop) {
 		f.record("drop", int64(len(data)), data)
 		return len(data), 0
@@ -103,7 +126,11 @@ func (f *file) sendDatagram(bufs [][]byte, to transport.Addr) (int, Errno) {
 	if w.net.chance(w.faults.Overtake) {
 		arrival += w.delay()
 	}
-	w.at(arrival, func() { f.deliverTo(to, data) })
+	f.onWay += len(data) + datagramCost
+	w.at(arrival, func() {
+		f.arrived(len(data))
+		f.deliverTo(to, data)
+	})
 	if w.net.chance(w.faults.Duplicate) {
 		w.at(arrival+w.net.duration(time.Millisecond), func() { f.deliverTo(to, data) })
 	}
@@ -140,12 +167,15 @@ func (f *file) deliverTo(to transport.Addr, data []byte) {
 		return d.stage != connected || d.remote == from
 	})
 	switch {
+	case dest != nil && dest.overflows(len(data)):
+		dest.record("overflow", int64(len(data)), data)
 	case dest != nil:
 		dest.packets = append(dest.packets, packet{slices.Clone(data), from})
 		dest.touch()
-	case f.stage == connected && f.w.route(to) == Local:
+	case (f.stage == connected || f.queuesErrors()) && f.w.route(to) == Local:
 		f.w.at(f.w.now+f.w.way(), func() {
 			f.err = syscall.ECONNREFUSED
+			f.queueError(syscall.ECONNREFUSED, to, false)
 			f.touch()
 		})
 	}
@@ -194,9 +224,14 @@ func (fl *flight) tryRecvMsg() {
 			return
 		}
 		p := f.takePacket()
+		segment := 0
+		if fl.op.Coalesced && f.options[proactor.Coalesce] != 0 {
+			segment = f.coalesce(&p, len(buf))
+		}
 		n := copy(buf, p.data)
 		fl.more(completion{
 			res: int32(n), data: buf[:n], addr: p.from, truncated: n < len(p.data),
+			size: len(p.data), segment: segment,
 		})
 	}
 }

@@ -83,7 +83,7 @@ func (e *Engine) deliverOne(c *completion) {
 	e.stats.Completed++
 	op.Truncated = c.truncated
 	if fl.code == proactor.RecvMsg {
-		op.Addr = c.addr
+		op.Addr, op.Size, op.Segment = c.addr, c.size, c.segment
 	}
 	e.unlocked(func() { op.Deliver(c.res, c.more, c.data) })
 	if c.data != nil {

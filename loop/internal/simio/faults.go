@@ -32,6 +32,7 @@ type Faults struct {
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
 	Cold         float64 // a part of a file has to be read from its disk first
+	NoGroups     float64 // a group of datagrams is refused: EINVAL, seldom EIO
 
 	DelayMax time.Duration // 0: 20 ms
 }
@@ -54,6 +55,7 @@ func RandomFaults(seed uint64) Faults {
 		*rate = s.rate(0.05)
 	}
 	f.Cold = s.rate(0.5)
+	f.NoGroups = s.rate(0.5)
 	return f
 }
 

@@ -71,6 +71,8 @@ type file struct {
 	packets []packet
 	groups  []netip.Addr // multicast, joined
 	senders []*file      // Unix datagrams: wait for room among the packets
+	onWay   int          // UDP: bytes of datagrams sent that are still in a buffer
+	errors  []proactor.QueuedError
 
 	content []byte // regular file
 	offset  int64  // regular file
@@ -161,7 +163,7 @@ func (f *file) close() {
 	f.stage = gone
 	f.unbind()
 	f.dropQueue()
-	f.packets = nil
+	f.packets, f.errors = nil, nil
 	f.wakeSenders()
 	if before == connected && (f.rx != nil || f.tx != nil) {
 		f.closeLanes()

@@ -52,6 +52,8 @@ type completion struct {
 	truncated bool
 	data      []byte // in a buffer of the pool
 	addr      transport.Addr
+	size      int // of a datagram, also where it was truncated
+	segment   int // of each of several
 }
 
 // newFlight makes the kernel's side of op, after strict checks. Nothing changes

@@ -55,8 +55,9 @@ func (f *file) events() uint16 {
 	case f.kind == child:
 		return when(f.exited, pollIn)
 	case f.kind == datagramSocket:
-		return when(!f.peerIsFull(), pollOut) | when(len(f.packets) > 0, pollIn) |
-			when(f.err != 0, pollErr|pollIn)
+		return when(!f.peerIsFull() && f.halfEmpty(), pollOut) |
+			when(len(f.packets) > 0, pollIn) | when(f.err != 0, pollErr|pollIn) |
+			when(len(f.errors) > 0, pollErr)
 	case f.stage == listening:
 		return when(len(f.queue) > 0, pollIn)
 	case f.stage == fresh:

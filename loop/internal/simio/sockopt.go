@@ -108,6 +108,10 @@ func (f *file) mayHave(option proactor.Option) Errno {
 		if f.family == proactor.Unix {
 			return syscall.EOPNOTSUPP
 		}
+	case proactor.Segmentation, proactor.Coalesce, proactor.RecvErr, proactor.RecvErr6:
+		if f.family == proactor.Unix || f.kind != datagramSocket {
+			return syscall.EOPNOTSUPP
+		}
 	}
 	return 0
 }

@@ -57,6 +57,7 @@ type batch struct {
 	messages [proactor.BatchMax]message
 	iov      [proactor.BatchMax]unix.Iovec
 	to       [proactor.BatchMax]Sockaddr
+	segments [proactor.BatchMax]segmentControl
 }
 
 // TrySendMany sends what the kernel takes of a batch at once, in one call.
@@ -113,6 +114,9 @@ func (b *batch) fill(datagrams []proactor.Packet) (int, error) {
 		b.iov[i].SetLen(len(d.Data))
 		if b.to[i].Len > 0 {
 			m.Name, m.Namelen = (*byte)(b.to[i].Pointer()), b.to[i].Len
+		}
+		if d.Segment > 0 {
+			b.segments[i].set(&m.Msghdr, d.Segment)
 		}
 	}
 	return len(datagrams), nil

@@ -15,11 +15,13 @@ import (
 // Kernel implements proactor.Kernel on Linux. An engine embeds it. It has
 // scratch memory, so one goroutine at a time may use it.
 type Kernel struct {
-	// Calls counts the system calls of TrySend, and of what is done with files.
+	// Calls counts the system calls of TrySend, TrySendMany and TakeError, and of
+	// what is done with files.
 	Calls uint64
 
 	addr     Sockaddr
-	batch    *batch // of TrySendMany; nil until there is one
+	batch    *batch        // of TrySendMany; nil until there is one
+	errors   *errorMessage // of TakeError; likewise
 	msg      unix.Msghdr
 	iov      [proactor.IOVMax]unix.Iovec
 	sendfile sendfile

@@ -26,6 +26,11 @@ var options = [...]struct{ level, name int }{
 	proactor.MulticastHops:  {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS},
 	proactor.MulticastLoop:  {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP},
 	proactor.MulticastLoop6: {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP},
+
+	proactor.Segmentation: {unix.IPPROTO_UDP, unix.UDP_SEGMENT},
+	proactor.Coalesce:     {unix.IPPROTO_UDP, unix.UDP_GRO},
+	proactor.RecvErr:      {unix.IPPROTO_IP, unix.IP_RECVERR},
+	proactor.RecvErr6:     {unix.IPPROTO_IPV6, unix.IPV6_RECVERR},
 }
 
 // SetOption sets a socket option. LingerReset takes 1 or 0.

@@ -91,11 +91,12 @@ func truncatedDatagram(r *rig) {
 	r.sendTo(from, toAddr, long)
 	r.sendTo(from, toAddr, "short")
 	got := recv.datagrams(3)
-	if !got[1].truncated || got[1].size == 0 || got[1].size > 512 || got[1].addr != fromAddr {
+	if !got[1].truncated || got[1].size == 0 || got[1].size > 512 ||
+		got[1].full != 5000 || got[1].addr != fromAddr {
 		r.Errorf("long datagram: %+v", got[1])
 	}
 	for _, i := range []int{0, 2} {
-		if got[i].truncated || got[i].size != 5 {
+		if got[i].truncated || got[i].size != 5 || got[i].full != 5 {
 			r.Errorf("short datagram: %+v", got[i])
 		}
 	}

@@ -32,7 +32,7 @@ type test struct {
 // Run runs the suite on engines that open makes, one for each subtest.
 func Run(t *testing.T, open func(t *testing.T, cfg proactor.Config) proactor.Proactor) {
 	for _, tests := range [][]test{contractTests, streamTests, sendTests, cancelTests,
-		datagramTests, batchTests, pollTests, memoryTests} {
+		datagramTests, batchTests, groupTests, pollTests, memoryTests} {
 		runAll(t, open, tests)
 	}
 }
@@ -155,6 +155,8 @@ type result struct {
 	truncated bool
 	addr      transport.Addr
 	size      int
+	full      int // RecvMsg: Size
+	segment   int
 }
 
 // probe is an operation and what became of it.
@@ -190,7 +192,8 @@ func (p *probe) Complete(op *proactor.Op) {
 		if len(op.Data) > 0 && int(op.Res) != len(op.Data) {
 			p.r.Errorf("%v: Res %d with %d bytes", op.Code, op.Res, len(op.Data))
 		}
-		p.got = append(p.got, result{op.Res, op.More, op.Truncated, op.Addr, len(op.Data)})
+		p.got = append(p.got, result{op.Res, op.More, op.Truncated, op.Addr, len(op.Data),
+			op.Size, op.Segment})
 		p.data = append(p.data, op.Data...)
 	}
 	if p.then != nil {

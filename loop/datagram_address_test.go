@@ -1,0 +1,149 @@
+package loop_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// statements: 171
+func TestS169_broadcast_reaches_who_listens_everywhere(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		server := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: ":0"})
+		port := here(server).Port()
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(
+			netip.MustParseAddr("127.255.255.255"), port)}
+		client := office(t, l, &postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Broadcast: true})
+		sendAll(t, l, client, to, "to everybody")
+		wantTexts(t, l, server, "to everybody")
+		def := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+			RemoteAddr: to.String(), Broadcast: true})
+		sendAll(t, l, def, nobody, "to the default destination")
+		wantTexts(t, l, server, "to everybody", "to the default destination")
+	})
+}
+
+// multicast6 is an interface that IPv6 multicast is routed to, which the loopback
+// interface is not. What is sent to a group of interface-local scope stays on this
+// machine all the same.
+func multicast6(t *testing.T) string {
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags = net.FlagUp | net.FlagMulticast
+	for _, in := range all {
+		addrs, _ := in.Addrs()
+		for _, a := range addrs {
+			n, ok := a.(*net.IPNet)
+			if ok && n.IP.To4() == nil && in.Flags&flags == flags {
+				return in.Name
+			}
+		}
+	}
+	t.Skip("needs an interface with IPv6 multicast")
+	return ""
+}
+
+func TestIPv6MulticastReachesAllMembers(t *testing.T) {
+	group, on := netip.MustParseAddr("ff01::5:77"), multicast6(t)
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		o := loop.DatagramOptions{LocalAddr: "[::]:0", JoinGroups: []netip.Addr{group},
+			Interface: on, ReusePort: true}
+		a := office(t, l, &postman{}, o)
+		o.LocalAddr = fmt.Sprintf("[::]:%d", here(a).Port())
+		b := office(t, l, &postman{}, o)
+		sender := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
+			Interface: on, MulticastTTL: 1})
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, here(a).Port())}
+		sendAll(t, l, sender, to, "to all", "members")
+		wantTexts(t, l, a, "to all", "members")
+		wantTexts(t, l, b, "to all", "members")
+	})
+}
+
+func TestS171_ReusePort_spreads_the_senders(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
+		a := office(t, l, &postman{}, o)
+		o.LocalAddr = here(a).String()
+		b := office(t, l, &postman{}, o)
+		const senders = 64 // of which one endpoint gets all with 1 in 2^63
+		for range senders {
+			c, err := net.Dial("udp", o.LocalAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		}
+		looptest.WaitFor(t, l, "all", func() bool { return len(a.got)+len(b.got) == senders })
+		looptest.Do(l, func() {
+			if len(a.got) == 0 || len(b.got) == 0 {
+				t.Errorf("%d and %d datagrams", len(a.got), len(b.got))
+			}
+		})
+	})
+}
+
+// statements: 155
+func TestS158_a_full_send_buffer_holds_datagrams_back_and_loses_none(t *testing.T) {
+	for _, gso := range []bool{false, true} {
+		n := looptest.New(t, looptest.Options{Seed: 1})
+		server := office(t, n.Loop, &postman{}, anyPort)
+		client := office(t, n.Loop, &postman{}, loop.DatagramOptions{
+			LocalAddr: "127.0.0.1:0", SendBuffer: 6000, GSO: gso})
+		want := append(numbered(300, 1000), numbered(3, 700)...)
+		sendAll(t, n.Loop, client, here(server), want...)
+		looptest.Pass(t, n.Loop, 10*time.Microsecond)
+		looptest.Do(n.Loop, func() {
+			if client.t.WriteBufferSize() == 0 || !client.t.WritePaused() {
+				t.Errorf("%d bytes wait, events %v", client.t.WriteBufferSize(), client.events)
+			}
+			client.t.Close()
+		})
+		wantTexts(t, n.Loop, server, want...)
+		looptest.WaitFor(t, n.Loop, "the end", func() bool { return client.count("lost") == 1 })
+		looptest.Do(n.Loop, func() {
+			if client.lostErr != nil || client.count("resume") != 1 || len(client.errs) > 0 {
+				t.Error(client.lostErr, client.events, client.errs)
+			}
+		})
+	}
+}
+
+// A receive buffer of a size that was set drops what does not fit; what is read in
+// time is not affected.
+func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server := office(t, l, &postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
+		client := office(t, l, &postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
+		looptest.Do(l, server.t.PauseReading)
+		sendAll(t, l, client, here(server), numbered(100, 1000)...)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		sendAll(t, l, client, here(server), numbered(100, 1000)...)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		looptest.Do(l, server.t.ResumeReading)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		sendAll(t, l, client, here(server), "and on")
+		looptest.WaitFor(t, l, "what comes later", func() bool {
+			return len(server.got) > 0 && server.got[len(server.got)-1].data == "and on"
+		})
+		looptest.Do(l, func() {
+			if len(server.got) > 199 || len(server.errs)+len(client.errs) > 0 {
+				t.Errorf("%d datagrams, errors %v %v", len(server.got), server.errs, client.errs)
+			}
+		})
+	})
+}

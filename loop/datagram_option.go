@@ -1,0 +1,98 @@
+package loop
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+)
+
+// prepare sets the options of the socket and joins the groups.
+func (b *datagramBinding) prepare(fd int, family proactor.Family) error {
+	o, engine := &b.opts, b.loop.engine
+	ttl, loopBack := proactor.MulticastTTL, proactor.MulticastLoop
+	if family == proactor.IPv6 {
+		ttl, loopBack = proactor.MulticastHops, proactor.MulticastLoop6
+	}
+	for _, opt := range []struct {
+		on     bool
+		option proactor.Option
+		value  int
+	}{
+		{o.ReusePort, proactor.ReusePort, 1},
+		{o.Broadcast, proactor.Broadcast, 1},
+		{o.SendBuffer != 0, proactor.SendBuffer, o.SendBuffer},
+		{o.ReceiveBuffer != 0, proactor.ReceiveBuffer, o.ReceiveBuffer},
+		{o.MulticastTTL != 0, ttl, o.MulticastTTL},
+		{o.NoMulticastLoop, loopBack, 0},
+	} {
+		if !opt.on {
+			continue
+		}
+		if err := engine.SetOption(fd, opt.option, opt.value); err != nil {
+			return err
+		}
+	}
+	return b.join(fd, family)
+}
+
+// join joins the groups and chooses the interface.
+func (b *datagramBinding) join(fd int, family proactor.Family) error {
+	index := 0
+	if name := b.opts.Interface; name != "" {
+		in, err := net.InterfaceByName(name)
+		if err != nil {
+			return err
+		}
+		index = in.Index
+		if err := b.loop.engine.MulticastFrom(fd, family, index); err != nil {
+			return err
+		}
+	}
+	for _, group := range b.opts.JoinGroups {
+		if err := b.loop.engine.JoinGroup(fd, group.Unmap(), index); err != nil {
+			return fmt.Errorf("join %v: %w", group, err)
+		}
+	}
+	return nil
+}
+
+// offload turns on what there is of GSO, GRO and RecvErr.
+func (b *datagramBinding) offload(c *fdio.DatagramConfig, family proactor.Family) {
+	o, l := &b.opts, b.loop
+	if o.GSO {
+		_, err := l.engine.GetOption(c.FD, proactor.Segmentation)
+		c.Group = b.have("UDP_SEGMENT", "Linux 4.18", err)
+	}
+	if o.GRO {
+		var err error
+		if size := l.engineConfig().BufferSize; size < coalescedMin {
+			err = fmt.Errorf("receive buffers of %d bytes are too small for it: "+
+				"raise BufferOptions.Size to %d", size, coalescedMin)
+		} else {
+			err = l.engine.SetOption(c.FD, proactor.Coalesce, 1)
+		}
+		c.Coalesced = b.have("UDP_GRO", "Linux 5.0", err)
+	}
+	if o.RecvErr {
+		c.RecvErr = l.engine.SetOption(c.FD, proactor.RecvErr, 1) == nil
+		if family == proactor.IPv6 {
+			err := l.engine.SetOption(c.FD, proactor.RecvErr6, 1)
+			c.RecvErr = c.RecvErr || err == nil
+		}
+	}
+}
+
+// coalescedMin is the size of the longest piece that UDP_GRO makes.
+const coalescedMin = 64 << 10
+
+// have reports whether there was no error, and tells the trace of one.
+func (b *datagramBinding) have(feature, since string, err error) bool {
+	if err == nil {
+		return true
+	}
+	(*host)(b.loop).Fallback(feature, fmt.Errorf("%w: %s (%s): %w; the endpoint does without",
+		ErrNotSupported, feature, since, err))
+	return false
+}

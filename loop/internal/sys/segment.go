@@ -1,0 +1,65 @@
+package sys
+
+import (
+	"encoding/binary"
+	"iter"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Several datagrams in one message. UDP_SEGMENT (Linux 4.18, udp(7)) has the kernel
+// cut what is sent into datagrams of one size as late as it can, at best in the
+// network card. UDP_GRO (Linux 5.0) hands over what came from one sender in one
+// piece, and says the size.
+
+// segmentControl is a control message with the size of datagrams to send.
+type segmentControl struct {
+	unix.Cmsghdr
+	size uint16
+	_    [6]byte // CMSG_SPACE
+}
+
+// set has the message h sent as datagrams of size bytes.
+func (c *segmentControl) set(h *unix.Msghdr, size int) {
+	c.Level, c.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	c.SetLen(unix.CmsgLen(int(unsafe.Sizeof(c.size))))
+	c.size = uint16(size)
+	h.Control = (*byte)(unsafe.Pointer(c))
+	h.SetControllen(unix.CmsgSpace(int(unsafe.Sizeof(c.size))))
+}
+
+// ControlRoom is the room for control messages of a receive of several datagrams at
+// once: for the one with their size, and for some that a user may have asked for
+// by an option of the socket.
+const ControlRoom = 72
+
+// SegmentSize returns the size of the datagrams that a message with those control
+// messages is made of, 0 if it is one datagram.
+func SegmentSize(control []byte) int {
+	for kind, data := range controls(control) {
+		if kind == (controlKind{unix.IPPROTO_UDP, unix.UDP_GRO}) && len(data) >= 4 {
+			return int(binary.NativeEndian.Uint32(data))
+		}
+	}
+	return 0
+}
+
+// controlKind says what a control message is.
+type controlKind struct{ level, kind int32 }
+
+// controls are the control messages that the kernel wrote (cmsg(3)).
+func controls(b []byte) iter.Seq2[controlKind, []byte] {
+	return func(yield func(controlKind, []byte) bool) {
+		head := unix.CmsgLen(0)
+		for len(b) >= head {
+			h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
+			size := int(h.Len)
+			if size < head || size > len(b) ||
+				!yield(controlKind{h.Level, h.Type}, b[head:size]) {
+				return
+			}
+			b = b[min(unix.CmsgSpace(size-head), len(b)):]
+		}
+	}
+}
