@@ -48,6 +48,10 @@ var (
 	// ErrNotDatagram: the descriptor is not a datagram socket.
 	ErrNotDatagram = errors.New("loop: not a datagram socket")
 
+	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character
+	// device.
+	ErrNotPipe = proactor.ErrNotPipe
+
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = proactor.ErrNotSupported

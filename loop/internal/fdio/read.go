@@ -50,7 +50,7 @@ func (s *Stream) arm() {
 
 // readable reports whether bytes may be passed to the protocol.
 func (s *Stream) readable() bool {
-	return s.state == Open && !s.reading.paused && !s.reading.eof
+	return s.state == Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
 }
 
 // lend asks the protocol for a buffer, unless it has one of it already. It
@@ -162,15 +162,19 @@ func (s *Stream) pass(data []byte) {
 
 // endOfInput is EOF, or an error of the receive.
 func (s *Stream) endOfInput(res int32) {
-	if res < 0 {
-		err := opError("read", "recv", syscall.Errno(-res), s.local, s.peer)
-		s.note("Fatal read error on socket transport", "err", err)
+	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
+		err := s.opError("read", "recv", syscall.Errno(-res))
+		s.note("Fatal read error on "+s.what()+" transport", "err", err)
 		s.lose(err)
 		return
 	}
 	s.note("received EOF")
 	s.reading.eof = true
 	s.reading.lent = nil
+	if s.readsOnly() {
+		s.endOfPipe()
+		return
+	}
 	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
 		s.Close()
 	}
@@ -199,7 +203,9 @@ func (s *Stream) deliverHeld() {
 }
 
 // IsReading implements transport.ReadTransport.
-func (s *Stream) IsReading() bool { return s.state <= Open && !s.reading.paused && !s.reading.eof }
+func (s *Stream) IsReading() bool {
+	return s.state <= Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
+}
 
 // PauseReading implements transport.ReadTransport. A receive in flight goes on;
 // what it brings is held back and ends it.

@@ -73,6 +73,8 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 // programmer's error and is named first, as in asyncio.
 func (s *Stream) writable(n int) error {
 	switch {
+	case s.readsOnly():
+		return transport.ErrReadOnly
 	case s.eofAsked:
 		return transport.ErrEOFWritten
 	case s.state > Open:
@@ -170,8 +172,8 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 			}
 		}
 	}
-	err := opError("write", call, errno, s.local, s.peer)
-	s.note("Fatal write error on socket transport", "err", err)
+	err := s.opError("write", call, errno)
+	s.note("Fatal write error on "+s.what()+" transport", "err", err)
 	s.lose(err)
 }
 
@@ -283,11 +285,17 @@ func (s *Stream) drained() bool { return s.out.empty() && !s.send.InFlight() }
 // WriteEOF implements transport.WriteTransport.
 func (s *Stream) WriteEOF() error {
 	s.host.Check()
-	if s.state > Open || s.eofAsked {
+	switch {
+	case s.readsOnly():
+		return transport.ErrReadOnly
+	case s.state > Open || s.eofAsked:
 		return nil
 	}
 	s.eofAsked = true
-	if s.drained() {
+	switch {
+	case s.writesOnly():
+		return s.Close()
+	case s.drained():
 		return s.sendEOF()
 	}
 	return nil
@@ -304,7 +312,7 @@ func (s *Stream) sendEOF() error {
 }
 
 // CanWriteEOF implements transport.WriteTransport.
-func (s *Stream) CanWriteEOF() bool { return true }
+func (s *Stream) CanWriteEOF() bool { return !s.readsOnly() }
 
 // WriteBufferSize implements transport.WriteTransport.
 func (s *Stream) WriteBufferSize() int {
