@@ -61,6 +61,10 @@ var (
 	// ErrTLSBelow: StartTLS on a transport that a TLS transport lies over already.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
 
+	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character
+	// device.
+	ErrNotPipe = proactor.ErrNotPipe
+
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = proactor.ErrNotSupported

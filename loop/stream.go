@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"net"
 	"runtime/debug"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
@@ -13,18 +14,24 @@ import (
 // newStream makes a stream of a connected descriptor. Its addresses are read
 // now, because they are still asked for when the connection is long gone.
 func (l *Loop) newStream(c fdio.Config, family proactor.Family) *fdio.Stream {
-	if a, err := l.engine.LocalAddr(c.FD); err == nil {
-		c.Local = fdio.NetAddr(a, family, proactor.Stream)
-	}
-	if a, err := l.engine.RemoteAddr(c.FD); err == nil {
-		c.Peer = fdio.NetAddr(a, family, proactor.Stream)
-	}
+	c.Local, c.Peer = l.namesOf(c.FD, family)
 	if c.Owner == nil {
 		c.Owner = (*host)(l)
 	}
 	s := fdio.NewStream((*host)(l), c)
 	l.streams.add(c.FD, s)
 	return s
+}
+
+// namesOf are the addresses of a stream socket and its peer, as far as known.
+func (l *Loop) namesOf(fd int, family proactor.Family) (local, peer net.Addr) {
+	if a, err := l.engine.LocalAddr(fd); err == nil {
+		local = fdio.NetAddr(a, family, proactor.Stream)
+	}
+	if a, err := l.engine.RemoteAddr(fd); err == nil {
+		peer = fdio.NetAddr(a, family, proactor.Stream)
+	}
+	return local, peer
 }
 
 // makeProtocol calls a factory of the user's.

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"runtime/debug"
@@ -208,8 +209,8 @@ type TLSOptions struct {
 //
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
-// transport.ErrProtocolKind, ErrTLSBelow, the errors of tlstransport.Config.Check,
-// ErrOnLoop.
+// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, the errors
+// of tlstransport.Config.Check, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -251,6 +252,9 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlstransport.Config) error {
 	if t == nil || t.IsClosing() {
 		return fmt.Errorf("loop: StartTLS: %w", transport.ErrClosed)
+	}
+	if s, ok := t.(*fdio.Stream); ok && s.OneWay() {
+		return fmt.Errorf("loop: StartTLS on a pipe: %w", errors.ErrUnsupported)
 	}
 	if _, below := tlstransport.Over(t.Protocol()); below {
 		return ErrTLSBelow

@@ -18,6 +18,10 @@ var (
 	// ErrEOFWritten: a write after WriteEOF.
 	ErrEOFWritten = errors.New("transport: write after WriteEOF")
 
+	// ErrReadOnly: a write to the reading end of a pipe. ConnectionMade is given a
+	// Transport in any case; Loop.ConnectReadPipe returns a ReadTransport.
+	ErrReadOnly = errors.New("transport: write to the reading end of a pipe")
+
 	// ErrNilProtocol: SetProtocol(nil), or a factory that returned nil.
 	ErrNilProtocol = errors.New("transport: protocol is nil")
 

@@ -54,6 +54,18 @@ func (e *engine) read(s *slot, op *proactor.Op) {
 	}
 }
 
+// readUnwatched reads once from what epoll refuses to watch because it is always
+// ready, such as /dev/null. What goes on waits for the next pass.
+func (e *engine) readUnwatched(s *slot, op *proactor.Op) {
+	s.reader = op
+	op.Engine.Flag = reading
+	e.read(s, op)
+	if s.reader == op {
+		s.reader = nil
+		e.enqueue(op)
+	}
+}
+
 // release takes the reader off the slot. The descriptor stays watched.
 func (s *slot) release(op *proactor.Op) {
 	s.reader = nil

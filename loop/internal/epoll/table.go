@@ -72,8 +72,8 @@ func (t *table) make(fd int) *slot {
 }
 
 // arm gives op its place in fd's slot and has the kernel watch fd. If that is
-// impossible op fails: EBADF, EPERM for a file that is always ready, EBUSY if
-// another operation is there.
+// impossible op fails: EBADF, EBUSY if another operation is there, EPERM for a
+// file that is always ready, which is read from all the same.
 func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
 	if fd < 0 {
 		e.fail(op, syscall.EBADF)
@@ -99,6 +99,10 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
 	if errno := e.watch(s, fd, want); errno != 0 {
 		*at = nil
 		op.Engine.Flag = nowhere
+		if errno == syscall.EPERM && (op.Code == proactor.Recv || op.Code == proactor.RecvAny) {
+			e.readUnwatched(s, op)
+			return
+		}
 		e.fail(op, errno)
 	}
 }

@@ -21,7 +21,11 @@ func (s *Stream) ExtraInfo(name string) any {
 	case "peercred":
 		return s.peerCred()
 	case "socket":
-		if s.proto != nil { // until ConnectionLost has returned
+		if s.proto != nil && s.pipe == nil { // until ConnectionLost has returned
+			return rawConn{s}
+		}
+	case "pipe":
+		if s.proto != nil && s.pipe != nil {
 			return rawConn{s}
 		}
 	default:

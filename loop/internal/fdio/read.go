@@ -55,7 +55,7 @@ func (s *Stream) arm() {
 
 // readable reports whether bytes may be passed to the protocol.
 func (s *Stream) readable() bool {
-	return s.state == Open && !s.reading.paused && !s.reading.eof
+	return s.state == Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
 }
 
 // lend asks the protocol for a buffer, unless it has one of it already. It
@@ -184,9 +184,9 @@ func (s *Stream) pass(data []byte) {
 
 // endOfInput is EOF, or an error of the receive.
 func (s *Stream) endOfInput(res int32) {
-	if res < 0 {
-		err := opError("read", "recv", syscall.Errno(-res), s.local, s.peer)
-		s.note("Fatal read error on socket transport", "err", err)
+	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
+		err := s.opError("read", "recv", syscall.Errno(-res))
+		s.note("Fatal read error on "+s.what()+" transport", "err", err)
 		s.lose(err)
 		return
 	}
@@ -194,6 +194,10 @@ func (s *Stream) endOfInput(res int32) {
 	s.reading.eof = true
 	s.pub.slot.EOFReceived()
 	s.reading.lent = nil
+	if s.readsOnly() {
+		s.endOfPipe()
+		return
+	}
 	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
 		s.Close()
 	}
@@ -223,7 +227,9 @@ func (s *Stream) deliverHeld() {
 }
 
 // IsReading implements transport.ReadTransport.
-func (s *Stream) IsReading() bool { return s.state <= Open && !s.reading.paused && !s.reading.eof }
+func (s *Stream) IsReading() bool {
+	return s.state <= Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
+}
 
 // PauseReading implements transport.ReadTransport. A receive in flight goes on;
 // what it brings is held back and ends it.

@@ -2,6 +2,7 @@ package fdio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -36,10 +37,13 @@ const warmSize = 1 << 20
 
 // SendFile queues f. Its bytes take no memory and do not count as buffered.
 //
-// Errors: transport.ErrEOFWritten, transport.ErrClosed.
+// Errors: transport.ErrEOFWritten, transport.ErrClosed; errors.ErrUnsupported for a
+// stream of one direction, as in asyncio.
 func (s *Stream) SendFile(f *File) error {
 	s.host.Check()
 	switch {
+	case s.pipe != nil:
+		return fmt.Errorf("sendfile over a pipe: %w", errors.ErrUnsupported)
 	case s.eofAsked:
 		return transport.ErrEOFWritten
 	case s.state > Open:

@@ -37,7 +37,8 @@ var stateNames = [...]string{"made", "open", "closing", "lost", "closed"}
 // String returns the state's name.
 func (s State) String() string { return stateNames[s] }
 
-// Stream is a transport over a connected stream socket.
+// Stream is a transport over a connected stream socket, or over one direction of a
+// pipe (see pipe).
 //
 // It owns its descriptor: no operation is in flight on it when it is closed,
 // and ConnectionLost is called only after the kernel has let go of every
@@ -66,10 +67,11 @@ type Stream struct {
 	room     *room    // of what is sent directly; nil until there is some
 	releases []func() // of the user's slices, due in the next round
 
-	eofAsked bool // WriteEOF was called
-	eofSent  bool // and FIN is on its way
-	dirty    bool // on the host's list of flushers
-	soon     bool // on the host's list of tasks
+	pipe     *pipe // nil: a socket with both directions
+	eofAsked bool  // WriteEOF was called
+	eofSent  bool  // and FIN is on its way
+	dirty    bool  // on the host's list of flushers
+	soon     bool  // on the host's list of tasks
 
 	local, peer net.Addr
 }
@@ -95,6 +97,7 @@ type Config struct {
 	WriteCap     int            // most bytes buffered; 0: no limit
 	IdleTimeout  time.Duration  // 0: none
 	CloseTimeout time.Duration  // 0: none
+	Pipe         *PipeConfig    // nil: a socket with both directions
 }
 
 // NewStream makes a stream of a connected descriptor, which it owns from now
@@ -108,6 +111,9 @@ func NewStream(host Host, c Config) *Stream {
 		s.extras = &extras{info: c.Info, writeCap: c.WriteCap,
 			idleTimeout: c.IdleTimeout, closeTimeout: c.CloseTimeout}
 	}
+	if c.Pipe != nil {
+		s.pipe = newPipe(s, *c.Pipe)
+	}
 	s.adopt(c.Protocol)
 	s.pub = publish(host, c.FD, c.Local, s.flow.Limits())
 	return s
@@ -119,6 +125,7 @@ func (s *Stream) Start() {
 	s.watchIdle()
 	s.connectionMade()
 	s.arm()
+	s.watchReader()
 }
 
 // move makes a transition and asserts that the automaton has it.
@@ -166,6 +173,7 @@ func (s *Stream) lose(err error) {
 	s.engine.Cancel(&s.recv)
 	s.engine.Cancel(&s.send)
 	s.ignoreRoom()
+	s.unwatchReader()
 	s.schedule()
 }
 
@@ -195,7 +203,8 @@ func (s *Stream) RunTask() {
 
 // finish ends a lost stream once nothing is in flight on its descriptor.
 func (s *Stream) finish() {
-	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() {
+	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() ||
+		s.readerWatched() {
 		return
 	}
 	s.move(Gone)
@@ -210,8 +219,9 @@ func (s *Stream) finish() {
 func (s *Stream) bury() {
 	s.proto, s.plain, s.buffered = nil, nil, nil
 	s.recv.Buf, s.send.Buf = nil, nil
+	s.restoreMode()
 	if err := s.engine.CloseFD(s.fd); err != nil {
-		s.host.Report(Exception{Message: "Error closing a socket", Err: err, Transport: s})
+		s.host.Report(Exception{Message: "Error closing a " + s.what(), Err: err, Transport: s})
 	}
 	s.owner.Lost(s)
 }
@@ -223,6 +233,8 @@ func (s *Stream) Complete(op *proactor.Op) {
 		s.received()
 	case &s.send:
 		s.sent()
+	case s.readerOp():
+		s.readerGone(op)
 	default:
 		s.roomy()
 	}

@@ -77,6 +77,8 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 // programmer's error and is named first, as in asyncio.
 func (s *Stream) writable(n int) error {
 	switch {
+	case s.readsOnly():
+		return transport.ErrReadOnly
 	case s.eofAsked:
 		return transport.ErrEOFWritten
 	case s.state > Open:
@@ -174,8 +176,8 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 			}
 		}
 	}
-	err := opError("write", call, errno, s.local, s.peer)
-	s.note("Fatal write error on socket transport", "err", err)
+	err := s.opError("write", call, errno)
+	s.note("Fatal write error on "+s.what()+" transport", "err", err)
 	s.lose(err)
 }
 
@@ -298,12 +300,18 @@ func (s *Stream) drained() bool { return s.out.empty() && !s.send.InFlight() }
 // WriteEOF implements transport.WriteTransport.
 func (s *Stream) WriteEOF() error {
 	s.host.Check()
-	if s.state > Open || s.eofAsked {
+	switch {
+	case s.readsOnly():
+		return transport.ErrReadOnly
+	case s.state > Open || s.eofAsked:
 		return nil
 	}
 	s.eofAsked = true
 	s.pub.slot.EOFWritten()
-	if s.drained() {
+	switch {
+	case s.writesOnly():
+		return s.Close()
+	case s.drained():
 		return s.sendEOF()
 	}
 	return nil
@@ -320,7 +328,7 @@ func (s *Stream) sendEOF() error {
 }
 
 // CanWriteEOF implements transport.WriteTransport.
-func (s *Stream) CanWriteEOF() bool { return true }
+func (s *Stream) CanWriteEOF() bool { return !s.readsOnly() }
 
 // WriteBufferSize implements transport.WriteTransport.
 func (s *Stream) WriteBufferSize() int {

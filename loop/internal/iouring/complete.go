@@ -45,6 +45,10 @@ func (e *engine) complete(cqe uring.CQE) {
 		e.again(op)
 		return
 	}
+	if op.Engine.Flag&flagPolling != 0 && op.Code != proactor.Splice {
+		e.waited(op, cqe.Res)
+		return
+	}
 	switch op.Code {
 	case proactor.Accept:
 		e.completeAccept(op, cqe)
@@ -91,6 +95,16 @@ func (e *engine) again(op *proactor.Op) {
 	e.issue(op)
 }
 
+// waited goes on with what waited for readiness, which an error ends.
+func (e *engine) waited(op *proactor.Op, res int32) {
+	op.Engine.Flag &^= flagPolling
+	if res < 0 && res != eintr {
+		e.finishDone(op, res)
+		return
+	}
+	e.again(op)
+}
+
 func (e *engine) completeOnce(op *proactor.Op, res int32) {
 	switch {
 	case res == eagain && op.Code == proactor.Recv:
@@ -98,13 +112,25 @@ func (e *engine) completeOnce(op *proactor.Op, res int32) {
 		e.again(op)
 	case res == eintr && op.Code != proactor.Connect:
 		e.again(op)
-	case op.Code == proactor.Waitid && res > 0:
-		e.finish(op, 0)
+	case op.Code == proactor.Waitid:
+		e.completeWaitid(op, res)
 	case op.Code == proactor.Splice:
 		e.completeSplice(op, res)
 	default:
 		e.finish(op, res)
 	}
+}
+
+// completeWaitid takes the events of a poll of the pidfd, or waitid's 0. ECHILD
+// says that somebody else has reaped the child, or that it is not this process's:
+// the pidfd itself knows which.
+func (e *engine) completeWaitid(op *proactor.Op, res int32) {
+	if res == -int32(syscall.ECHILD) && op.Engine.Flag&flagPollFirst == 0 {
+		op.Engine.Flag |= flagPollFirst
+		e.again(op)
+		return
+	}
+	e.finish(op, min(res, 0))
 }
 
 func (e *engine) completeSplice(op *proactor.Op, res int32) {

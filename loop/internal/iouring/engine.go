@@ -54,6 +54,8 @@ type engine struct {
 	files    []bool   // by descriptor: found not to be a socket
 
 	pulse     proactor.Pulse // nil: nobody watches
+	hasWaitid bool           // the kernel can wait for children
+
 	stats     proactor.Stats
 	thread    int
 	lastYield time.Duration
@@ -72,7 +74,8 @@ func New(cfg proactor.Config) (proactor.Proactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cfg: cfg, ring: ring}
+	e := &engine{cfg: cfg, ring: ring,
+		hasWaitid: uring.ProbeOnce().Has(uring.FeatureWaitid)}
 	if err := e.openPools(cfg); err != nil {
 		ring.Close()
 		return nil, err

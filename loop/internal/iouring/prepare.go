@@ -15,7 +15,7 @@ const (
 	flagStarved                     // on the list starved
 	flagDoomed                      // on the list doomed
 	flagPollFirst                   // EAGAIN: wait for readiness before trying again
-	flagPolling                     // a splice: the kernel is waiting, not moving
+	flagPolling                     // the kernel is waiting, not moving: a splice, no socket
 	flagTarget                      // a splice: for the target, not the source
 	flagTried                       // a lazy send that the socket had no room for
 	flagServed                      // a receive that got a buffer since it was starved
@@ -61,7 +61,7 @@ func (e *engine) prepare(op *proactor.Op, sqe *uring.SQE) {
 	case proactor.Poll:
 		sqe.PrepPollAdd(op.FD, uint32(op.Mask))
 	case proactor.Waitid:
-		sqe.PrepPollAdd(op.FD, unix.POLLIN)
+		e.prepareWaitid(op, sqe)
 	}
 	sqe.SetUserData(e.slots.userData(kind, slot))
 }
@@ -76,6 +76,9 @@ func (e *engine) pollFirst(op *proactor.Op, sqe *uring.SQE) {
 // prepareRecvAny takes one buffer at a time from what is not a socket.
 func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 	if e.isFile(op.FD) {
+		if e.waitFirst(op, sqe, unix.POLLIN) {
+			return
+		}
 		sqe.PrepRead(op.FD, nil, uring.CurrentOffset)
 		sqe.SetFlags(uring.BufferSelect)
 		sqe.SetBufGroup(group)
@@ -98,6 +101,16 @@ func (e *engine) prepareSplice(op *proactor.Op, sqe *uring.SQE) {
 	}
 }
 
+// prepareWaitid waits for a child: with waitid(2), Linux 6.7, or else by polling
+// its pidfd.
+func (e *engine) prepareWaitid(op *proactor.Op, sqe *uring.SQE) {
+	if !e.hasWaitid || op.Engine.Flag&flagPollFirst != 0 {
+		sqe.PrepPollAdd(op.FD, unix.POLLIN)
+		return
+	}
+	sqe.PrepWaitid(unix.P_PIDFD, op.FD, nil, unix.WEXITED|unix.WNOWAIT, 0)
+}
+
 func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
 	addr := new(sys.Sockaddr)
 	if err := addr.Set(op.Addr); err != nil {
@@ -113,7 +126,7 @@ func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
 func (e *engine) prepareRecv(op *proactor.Op, sqe *uring.SQE) {
 	index := -1
 	if e.isFile(op.FD) {
-		sqe.PrepRead(op.FD, op.Buf, uring.CurrentOffset)
+		e.prepareRead(op, sqe)
 		return
 	}
 	if op.Engine.Flag&flagPollFirst == 0 {
@@ -125,6 +138,29 @@ func (e *engine) prepareRecv(op *proactor.Op, sqe *uring.SQE) {
 	}
 	sqe.PrepRecv(op.FD, op.Buf, 0)
 	e.pollFirst(op, sqe)
+}
+
+// prepareRead is prepareRecv of what is not a socket.
+func (e *engine) prepareRead(op *proactor.Op, sqe *uring.SQE) {
+	if e.waitFirst(op, sqe, unix.POLLIN) {
+		return
+	}
+	if index := e.memory.registeredIndex(op.Buf); index >= 0 {
+		sqe.PrepReadFixed(op.FD, op.Buf, uring.CurrentOffset, index)
+		return
+	}
+	sqe.PrepRead(op.FD, op.Buf, uring.CurrentOffset)
+}
+
+// waitFirst is pollFirst for what is not a socket, where a poll of its own has
+// to go before the next attempt. It reports whether that is what was prepared.
+func (e *engine) waitFirst(op *proactor.Op, sqe *uring.SQE, mask uint32) bool {
+	if op.Engine.Flag&flagPollFirst == 0 {
+		return false
+	}
+	op.Engine.Flag ^= flagPollFirst | flagPolling
+	sqe.PrepPollAdd(op.FD, mask)
+	return true
 }
 
 // prepareSend sends what is left of op and returns the kind of its user_data.
@@ -154,6 +190,9 @@ func (e *engine) prepareSend(op *proactor.Op, sqe *uring.SQE) uint64 {
 
 // prepareWrite is a send to what is not a socket.
 func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
+	if e.waitFirst(op, sqe, unix.POLLOUT) {
+		return
+	}
 	if op.Code != proactor.SendMsg {
 		sqe.PrepWrite(op.FD, op.Buf[op.Engine.Done:], uring.CurrentOffset)
 		return

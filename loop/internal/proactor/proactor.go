@@ -18,6 +18,9 @@ var (
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = errors.New("not supported")
+
+	// ErrNotPipe: AdoptPipe of a regular file, a directory or a block device.
+	ErrNotPipe = errors.New("not a pipe, FIFO, socket or character device")
 )
 
 // Proactor is an engine. All methods but Wake are called by one goroutine at a
@@ -110,6 +113,14 @@ type Kernel interface {
 	// Adopt duplicates f's descriptor, makes the copy fit for this engine and
 	// closes f, also on error.
 	Adopt(f *os.File) (fd int, err error)
+
+	// AdoptPipe duplicates f's descriptor for reading or for writing, makes the
+	// copy fit for this engine and closes f, also on error, unless it is a standard
+	// stream. Errors: ErrNotPipe; EBADF where f is not open for that.
+	AdoptPipe(f *os.File, write bool) (Pipe, error)
+
+	// SetBlocking undoes what AdoptPipe did to a Pipe that says Restore.
+	SetBlocking(fd int) error
 
 	// Describe says what fd is.
 	Describe(fd int) (family Family, kind Kind, err error)
@@ -247,6 +258,13 @@ type QueuedError struct {
 	Info       uint32         // the path's MTU where it is about that
 	Dest       transport.Addr // where the datagram was to go
 	Offender   netip.Addr     // who answered
+}
+
+// Pipe is one direction of a pipe, FIFO, socket or character device.
+type Pipe struct {
+	FD      int
+	Device  bool // a character device: a terminal, mostly
+	Restore bool // others share its mode, which was blocking
 }
 
 // Family is an address family.

@@ -97,9 +97,7 @@ func (e *Engine) Adopt(f *os.File) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer f.Close()
-	if fd, ok := e.tokens[f]; ok {
-		delete(e.tokens, f)
-		e.must(fd, "Adopt").record("adopt", 0)
+	if fd, ok := e.redeem(f); ok {
 		return fd, nil
 	}
 	info, err := f.Stat()
@@ -119,6 +117,16 @@ func (e *Engine) Adopt(f *os.File) (int, error) {
 	}
 	file.record("adopt", int64(len(content)), content)
 	return file.fd, nil
+}
+
+// redeem returns the descriptor that f stands for, where it stands for one.
+func (w *World) redeem(f *os.File) (fd int, ok bool) {
+	fd, ok = w.tokens[f]
+	if ok {
+		delete(w.tokens, f)
+		w.must(fd, "Adopt").record("adopt", 0)
+	}
+	return fd, ok
 }
 
 // File returns a file that stands for fd, which Adopt takes for it: the way

@@ -1,6 +1,7 @@
 package simio
 
 import (
+	"os"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -111,4 +112,48 @@ func (f *file) spliceOut(fl *flight, n int) []byte {
 		f.offset += int64(n)
 	}
 	return f.content[at : at+int64(n)]
+}
+
+// AdoptPipe implements proactor.Kernel for files that World.File made. Others are
+// ErrNotPipe where the kernel would say so too, and ENOTSUP.
+func (e *Engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	defer f.Close()
+	none := proactor.Pipe{FD: -1}
+	if fd, ok := e.redeem(f); ok {
+		file := e.must(fd, "AdoptPipe")
+		lane := file.rx
+		if write {
+			lane = file.tx
+		}
+		if (file.kind == pipeEnd || file.kind == streamSocket) && lane != nil {
+			return proactor.Pipe{FD: fd}, nil
+		}
+		file.record("close", 0)
+		file.close()
+		if file.kind == pipeEnd {
+			return none, sysError("fcntl", syscall.EBADF)
+		}
+		return none, proactor.ErrNotPipe
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return none, sysError("fcntl", syscall.EBADF)
+	case info.Mode().IsRegular() || info.IsDir():
+		return none, proactor.ErrNotPipe
+	}
+	return none, sysError("fcntl", syscall.ENOTSUP)
+}
+
+// SetBlocking implements proactor.Kernel. Nothing here shares a mode.
+func (e *Engine) SetBlocking(fd int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "SetBlocking")
+	if f == nil {
+		return sysError("fcntl", syscall.EBADF)
+	}
+	return f.called("blocking", 0)
 }

@@ -74,6 +74,19 @@ func (k *Kernel) Listen(fd, backlog int) error {
 // closes f. The mode belongs to the open file, so whoever shares it sees it.
 func (k *Kernel) Adopt(f *os.File) (int, error) {
 	defer f.Close()
+	fd, err := duplicate(f)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
+}
+
+// duplicate returns a copy of f's descriptor, close-on-exec.
+func duplicate(f *os.File) (int, error) {
 	// File.Fd would make the descriptor blocking; Control does not.
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -86,14 +99,7 @@ func (k *Kernel) Adopt(f *os.File) (int, error) {
 	if err != nil {
 		dupErr = syscall.EBADF
 	}
-	if dupErr != nil {
-		return -1, os.NewSyscallError("fcntl", dupErr)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	return fd, nil
+	return fd, os.NewSyscallError("fcntl", dupErr)
 }
 
 // Describe says what fd is. What is no socket is Other, NotSocket.

@@ -1,0 +1,125 @@
+package fdio
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+)
+
+// The events of poll(2) that are told whatever was asked for.
+const (
+	pollErr = 0x8
+	pollHup = 0x10
+)
+
+// PipeConfig makes a stream of one direction: of a pipe, a FIFO, a terminal, or a
+// socket.
+type PipeConfig struct {
+	Writes  bool // else it reads
+	Device  bool // a character device: EIO is a terminal's end of input
+	Restore bool // the descriptor is made blocking again before it is closed
+}
+
+// pipe is what a stream of one direction has besides. Such a stream has the states
+// of every other, and ends sooner:
+//
+//	reads:  open --EOF--> closing --EOFReceived--> lost, whatever that returns
+//	writes: open --WriteEOF--> closing --drained--> lost
+//	        open | closing --the reader is gone--> lost
+type pipe struct {
+	PipeConfig
+	reader proactor.Op // writes: watches for the reader to go
+}
+
+func newPipe(s *Stream, c PipeConfig) *pipe {
+	p := &pipe{PipeConfig: c}
+	p.reader.Code, p.reader.FD, p.reader.Handler = proactor.Poll, s.fd, s
+	return p
+}
+
+// OneWay reports whether the stream has one direction only.
+func (s *Stream) OneWay() bool { return s.pipe != nil }
+
+func (s *Stream) readsOnly() bool  { return s.pipe != nil && !s.pipe.Writes }
+func (s *Stream) writesOnly() bool { return s.pipe != nil && s.pipe.Writes }
+
+// what a stream is over, in asyncio's words.
+func (s *Stream) what() string {
+	if s.pipe != nil {
+		return "pipe"
+	}
+	return "socket"
+}
+
+// opError is the *net.OpError of an operation on the stream.
+func (s *Stream) opError(op, call string, errno syscall.Errno) error {
+	if s.pipe == nil {
+		return opError(op, call, errno, s.local, s.peer)
+	}
+	return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, errno)}
+}
+
+// endsWith reports whether errno is the end of input and no error: EIO is how
+// Linux says that the other side of a terminal is gone (n_tty_read).
+func (s *Stream) endsWith(errno syscall.Errno) bool {
+	return s.pipe != nil && s.pipe.Device && errno == syscall.EIO
+}
+
+// endOfPipe is the end of input where there is nothing but input. The transport is
+// closing before the protocol hears of it, and whatever that says it ends.
+func (s *Stream) endOfPipe() {
+	s.move(Closing)
+	s.eofReceived()
+	s.lose(nil)
+}
+
+// watchReader has the writing end of a pipe or socket told that nobody reads any
+// more. As in asyncio, a device is not watched: what hung up may come back.
+func (s *Stream) watchReader() {
+	if s.writesOnly() && !s.pipe.Device && s.state < Lost {
+		s.engine.Submit(&s.pipe.reader)
+	}
+}
+
+func (s *Stream) unwatchReader() {
+	if op := s.readerOp(); op != nil {
+		s.engine.Cancel(op)
+	}
+}
+
+// readerOp is the operation that watches the reader, nil where there is none.
+func (s *Stream) readerOp() *proactor.Op {
+	if s.pipe == nil {
+		return nil
+	}
+	return &s.pipe.reader
+}
+
+func (s *Stream) readerWatched() bool { return s.pipe != nil && s.pipe.reader.InFlight() }
+
+// readerGone takes an event of the writing end. What is queued can reach nobody.
+func (s *Stream) readerGone(op *proactor.Op) {
+	switch {
+	case s.state >= Lost || op.Res < 0:
+	case op.Res&(pollErr|pollHup) == 0:
+		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
+	case s.drained():
+		s.note("pipe was closed by its reader")
+		s.lose(nil)
+	default:
+		s.writeFailed("write", syscall.EPIPE)
+	}
+}
+
+// restoreMode makes blocking again what others share.
+func (s *Stream) restoreMode() {
+	if s.pipe == nil || !s.pipe.Restore {
+		return
+	}
+	if err := s.engine.SetBlocking(s.fd); err != nil {
+		s.host.Report(Exception{Message: "Error restoring the mode of a pipe", Err: err,
+			Transport: s})
+	}
+}

@@ -1,0 +1,26 @@
+package looptest
+
+import (
+	"os"
+
+	"github.com/sluice-net/sluice/loop"
+)
+
+// Pipe returns both ends of a new pipe, for ConnectReadPipe and ConnectWritePipe
+// of l, a loop made by this package: those of a simulated pipe where l is
+// simulated, which are good for nothing else. What is not given to l has to be
+// closed.
+func Pipe(l *loop.Loop) (r, w *os.File, err error) {
+	engine := of(l).engine
+	if engine == nil {
+		return os.Pipe()
+	}
+	rfd, wfd := engine.Pipe()
+	if r, err = engine.File(rfd); err != nil {
+		return nil, nil, err
+	}
+	if w, err = engine.File(wfd); err != nil {
+		return nil, nil, err
+	}
+	return r, w, nil
+}

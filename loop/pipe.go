@@ -1,0 +1,130 @@
+package loop
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// ConnectReadPipe makes a transport that receives from f: the reading end of a
+// pipe or FIFO, a terminal or another character device, or a stream socket. It
+// returns after ConnectionMade has; data may have been received by then.
+//
+// At the end of input EOFReceived is called, and then ConnectionLost(nil) whatever
+// it returned, because there is nothing to keep open: the transport is closing
+// already inside EOFReceived. A terminal that was hung up is at its end, too. The
+// transport that ConnectionMade is given has the methods of a WriteTransport as
+// well; they return transport.ErrReadOnly.
+//
+// f is duplicated and closed, also on error, except for the standard streams
+// (descriptors 0 to 2), which stay open. Where f is in blocking mode and others
+// may share it, as a program's standard input is shared with the shell, they are
+// spared: an unnamed pipe or a terminal is opened once more, a socket needs no
+// mode. Only a FIFO with a name, the master of a pseudoterminal and other devices
+// are made non-blocking for everybody who shares the open file, until the
+// transport ends, when they are made blocking again.
+//
+// Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
+// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol;
+// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade.
+func (l *Loop) ConnectReadPipe(ctx context.Context, p protocol.Protocol, f *os.File) (
+	transport.ReadTransport, error) {
+	return block(ctx, l, func(done func(transport.ReadTransport, error)) {
+		l.ConnectReadPipeFunc(p, f, done)
+	})
+}
+
+// ConnectReadPipeFunc is ConnectReadPipe for the loop's goroutine: done is called
+// on it, once, before ConnectReadPipeFunc returns.
+func (l *Loop) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
+	done func(transport.ReadTransport, error)) {
+	s, err := l.connectPipe(p, f, false)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	done(s, nil)
+}
+
+// ConnectWritePipe makes a transport that sends to f: the writing end of a pipe
+// or FIFO, a terminal or another character device, or a stream socket. It returns
+// after ConnectionMade has.
+//
+// When the reader of a pipe or socket goes, ConnectionLost is called also while
+// nothing is written: with nil, or with EPIPE where output was pending. WriteEOF
+// is Close. The transport that ConnectionMade is given has the methods of a
+// ReadTransport as well; it never reads.
+//
+// What becomes of f, and the errors, are as for ConnectReadPipe; EBADF is for a
+// reading end.
+func (l *Loop) ConnectWritePipe(ctx context.Context, p protocol.Protocol, f *os.File) (
+	transport.WriteTransport, error) {
+	return block(ctx, l, func(done func(transport.WriteTransport, error)) {
+		l.ConnectWritePipeFunc(p, f, done)
+	})
+}
+
+// ConnectWritePipeFunc is ConnectWritePipe for the loop's goroutine: done is
+// called on it, once, before ConnectWritePipeFunc returns.
+func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
+	done func(transport.WriteTransport, error)) {
+	s, err := l.connectPipe(p, f, true)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	done(s, nil)
+}
+
+// connectPipe makes a stream of one direction and calls ConnectionMade.
+func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.Stream, error) {
+	if f == nil {
+		return nil, pipeError(os.ErrInvalid)
+	}
+	a, err := l.engine.AdoptPipe(f, writes)
+	switch {
+	case err != nil:
+		return nil, pipeError(err)
+	case p == nil:
+		l.dropPipe(a)
+		return nil, transport.ErrNilProtocol
+	case l.draining:
+		l.dropPipe(a)
+		return nil, ErrLoopClosed
+	}
+	s := l.newPipe(fdio.Config{FD: a.FD, Protocol: p, Owner: (*host)(l),
+		Pipe: &fdio.PipeConfig{Writes: writes, Device: a.Device, Restore: a.Restore}})
+	if s.State() >= fdio.Lost && s.Err() != nil {
+		return nil, s.Err()
+	}
+	return s, nil
+}
+
+// newPipe makes the stream of a descriptor and starts it.
+func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
+	made := l.originHere()
+	if family, _, err := l.engine.Describe(c.FD); err == nil && family != proactor.Other {
+		c.Local, c.Peer = l.namesOf(c.FD, family)
+	}
+	s := fdio.NewStream((*host)(l), c)
+	l.streams.add(c.FD, s)
+	l.born(s, made)
+	s.Start()
+	return s
+}
+
+// dropPipe closes what never became a transport.
+func (l *Loop) dropPipe(p proactor.Pipe) {
+	if p.Restore {
+		_ = l.engine.SetBlocking(p.FD) // it is closed next: whoever shares it is told nothing
+	}
+	l.drop(p.FD)
+}
+
+// pipeError is what ConnectReadPipe and ConnectWritePipe return for a file.
+func pipeError(err error) error { return &net.OpError{Op: "file", Net: "pipe", Err: err} }
