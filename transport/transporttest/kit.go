@@ -279,21 +279,24 @@ func (k *kit) margin(n int) {
 	k.wait("ResumeWriting", func() bool { return !k.tr().WritePaused() })
 }
 
+// lacks ends the connection and skips the case.
+func (k *kit) lacks(what string) {
+	k.finish()
+	k.link = nil
+	k.Skip("needs " + what)
+}
+
 // needsReset skips the case where the peer cannot reset.
 func (k *kit) needsReset() {
 	if k.link.Reset == nil {
-		k.finish()
-		k.link = nil
-		k.Skip("needs a peer that can reset the connection")
+		k.lacks("a peer that can reset the connection")
 	}
 }
 
 // needsHalfClose skips the case where a stream cannot end in one direction alone.
 func (k *kit) needsHalfClose() {
 	if !k.tr().CanWriteEOF() {
-		k.finish()
-		k.link = nil
-		k.Skip("needs half-close")
+		k.lacks("half-close")
 	}
 }
 

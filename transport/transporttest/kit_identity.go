@@ -112,7 +112,7 @@ var identityCases = []kitCase{
 			sock = transport.SockName(k.tr()).String()
 		})
 		if peer == "" && sock == "" {
-			k.Skip("needs a transport with addresses")
+			k.lacks("a transport with addresses")
 		}
 		k.do(func() { k.tr().Abort() })
 		k.waitLostNil()

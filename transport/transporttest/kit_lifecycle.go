@@ -183,7 +183,7 @@ var lifecycleCases = []kitCase{
 	{"S019_socket_is_open_in_ConnectionLost", func(k *kit) {
 		k.connect()
 		if k.tr().ExtraInfo("socket") == nil {
-			k.Skip("needs a transport with a socket of its own")
+			k.lacks("a transport with a socket of its own")
 		}
 		usable := false
 		k.do(func() {

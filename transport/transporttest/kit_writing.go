@@ -180,7 +180,7 @@ var writingCases = []kitCase{
 		k.connect()
 		w, ok := k.tr().(transport.OwnedWriter)
 		if !ok {
-			k.Skip("needs an OwnedWriter")
+			k.lacks("an OwnedWriter")
 		}
 		released := make([]int, 4)
 		k.do(func() {
@@ -202,7 +202,7 @@ var writingCases = []kitCase{
 		k.connect()
 		w, ok := k.tr().(transport.OwnedWriter)
 		if !ok {
-			k.Skip("needs an OwnedWriter")
+			k.lacks("an OwnedWriter")
 		}
 		k.clog()
 		released := 0
