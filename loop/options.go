@@ -67,8 +67,8 @@ type Options struct {
 	// reads, what only the program knows of its transports' pressure: what they have
 	// buffered, whether they are paused, and whether the loop has time. Any process of
 	// the same user, and root, can then read it without stopping the loop. It costs a
-	// descriptor and 68 KiB for each loop, and less than 1 % of the CPU of a small
-	// message; without it nothing.
+	// descriptor and 68 KiB for each loop, about 10 ns for each message and 100 ns for
+	// each round.
 	FlowPage bool
 
 	// Repanic lets a panic of a callback crash the process instead of being
