@@ -43,6 +43,7 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 		fds = append(fds, fd)
 	}
 	s.out.add(chunk{buf: append([]byte(nil), p...), direct: &direct{fds: fds}})
+	s.pub.slot.Wrote(len(p))
 	s.grew(len(p))
 	return nil
 }
@@ -72,7 +73,12 @@ func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	s.out.direct--
 	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
 	s.closeFDs(fds)
-	if s.state < Lost && s.flow.Shrank(n) == transport.Resume {
+	if s.state >= Lost {
+		return outGone, n
+	}
+	change := s.flow.Shrank(n)
+	s.pub.slot.SetBuffered(s.flow.Size())
+	if change == transport.Resume {
 		s.resumeWriting()
 	}
 	return outGone, n
@@ -139,6 +145,7 @@ func (s *Stream) receiveFDs() {
 		s.endOfInput(-int32(errno))
 		return
 	}
+	s.pub.slot.Read(n)
 	if len(files) > 0 || lost {
 		s.giveFDs(files, lost)
 	}
@@ -147,6 +154,7 @@ func (s *Stream) receiveFDs() {
 	case s.reading.paused:
 		a := arrival{data: append([]byte(nil), buf[:n]...), n: n, res: int32(n)}
 		s.reading.held = append(s.reading.held, a)
+		s.publishHeld()
 		s.engine.Cancel(&s.recv)
 	default:
 		s.pass(buf[:n])

@@ -50,6 +50,7 @@ func (s *Stream) sendDirectly() bool {
 // close or abort.
 func (s *Stream) pumpDirect() bool {
 	budget := directMax
+	s.pub.page.Sent(s.pub.slot)
 	for s.state < Lost && !s.out.empty() {
 		out, n := outYields, 0
 		if budget > 0 {
@@ -111,12 +112,22 @@ func (s *Stream) popDirect() {
 func (s *Stream) await(out outcome) {
 	switch {
 	case out == outFull:
+		s.pub.page.Sending(s.pub.slot, s.nextSize())
 		s.watchRoom()
 	case out != outYields:
 		s.ignoreRoom()
 	case !s.watchesRoom() || s.room.op.Cancelling():
 		s.schedule()
 	}
+}
+
+// nextSize is how many bytes are next.
+func (s *Stream) nextSize() int {
+	c := &s.out.chunks[s.out.head]
+	if c.direct != nil && c.direct.file != nil {
+		return int(min(c.direct.file.Left, directMax))
+	}
+	return len(c.buf)
 }
 
 // goOn goes on with the output after others had their turn.

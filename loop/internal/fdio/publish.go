@@ -77,7 +77,7 @@ func (p *published) unpublish() {
 
 // received publishes that the engine delivered a completion of op.
 func (p *published) received(op *proactor.Op) {
-	if p.slot != nil && op.Res > 0 {
+	if p.slot != nil && op.Res > 0 && op.Code != proactor.Poll {
 		p.slot.Read(int(op.Res))
 	}
 }

@@ -94,6 +94,7 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 	}
 	if n > 0 {
 		s.touch()
+		s.pub.slot.Wrote(n)
 	}
 	f.sent, f.Offset, f.Left = f.sent+int64(n), f.Offset+int64(n), f.Left-int64(n)
 	switch {
