@@ -21,7 +21,8 @@ type Trace struct {
 
 	// Fallback is called when something could not be had and the loop goes on
 	// without it: "io_uring" when Auto chose epoll, "registered buffers" when
-	// RLIMIT_MEMLOCK is too small for them.
+	// RLIMIT_MEMLOCK is too small for them, "UDP_SEGMENT" and "UDP_GRO" when an
+	// endpoint cannot have GSO or GRO.
 	Fallback func(feature string, err error)
 
 	// SlowCallback is called in debug mode when a callback has ended that ran
