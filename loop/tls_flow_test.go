@@ -173,7 +173,8 @@ func TestS215_first_data_comes_after_the_waiter(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		order := ""
 		server := transporttest.NewRecorder(t)
-		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol { return server }, "127.0.0.1:0",
+		factory := func() protocol.Protocol { return server }
+		s, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0",
 			&loop.ServerOptions{TLS: serverTLS()})
 		if err != nil {
 			t.Fatal(err)

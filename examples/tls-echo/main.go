@@ -61,7 +61,9 @@ func serve(ctx context.Context, l *loop.Loop) error {
 			Certificates: []tls.Certificate{certificate},
 			NextProtos:   []string{"echo"},
 		},
-		OnHandshakeError: func(peer net.Addr, err error) { fmt.Println("No connection:", peer, err) },
+		OnHandshakeError: func(peer net.Addr, err error) {
+			fmt.Println("No connection:", peer, err)
+		},
 	})
 	if err != nil {
 		return err
