@@ -65,7 +65,7 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 
 func waitData(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want []byte) {
 	t.Helper()
-	looptest.WaitFor(t, l, "the bytes", func() bool { return len(r.Data()) >= len(want) })
+	looptest.WaitFor(t, l, "the bytes", func() bool { return r.Received() >= len(want) })
 	if got := r.Data(); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes arrived, %d were sent, or they differ", len(got), len(want))
 	}
