@@ -17,8 +17,8 @@ type Event struct {
 	// Ring is the Ring.ID, 0 where it is not about a ring.
 	Ring uint64 `json:"ring,omitempty"`
 	// Local and Remote are the addresses of the socket, of TCP and UDP.
-	Local  netip.AddrPort `json:"local"`
-	Remote netip.AddrPort `json:"remote"`
+	Local  netip.AddrPort `json:"local,omitzero"`
+	Remote netip.AddrPort `json:"remote,omitzero"`
 	// Op is the io_uring opcode where there is one.
 	Op uint8 `json:"op,omitempty"`
 	// Value and Limit depend on Kind.

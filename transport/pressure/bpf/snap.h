@@ -176,6 +176,7 @@ static __always_inline int put_socket(struct seq_file *seq, struct head *h, u16 
 
 		r.ends.flags = FLAG_MPTCP;
 		r.queue = BPF_CORE_READ(first, sk_ack_backlog);
+		r.queue_max = BPF_CORE_READ(first, sk_max_ack_backlog);
 		r.drops = BPF_CORE_READ(first, sk_drops.counter);
 	}
 	if (queued_only && kind != RECORD_LISTENER && !r.rmem && !r.wmem)
