@@ -1,7 +1,6 @@
 package flowpage
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,7 +23,6 @@ type Header struct {
 	PID, TID  int           // as the process sees itself; TID 0: the loop did not run yet
 	Loop      int           // number of the loop in its process, from 1
 	Engine    Engine        // that carries operations out
-	Name      string        // of the loop
 	RingFD    int           // io_uring's descriptor, -1: none
 	Made      time.Duration // when, on CLOCK_MONOTONIC
 	Closed    bool          // the loop is closed, nothing changes any more
@@ -109,10 +107,9 @@ func decodeHeader(raw []byte, now int64) (Header, error) {
 	if engine == EngineSim || now < h.at {
 		now = h.at
 	}
-	name, _, _ := bytes.Cut(h.name[:], []byte{0})
 	age := now - h.made
 	return Header{PID: int(h.pid), TID: int(h.tid), Loop: int(h.loop), Engine: engine,
-		Name: string(bytes.ToValidUTF8(name, []byte("?"))), RingFD: int(h.ringFD),
+		RingFD: int(h.ringFD),
 		Made: time.Duration(h.made), Closed: h.closed != 0, SlotCount: int(h.slotCount),
 		Used: int(min(h.used, uint64(h.slotCount))), Unlisted: h.unlisted, Turns: h.turns,
 		Now:  time.Duration(now),

@@ -23,7 +23,6 @@ const (
 	headerSize = 4096
 	slotSize   = 128
 	slotWords  = slotSize / 8
-	nameSize   = 16
 
 	// chunkSlots is by how many slots a page grows: 64 KiB.
 	chunkSlots = 512
@@ -109,7 +108,7 @@ type header struct {
 	busy    span  // runs while the loop works
 	waiting span  // runs while the loop is in a call that may sleep
 	used    uint64
-	name    [nameSize]byte
+	_       [16]byte
 }
 
 // Slot is where a transport publishes its state. It is the memory of the page

@@ -14,7 +14,6 @@ import (
 type Options struct {
 	Loop   uint32        // number of the loop in its process, from 1
 	Engine Engine        // that carries operations out
-	Name   string        // the loop's, at most 16 bytes of it are kept
 	RingFD int           // of io_uring; -1: none
 	Now    time.Duration // the loop's clock, whose times Tick and the like are given
 }
@@ -212,7 +211,6 @@ func (p *Page) describe(o Options) {
 	h.pid, h.loop, h.engine = uint32(os.Getpid()), o.Loop, uint32(o.Engine)
 	h.ringFD = int32(o.RingFD)
 	h.made = p.base + int64(o.Now)
-	copy(h.name[:], o.Name)
 	p.Tick(o.Now)
 	atomic.StoreUint64(&h.magic, magic)
 }

@@ -54,7 +54,8 @@ func TestWhatIsPublishedIsRead(t *testing.T) {
 	s.SetState(StateOpen)
 	s.SetLimits(65536, 16384)
 	s.Read(10)
-	s.Wrote(100, 100)
+	s.Wrote(100)
+	s.SetBuffered(100)
 	s.EOFReceived()
 	s.EOFWritten()
 	s.Hold(2, 300)
@@ -76,7 +77,8 @@ func TestWhatIsPublishedIsRead(t *testing.T) {
 	if got := slots(t, r); len(got) != 1 || got[0] != want {
 		t.Errorf("read\n%+v, want\n%+v", got, want)
 	}
-	p.Sent(s, 10)
+	p.Sent(s)
+	s.SetBuffered(10)
 	p.ResumeWriting(s)
 	p.ResumeReading(s)
 	p.Feed(s)
@@ -116,7 +118,7 @@ func TestWhatIsRepeatedCountsOnce(t *testing.T) {
 
 func TestHeaderSaysWhatTheLoopDoes(t *testing.T) {
 	o := simulated
-	o.Loop, o.Name, o.RingFD = 3, "a name of more than sixteen bytes", 5
+	o.Loop, o.RingFD = 3, 5
 	p, r := newPage(t, o)
 	header := func() Header {
 		t.Helper()
@@ -128,7 +130,7 @@ func TestHeaderSaysWhatTheLoopDoes(t *testing.T) {
 	}
 	h := header()
 	if h.PID != os.Getpid() || h.TID != 0 || h.Loop != 3 || h.Engine != EngineSim ||
-		h.RingFD != 5 || h.Name != "a name of more t" || h.SlotCount != 0 || h.Closed || h.Busy.Running {
+		h.RingFD != 5 || h.SlotCount != 0 || h.Closed || h.Busy.Running {
 		t.Errorf("a new page: %+v", h)
 	}
 	p.Run(time.Second, 17)
@@ -222,13 +224,13 @@ func everyMethod(p *Page, s *Slot) {
 	s.SetState(StateOpen)
 	s.SetLimits(2, 1)
 	s.Read(1)
-	s.Wrote(1, 1)
+	s.Wrote(1)
 	s.SetBuffered(0)
 	s.Hold(1, 1)
 	s.EOFReceived()
 	s.EOFWritten()
 	p.Sending(s, 1)
-	p.Sent(s, 0)
+	p.Sent(s)
 	p.PauseWriting(s)
 	p.ResumeWriting(s)
 	p.PauseReading(s)

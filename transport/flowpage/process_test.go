@@ -55,7 +55,7 @@ func havePage() int {
 func TestAnotherProcessReads(t *testing.T) {
 	p, _ := newPage(t, simulated)
 	s := p.Add(Identity{Kind: KindTCP, Cookie: 4711})
-	s.Wrote(500, 400)
+	s.SetBuffered(400)
 	p.PauseWriting(s)
 	program, err := os.Executable()
 	if err != nil {

@@ -50,11 +50,10 @@ func (s *Slot) Read(n int) {
 	}
 }
 
-// Wrote counts n bytes that were accepted; size is what is buffered then.
-func (s *Slot) Wrote(n, size int) {
+// Wrote counts n bytes that were accepted.
+func (s *Slot) Wrote(n int) {
 	if s != nil {
 		s.bytesWritten += uint64(n)
-		s.buffered = uint64(size)
 	}
 }
 
@@ -74,10 +73,9 @@ func (p *Page) Sending(s *Slot, n int) {
 	}
 }
 
-// Sent says that nothing is being sent any more; size is what is buffered then.
-func (p *Page) Sent(s *Slot, size int) {
+// Sent says that nothing is being sent any more.
+func (p *Page) Sent(s *Slot) {
 	if s != nil {
-		s.buffered = uint64(size)
 		s.inFlight = 0
 		s.sending.stop(p.at.ns)
 	}
