@@ -204,7 +204,7 @@ func (d *diagnosis) process() {
 		}
 		d.find(Finding{
 			Name: FindBusyLoop, Severity: Warning, FD: -1,
-			Subject: fmt.Sprintf("loop %d %s", l.ID, l.Name),
+			Subject: fmt.Sprintf("loop %d, thread %d", l.ID, l.Thread),
 			Evidence: fmt.Sprintf("busy %v of %v, in the same turn for %v",
 				busy.Round(time.Millisecond), (busy + waiting).Round(time.Millisecond),
 				stuck.Round(time.Millisecond)),
