@@ -3,16 +3,19 @@ package pressure
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/transport/pressure/internal/demo"
 )
 
+var probeOnce = sync.OnceValue(Probe)
+
 // needBPF skips where eBPF does not work, with the sentence that says why.
 func needBPF(t *testing.T) {
 	t.Helper()
-	if s := Probe(); s.Err != nil {
+	if s := probeOnce(); s.Err != nil {
 		t.Skipf("needs %v", s.Err)
 	}
 }
@@ -88,7 +91,9 @@ func TestVerdictNamesWhatIsStaged(t *testing.T) {
 	}
 	findings := Diagnose(Evidence{Snapshots: snapshots, Accounts: accounts})
 	for name, want := range truth {
-		t.Run(name, func(t *testing.T) { checkScene(t, server, name, want.send, want.receive, accounts) })
+		t.Run(name, func(t *testing.T) {
+			checkScene(t, server, name, want.send, want.receive, accounts)
+		})
 		t.Run(name+"/finding", func(t *testing.T) {
 			checkFinding(t, server, name, want.finding, accounts, findings)
 		})

@@ -49,8 +49,12 @@ var peers = map[string]func(context.Context, net.Conn){
 	PausedReader: func(ctx context.Context, c net.Conn) { flood(c) },
 	StarvedRing:  func(ctx context.Context, c net.Conn) { flood(c) },
 	SmallSndBuf:  func(ctx context.Context, c net.Conn) { io.Copy(io.Discard, c) },
-	BusyLoop:     func(ctx context.Context, c net.Conn) { talk(ctx, c, 4<<10, 10*time.Millisecond, false) },
-	Echo:         func(ctx context.Context, c net.Conn) { talk(ctx, c, 64, 20*time.Millisecond, true) },
+	BusyLoop: func(ctx context.Context, c net.Conn) {
+		talk(ctx, c, 4<<10, 10*time.Millisecond, false)
+	},
+	Echo: func(ctx context.Context, c net.Conn) {
+		talk(ctx, c, 64, 20*time.Millisecond, true)
+	},
 }
 
 // flood writes until the connection is closed.
