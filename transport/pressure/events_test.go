@@ -2,6 +2,7 @@ package pressure
 
 import (
 	"errors"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -56,12 +57,7 @@ func TestAClosedWindowIsTold(t *testing.T) {
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelFlow, Duration: -1})
 	a, b := tcpPair(t)
 	snapshot(t, tracer)
-	a.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-	for buf := make([]byte, 64<<10); ; {
-		if _, err := a.Write(buf); err != nil {
-			break
-		}
-	}
+	fillUntilBlocked(a)
 	events := eventsUntil(t, tracer, func(e Event) bool { return e.Kind == EventPeerClosed })
 	if c := connAt(t, snapshot(t, tracer), a.LocalAddr()); !c.Edges.PeerClosed ||
 		c.Edges.ZeroWindows != 1 || c.Edges.ZeroWindowTime <= 0 || c.Edges.SendBlocked == 0 {
@@ -190,5 +186,71 @@ func TestNoSuchProcess(t *testing.T) {
 	_, err := Attach(t.Context(), Options{PID: 1 << 22})
 	if !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// LevelFuncs needs fexit, which some machines refuse: then the table says so.
+func TestOurOwnClosedWindowIsTold(t *testing.T) {
+	needBPF(t)
+	tracer := attachHere(t, Options{Level: LevelEdges | LevelFuncs, Duration: -1})
+	for _, p := range tracer.Support().Probes {
+		if p.Name == "own_window" && p.Status != ProbeAttached {
+			if p.Status != ProbeRefused || p.Why == "" || p.Remedy == "" {
+				t.Errorf("it does not say why: %+v", p)
+			}
+			t.Skipf("needs fexit: %s", p.Why)
+		}
+	}
+	a, b := tcpPair(t)
+	snapshot(t, tracer)
+	fillUntilBlocked(a)
+	eventsUntil(t, tracer, func(e Event) bool { return e.Kind == EventOwnClosed })
+	if c := connAt(t, snapshot(t, tracer), b.LocalAddr()); c.Edges.OwnZeroWindows == 0 {
+		t.Errorf("%+v", c.Edges)
+	}
+}
+
+// fillUntilBlocked writes what nobody reads.
+func fillUntilBlocked(c net.Conn) {
+	c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for buf := make([]byte, 64<<10); ; {
+		if _, err := c.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+// net.Listen makes MPTCP listeners; a dialer does so if asked.
+func TestMultipathConnectionsAreSeen(t *testing.T) {
+	needBPF(t)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var dialer net.Dialer
+	dialer.SetMultipathTCP(true)
+	a, err := dialer.Dial("tcp4", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if multi, err := a.(*net.TCPConn).MultipathTCP(); err != nil || !multi {
+		t.Skip("needs MPTCP")
+	}
+	fillUntilBlocked(a)
+	tracer := attachHere(t, Options{})
+	s := snapshot(t, tracer)
+	sender, receiver := connAt(t, s, a.LocalAddr()), connAt(t, s, b.LocalAddr())
+	if !sender.MPTCP || sender.Queued == 0 || sender.MSS == 0 || sender.BytesAcked == 0 {
+		t.Errorf("sender %+v", sender)
+	}
+	if !receiver.MPTCP || receiver.InQueue == 0 || receiver.BytesReceived == 0 {
+		t.Errorf("receiver %+v", receiver)
 	}
 }

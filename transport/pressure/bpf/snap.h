@@ -92,6 +92,32 @@ static __always_inline void fill_tcp(struct tcp_record *r, struct tcp_sock *tp)
 	fill_chrono(r, tp);
 }
 
+// fill_subflow looks at the first subflow of an MPTCP connection. The verifier does
+// not know its type, so each field is read by itself. What has arrived is moved to
+// the connection at once, of which there is only the memory to tell.
+static __always_inline void fill_subflow(struct tcp_record *r, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	u32 unacked;
+
+	r->inq = r->rmem;
+	if (!tp)
+		return;
+	unacked = BPF_CORE_READ(tp, snd_una);
+	r->outq = BPF_CORE_READ(tp, write_seq) - unacked;
+	r->notsent = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_nxt);
+	r->peer_window = BPF_CORE_READ(tp, snd_wnd);
+	r->cwnd = BPF_CORE_READ(tp, snd_cwnd);
+	r->inflight = BPF_CORE_READ(tp, packets_out);
+	r->mss = BPF_CORE_READ(tp, mss_cache);
+	r->srtt = BPF_CORE_READ(tp, srtt_us);
+	r->probes = BPF_CORE_READ(tp, inet_conn.icsk_probes_out);
+	r->own_window = BPF_CORE_READ(tp, rcv_wnd);
+	r->retrans = BPF_CORE_READ(tp, total_retrans);
+	r->acked = BPF_CORE_READ(tp, bytes_acked);
+	r->received = BPF_CORE_READ(tp, bytes_received);
+}
+
 static __always_inline int put_tcp(struct seq_file *seq, struct head *h, struct socket *socket,
 				   struct sock *sk, struct file *file)
 {
@@ -118,9 +144,11 @@ static __always_inline int put_tcp(struct seq_file *seq, struct head *h, struct 
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp) {
 		fill_tcp(&r, tp);
-		// What was sent and acknowledged leaves one byte for SYN and one for FIN.
+		// The SYN itself counts as a byte.
 		if (r.ends.state == TCP_SYN_SENT)
 			r.outq = r.notsent = 0;
+	} else if (sk->sk_protocol == IPPROTO_MPTCP) {
+		fill_subflow(&r, sk);
 	}
 	m = marked(sk, h->cookie);
 	if (m)
