@@ -84,8 +84,8 @@ func watch(ctx context.Context, tracer *pressure.Tracer, server string) {
 		}
 		for a := range tracer.Accounts() {
 			if a.Local.String() == server {
-				v := a.Send.Verdict
-				fmt.Printf("fd %d sends %5d KiB  %-6v %s\n", a.FD, a.Send.Bytes>>10, v, a.Send.Reason)
+				fmt.Printf("fd %d sends %5d KiB  %-6v %s\n",
+					a.FD, a.Send.Bytes>>10, a.Send.Verdict, a.Send.Reason)
 			}
 		}
 	}
