@@ -232,23 +232,30 @@ static __always_inline int put_pipe(struct seq_file *seq, struct head *h, struct
 	return bpf_seq_write(seq, &r, sizeof(r));
 }
 
-static __always_inline void add_buffers(struct ring_record *r, struct io_buffer_list *list)
+// add_buffers adds a group to the record. It is a function of its own, that is
+// verified once and not for each turn of the loop below.
+__noinline int add_buffers(struct ring_record *r, u64 address)
 {
+	struct io_buffer_list *list = (void *)address;
 	u16 entries, mask, tail, head;
-	u32 i = r->buffers_len;
+	u32 i;
 
-	if (!list || i >= BUFFER_RINGS)
-		return;
+	if (!r || !list)
+		return 0;
+	i = r->buffers_len;
+	if (i >= BUFFER_RINGS)
+		return 0;
 	entries = BPF_CORE_READ(list, nr_entries);
 	mask = BPF_CORE_READ(list, mask);
 	if (!entries || mask != entries - 1)
-		return; // no group, or one of buffers that are not in a ring
+		return 0; // no group, or one of buffers that are not in a ring
 	tail = BPF_CORE_READ(list, buf_ring, tail);
 	head = BPF_CORE_READ(list, head);
 	r->buffers[i].group = BPF_CORE_READ(list, bgid);
 	r->buffers[i].available = tail - head;
 	r->buffers[i].size = entries;
 	r->buffers_len = i + 1;
+	return 1;
 }
 
 // fill_buffers walks the groups below GROUPS: an array in older kernels, the first
@@ -266,7 +273,7 @@ static __always_inline void fill_buffers(struct ring_record *r, struct io_ring_c
 		for (int i = 0; i < 3 && BPF_CORE_READ(node, shift) > 0; i++)
 			node = (void *)((u64)BPF_CORE_READ(node, slots[0]) & ~3ULL);
 	} else if (!array) {
-		add_buffers(r, head);
+		add_buffers(r, (u64)head);
 	}
 	for (u32 i = 0; i < GROUPS; i++) {
 		void *list = 0;
@@ -276,7 +283,7 @@ static __always_inline void fill_buffers(struct ring_record *r, struct io_ring_c
 		else if (node)
 			bpf_probe_read_kernel(&list, sizeof(list), &node->slots[i]);
 		if (list)
-			add_buffers(r, list);
+			add_buffers(r, (u64)list);
 	}
 }
 
