@@ -29,7 +29,7 @@ type Cause struct {
 
 // A Group is what belongs to one thing: a heading, and rows.
 type Group struct {
-	Label  string
+	Label  string // bold
 	Note   string // after the label, paler
 	Badge  string // at the right: the verdict
 	Class  string // of the badge, that of a cause; empty where nothing is wrong
@@ -47,7 +47,7 @@ type Strip struct {
 // A Heat is how full something was in each stretch of time: 0 empty, 1 full, and
 // what is beyond is drawn as full. NaN is no data.
 type Heat struct {
-	Label string
+	Label string // left of it
 	Fill  []float64
 	Marks []Mark
 }

@@ -129,8 +129,9 @@ func TestTicksAreRoundAndFew(t *testing.T) {
 		time.Second:      "0 0.1 s 0.2 s 0.3 s 0.4 s 0.5 s 0.6 s 0.7 s 0.8 s 0.9 s 1 s",
 		10 * time.Second: "0 1 s 2 s 3 s 4 s 5 s 6 s 7 s 8 s 9 s 10 s",
 		47 * time.Second: "0 5 s 10 s 15 s 20 s 25 s 30 s 35 s 40 s 45 s",
-		8 * time.Minute:  "0 1:00 min 2:00 min 3:00 min 4:00 min 5:00 min 6:00 min 7:00 min 8:00 min",
-		0:                "",
+		8 * time.Minute: "0 1:00 min 2:00 min 3:00 min 4:00 min 5:00 min " +
+			"6:00 min 7:00 min 8:00 min",
+		0: "",
 	} {
 		var got []string
 		for _, tick := range ticks(d) {

@@ -45,7 +45,7 @@ func (m Micros) MarshalJSON() ([]byte, error) {
 
 // An Event is one line of a trace.
 type Event struct {
-	Name     string         `json:"name"`
+	Name     string         `json:"name"` // plain ASCII
 	Phase    Phase          `json:"ph"`
 	Category string         `json:"cat,omitempty"`
 	Time     Micros         `json:"ts"`            // since the trace began
