@@ -15,6 +15,7 @@ import (
 
 // A Source is what is recorded: a *pressure.Tracer.
 type Source interface {
+	// The methods are the tracer's.
 	Snapshot() (*pressure.Snapshot, error)
 	Accounts() iter.Seq[pressure.Account]
 	Events() iter.Seq2[pressure.Event, error]

@@ -149,12 +149,12 @@ func ring(r, before pressure.Ring) Resource {
 		n    uint64
 		what string
 	}{
-		{grown(now.Overflows, then.Overflows, known), "completions found the CQ full"},
-		{grown(now.NoBuffers, then.NoBuffers, known), "receives without a buffer"},
-		{grown(now.Punts, then.Punts, known), "requests punted to workers"},
+		{grown(now.Overflows, then.Overflows, known), "CQ full"},
+		{grown(now.NoBuffers, then.NoBuffers, known), "no receive buffer"},
+		{grown(now.Punts, then.Punts, known), "punted to a worker"},
 	} {
 		if c.n > 0 && v.Wrong == "" {
-			v.Wrong = fmt.Sprintf("%d %s", c.n, c.what)
+			v.Wrong = fmt.Sprintf("%d× %s", c.n, c.what)
 		}
 	}
 	if r.Overflowing {

@@ -109,7 +109,7 @@ func TestResourcesAreWrongOnlyWhenSomethingHappened(t *testing.T) {
 		got[r.Kind] = r.Wrong
 	}
 	for kind, want := range map[string]string{
-		"loop": "", "ring": "1 receives without a buffer", "listener": "", "unix": "",
+		"loop": "", "ring": "1× no receive buffer", "listener": "", "unix": "",
 		"udp": "1 dropped", "pipe": "full",
 	} {
 		if wrong, there := got[kind]; !there || wrong != want {
