@@ -21,6 +21,9 @@ func init() {
 		l := prepare(o)
 		l.engine, l.kind = engine, sim
 		l.why = "sim: made by package looptest"
+		if err := l.openPage(); err != nil {
+			panic(err)
+		}
 		return l
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // host is the loop as the transports see it.
@@ -33,6 +34,9 @@ func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().Cal
 
 // Chunks implements fdio.Host.
 func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
+
+// FlowPage implements fdio.Host.
+func (h *host) FlowPage() *flowpage.Page { return h.page }
 
 // Report implements fdio.Host.
 func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }

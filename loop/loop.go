@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // phase is where a loop is in its life.
@@ -57,6 +59,8 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
+	page         *flowpage.Page // nil: nothing is published
+	fed          []*proactor.Op // receives that lacked a buffer, for the page
 	streams      registry
 	servers      []*Server
 	dials        []*dial
@@ -75,7 +79,7 @@ type Loop struct {
 // Options.
 //
 // Errors: an engine that was asked for by name and is not to be had, with the
-// reason and the remedy; options out of bounds.
+// reason and the remedy; options out of bounds; no memory for the flow page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
 	if opts != nil {
@@ -87,6 +91,9 @@ func New(opts *Options) (*Loop, error) {
 	l := prepare(o)
 	if err := l.chooseEngine(); err != nil {
 		return nil, err
+	}
+	if err := l.openPage(); err != nil {
+		return nil, errors.Join(err, l.engine.Close())
 	}
 	reserveP(o)
 	return l, nil
@@ -187,6 +194,7 @@ func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
 	fds := l.openDescriptors()
+	l.closePage()
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}

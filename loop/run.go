@@ -211,6 +211,10 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 		request.done <- err
 		alive = err == nil
 	}()
+	if l.page != nil {
+		l.page.Run(l.engine.Now(), int(l.thread.Load()))
+		defer func() { l.page.Idle(l.engine.Now()) }()
+	}
 	err = l.rounds(request)
 	return true
 }

@@ -94,6 +94,9 @@ func (l *Loop) takePosts() {
 
 // flush hands the output of all transports that wrote to the engine.
 func (l *Loop) flush() {
+	if l.page != nil && len(l.dirty) > 0 {
+		l.page.Tick(l.engine.Now()) // when sends begin
+	}
 	for i := 0; i < len(l.dirty); i++ {
 		l.dirty[i].Flush()
 		l.dirty[i] = nil

@@ -11,8 +11,8 @@ type Account struct {
 	FD     int    `json:"fd"`
 	Cookie uint64 `json:"cookie"`
 	// Local and Remote are its addresses.
-	Local  netip.AddrPort `json:"local"`
-	Remote netip.AddrPort `json:"remote"`
+	Local  netip.AddrPort `json:"local,omitzero"`
+	Remote netip.AddrPort `json:"remote,omitzero"`
 	// From and To are the span, by CLOCK_MONOTONIC.
 	From time.Duration `json:"from"`
 	To   time.Duration `json:"to"`

@@ -17,8 +17,8 @@ type Event struct {
 	// Ring is the Ring.ID, 0 where it is not about a ring.
 	Ring uint64 `json:"ring,omitempty"`
 	// Local and Remote are the addresses of the socket, of TCP and UDP.
-	Local  netip.AddrPort `json:"local"`
-	Remote netip.AddrPort `json:"remote"`
+	Local  netip.AddrPort `json:"local,omitzero"`
+	Remote netip.AddrPort `json:"remote,omitzero"`
 	// Op is the io_uring opcode where there is one.
 	Op uint8 `json:"op,omitempty"`
 	// Value and Limit depend on Kind.
@@ -52,9 +52,6 @@ const (
 	// EventDrop: a segment for this socket was dropped (LevelEdges, seen on Linux
 	// 6.12 and 6.18). Value is the skb_drop_reason.
 	EventDrop
-	// EventListenDrop: a handshake was dropped as the accept queue is full
-	// (LevelEdges). Value is the length of the queue, Limit the backlog.
-	EventListenDrop
 	// EventPunt: a request was handed to a worker thread (LevelEdges).
 	EventPunt
 	// EventShortWrite: a write took less than it was given (LevelEdges). Value is
@@ -86,7 +83,7 @@ const (
 
 var eventNames = []string{
 	"state", "queue-full", "memory-limit", "udp-drop", "retransmit", "reset-in", "reset-out",
-	"drop", "listen-drop", "punt", "short-write", "cq-overflow", "no-buffers", "arm-write",
+	"drop", "punt", "short-write", "cq-overflow", "no-buffers", "arm-write",
 	"arm-read", "peer-window-closed", "peer-window-opened", "send-blocked", "own-window-closed",
 }
 

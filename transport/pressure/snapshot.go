@@ -45,8 +45,8 @@ type Conn struct {
 	Cookie uint64 `json:"cookie"`
 	// Local and Remote are its addresses. An IPv4 peer on an IPv6 socket is shown
 	// as IPv4.
-	Local  netip.AddrPort `json:"local"`
-	Remote netip.AddrPort `json:"remote"`
+	Local  netip.AddrPort `json:"local,omitzero"`
+	Remote netip.AddrPort `json:"remote,omitzero"`
 	// State is TCP's.
 	State TCPState `json:"state"`
 	// MPTCP says that this is the first subflow of an MPTCP connection.
@@ -138,7 +138,7 @@ type Listener struct {
 	// FD is its descriptor; Cookie its SO_COOKIE; Local its address.
 	FD     int            `json:"fd"`
 	Cookie uint64         `json:"cookie"`
-	Local  netip.AddrPort `json:"local"`
+	Local  netip.AddrPort `json:"local,omitzero"`
 	// Queue is how many connections wait to be accepted, Backlog the limit. The
 	// kernel drops handshakes once Queue exceeds Backlog.
 	Queue   int `json:"queue"`
@@ -156,8 +156,8 @@ type Datagram struct {
 	FD     int    `json:"fd"`
 	Cookie uint64 `json:"cookie"`
 	// Local and Remote are its addresses; Remote is zero unless connected.
-	Local  netip.AddrPort `json:"local"`
-	Remote netip.AddrPort `json:"remote"`
+	Local  netip.AddrPort `json:"local,omitzero"`
+	Remote netip.AddrPort `json:"remote,omitzero"`
 	// Rmem is the memory of what waits to be read, RcvBuf the limit; Wmem that of
 	// what waits to be sent, SndBuf the limit.
 	Rmem   int `json:"rmem"`

@@ -5,11 +5,10 @@ import "time"
 // Transport is what a loop publishes of a transport on its flow page: what only
 // user space knows. Times that accumulate include what goes on now.
 type Transport struct {
-	// FD is its descriptor; Cookie its socket's, 0 for a pipe.
+	// FD is its descriptor; Cookie its socket's, or the inode of a pipe.
 	FD     int    `json:"fd"`
 	Cookie uint64 `json:"cookie"`
-	// Kind is "tcp", "unix", "udp", "pipe" or another word of the page; State
-	// "connecting", "open", "closing" or "lost".
+	// Kind and State are the words of package flowpage: "tcp", "open".
 	Kind  string `json:"kind"`
 	State string `json:"state"`
 	// Created is when it began, by CLOCK_MONOTONIC.
@@ -26,10 +25,11 @@ type Transport struct {
 	WritingPauses     uint64        `json:"writing_pauses,omitempty"`
 	WritingPausedTime time.Duration `json:"writing_paused_time,omitempty"`
 	// Sending are the bytes of the send operation that the engine has, 0 if none;
-	// SendingSince when it was given it; SendingTime for how long it had one in all.
-	Sending      int           `json:"sending,omitempty"`
-	SendingSince time.Duration `json:"sending_since,omitempty"`
-	SendingTime  time.Duration `json:"sending_time,omitempty"`
+	// SendingFor for how long it has had it; SendingTime for how long it had one in
+	// all.
+	Sending     int           `json:"sending,omitempty"`
+	SendingFor  time.Duration `json:"sending_for,omitempty"`
+	SendingTime time.Duration `json:"sending_time,omitempty"`
 	// Written are the bytes accepted in all.
 	Written uint64 `json:"written"`
 
@@ -57,10 +57,13 @@ type Transport struct {
 
 // Loop is what a loop publishes of itself.
 type Loop struct {
-	// ID tells the loops of a process apart.
-	ID int `json:"id"`
-	// Engine is "uring", "epoll" or another engine's name; RingFD its descriptor,
-	// -1 if unknown.
+	// ID tells the loops of a process apart; Name is for people; Thread is its
+	// thread as the process sees it, 0 if it did not run yet.
+	ID     int    `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Thread int    `json:"thread,omitempty"`
+	// Engine is "io_uring", "epoll" or another engine's name; RingFD its
+	// descriptor, -1 if it has none.
 	Engine string `json:"engine"`
 	RingFD int    `json:"ring_fd"`
 	// Busy accumulates the time in callbacks and other work, Waiting that in the
@@ -68,6 +71,8 @@ type Loop struct {
 	Busy    time.Duration `json:"busy"`
 	Waiting time.Duration `json:"waiting"`
 	Turns   uint64        `json:"turns"`
+	// Unlisted counts transports that the page had no slot for.
+	Unlisted uint64 `json:"unlisted,omitempty"`
 	// TurnStart is when the turn that goes on began, by CLOCK_MONOTONIC, 0 while
 	// the loop waits.
 	TurnStart time.Duration `json:"turn_start,omitempty"`

@@ -52,7 +52,8 @@ type engine struct {
 	tail   *proactor.Op
 	memory *arena.Arena
 	pool   *arena.Pool
-	batch  *batch // of RecvMsg; nil until there is one
+	batch  *batch         // of RecvMsg; nil until there is one
+	pulse  proactor.Pulse // nil: nobody watches
 	stats  proactor.Stats
 	eager  uint64 // completions that somebody waits for
 
@@ -160,6 +161,9 @@ func (e *engine) Wait(timeout time.Duration) error {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
+// Watch has p told of time. Buffers never lack.
+func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
+
 // Now is the time since the program started.
 func (e *engine) Now() time.Duration { return sys.Monotonic() }
 
@@ -260,9 +264,14 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 	e.finish(op, -int32(errno))
 }
 
-// yield tells the scheduler now and then that this goroutine is alive.
+// yield tells the scheduler now and then that this goroutine is alive, and who
+// watches that a round begins.
 func (e *engine) yield() {
-	if now := sys.Monotonic(); now-e.lastYield >= yieldEvery {
+	now := sys.Monotonic()
+	if e.pulse != nil {
+		e.pulse.Round(now)
+	}
+	if now-e.lastYield >= yieldEvery {
 		runtime.Gosched()
 		e.lastYield = now
 	}
@@ -283,7 +292,13 @@ func (e *engine) wait(timeout time.Duration) (int, error) {
 		n, errno = e.look()
 	} else {
 		e.stats.Waits++
+		if e.pulse != nil {
+			e.pulse.Sleep(sys.Monotonic())
+		}
 		n, errno = e.sleep(timeout)
+		if e.pulse != nil {
+			e.pulse.Woke(sys.Monotonic())
+		}
 	}
 	e.waker.Awake()
 	if errno != 0 && errno != syscall.EINTR {

@@ -28,6 +28,7 @@ type Datagram struct {
 	fd     int
 	state  State
 	err    error // why it was lost
+	pub    published
 	proto  protocol.DatagramProtocol
 
 	recv   proactor.Op
@@ -71,6 +72,7 @@ func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d.send.Code, d.send.FD, d.send.Handler = proactor.SendMsg, c.FD, d
 	d.room.Code, d.room.FD, d.room.Handler = proactor.Poll, c.FD, d
 	d.room.Mask = pollOut
+	d.pub = publish(host, c.FD, c.Local, d.flow.Limits())
 	return d
 }
 
@@ -85,6 +87,7 @@ func (d *Datagram) Start() {
 func (d *Datagram) move(to State) {
 	debug.Assert(to > d.state, "datagram states only go forward")
 	d.state = to
+	d.pub.moved(to)
 }
 
 // Close implements transport.BaseTransport.
@@ -96,6 +99,7 @@ func (d *Datagram) Close() error {
 	d.move(Closing)
 	d.engine.Cancel(&d.recv)
 	d.held = nil
+	d.publishHeld()
 	if d.out.count() == 0 {
 		d.lose(nil)
 	}

@@ -67,6 +67,7 @@ func (d *Datagram) connectionLost(err error) {
 }
 
 func (d *Datagram) pauseWriting() {
+	d.pub.page.PauseWriting(d.pub.slot)
 	d.host.Paused(d, d.flow.Size(), d.flow.Limits())
 	watched := d.enter("PauseWriting")
 	defer func() {
@@ -77,6 +78,7 @@ func (d *Datagram) pauseWriting() {
 }
 
 func (d *Datagram) resumeWriting() {
+	d.pub.page.ResumeWriting(d.pub.slot)
 	d.host.Resumed(d, d.flow.Size(), d.flow.Limits())
 	watched := d.enter("ResumeWriting")
 	defer func() {

@@ -40,6 +40,7 @@ func (d *Datagram) readable() bool { return d.state == Open && !d.paused }
 // received takes a completion of the receive. What comes after Close is dropped.
 func (d *Datagram) received() {
 	op := &d.recv
+	d.pub.received(op)
 	more, errno := op.More, op.Errno()
 	switch {
 	case d.state != Open || errno == syscall.ECANCELED:
@@ -60,6 +61,7 @@ func (d *Datagram) received() {
 func (d *Datagram) hold(op *proactor.Op) {
 	d.held = append(d.held, heldPacket{addr: op.Addr, truncated: op.Truncated,
 		data: append([]byte(nil), op.Data...), errno: op.Errno()})
+	d.publishHeld()
 	d.engine.Cancel(op)
 }
 
@@ -97,6 +99,7 @@ func (d *Datagram) deliverHeld() {
 	for len(d.held) > 0 && d.readable() {
 		h := d.held[0]
 		d.held = d.held[1:]
+		d.publishHeld()
 		if h.errno != 0 {
 			d.receiveFailed(h.errno)
 			continue
@@ -122,6 +125,7 @@ func (d *Datagram) PauseReading() {
 	}
 	d.note("pauses reading")
 	d.paused = true
+	d.pub.page.PauseReading(d.pub.slot)
 }
 
 // ResumeReading implements transport.ReadTransport.
@@ -132,6 +136,7 @@ func (d *Datagram) ResumeReading() {
 	}
 	d.note("resumes reading")
 	d.paused = false
+	d.pub.page.ResumeReading(d.pub.slot)
 	if d.state == Open {
 		d.schedule()
 	}

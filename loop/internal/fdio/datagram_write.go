@@ -48,7 +48,10 @@ func (d *Datagram) SendTo(data []byte, addr transport.Addr) error {
 	}
 	d.out.push(data, to, d.host.Chunks())
 	d.markDirty()
-	if d.flow.Grew(len(data)+datagramOverhead) == transport.Pause {
+	change := d.flow.Grew(len(data) + datagramOverhead)
+	d.pub.slot.Wrote(len(data))
+	d.pub.slot.SetBuffered(d.flow.Size())
+	if change == transport.Pause {
 		d.pauseWriting()
 	}
 	return nil
@@ -109,12 +112,14 @@ func (d *Datagram) submit() {
 	d.send.Bufs = append(d.send.Bufs[:0], first.Data)
 	d.send.Addr = first.Addr
 	d.send.Lazy = d.state == Open && !d.flow.Paused() && d.out.count() == 1
+	d.pub.sending(d.send.Bufs)
 	d.engine.Submit(&d.send)
 }
 
 // sent takes the completion of that.
 func (d *Datagram) sent() {
 	clear(d.send.Bufs)
+	d.pub.page.Sent(d.pub.slot)
 	if d.state >= Lost {
 		return
 	}
@@ -134,6 +139,7 @@ func (d *Datagram) sent() {
 // endpoint whose every error leads to another datagram does not keep the loop.
 func (d *Datagram) pump() {
 	d.pumping = true
+	d.pub.page.Sent(d.pub.slot)
 	full := false
 	for range pumpBatches {
 		batch := d.out.waiting()
@@ -166,8 +172,10 @@ func (d *Datagram) await(full bool) {
 	case !full:
 		d.schedule()
 	case d.unix && d.connected:
+		d.pub.sendingPackets(d.out.waiting())
 		d.engine.Submit(&d.room)
 	case d.unix:
+		d.pub.sendingPackets(d.out.waiting())
 		d.pause = min(max(2*d.pause, restMin), restMax)
 		d.rest = d.host.After(time.Duration(d.pause)*time.Millisecond, func() {
 			d.rest = nil
@@ -194,7 +202,9 @@ func (d *Datagram) taken(n int) {
 		return
 	}
 	d.pause = 0
-	if d.flow.Shrank(d.out.pop(n, d.host.Chunks())) == transport.Resume {
+	change := d.flow.Shrank(d.out.pop(n, d.host.Chunks()))
+	d.pub.slot.SetBuffered(d.flow.Size())
+	if change == transport.Resume {
 		d.resumeWriting()
 	}
 }
@@ -237,6 +247,8 @@ func (d *Datagram) WriteBufferLimits() transport.Limits { return d.flow.Limits()
 func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
 	d.host.Check()
 	change, err := d.flow.SetLimits(l)
+	l = d.flow.Limits()
+	d.pub.slot.SetLimits(l.High, l.Low)
 	if d.state >= Lost {
 		return err
 	}

@@ -91,6 +91,7 @@ func (s *Stream) connectionLost(err error) {
 }
 
 func (s *Stream) pauseWriting() {
+	s.pub.page.PauseWriting(s.pub.slot)
 	s.host.Paused(s, s.flow.Size(), s.flow.Limits())
 	watched := s.enter("PauseWriting")
 	defer func() {
@@ -101,6 +102,7 @@ func (s *Stream) pauseWriting() {
 }
 
 func (s *Stream) resumeWriting() {
+	s.pub.page.ResumeWriting(s.pub.slot)
 	s.host.Resumed(s, s.flow.Size(), s.flow.Limits())
 	watched := s.enter("ResumeWriting")
 	defer func() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // Host is what a transport needs of its loop.
@@ -27,6 +28,9 @@ type Host interface {
 
 	// Report passes what a user's code did wrong to the exception handler.
 	Report(e Exception)
+
+	// FlowPage is where transports publish their state; nil: nowhere.
+	FlowPage() *flowpage.Page
 
 	// Paused and Resumed tell the loop's trace of a change of flow.
 	Paused(t transport.BaseTransport, size int, l transport.Limits)

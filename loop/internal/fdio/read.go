@@ -93,6 +93,7 @@ func (s *Stream) received() {
 	}
 	s.touch()
 	op := &s.recv
+	s.pub.received(op)
 	r := &s.reading
 	switch {
 	case op.Res == -int32(syscall.ECANCELED):
@@ -118,6 +119,7 @@ func (s *Stream) hold(op *proactor.Op) {
 		a.data = append([]byte(nil), op.Data...)
 	}
 	s.reading.held = append(s.reading.held, a)
+	s.publishHeld()
 	s.engine.Cancel(op)
 }
 
@@ -155,6 +157,7 @@ func (s *Stream) pass(data []byte) {
 		if s.reading.paused && len(data) > 0 {
 			a := arrival{data: append([]byte(nil), data...), n: len(data), res: 1}
 			s.reading.held = append([]arrival{a}, s.reading.held...)
+			s.publishHeld()
 			return
 		}
 	}
@@ -170,6 +173,7 @@ func (s *Stream) endOfInput(res int32) {
 	}
 	s.note("received EOF")
 	s.reading.eof = true
+	s.pub.slot.EOFReceived()
 	s.reading.lent = nil
 	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
 		s.Close()
@@ -183,6 +187,7 @@ func (s *Stream) deliverHeld() {
 	for len(r.held) > 0 && s.readable() {
 		a := r.held[0]
 		r.held = r.held[1:]
+		s.publishHeld()
 		switch {
 		case a.data != nil:
 			s.pass(a.data)
@@ -210,6 +215,7 @@ func (s *Stream) PauseReading() {
 	}
 	s.note("pauses reading")
 	s.reading.paused = true
+	s.pub.page.PauseReading(s.pub.slot)
 }
 
 // ResumeReading implements transport.ReadTransport.
@@ -220,6 +226,7 @@ func (s *Stream) ResumeReading() {
 	}
 	s.note("resumes reading")
 	s.reading.paused = false
+	s.pub.page.ResumeReading(s.pub.slot)
 	if s.state == Open && (len(s.reading.held) > 0 || !s.recv.InFlight()) {
 		s.schedule()
 	}

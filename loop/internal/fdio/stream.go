@@ -48,6 +48,7 @@ type Stream struct {
 	debug  *atomic.Bool // the host's
 	owner  Owner
 	extras *extras
+	pub    published
 	fd     int
 	state  State
 	err    error // why it was lost
@@ -107,6 +108,7 @@ func NewStream(host Host, c Config) *Stream {
 			idleTimeout: c.IdleTimeout, closeTimeout: c.CloseTimeout}
 	}
 	s.adopt(c.Protocol)
+	s.pub = publish(host, c.FD, c.Local, s.flow.Limits())
 	return s
 }
 
@@ -122,6 +124,7 @@ func (s *Stream) Start() {
 func (s *Stream) move(to State) {
 	debug.Assert(to > s.state, "stream states only go forward")
 	s.state = to
+	s.pub.moved(to)
 }
 
 // Close implements transport.BaseTransport.

@@ -28,6 +28,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	s.pub.slot.Wrote(len(p))
 	n := s.sendNow(p)
 	if rest := p[n:]; len(rest) > 0 {
 		s.out.copyIn(rest, s.host.Chunks())
@@ -46,6 +47,7 @@ func (s *Stream) WriteLines(lines [][]byte) error {
 	if err := s.writable(size); err != nil {
 		return err
 	}
+	s.pub.slot.Wrote(size)
 	for _, line := range lines {
 		s.out.copyIn(line, s.host.Chunks())
 	}
@@ -60,6 +62,7 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 		return err
 	}
 	if len(p) > 0 {
+		s.pub.slot.Wrote(len(p))
 		s.out.own(p, release)
 		s.grewNow(len(p))
 	} else if release != nil {
@@ -180,6 +183,7 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 func (s *Stream) credit(n int) {
 	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
 	s.flow.Shrank(n)
+	s.pub.slot.SetBuffered(s.flow.Size())
 	if len(s.releases) > 0 {
 		s.schedule()
 	}
@@ -192,7 +196,9 @@ func (s *Stream) grew(n int) {
 		return
 	}
 	s.markDirty()
-	if s.flow.Grew(n) == transport.Pause {
+	change := s.flow.Grew(n)
+	s.pub.slot.SetBuffered(s.flow.Size())
+	if change == transport.Pause {
 		s.pauseWriting()
 	}
 }
@@ -218,6 +224,7 @@ func (s *Stream) Flush() {
 		op.Code, op.Buf = proactor.Send, op.Bufs[0]
 	}
 	op.Lazy = s.nobodyWaits()
+	s.pub.sending(op.Bufs)
 	s.engine.Submit(op)
 }
 
@@ -243,6 +250,7 @@ func (s *Stream) sent() {
 	s.out.flying = 0
 	op.Buf = nil
 	s.keep(op.Bufs)
+	s.pub.page.Sent(s.pub.slot)
 	if s.state >= Lost {
 		return
 	}
@@ -254,7 +262,9 @@ func (s *Stream) sent() {
 	s.releases = s.out.sent(int(op.Res), s.host.Chunks(), s.releases)
 	// Before the releases, which may write: with the new state set, a write of
 	// theirs could pause a protocol that was not yet told that it may go on.
-	if s.flow.Shrank(int(op.Res)) == transport.Resume {
+	change := s.flow.Shrank(int(op.Res))
+	s.pub.slot.SetBuffered(s.flow.Size())
+	if change == transport.Resume {
 		s.resumeWriting()
 	}
 	s.runReleases()
@@ -287,6 +297,7 @@ func (s *Stream) WriteEOF() error {
 		return nil
 	}
 	s.eofAsked = true
+	s.pub.slot.EOFWritten()
 	if s.drained() {
 		return s.sendEOF()
 	}
@@ -321,6 +332,8 @@ func (s *Stream) WriteBufferLimits() transport.Limits { return s.flow.Limits() }
 func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
 	s.host.Check()
 	change, err := s.flow.SetLimits(l)
+	l = s.flow.Limits()
+	s.pub.slot.SetLimits(l.High, l.Low)
 	if s.state >= Lost {
 		return err
 	}

@@ -53,6 +53,7 @@ type engine struct {
 	wakerDue bool     // the waker has no SQE yet
 	files    []bool   // by descriptor: found not to be a socket
 
+	pulse     proactor.Pulse // nil: nobody watches
 	stats     proactor.Stats
 	thread    int
 	lastYield time.Duration
@@ -234,9 +235,15 @@ func (e *engine) enter(timeout time.Duration) error {
 		return e.enterNow()
 	}
 	began := e.spin.began()
+	if e.pulse != nil {
+		e.pulse.Sleep(began)
+	}
 	_, err := e.ring.SubmitAndWait(1, timeout)
 	e.waker.Awake()
 	e.spin.slept(began)
+	if e.pulse != nil {
+		e.pulse.Woke(sys.Monotonic())
+	}
 	e.stats.Waits++
 	return fatal(err)
 }
@@ -250,9 +257,13 @@ func (e *engine) enterNow() error {
 	return fatal(err)
 }
 
-// yield tells the scheduler that this goroutine is alive, now and then.
+// yield tells the scheduler that this goroutine is alive, now and then, and who
+// watches that a round begins.
 func (e *engine) yield() {
 	now := sys.Monotonic()
+	if e.pulse != nil {
+		e.pulse.Round(now)
+	}
 	if now-e.lastYield >= yieldEvery {
 		e.lastYield = now
 		runtime.Gosched()
@@ -264,6 +275,12 @@ func (e *engine) Wake() { e.waker.Wake() }
 
 // Now is the system's monotonic clock.
 func (e *engine) Now() time.Duration { return sys.Monotonic() }
+
+// Watch has p told of time and of a lack of buffers.
+func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
+
+// RingFD is the ring's descriptor.
+func (e *engine) RingFD() int { return e.ring.FD() }
 
 // Close cancels what is in flight and, on the ring's thread, waits until the
 // kernel has let go of it, so that neither buffers nor ports are still in use.

@@ -107,6 +107,9 @@ func (e *engine) starve(op *proactor.Op) {
 		return
 	}
 	op.Engine.Flag |= flagStarved
+	if e.pulse != nil {
+		e.pulse.Starved(op)
+	}
 	if op.Engine.Flag&flagServed == 0 {
 		e.hungry.push(op)
 	} else {
@@ -130,6 +133,9 @@ func (e *engine) feedStarved() {
 				p.grow(min(p.circulating, p.wanted()-p.circulating))
 			}
 			op.Engine.Flag &^= flagStarved | flagServed
+			if e.pulse != nil {
+				e.pulse.Fed(op)
+			}
 			if op.Cancelling() {
 				e.doom(op)
 				continue

@@ -55,8 +55,30 @@ type Proactor interface {
 	// Stats counts.
 	Stats() Stats
 
+	// Watch has p told of time and of a lack of buffers, from now on. It is called
+	// before Start. Without it none of that costs anything.
+	Watch(p Pulse)
+
 	Memory
 	Kernel
+}
+
+// Pulse is told by an engine, inside Wait, what its loop cannot see: when it sleeps
+// and which operation lacks a buffer. now is the time of Now. It must not call the
+// engine.
+type Pulse interface {
+	// Round is called at the beginning of each Wait.
+	Round(now time.Duration)
+
+	// Sleep is called before a call that may sleep, and Woke after it, before its
+	// completions are delivered.
+	Sleep(now time.Duration)
+	Woke(now time.Duration)
+
+	// Starved is called when a RecvAny or RecvMsg found no buffer, and Fed when it
+	// is tried again.
+	Starved(op *Op)
+	Fed(op *Op)
 }
 
 // Memory is buffers that an engine can receive into best: with io_uring,
@@ -102,6 +124,10 @@ type Kernel interface {
 
 	// PeerCred returns who is at the other end of a Unix stream socket.
 	PeerCred(fd int) (transport.Credentials, error)
+
+	// Cookie returns what no other open socket has: SO_COOKIE; of what is no socket,
+	// its inode.
+	Cookie(fd int) (uint64, error)
 
 	// SetOption sets a socket option.
 	SetOption(fd int, option Option, value int) error

@@ -203,6 +203,17 @@ func (e *Engine) PeerCred(fd int) (transport.Credentials, error) {
 	return simCredentials, nil
 }
 
+// Cookie implements proactor.Kernel.
+func (e *Engine) Cookie(fd int) (uint64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.need(fd, "Cookie")
+	if f == nil {
+		return 0, sysError("getsockopt", syscall.EBADF)
+	}
+	return f.cookie, nil
+}
+
 // ShutdownWrite implements proactor.Kernel.
 func (e *Engine) ShutdownWrite(fd int) error {
 	e.mu.Lock()

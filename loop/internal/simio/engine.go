@@ -29,7 +29,9 @@ type Engine struct {
 	notices int       // exhaustions to tell about
 
 	started, waiting, woken, over bool
-	stats                         proactor.Stats
+
+	pulse proactor.Pulse // nil: nobody watches
+	stats proactor.Stats
 }
 
 var _ proactor.Proactor = (*Engine)(nil)
@@ -119,6 +121,9 @@ func (e *Engine) Wait(timeout time.Duration) error {
 	if timeout != 0 {
 		e.stats.Waits++
 	}
+	if e.pulse != nil {
+		e.pulse.Round(e.now)
+	}
 	deadline := time.Duration(math.MaxInt64)
 	if timeout >= 0 && e.now <= deadline-timeout {
 		deadline = e.now + timeout
@@ -128,7 +133,7 @@ func (e *Engine) Wait(timeout time.Duration) error {
 		e.now += turnCost
 		return nil
 	}
-	e.sleep(deadline, timeout < 0)
+	e.doze(deadline, timeout)
 	e.woken = false
 	e.release()
 	e.tell()
@@ -157,6 +162,18 @@ func (e *Engine) takeQueue() {
 		}
 		do()
 		e.settle()
+	}
+}
+
+// doze sleeps, and tells who watches where timeout allows it to take time.
+func (e *Engine) doze(deadline, timeout time.Duration) {
+	told := e.pulse != nil && timeout != 0
+	if told {
+		e.pulse.Sleep(e.now)
+	}
+	e.sleep(deadline, timeout < 0)
+	if told {
+		e.pulse.Woke(e.now)
 	}
 }
 
@@ -202,6 +219,13 @@ func (w *World) live() int {
 		}
 	}
 	return n
+}
+
+// Watch implements proactor.Proactor.
+func (e *Engine) Watch(p proactor.Pulse) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pulse = p
 }
 
 // tell tells about exhausted buffers.

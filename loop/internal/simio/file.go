@@ -54,6 +54,7 @@ type file struct {
 	kind   kind
 	family proactor.Family
 	stage  stage
+	cookie uint64 // no other file has it
 
 	flights []*flight // operations in flight, in the order of their submission
 	touched bool      // in World.dirty
@@ -84,7 +85,8 @@ type file struct {
 }
 
 func (w *World) newFile(k kind, family proactor.Family) *file {
-	return &file{w: w, fd: noFD, kind: k, family: family}
+	w.cookies++
+	return &file{w: w, fd: noFD, kind: k, family: family, cookie: w.cookies}
 }
 
 // install gives f the lowest free descriptor, or fails with EMFILE.

@@ -209,6 +209,7 @@ func (fl *flight) again() {
 	w := fl.e.World
 	w.at(w.now+w.delay(), func() {
 		if fl.state == running {
+			fl.e.fed(fl)
 			fl.file.touch()
 		}
 	})

@@ -63,9 +63,10 @@ type World struct {
 	bufferMin, bufferMax int
 	loopback             bool
 
-	now    time.Duration
-	events eventHeap
-	seq    uint64
+	now     time.Duration
+	events  eventHeap
+	seq     uint64
+	cookies uint64
 
 	files    []*file // by descriptor, less firstFD
 	closed   map[int]*file

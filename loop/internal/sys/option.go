@@ -52,3 +52,18 @@ func (k *Kernel) GetOption(fd int, option proactor.Option) (int, error) {
 	value, err := unix.GetsockoptInt(fd, o.level, o.name)
 	return value, os.NewSyscallError("getsockopt", err)
 }
+
+// Cookie returns SO_COOKIE (Linux 4.12, of Unix sockets too: sock_getsockopt), which
+// the kernel gives out once and which ss prints with -e. Of what is no socket it
+// returns the inode: of a pipe that is the number in its link in /proc.
+func (k *Kernel) Cookie(fd int) (uint64, error) {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	if err != syscall.ENOTSOCK {
+		return cookie, os.NewSyscallError("getsockopt", err)
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return stat.Ino, nil
+}

@@ -1,0 +1,160 @@
+package flowpage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+var (
+	// ErrNoPage is wrapped by Open and Find where a descriptor is none of a flow
+	// page, or a process has none: it does not use sluice, or its loops were made
+	// without loop.Options.FlowPage.
+	ErrNoPage = errors.New("flowpage: not a flow page")
+
+	// ErrVersion is wrapped where a page is of another version of the format.
+	ErrVersion = errors.New("flowpage: another version of the format")
+)
+
+// Header is what a page says of its loop.
+type Header struct {
+	PID, TID  int           // as the process sees itself; TID 0: the loop did not run yet
+	Loop      int           // number of the loop in its process, from 1
+	Engine    Engine        // that carries operations out
+	RingFD    int           // io_uring's descriptor, -1: none
+	Made      time.Duration // when, on CLOCK_MONOTONIC
+	Closed    bool          // the loop is closed, nothing changes any more
+	SlotCount int           // slots that were ever used
+	Used      int           // of those, how many transports have
+	Unlisted  uint64        // transports that got no slot: the page was full
+	Turns     uint64        // rounds
+	Now       time.Duration // when the page was read, in the time that the page has
+
+	// Busy is the time in which the loop worked, and Waiting that in which it was in
+	// a system call that may sleep: with io_uring that call also carries sends out,
+	// so the thread's CPU time (TID) says more where it matters. Neither runs while
+	// the loop does not.
+	Busy, Waiting Span
+
+	// TurnAge is how long ago the loop last began to work. Where Busy runs and this
+	// is long, a callback keeps it.
+	TurnAge time.Duration
+}
+
+// Transport is what a slot says.
+type Transport struct {
+	Slot       int    // its number
+	Generation uint32 // changes when the slot changes hands
+	Kind       Kind
+	State      State
+	FD         int           // in its process
+	Cookie     uint64        // SO_COOKIE of a socket, ss -e prints it; else the inode
+	Created    time.Duration // when, on CLOCK_MONOTONIC
+
+	BytesRead    uint64 // received, those held back too
+	BytesWritten uint64 // accepted
+	Buffered     int    // bytes accepted that the kernel has not taken; see High
+	High, Low    int    // the water marks, at most 4 GiB
+	InFlight     int    // bytes that the engine was given to send; at most 4 GiB
+	Held         int    // completions held back while reading is paused, at most 255
+	HeldBytes    int    // and their bytes
+
+	EOFReceived bool // the peer sends no more
+	EOFWritten  bool // WriteEOF was called
+
+	Sending     Span // something is in flight
+	WritePaused Span // from PauseWriting to ResumeWriting
+	ReadPaused  Span // from PauseReading to ResumeReading
+	Starved     Span // it could not receive for lack of a shared buffer
+
+	WritePauses uint32 // how often
+	ReadPauses  uint32 // how often
+	Starves     uint32 // how often
+}
+
+// Span is a time that adds up. Running says that it does so now, since For, which
+// has the resolution of a millisecond. Total includes that.
+type Span struct {
+	Total   time.Duration
+	Running bool
+	For     time.Duration
+}
+
+// headerBytes is how much of a header is decoded.
+const headerBytes = int(unsafe.Sizeof(header{}))
+
+// decodeHeader checks and decodes what a page begins with. now is the time of
+// CLOCK_MONOTONIC; a simulation's is what it last published.
+func decodeHeader(raw []byte, now int64) (Header, error) {
+	if len(raw) < headerBytes || binary.NativeEndian.Uint64(raw) != magic {
+		return Header{}, ErrNoPage
+	}
+	var h header
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&h)), headerBytes), raw)
+	switch {
+	case h.version != Version:
+		return Header{}, fmt.Errorf("%w: %d, not %d", ErrVersion, h.version, Version)
+	case h.headerSize != headerSize, h.slotSize != slotSize, h.slotCount > SlotsMax:
+		return Header{}, fmt.Errorf("%w: header of %d bytes, %d slots of %d bytes",
+			ErrNoPage, h.headerSize, h.slotCount, h.slotSize)
+	}
+	engine := Engine(0)
+	if h.engine < uint32(len(engineNames)) {
+		engine = Engine(h.engine)
+	}
+	if engine == EngineSim || now < h.at {
+		now = h.at
+	}
+	age := now - h.made
+	return Header{PID: int(h.pid), TID: int(h.tid), Loop: int(h.loop), Engine: engine,
+		RingFD: int(h.ringFD),
+		Made: time.Duration(h.made), Closed: h.closed != 0, SlotCount: int(h.slotCount),
+		Used: int(min(h.used, uint64(h.slotCount))), Unlisted: h.unlisted, Turns: h.turns,
+		Now:  time.Duration(now),
+		Busy: h.busy.decode(now, age, h.turnAt), Waiting: h.waiting.decode(now, age, h.turnAt),
+		TurnAge: time.Duration(min(max(now-h.turnAt, 0), max(age, 0)))}, nil
+}
+
+// decode returns the span at the time now; since is when it began to run if it does,
+// and atMost bounds both.
+func (s span) decode(now, atMost, since int64) Span {
+	out := Span{Total: s.total(now, atMost), Running: s.running()}
+	if out.Running {
+		out.For = min(time.Duration(max(now-since, 0)), out.Total)
+	}
+	return out
+}
+
+// words is a slot as it was copied.
+type words [slotWords]uint64
+
+// decodeSlot decodes a slot of the page with the header h. It reports whether there
+// is a transport in it, of a kind and state that there are.
+func decodeSlot(w *words, index int, h Header) (Transport, bool) {
+	s := *(*Slot)(unsafe.Pointer(w))
+	if s.kind == 0 || s.kind >= kindEnd || s.state == StateFree || s.state >= stateEnd {
+		return Transport{}, false
+	}
+	now, made := int64(h.Now), int64(h.Made)
+	age := now - s.created
+	since := func(ms uint32) int64 {
+		elapsed := uint32((now-made)/int64(time.Millisecond)) - ms // it wraps around
+		return now - int64(elapsed)*int64(time.Millisecond)
+	}
+	return Transport{Slot: index, Generation: s.seq / 2, Kind: s.kind, State: s.state,
+		FD: int(s.fd), Cookie: s.cookie, Created: time.Duration(s.created),
+		BytesRead: s.bytesRead, BytesWritten: s.bytesWritten,
+		Buffered: int(min(s.buffered, maxInt)), High: int(min(uint64(s.high), maxInt)),
+		Low: int(min(uint64(s.low), maxInt)), InFlight: int(min(uint64(s.inFlight), maxInt)),
+		Held: int(s.held), HeldBytes: int(min(uint64(s.heldBytes), maxInt)),
+		EOFReceived: s.flags&flagEOFReceived != 0, EOFWritten: s.flags&flagEOFWritten != 0,
+		Sending:     s.sending.decode(now, age, since(s.sendingSince)),
+		WritePaused: s.writePaused.decode(now, age, since(s.writePausedSince)),
+		ReadPaused:  s.readPaused.decode(now, age, since(s.readPausedSince)),
+		Starved:     s.starved.decode(now, age, since(s.starvedSince)),
+		WritePauses: s.writePauses, ReadPauses: s.readPauses, Starves: s.starves}, true
+}
+
+const maxInt = uint64(^uint(0) >> 1)

@@ -1,0 +1,193 @@
+package flowpage
+
+import (
+	"time"
+	"unsafe"
+)
+
+// Name is that of the memfd: its link in /proc/PID/fd reads "/memfd:sluice-flow
+// (deleted)".
+const Name = "sluice-flow"
+
+// Version is that of the format. A reader refuses any other: it is raised with
+// every change of the layout or of the meaning of a word.
+const Version = 1
+
+// SlotsMax is the most transports that one page has slots for. It bounds the
+// address space that a page takes, 32 MiB; memory is used as slots are.
+const SlotsMax = 1 << 18
+
+// The layout.
+const (
+	magic      = 0x6c66656369756c73 // "sluicefl" in memory, on a little-endian machine
+	headerSize = 4096
+	slotSize   = 128
+	slotWords  = slotSize / 8
+
+	// chunkSlots is by how many slots a page grows: 64 KiB.
+	chunkSlots = 512
+)
+
+// Kind is what a transport is over.
+type Kind uint8
+
+// The kinds.
+const (
+	KindTCP      Kind = 1 + iota
+	KindUnix          // a Unix stream
+	KindUDP           // datagrams over IP
+	KindUnixgram      // Unix datagrams
+	KindPipe          // a pipe or another file that is no socket
+	kindEnd
+)
+
+var kindNames = [...]string{"?", "tcp", "unix", "udp", "unixgram", "pipe"}
+
+// String returns "tcp", "unix", "udp", "unixgram" or "pipe".
+func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
+
+// State is where a transport is in its life.
+type State uint8
+
+// The states.
+const (
+	StateFree    State = iota // no transport's slot
+	StateMade                 // before ConnectionMade
+	StateOpen                 // receives and writes
+	StateClosing              // receives nothing, its output drains
+	StateLost                 // output is dropped, ConnectionLost is due
+	stateEnd
+)
+
+var stateNames = [...]string{"free", "made", "open", "closing", "lost"}
+
+// String returns the state's name.
+func (s State) String() string { return nameOf(stateNames[:], int(s)) }
+
+// Engine is what carries a loop's operations out.
+type Engine uint8
+
+// The engines.
+const (
+	EngineUring Engine = 1 + iota
+	EngineEpoll
+	EngineSim // times are those of the simulation
+)
+
+var engineNames = [...]string{"?", "io_uring", "epoll", "sim"}
+
+// String returns "io_uring", "epoll" or "sim".
+func (e Engine) String() string { return nameOf(engineNames[:], int(e)) }
+
+func nameOf(names []string, i int) string {
+	if i >= len(names) {
+		return names[0]
+	}
+	return names[i]
+}
+
+// header is the first part of a page. The first cache line is written when the
+// page is made, the second one in every round.
+type header struct {
+	magic      uint64
+	version    uint32
+	headerSize uint32
+	slotSize   uint32
+	slotCount  uint32 // that were ever used; the file has room for more
+	pid, tid   uint32 // as the process sees itself; tid 0: the loop did not run yet
+	loop       uint32 // number of the loop in its process, from 1
+	engine     uint32
+	ringFD     int32 // -1: none
+	closed     uint32
+	made       int64 // when, on CLOCK_MONOTONIC
+	unlisted   uint64
+
+	turns   uint64
+	at      int64 // the loop's last look at its clock
+	turnAt  int64 // when the loop last began to work
+	busy    span  // runs while the loop works
+	waiting span  // runs while the loop is in a call that may sleep
+	used    uint64
+	_       [16]byte
+}
+
+// Slot is where a transport publishes its state. It is the memory of the page
+// itself; its methods belong to the loop's goroutine, allocate nothing, and do
+// nothing to a nil Slot. It must not be used after Page.Remove or Page.Close.
+//
+// The first cache line is what changes with every message.
+type Slot struct {
+	seq   uint32 // odd while the slot changes hands
+	kind  Kind
+	state State
+	flags uint8
+	held  uint8 // completions held back, at most 255
+
+	bytesRead    uint64
+	bytesWritten uint64
+	buffered     uint64
+	sending      span
+	inFlight     uint32 // bytes
+	sendingSince uint32 // this and the others like it: ms since the page was made
+	heldBytes    uint32
+	fd           int32
+	writePaused  span
+
+	cookie           uint64
+	created          int64
+	readPaused       span
+	starved          span
+	high, low        uint32
+	writePauses      uint32
+	readPauses       uint32
+	starves          uint32
+	writePausedSince uint32
+	readPausedSince  uint32
+	starvedSince     uint32
+}
+
+// Flags of a slot.
+const (
+	flagEOFReceived = 1 << iota
+	flagEOFWritten
+)
+
+// The layout is what the constants say, or this does not compile.
+var (
+	_ [slotSize]byte = [unsafe.Sizeof(Slot{})]byte{}
+	_ [64]byte       = [unsafe.Offsetof(Slot{}.cookie)]byte{}
+	_ [64]byte       = [unsafe.Offsetof(header{}.turns)]byte{}
+	_ [128]byte      = [unsafe.Sizeof(header{})]byte{}
+)
+
+// span is a time that adds up, in one word, so that it is read whole: twice the
+// sum, or, while it runs, twice the sum less the time of its start, plus one.
+//
+//	stopped --start--> running --stop--> stopped
+type span int64
+
+func (s *span) start(now int64) {
+	if *s&1 == 0 {
+		*s += 1 - span(2*now)
+	}
+}
+
+func (s *span) stop(now int64) {
+	if *s&1 != 0 {
+		*s += span(2*now) - 1
+	}
+}
+
+func (s span) running() bool { return s&1 != 0 }
+
+// total is the sum until now, between 0 and atMost.
+func (s span) total(now, atMost int64) time.Duration {
+	sum := int64(s >> 1)
+	if s.running() {
+		sum += now
+	}
+	return time.Duration(min(max(sum, 0), max(atMost, 0)))
+}
+
+// saturated is n as 32 bits, at most their largest value.
+func saturated(n int) uint32 { return uint32(min(max(n, 0), 1<<32-1)) }
