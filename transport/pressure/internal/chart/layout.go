@@ -100,7 +100,7 @@ func lay(f Figure) *layout {
 
 // headOf places a heading; the badge is as wide as its text is long.
 func headOf(g Group, y int) head {
-	wide := 14 + len([]rune(g.Badge))*13/2
+	wide := 18 + len([]rune(g.Badge))*13/2
 	return head{Y: y + headHeight - 7, Label: g.Label, Note: g.Note, Badge: g.Badge,
 		BadgeX: width - rightMargin - wide, BadgeWidth: wide,
 		Mid: width - rightMargin - wide/2, Class: g.Class}
@@ -228,13 +228,13 @@ type key struct {
 	Label       string
 }
 
-// legends places the keys of a file of its own, in two lines below the plot.
+// legends places the keys of a file of its own, in lines below the plot.
 func legends(f Figure, y int) []key {
 	var out []key
 	at := 8
 	for _, c := range f.Causes {
-		out = append(out, key{at, y + 12, at + 19, c.Class, c.Label})
-		at += 26 + len(c.Label)*27/4
+		out = append(out, key{at, y + 12, at + 19, c.Class, c.Class})
+		at += 44 + len(c.Class)*27/4
 	}
 	at = 8
 	for s := 0; s <= Steps; s++ {
@@ -245,9 +245,11 @@ func legends(f Figure, y int) []key {
 		out = append(out, key{at, y + 32, at + 19, fmt.Sprintf("h%d", s), label})
 		at += 14
 	}
-	for i, m := range []Cause{{"paused", "paused"}, {"zero", "peer's window closed"}} {
-		left := at + 170 + i*90
-		out = append(out, key{left, y + 32, left + 19, m.Class, m.Label})
+	at += 170
+	for _, m := range []Cause{{"paused", "paused writing or reading"},
+		{"zero", "peer's window closed, or no receive buffer"}} {
+		out = append(out, key{at, y + 32, at + 19, m.Class, m.Label})
+		at += 44 + len(m.Label)*27/4
 	}
 	return out
 }

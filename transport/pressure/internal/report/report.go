@@ -159,8 +159,17 @@ func headline(all []*line) (sentence string, good bool) {
 	if heldOf(worst.total.Receive) > heldOf(side) {
 		side, way = worst.total.Receive, "receiving from"
 	}
-	return fmt.Sprintf("%d of %d connections were held back; most of all %s %s, by %s.",
-		held, len(all), way, worst.total.Remote, verdict(side)), false
+	why := cmp.Or(meanings[side.Verdict], "several causes")
+	return fmt.Sprintf("%d of %d connections were held back; most of all %s %s: %s, %s of the time.",
+		held, len(all), way, worst.total.Remote, why, view.Percent(waitingFor(side))), false
+}
+
+// waitingFor is the share of the verdict, of all waiting where it is mixed.
+func waitingFor(s pressure.Side) float64 {
+	if int(s.Verdict) < pressure.Causes {
+		return s.Shares[s.Verdict]
+	}
+	return s.Shares.Waiting()
 }
 
 // overview has a heat row for each connection: the fullest of its buffers.

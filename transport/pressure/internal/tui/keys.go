@@ -18,6 +18,7 @@ const (
 
 // key is the next state after a key.
 func (m Model) key(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
+	m.note = ""
 	name := k.String()
 	if name == "ctrl+c" {
 		return m, tea.Quit

@@ -29,6 +29,7 @@ type Model struct {
 	screen        screen
 	width, height int
 
+	note    string // shown until a key is pressed
 	frame   view.Frame
 	err     error // the last frame could not be had
 	loaded  bool
@@ -92,6 +93,12 @@ type moment struct {
 func New(title text.Title, interval time.Duration, next func() (view.Frame, error)) Model {
 	return Model{title: title, interval: interval, next: next, resources: true,
 		theme: themeFor(true), past: map[uint64][]moment{}, width: 80, height: 24}
+}
+
+// WithNote returns a Model that shows a note at the bottom until a key is pressed.
+func (m Model) WithNote(note string) Model {
+	m.note = note
+	return m
 }
 
 type (

@@ -62,6 +62,8 @@ func (m Model) bottom() string {
 		line, kind = "filter: "+m.filter+"▏  enter keep  esc drop", text.Heading
 	case m.err != nil:
 		line, kind = m.err.Error(), text.Wrong
+	case m.note != "":
+		line, kind = m.note, text.Plain
 	case m.screen == onDetail:
 		line = "esc back  space pause  ↑↓ next connection  q quit"
 	case m.screen == onHelp:
