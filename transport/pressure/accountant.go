@@ -16,7 +16,7 @@ import (
 // half each.
 type Accountant struct {
 	time    time.Duration
-	last    map[uint64]Conn
+	last    map[uint64]scene
 	ledgers map[uint64]*ledger
 }
 
@@ -30,17 +30,22 @@ type ledger struct {
 }
 
 // Add takes the next snapshot, later than the ones before; one that is not is
-// ignored. A connection is known by its cookie.
+// ignored. A connection is known by its cookie. The snapshot must not change
+// afterwards.
 func (a *Accountant) Add(s *Snapshot) {
 	if s.Time <= a.time {
 		return
 	}
-	seen := make(map[uint64]Conn, len(s.Conns))
-	for _, c := range s.Conns {
-		key := connKey(&c)
-		seen[key] = c
+	seen := make(map[uint64]scene, len(s.Conns))
+	for i := range s.Conns {
+		c := &s.Conns[i]
+		if !c.Remote.IsValid() || c.Remote.Port() == 0 {
+			continue // not connected
+		}
+		key, now := connKey(c), sceneOf(s, c)
+		seen[key] = now
 		if before, ok := a.last[key]; ok {
-			a.book(key, &before, &c, s.Time)
+			a.book(key, before, now)
 		}
 	}
 	a.time, a.last = s.Time, seen
@@ -54,19 +59,18 @@ func connKey(c *Conn) uint64 {
 	return 1<<63 | uint64(c.FD)
 }
 
-func (a *Accountant) book(key uint64, before, now *Conn, at time.Duration) {
+func (a *Accountant) book(key uint64, before, now scene) {
 	if a.ledgers == nil {
 		a.ledgers = map[uint64]*ledger{}
 	}
 	l := a.ledgers[key]
 	if l == nil {
-		l = &ledger{first: *before, from: a.time}
+		l = &ledger{first: *before.conn, from: before.at}
 		a.ledgers[key] = l
 	}
-	span := at - a.time
-	bookSend(&l.send, before, now, span)
-	bookReceive(&l.receive, before, now, span)
-	l.last, l.to = *now, at
+	bookSend(&l.send, before, now)
+	bookReceive(&l.receive, before, now)
+	l.last, l.to = *now.conn, now.at
 	l.samples++
 }
 
@@ -111,25 +115,25 @@ func (t *till) halves(before, now Cause) {
 	t.pay(now, t.left)
 }
 
-func bookSend(into *[Causes]time.Duration, before, now *Conn, span time.Duration) {
-	t := till{into, span}
-	t.pay(CausePeer, now.RwndLimited-before.RwndLimited)
-	t.pay(CauseSndBuf, now.SndbufLimited-before.SndbufLimited)
+func bookSend(into *[Causes]time.Duration, before, now scene) {
+	t := till{into, now.at - before.at}
+	t.pay(CausePeer, now.conn.RwndLimited-before.conn.RwndLimited)
+	t.pay(CauseSndBuf, now.conn.SndbufLimited-before.conn.SndbufLimited)
 	t.halves(sendCause(before), sendCause(now))
 }
 
-func bookReceive(into *[Causes]time.Duration, before, now *Conn, span time.Duration) {
-	t := till{into, span}
-	if b, n := before.Transport, now.Transport; b != nil && n != nil {
+func bookReceive(into *[Causes]time.Duration, before, now scene) {
+	t := till{into, now.at - before.at}
+	if b, n := before.conn.Transport, now.conn.Transport; b != nil && n != nil {
 		paused := CauseIdle // there was nothing that it could have read
-		if before.unread() || now.unread() {
+		if before.conn.unread() || now.conn.unread() {
 			paused = CauseApp
 		}
 		t.pay(paused, n.ReadingPausedTime-b.ReadingPausedTime)
 		t.pay(CauseBuffers, n.StarvedTime-b.StarvedTime)
 	}
-	starved := now.Edges.NoBuffers > before.Edges.NoBuffers
-	t.halves(receiveCause(before, starved), receiveCause(now, starved))
+	late := latenessOf(before.conn, now.conn)
+	t.halves(receiveCause(before, late), receiveCause(now, late))
 }
 
 func (l *ledger) account() Account {

@@ -58,8 +58,8 @@ func (d *diagnosis) listeners() {
 		d.find(Finding{
 			Name: FindAcceptQueue, Severity: Critical, FD: l.FD, Cookie: l.Cookie,
 			Subject: fmt.Sprintf("fd %d listening on %v", l.FD, l.Local),
-			Evidence: fmt.Sprintf("%d connections wait, backlog %d, full in %.0f %% of snapshots, "+
-				"%d handshakes dropped", l.Queue, l.Backlog, 100*full, dropped),
+			Evidence: fmt.Sprintf("%d connections wait, backlog %d, full in %.0f %% of "+
+				"snapshots, %d handshakes dropped", l.Queue, l.Backlog, 100*full, dropped),
 			Remedy: "accept sooner, or raise ServerOptions.Backlog and net.core.somaxconn",
 		})
 	}
@@ -96,8 +96,8 @@ func (d *diagnosis) pipes() {
 			Subject: fmt.Sprintf("fd %d pipe:[%d]", p.FD, p.Inode),
 			Evidence: fmt.Sprintf("%d of %d buffers used, full in %.0f %% of snapshots",
 				p.Used, p.Size, 100*full),
-			Remedy: "the process at the other end does not read fast enough; F_SETPIPE_SZ gives " +
-				"it more room, up to /proc/sys/fs/pipe-max-size",
+			Remedy: "the process at the other end does not read fast enough; F_SETPIPE_SZ " +
+				"gives it more room, up to /proc/sys/fs/pipe-max-size",
 		})
 	}
 }
@@ -135,8 +135,8 @@ func (d *diagnosis) rings() {
 				Subject: subject,
 				Evidence: fmt.Sprintf("%d completions found the CQ of %d full, %d were lost",
 					overflows, r.CQEntries, lost),
-				Remedy: "make the completion queue larger (loop.Options.Entries, CQSIZE), or take " +
-					"completions more often",
+				Remedy: "make the completion queue larger (loop.Options.Entries, CQSIZE), or " +
+					"take completions more often",
 			})
 		}
 		d.ringRates(subject, r, before)
@@ -204,7 +204,7 @@ func (d *diagnosis) process() {
 		}
 		d.find(Finding{
 			Name: FindBusyLoop, Severity: Warning, FD: -1,
-			Subject: fmt.Sprintf("loop %d %s", l.ID, l.Name),
+			Subject: fmt.Sprintf("loop %d, thread %d", l.ID, l.Thread),
 			Evidence: fmt.Sprintf("busy %v of %v, in the same turn for %v",
 				busy.Round(time.Millisecond), (busy + waiting).Round(time.Millisecond),
 				stuck.Round(time.Millisecond)),

@@ -3,6 +3,7 @@ package pressure
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf/btf"
 )
@@ -94,6 +95,25 @@ func (p probe) absent(types *btf.Spec) string {
 		return fmt.Sprintf("%s has %d parameters here, this is for %d", p.on, have, p.params)
 	}
 	return ""
+}
+
+// Hooks returns the names under which a kernel's BTF has what the programs attach
+// to, each once: typedefs of tracepoints, and functions.
+func Hooks() []string {
+	var out []string
+	for _, p := range probes {
+		name := p.on
+		switch p.hook {
+		case hookIterator:
+			name = "bpf_iter_" + p.on
+		case hookTracepoint:
+			name = "btf_trace_" + p.on
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // missingFunc says that there is no function of a name.

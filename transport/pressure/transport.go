@@ -57,11 +57,10 @@ type Transport struct {
 
 // Loop is what a loop publishes of itself.
 type Loop struct {
-	// ID tells the loops of a process apart; Name is for people; Thread is its
-	// thread as the process sees it, 0 if it did not run yet.
-	ID     int    `json:"id"`
-	Name   string `json:"name,omitempty"`
-	Thread int    `json:"thread,omitempty"`
+	// ID tells the loops of a process apart; Thread is its thread as the process
+	// sees it, 0 if it did not run yet.
+	ID     int `json:"id"`
+	Thread int `json:"thread,omitempty"`
 	// Engine is "io_uring", "epoll" or another engine's name; RingFD its
 	// descriptor, -1 if it has none.
 	Engine string `json:"engine"`
