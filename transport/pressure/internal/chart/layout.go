@@ -16,9 +16,9 @@ const (
 	plotWidth    = width - labelWidth - rightMargin
 	axisHeight   = 24 // above the plot
 	headHeight   = 22 // of a group's heading
-	heatHeight   = 13
+	heatHeight   = 12
 	stripHeight  = 26
-	rowGap       = 3
+	rowGap       = 5
 	groupGap     = 12
 	markHeight   = 3
 	titleHeight  = 30 // of a file of its own
@@ -130,7 +130,7 @@ func heatRow(h Heat, y int) row {
 	for _, m := range h.Marks {
 		from, to := x(m.From), x(m.To)
 		r.Marks = append(r.Marks, cell{X: from, Width: max(round(to-from), 1.5),
-			Y: float64(y + heatHeight - markHeight), Height: markHeight,
+			Y: float64(y + heatHeight), Height: markHeight,
 			Class: m.Class, Tip: m.Tip})
 	}
 	return r

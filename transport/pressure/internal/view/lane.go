@@ -133,11 +133,11 @@ func heldText(t *pressure.Transport) string {
 }
 
 func receiveBuffers(t *pressure.Transport, s pressure.Shares) Place {
-	if t == nil {
+	p := ofTime(s[pressure.CauseBuffers], "")
+	if t == nil && p.Fill == 0 {
 		return unknown
 	}
-	p := ofTime(s[pressure.CauseBuffers], "")
-	if t.Starved {
+	if t != nil && t.Starved {
 		p = Place{Fill: 1, Text: "waits for a free buffer"}
 	}
 	return p

@@ -40,6 +40,9 @@ func (b *Builder) Next(s *pressure.Snapshot, accounts []pressure.Account) Frame 
 		f.Span = max(f.Span, accounts[i].To-accounts[i].From)
 	}
 	for _, c := range s.Conns {
+		if c.State == pressure.TCPClose && c.Remote.Port() == 0 {
+			continue // a socket that was never connected
+		}
 		v := connOf(c, byCookie[c.Cookie])
 		v.Listener = ListenerOf(s.Listeners, c.Local)
 		f.Conns = append(f.Conns, v)

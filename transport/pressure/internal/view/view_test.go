@@ -89,6 +89,25 @@ func TestPlacesAreFilledFromTheSnapshot(t *testing.T) {
 	}
 }
 
+func TestASocketThatWasNeverConnectedIsNoConnection(t *testing.T) {
+	var b Builder
+	f := b.Next(&pressure.Snapshot{Conns: []pressure.Conn{{FD: 3, State: pressure.TCPClose}}}, nil)
+	if len(f.Conns) != 0 {
+		t.Errorf("shows %+v", f.Conns)
+	}
+}
+
+func TestWithoutAFlowPageAStarvedConnectionIsStillSeen(t *testing.T) {
+	var s pressure.Shares
+	if p := receiveBuffers(nil, s); p.Known() {
+		t.Errorf("nothing is known, and it is filled to %g", p.Fill)
+	}
+	s[pressure.CauseBuffers] = 0.5
+	if p := receiveBuffers(nil, s); p.Fill != 0.5 {
+		t.Errorf("is filled to %g", p.Fill)
+	}
+}
+
 func TestRatesAreBytesASecond(t *testing.T) {
 	c := conns(frames(6)[1])[sampletest.Healthy]
 	want := float64(64<<10) / sampletest.Interval.Seconds()
