@@ -20,6 +20,7 @@ var spoken = map[string]string{
 	"loop":          "loop",
 	"stream":        "loop/stream",
 	"uring":         "uring",
+	"flowpage":      "transport/flowpage",
 	"looptest":      "loop/looptest",
 	"transporttest": "transport/transporttest",
 }

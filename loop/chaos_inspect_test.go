@@ -3,6 +3,7 @@ package loop
 // expectQuiet checks, when everybody has read on for long, that whatever was
 // written has arrived and whatever could end has ended.
 func (c *chaos) expectQuiet() {
+	c.checkPage()
 	for _, q := range c.peers {
 		q.verify()
 	}

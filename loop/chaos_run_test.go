@@ -103,6 +103,7 @@ func (c *chaos) build() {
 	c.loop = prepare(Options{Debug: c.chance(2)})
 	c.loop.engine, c.loop.kind = c.engine, sim
 	c.loop.SetExceptionHandler(c.exception)
+	c.openPage()
 }
 
 // run runs the seed. It returns a hash of all that happened.
@@ -160,6 +161,7 @@ func (c *chaos) begin() {
 // settle ends the chaos: in most runs everybody reads on for so long that
 // whatever can arrive does.
 func (c *chaos) settle() {
+	c.checkPage()
 	if c.chance(4) {
 		c.loop.Stop()
 		return

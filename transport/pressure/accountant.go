@@ -27,6 +27,9 @@ type ledger struct {
 	samples     int
 	send        [Causes]time.Duration
 	receive     [Causes]time.Duration
+
+	// The most that waited at any snapshot, for the reasons.
+	unread, unsent, unacked int
 }
 
 // Add takes the next snapshot, later than the ones before; one that is not is
@@ -72,6 +75,9 @@ func (a *Accountant) book(key uint64, before, now scene) {
 	bookReceive(&l.receive, before, now)
 	l.last, l.to = *now.conn, now.at
 	l.samples++
+	l.unread = max(l.unread, now.conn.InQueue)
+	l.unsent = max(l.unsent, now.conn.NotSent)
+	l.unacked = max(l.unacked, now.conn.OutQueue-now.conn.NotSent)
 }
 
 // Take returns the accounts of all connections that were in at least two

@@ -82,7 +82,7 @@ const (
 
 type bpfHistogram struct {
 	_     structs.HostLayout
-	Slots [40]uint64
+	Slots [64]uint64
 }
 
 type bpfInflight struct {

@@ -38,7 +38,7 @@ func sendCause(v scene) Cause {
 		return CauseSndBuf // all of it is sent, and there is no room for more
 	case !waits:
 		return CauseIdle
-	case c.Transport.Sending == 0, v.inTurn():
+	case v.inTurn():
 		return CauseLoop // it is not handed over until the turn ends
 	case v.ring != nil && (v.ring.SQPending > 0 || v.ring.Overflowing):
 		return CauseRing

@@ -3,6 +3,7 @@ package pressure
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -81,14 +82,7 @@ func TestVerdictNamesWhatIsStaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tracer.Close()
-	watch(t, tracer, time.Second) // until buffers are full
-	for range tracer.Accounts() { // forget how they filled
-	}
-	snapshots := watch(t, tracer, 1500*time.Millisecond)
-	var accounts []Account
-	for a := range tracer.Accounts() {
-		accounts = append(accounts, a)
-	}
+	accounts, snapshots := settle(t, tracer)
 	findings := Diagnose(Evidence{Snapshots: snapshots, Accounts: accounts})
 	for name, want := range truth {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +98,16 @@ func TestVerdictNamesWhatIsStaged(t *testing.T) {
 		text, _ = json.MarshalIndent(findings, "", " ")
 		t.Logf("%s", text)
 	}
+}
+
+// settle waits until buffers are full, and returns what is seen then.
+func settle(t *testing.T, tracer *Tracer) ([]Account, []*Snapshot) {
+	t.Helper()
+	watch(t, tracer, time.Second)
+	for range tracer.Accounts() { // forget how they filled
+	}
+	snapshots := watch(t, tracer, 1500*time.Millisecond)
+	return slices.Collect(tracer.Accounts()), snapshots
 }
 
 func accountOf(t *testing.T, server *demo.Server, name string, accounts []Account) Account {

@@ -35,15 +35,14 @@ func (k *HistogramKind) UnmarshalText(text []byte) error {
 }
 
 // histogramSlots is how many powers of two a Histogram has.
-const histogramSlots = 40
+const histogramSlots = 64
 
 // Histogram counts values by powers of two.
 type Histogram struct {
 	// Kind and Op are what was asked for.
 	Kind HistogramKind `json:"kind"`
 	Op   uint8         `json:"op"`
-	// Slots[i] counts the values v with 2^i ≤ v < 2^(i+1); 0 counts in Slots[0], and
-	// what is too large in the last.
+	// Slots[i] counts the values v with 2^i ≤ v < 2^(i+1); 0 counts in Slots[0].
 	Slots [histogramSlots]uint64 `json:"slots"`
 }
 

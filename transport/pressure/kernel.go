@@ -3,7 +3,11 @@ package pressure
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"os"
+	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -18,6 +22,7 @@ type kernel struct {
 	links    map[string]link.Link
 	iterator *link.Iter
 	table    []Probing
+	log      *slog.Logger
 }
 
 // loadKernel loads the programs of all levels in o.Level and attaches none. It
@@ -41,6 +46,7 @@ func loadKernel(o Options) (*kernel, error) {
 		types:    types,
 		programs: map[string]*ebpf.Program{},
 		links:    map[string]link.Link{},
+		log:      o.Logger,
 	}
 	k.loadTogether(spec, o)
 	for _, p := range probes {
@@ -187,14 +193,30 @@ func (k *kernel) attachProbe(state *Probing, o Options) {
 
 // expire detaches what costs every process of the host.
 func (k *kernel) expire() {
+	var links []link.Link
 	for i := range k.table {
 		state := &k.table[i]
 		if state.Status == ProbeAttached && boxed.Has(state.Level) {
-			k.links[state.Name].Close()
+			links = append(links, k.links[state.Name])
 			delete(k.links, state.Name)
 			state.Status, state.Why = ProbeExpired, "detached after Options.Duration"
 		}
 	}
+	if err := detach(links); err != nil {
+		k.log.Warn("detach", "err", err)
+	}
+}
+
+// detach closes links at the same time: the kernel makes each wait until no CPU is
+// in the program any more, and they can wait together.
+func detach(links []link.Link) error {
+	errs := make([]error, len(links))
+	var group sync.WaitGroup
+	for i, l := range links {
+		group.Go(func() { errs[i] = l.Close() })
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 // close detaches and unloads everything.
@@ -203,9 +225,7 @@ func (k *kernel) close() error {
 	if k.iterator != nil {
 		errs = append(errs, k.iterator.Close())
 	}
-	for _, l := range k.links {
-		errs = append(errs, l.Close())
-	}
+	errs = append(errs, detach(slices.Collect(maps.Values(k.links))))
 	for _, p := range k.programs {
 		p.Close()
 	}

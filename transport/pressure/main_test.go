@@ -16,6 +16,7 @@ import (
 // is its own demo server as well.
 func TestMain(m *testing.M) {
 	demo.Main()
+	beChild()
 	openPoller()
 	before := descriptors()
 	code := m.Run()

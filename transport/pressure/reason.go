@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// sendReason puts the evidence for a verdict into words.
+// sendReason puts the evidence for a verdict into words. What waits is the most that
+// waited.
 func (l *ledger) sendReason(verdict Cause) string {
 	c, span := &l.last, l.to-l.from
 	switch verdict {
@@ -18,13 +19,13 @@ func (l *ledger) sendReason(verdict Cause) string {
 		if n := c.Edges.ZeroWindows - l.first.Edges.ZeroWindows; n > 0 {
 			words = append(words, fmt.Sprintf("closed %d times", n))
 		}
-		return strings.Join(append(words, bytesText(c.NotSent)+" not sent"), ", ")
+		return strings.Join(append(words, bytesText(l.unsent)+" not sent"), ", ")
 	case CauseSndBuf:
 		return fmt.Sprintf("SO_SNDBUF %s is full, %s sent and not acknowledged, rtt %v",
-			bytesText(c.SndBuf), bytesText(c.OutQueue-c.NotSent), c.SRTT)
+			bytesText(c.SndBuf), bytesText(l.unacked), c.SRTT)
 	case CauseNet:
 		return fmt.Sprintf("%d of cwnd %d in flight, %s not sent, %d sent again, rtt %v",
-			c.InFlight, c.Cwnd, bytesText(c.NotSent), c.Retrans-l.first.Retrans, c.SRTT)
+			c.InFlight, c.Cwnd, bytesText(l.unsent), c.Retrans-l.first.Retrans, c.SRTT)
 	case CauseRing:
 		return fmt.Sprintf("the ring has %s to send, the kernel has room",
 			bytesText(c.Transport.sending()))
@@ -39,7 +40,7 @@ func (l *ledger) receiveReason(verdict Cause) string {
 	c, span := &l.last, l.to-l.from
 	switch verdict {
 	case CauseApp:
-		waits := bytesText(c.InQueue) + " unread"
+		waits := bytesText(l.unread) + " unread"
 		if t, f := c.Transport, l.first.Transport; t != nil && f != nil {
 			paused := t.ReadingPausedTime - f.ReadingPausedTime
 			return fmt.Sprintf("reading paused %s, %s", percent(paused, span), waits)
@@ -50,9 +51,9 @@ func (l *ledger) receiveReason(verdict Cause) string {
 		if t, f := c.Transport, l.first.Transport; t != nil && f != nil {
 			n = max(n, t.Starvations-f.Starvations)
 		}
-		return fmt.Sprintf("no receive buffer %d times, %s unread", n, bytesText(c.InQueue))
+		return fmt.Sprintf("no receive buffer %d times, %s unread", n, bytesText(l.unread))
 	case CauseLoop:
-		return fmt.Sprintf("%s unread while the loop does other work", bytesText(c.InQueue))
+		return fmt.Sprintf("%s unread while the loop does other work", bytesText(l.unread))
 	case CauseNet:
 		return "a segment is missing"
 	}

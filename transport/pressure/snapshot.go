@@ -49,7 +49,8 @@ type Conn struct {
 	Remote netip.AddrPort `json:"remote,omitzero"`
 	// State is TCP's.
 	State TCPState `json:"state"`
-	// MPTCP says that this is the first subflow of an MPTCP connection.
+	// MPTCP says that this is an MPTCP connection. What TCP knows is then that of its
+	// first subflow, without the durations; InQueue is Rmem.
 	MPTCP bool `json:"mptcp,omitempty"`
 
 	// Queued is the memory of the send queue (sk_wmem_queued), SndBuf its limit

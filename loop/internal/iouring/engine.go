@@ -240,12 +240,20 @@ func (e *engine) enter(timeout time.Duration) error {
 	}
 	_, err := e.ring.SubmitAndWait(1, timeout)
 	e.waker.Awake()
-	e.spin.slept(began)
+	now := e.spin.slept(began)
 	if e.pulse != nil {
-		e.pulse.Woke(sys.Monotonic())
+		e.woke(now)
 	}
 	e.stats.Waits++
 	return fatal(err)
+}
+
+// woke tells that a sleep has ended, at the time now where that is known.
+func (e *engine) woke(now time.Duration) {
+	if now == 0 {
+		now = sys.Monotonic()
+	}
+	e.pulse.Woke(now)
 }
 
 // enterNow hands the queue over and fetches what is there, without waiting.

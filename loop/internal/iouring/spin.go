@@ -36,16 +36,19 @@ func (s *spinner) worthwhile(ops int) bool { return s.short >= spinAfter && ops 
 
 func (s *spinner) began() time.Duration { return sys.Monotonic() }
 
-// slept notes how long a sleep took.
-func (s *spinner) slept(began time.Duration) {
-	switch {
-	case s.rest > 0:
+// slept notes how long a sleep took. It returns the time, 0 if it did not look.
+func (s *spinner) slept(began time.Duration) time.Duration {
+	if s.rest > 0 {
 		s.rest--
-	case sys.Monotonic()-began < spinMax:
+		return 0
+	}
+	now := sys.Monotonic()
+	if now-began < spinMax {
 		s.short++
-	default:
+	} else {
 		s.short = 0
 	}
+	return now
 }
 
 // spun notes how long a spin took.

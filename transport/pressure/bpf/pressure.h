@@ -186,7 +186,7 @@ struct event {
 	u16 unused[3];
 };
 
-#define SLOTS 40
+#define SLOTS 64
 #define OPS 64
 
 // histogram_kind numbers the histograms of one CPU: OPS of latency, then these.

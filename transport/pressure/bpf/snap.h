@@ -92,6 +92,32 @@ static __always_inline void fill_tcp(struct tcp_record *r, struct tcp_sock *tp)
 	fill_chrono(r, tp);
 }
 
+// fill_subflow looks at the first subflow of an MPTCP connection. The verifier does
+// not know its type, so each field is read by itself. What has arrived is moved to
+// the connection at once, of which there is only the memory to tell.
+static __always_inline void fill_subflow(struct tcp_record *r, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	u32 unacked;
+
+	r->inq = r->rmem;
+	if (!tp)
+		return;
+	unacked = BPF_CORE_READ(tp, snd_una);
+	r->outq = BPF_CORE_READ(tp, write_seq) - unacked;
+	r->notsent = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_nxt);
+	r->peer_window = BPF_CORE_READ(tp, snd_wnd);
+	r->cwnd = BPF_CORE_READ(tp, snd_cwnd);
+	r->inflight = BPF_CORE_READ(tp, packets_out);
+	r->mss = BPF_CORE_READ(tp, mss_cache);
+	r->srtt = BPF_CORE_READ(tp, srtt_us);
+	r->probes = BPF_CORE_READ(tp, inet_conn.icsk_probes_out);
+	r->own_window = BPF_CORE_READ(tp, rcv_wnd);
+	r->retrans = BPF_CORE_READ(tp, total_retrans);
+	r->acked = BPF_CORE_READ(tp, bytes_acked);
+	r->received = BPF_CORE_READ(tp, bytes_received);
+}
+
 static __always_inline int put_tcp(struct seq_file *seq, struct head *h, struct socket *socket,
 				   struct sock *sk, struct file *file)
 {
@@ -118,9 +144,11 @@ static __always_inline int put_tcp(struct seq_file *seq, struct head *h, struct 
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp) {
 		fill_tcp(&r, tp);
-		// What was sent and acknowledged leaves one byte for SYN and one for FIN.
+		// The SYN itself counts as a byte.
 		if (r.ends.state == TCP_SYN_SENT)
 			r.outq = r.notsent = 0;
+	} else if (sk->sk_protocol == IPPROTO_MPTCP) {
+		fill_subflow(&r, sk);
 	}
 	m = marked(sk, h->cookie);
 	if (m)
@@ -204,23 +232,30 @@ static __always_inline int put_pipe(struct seq_file *seq, struct head *h, struct
 	return bpf_seq_write(seq, &r, sizeof(r));
 }
 
-static __always_inline void add_buffers(struct ring_record *r, struct io_buffer_list *list)
+// add_buffers adds a group to the record. It is a function of its own, that is
+// verified once and not for each turn of the loop below.
+__noinline int add_buffers(struct ring_record *r, u64 address)
 {
+	struct io_buffer_list *list = (void *)address;
 	u16 entries, mask, tail, head;
-	u32 i = r->buffers_len;
+	u32 i;
 
-	if (!list || i >= BUFFER_RINGS)
-		return;
+	if (!r || !list)
+		return 0;
+	i = r->buffers_len;
+	if (i >= BUFFER_RINGS)
+		return 0;
 	entries = BPF_CORE_READ(list, nr_entries);
 	mask = BPF_CORE_READ(list, mask);
 	if (!entries || mask != entries - 1)
-		return; // no group, or one of buffers that are not in a ring
+		return 0; // no group, or one of buffers that are not in a ring
 	tail = BPF_CORE_READ(list, buf_ring, tail);
 	head = BPF_CORE_READ(list, head);
 	r->buffers[i].group = BPF_CORE_READ(list, bgid);
 	r->buffers[i].available = tail - head;
 	r->buffers[i].size = entries;
 	r->buffers_len = i + 1;
+	return 1;
 }
 
 // fill_buffers walks the groups below GROUPS: an array in older kernels, the first
@@ -238,7 +273,7 @@ static __always_inline void fill_buffers(struct ring_record *r, struct io_ring_c
 		for (int i = 0; i < 3 && BPF_CORE_READ(node, shift) > 0; i++)
 			node = (void *)((u64)BPF_CORE_READ(node, slots[0]) & ~3ULL);
 	} else if (!array) {
-		add_buffers(r, head);
+		add_buffers(r, (u64)head);
 	}
 	for (u32 i = 0; i < GROUPS; i++) {
 		void *list = 0;
@@ -248,7 +283,7 @@ static __always_inline void fill_buffers(struct ring_record *r, struct io_ring_c
 		else if (node)
 			bpf_probe_read_kernel(&list, sizeof(list), &node->slots[i]);
 		if (list)
-			add_buffers(r, list);
+			add_buffers(r, (u64)list);
 	}
 }
 

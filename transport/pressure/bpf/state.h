@@ -238,11 +238,7 @@ static __always_inline u32 log2(u64 v)
 static __always_inline void measured(u32 which, u64 value)
 {
 	struct histogram *h = bpf_map_lookup_elem(&histograms, &which);
-	u32 slot = log2(value);
 
-	if (!h)
-		return;
-	if (slot >= SLOTS)
-		slot = SLOTS - 1;
-	h->slots[slot]++;
+	if (h)
+		h->slots[log2(value) & (SLOTS - 1)]++; // the mask is for the verifier
 }
