@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (l looking) attach(log io.Writer) (*session, error) {
 	tracer, err := pressure.Attach(context.Background(), pressure.Options{PID: l.pid,
 		Level: l.level, Duration: l.box})
 	if err != nil {
-		return nil, err
+		return nil, l.explain(err)
 	}
 	support := tracer.Support()
 	s := &session{Tracer: tracer, title: text.Title{Process: processName(l.pid), PID: l.pid,
@@ -42,6 +43,18 @@ func (l looking) attach(log io.Writer) (*session, error) {
 		fmt.Fprintf(log, "sluicetop: %s; looking at level %s\n", s.limits, support.Level)
 	}
 	return s, nil
+}
+
+// explain says what would be needed to look at a process of somebody else.
+func (l looking) explain(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if needs := pressure.Probe().Err; needs != nil {
+		return fmt.Errorf("%w; without, only processes of the same user can be looked at (%w)",
+			needs, err)
+	}
+	return err
 }
 
 // processName is the name that ps shows, "process" where it cannot be read.

@@ -94,7 +94,7 @@ func doctor(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	findings := r.Findings()
 	if *asJSON {
-		err = text.JSON(out, findings)
+		err = text.JSON(out, append([]pressure.Finding{}, findings...)) // never null
 	} else {
 		err = text.Findings(out, findings)
 	}
