@@ -50,7 +50,7 @@ func recordTrace(ctx context.Context, args []string, _, log io.Writer) error {
 // makeReport draws a recording.
 func makeReport(_ context.Context, args []string, _, log io.Writer) error {
 	a := newArguments("report", "trace.json [-o report.html] [-diff other.json]", log)
-	name := a.String("o", "report.html", "the `file` to write; one that ends with .svg is a picture")
+	name := a.String("o", "report.html", "the `file` to write; if it ends with .svg, a picture")
 	other := a.String("diff", "", "an earlier `recording` to compare with")
 	count := a.Int("connections", 6, "how many connections a picture has")
 	if err := a.parse(args, 1); err != nil {

@@ -160,8 +160,9 @@ func headline(all []*line) (sentence string, good bool) {
 		side, way = worst.total.Receive, "receiving from"
 	}
 	why := cmp.Or(meanings[side.Verdict], "several causes")
-	return fmt.Sprintf("%d of %d connections were held back; most of all %s %s: %s, %s of the time.",
-		held, len(all), way, worst.total.Remote, why, view.Percent(waitingFor(side))), false
+	return fmt.Sprintf("%d of %d connections were held back; most of all %s %s: %s, "+
+		"%s of the time.", held, len(all), way, worst.total.Remote, why,
+		view.Percent(waitingFor(side))), false
 }
 
 // waitingFor is the share of the verdict, of all waiting where it is mixed.
