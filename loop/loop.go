@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
+	"github.com/sluice-net/sluice/subprocess"
 )
 
 // phase is where a loop is in its life.
@@ -61,6 +62,9 @@ type Loop struct {
 	servers      []*Server
 	dials        []*dial
 	signals      signalTable
+	children     []*subprocess.Child // not over
+	births       []*birth            // being started
+	exits        []*exitWatch        // running
 	watchers     map[watchKey]*watcher
 	executing    int // functions in RunInExecutor
 	watchdog     watchdog
@@ -190,6 +194,7 @@ func (l *Loop) free() {
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
+	fds = append(fds, l.orphan()...)
 	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // nobody is left to be told
 	}
@@ -235,7 +240,7 @@ func (l *Loop) Stats() Stats {
 	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
 		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
 		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
-		Overflows: e.Overflows, Transports: l.streams.count}
+		Overflows: e.Overflows, Transports: l.streams.count + len(l.children)}
 }
 
 // AllocBuffer returns n > 0 zeroed bytes of memory that the engine receives into

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/transport"
@@ -150,6 +151,29 @@ type Kernel interface {
 
 	// CloseFD closes fd. No operation may be in flight on it.
 	CloseFD(fd int) error
+}
+
+// Spawner is an engine that has children of its own: the simulated kernel. Where it
+// is one, no process of the operating system is started.
+type Spawner interface {
+	// Spawn starts a simulated program. pipes says which of its standard streams are
+	// connected to us, merged that its error output is its output.
+	Spawn(args []string, pipes [3]bool, merged bool) (Spawned, error)
+
+	// SignalChild sends a signal to the child behind a pidfd. Error:
+	// os.ErrProcessDone.
+	SignalChild(pidfd int, sig syscall.Signal) error
+
+	// ReapChild returns the exit code of a child, the negated number of a signal.
+	// What still runs is killed.
+	ReapChild(pidfd int) (code int)
+}
+
+// Spawned is a child that was started.
+type Spawned struct {
+	PID   int
+	FD    int         // its pidfd
+	Pipes [3]*os.File // our ends, for AdoptPipe
 }
 
 // BatchMax is the most that TrySendMany sends at once.

@@ -74,6 +74,7 @@ type file struct {
 	content []byte // regular file
 	offset  int64  // regular file
 	exited  bool   // child
+	child   *Child // child: of Spawner, else nil
 
 	peer    *Peer
 	service *Service
