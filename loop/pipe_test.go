@@ -18,23 +18,19 @@ import (
 )
 
 // readPipe makes a recorder's transport of a reading end.
-func readPipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) transport.ReadTransport {
+func readPipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
 	t.Helper()
-	tr, err := l.ConnectReadPipe(t.Context(), p, f)
-	if err != nil {
+	if _, err := l.ConnectReadPipe(t.Context(), p, f); err != nil {
 		t.Fatal(err)
 	}
-	return tr
 }
 
 // writePipe makes one of a writing end.
-func writePipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) transport.WriteTransport {
+func writePipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
 	t.Helper()
-	tr, err := l.ConnectWritePipe(t.Context(), p, f)
-	if err != nil {
+	if _, err := l.ConnectWritePipe(t.Context(), p, f); err != nil {
 		t.Fatal(err)
 	}
-	return tr
 }
 
 // pipeEnds connects recorders to both ends of a pipe.
@@ -88,7 +84,7 @@ func TestS288_pipe_delivers_data_then_EOF_then_ConnectionLost(t *testing.T) {
 			writer.Transport().Write([]byte("hello"))
 			writer.Transport().Close()
 		})
-		waitTrace(t, l, reader, "made, data 5, eof, lost")
+		waitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
 		waitLostWith(t, l, reader, nil)
 		waitLostWith(t, l, writer, nil)
 		if !closing {
@@ -230,7 +226,7 @@ func TestS297_writer_sees_that_the_reader_is_gone(t *testing.T) {
 		reader, writer := pipeEnds(t, l)
 		looptest.Do(l, func() { reader.Transport().Close() })
 		waitLostWith(t, l, writer, nil)
-		if got := writer.Trace(); got != "made, lost" {
+		if got := writer.Trace(); got != "made, lost <nil>" {
 			t.Error(got)
 		}
 	})
@@ -381,7 +377,7 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 			writer.Transport().Write([]byte("x"))
 			writer.Transport().Close()
 		})
-		waitTrace(t, l, reader, "made, data 1, eof, lost")
+		waitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
 		waitLost(t, l, reader)
 		waitLost(t, l, writer)
 		syscall.Close(ours)

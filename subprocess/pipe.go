@@ -48,7 +48,8 @@ func (p *pipe) ConnectionLost(err error) {
 	p.lost = true
 	c.open--
 	if err == nil && p.dropped {
-		err = &net.OpError{Op: "write", Net: "pipe", Err: os.NewSyscallError("write", syscall.EPIPE)}
+		err = &net.OpError{Op: "write", Net: "pipe",
+			Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
 	if c.tells() {
 		c.guard("PipeConnectionLost", "pipe_connection_lost", func() {

@@ -120,6 +120,9 @@ func (p *process) Signal(sig syscall.Signal) error { return p.os.Signal(sig) }
 func (p *process) Wait() (int, error) {
 	p.once.Do(func() {
 		p.state, p.err = p.os.Wait()
+		if p.err != nil {
+			_ = p.os.Release() // its descriptor; Wait does that only when it succeeds
+		}
 		switch {
 		case errors.Is(p.err, syscall.ECHILD):
 			p.code, p.err = codeUnknown, ErrStolen

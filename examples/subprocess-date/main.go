@@ -17,7 +17,9 @@ type dateProtocol struct {
 	output []byte
 }
 
-func (p *dateProtocol) PipeDataReceived(fd int, data []byte) { p.output = append(p.output, data...) }
+func (p *dateProtocol) PipeDataReceived(_ int, data []byte) {
+	p.output = append(p.output, data...)
+}
 
 // ConnectionLost comes after the exit and after all output, ProcessExited may not.
 func (p *dateProtocol) ConnectionLost(error) { close(p.over) }

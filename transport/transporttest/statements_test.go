@@ -37,7 +37,6 @@ var sections = []section{
 var untested = map[int]string{
 	5:  "says that there is no order to rely on",
 	28: "of TLS transports",
-	29: "of pipes and subprocesses",
 	37: "of the type system: a DatagramTransport is no Transport",
 	40: "deviation: a round passes on at most what the shared buffers hold, " +
 		"BufferOptions.Max times Size, whoever sends it",

@@ -171,7 +171,7 @@ type Spawner interface {
 
 // Spawned is a child that was started.
 type Spawned struct {
-	PID   int
+	PID   int         // its process id
 	FD    int         // its pidfd
 	Pipes [3]*os.File // our ends, for AdoptPipe
 }
@@ -187,7 +187,7 @@ type Packet struct {
 
 // Pipe is one direction of a pipe, FIFO, socket or character device.
 type Pipe struct {
-	FD      int
+	FD      int  // non-blocking, or a socket
 	Device  bool // a character device: a terminal, mostly
 	Restore bool // others share its mode, which was blocking
 }

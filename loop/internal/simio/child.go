@@ -11,6 +11,7 @@ import (
 // called in some Wait, on its goroutine, and goes on in callbacks of its peers and
 // of World.After. Methods are as those of Peer.
 type Child struct {
+	// Args are what Spawn was given.
 	Args []string
 
 	// The child's own ends of the pipes, nil where there are none. Where the error
