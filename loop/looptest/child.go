@@ -73,7 +73,11 @@ func addPrograms(e *simio.Engine) {
 		c.Exit(0)
 	})
 	addProgram(e, "sleep", func(c *Child) {
-		seconds, err := strconv.ParseFloat(strings.Join(c.Args[1:], ""), 64)
+		text := strings.Join(c.Args[1:], "")
+		if text == "infinity" {
+			return // until a signal ends it
+		}
+		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			c.Exit(1)
 			return
