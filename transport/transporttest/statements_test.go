@@ -24,6 +24,8 @@ var sections = []section{
 	{"I servers", 226, 255, "MMMXMDMDMMMMMMDMMMMMMMMXMDMMND"},
 	{"J connecting", 256, 275, "MMMMMMMMMMMMMMMDMMMN"},
 	{"K Unix sockets", 276, 285, "MMMDMMMDDD"},
+	{"L pipes", 286, 303, "MMMMDXMMMMMMMMMDDD"},
+	{"M children", 304, 339, "MMMMMMMMMMMMMMMMMMMMMXDMMMMMMDMMMDMM"},
 	{"N sendfile", 340, 356, "MMMXMMMMMMMMXMMDM"},
 	{"O watching", 357, 372, "MMMMMMMMDMMMMMMM"},
 	{"P scheduling", 373, 394, "MMMMMMSMMMMMMMMMMNNMDS"},
@@ -37,7 +39,6 @@ var sections = []section{
 // tag N need no reason.
 var untested = map[int]string{
 	5:  "says that there is no order to rely on",
-	29: "of pipes and subprocesses",
 	37: "of the type system: a DatagramTransport is no Transport",
 	40: "deviation: a round passes on at most what the shared buffers hold, " +
 		"BufferOptions.Max times Size, whoever sends it",
@@ -48,8 +49,6 @@ var untested = map[int]string{
 	113: "not offered: the socket can be asked",
 	122: "Go has no context variables",
 	129: "Go has no read-only slices",
-	141: "of pipes",
-	142: "memory of the engine, see its own suite",
 	154: "internal errors only, of a descriptor that is no socket",
 	165: "of the type system: addresses are numeric",
 	244: "the backlog is not to be seen from outside",
@@ -58,6 +57,8 @@ var untested = map[int]string{
 	343: "shown by 342: a second file queues",
 	355: "of uvloop",
 	356: "as 366",
+	305: "of the type system: no such options",
+	326: "nothing is queued: a pipe passes its data on at once, so a pause is exact, as 293 shows",
 	365: "a user's error, documented",
 	366: "no sock_* operations: Go has package net, and they are not in the binding API",
 	367: "as 366",
