@@ -320,11 +320,13 @@ func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 		if !errors.Is(first.err, context.Canceled) || !errors.Is(second.err, context.Canceled) {
 			t.Errorf("ended by %v and %v", first.err, second.err)
 		}
-		if first.n <= 0 || first.n >= 16<<20 || second.n != 0 {
+		if first.n <= 0 || first.n >= 16<<20 {
 			t.Errorf("%d and %d bytes were sent", first.n, second.n)
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
-		waitData(t, l, client, append(bytes.Clone(content[:first.n]), "after"...))
+		// The second may have had its turn before it was cancelled as well.
+		want := append(bytes.Clone(content[:first.n]), content[5:5+second.n]...)
+		waitData(t, l, client, append(want, "after"...))
 	})
 }
 
