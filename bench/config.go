@@ -28,6 +28,7 @@ type config struct {
 	workload *regexp.Regexp
 	views    []result.View
 	smoke    bool
+	epoll    bool // the load does without io_uring
 	isolate  bool
 	json     string
 	compare  string
@@ -84,6 +85,7 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		"expression", c.setWorkload)
 	f.Func("view", "pinned (the server on one CPU with GOMAXPROCS=1, the load on another), "+
 		"unpinned, or both (default pinned)", c.setView)
+	f.BoolVar(&c.epoll, "epoll-load", false, "make the load without io_uring")
 	f.BoolVar(&c.smoke, "smoke", false, "a few seconds: does everything work?")
 	f.BoolVar(&c.isolate, "netns", true, "use a network namespace of our own, where permitted")
 	f.StringVar(&c.json, "json", "", "write the numbers to this file; - for standard output")

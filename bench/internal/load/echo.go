@@ -125,22 +125,37 @@ func (e *echoer) issue(c *conn, count int, stamp int64) error {
 }
 
 // flush writes what is owed as far as the socket takes it. It says when it
-// takes more: EPOLLOUT.
+// takes more: EPOLLOUT. The ring sends at the end of the round.
 func (e *echoer) flush(c *conn) error {
-	for c.owed > 0 {
-		n, err := c.send(contest.Pattern(c.sent, min(c.owed, contest.ChunkMax)))
+	if e.ring != nil {
+		e.worked = true
+		e.ring.owe(c)
+		return nil
+	}
+	for e.refill(c) {
+		n, err := c.send(c.out)
 		if n == 0 {
 			return err
 		}
 		e.worked = true
-		c.sent += int64(n)
-		c.owed -= n
+		c.out = c.out[n:]
 	}
 	return nil
 }
 
+// refill reports whether the connection has anything to write, which then is in
+// out.
+func (p *Pool) refill(c *conn) bool {
+	if len(c.out) == 0 && c.owed > 0 {
+		c.out = contest.Pattern(c.sent, min(c.owed, contest.ChunkMax))
+		c.sent += int64(len(c.out))
+		c.owed -= len(c.out)
+	}
+	return len(c.out) > 0
+}
+
 func (e *echoer) ready(c *conn, events uint32) error {
-	if c.owed > 0 && events&unix.EPOLLOUT != 0 {
+	if events&unix.EPOLLOUT != 0 {
 		if err := e.flush(c); err != nil {
 			return err
 		}
@@ -153,7 +168,7 @@ func (e *echoer) ready(c *conn, events uint32) error {
 		if n == 0 {
 			return err
 		}
-		if err := e.take(c, e.buf[:n]); err != nil {
+		if err := e.arrived(c, e.buf[:n]); err != nil {
 			return err
 		}
 		if n < len(e.buf) { // it was all; for more there will be an event
@@ -162,8 +177,8 @@ func (e *echoer) ready(c *conn, events uint32) error {
 	}
 }
 
-// take counts the messages that data completes, and sends as many.
-func (e *echoer) take(c *conn, data []byte) error {
+// arrived counts the messages that data completes, and sends as many.
+func (e *echoer) arrived(c *conn, data []byte) error {
 	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent {
 		return ErrMismatch
 	}

@@ -1,8 +1,12 @@
 // Package load makes servers work. It is written to be cheaper than any of
-// them, because it shall not be what limits them: raw non-blocking sockets,
-// edge-triggered epoll, one thread, no allocation, and no scheduler: it makes
-// every system call without telling the Go runtime, except where it is asked to
-// sleep.
+// them, because it shall not be what limits them: one thread, no allocation, and
+// no scheduler: it makes every system call without telling the Go runtime, except
+// where it is asked to sleep.
+//
+// Messages that come back go over io_uring, all of a round's with one system
+// call, or where the kernel lacks what that needs over raw sockets and
+// edge-triggered epoll. What goes one way is sent by sendfile and dropped by
+// MSG_TRUNC, which copy nothing, and always uses epoll.
 package load
 
 import (
@@ -45,6 +49,9 @@ type Options struct {
 	// Without it the load spins: it has a CPU of its own, and what is measured
 	// does not depend on how fast it wakes up.
 	Sleep bool
+
+	// Epoll makes the load without io_uring, also where there is one.
+	Epoll bool
 
 	// Received tells how many bytes the server has taken. For Upload.
 	Received func() int64
@@ -89,6 +96,7 @@ type Outcome struct {
 // must be locked to its thread.
 type Pool struct {
 	opts   Options
+	ring   *ring // nil: epoll
 	epoll  int
 	file   int // what Upload sends from
 	conns  []conn
@@ -111,7 +119,8 @@ type Pool struct {
 // A driver is the part of a load that depends on its kind.
 type driver interface {
 	start(now int64)
-	ready(c *conn, events uint32) error
+	ready(c *conn, events uint32) error // epoll has events
+	arrived(c *conn, data []byte) error // the ring has data
 	pace(now int64)
 	finished(now int64) bool
 }
@@ -123,8 +132,6 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{opts: opts, epoll: -1, file: -1, clock: time.Now()}
-	p.events = make([]unix.EpollEvent, eventsMax)
-	p.buf = make([]byte, bufferSize)
 	if err := p.open(to); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("connect the load to %s: %w", addr, err)
@@ -142,6 +149,10 @@ func Dial(addr string, opts Options) (*Pool, error) {
 
 // Close closes the connections by a reset, which leaves no port in TIME_WAIT.
 func (p *Pool) Close() {
+	if p.ring != nil { // first, because it holds the sockets open
+		p.ring.close()
+		p.ring = nil
+	}
 	for i := range p.conns {
 		if fd := p.conns[i].fd; fd > 0 {
 			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -167,13 +178,8 @@ func (p *Pool) Run(s Slice) (Outcome, error) {
 	for p.err == nil && !p.driver.finished(now) {
 		p.worked = false
 		p.driver.pace(now)
-		n, err := p.wait()
-		if err != nil {
+		if err := p.turn(); err != nil {
 			return p.out, err
-		}
-		for i := range n {
-			e := &p.events[i]
-			p.check(p.driver.ready(&p.conns[e.Fd], e.Events))
 		}
 		last := now
 		now = p.now()
@@ -190,6 +196,19 @@ func (p *Pool) Run(s Slice) (Outcome, error) {
 	// Less than this thread ran, where it had to share its CPU.
 	p.out.Busy = min(p.out.Elapsed-time.Duration(idle), threadTime()-ran)
 	return p.out, p.err
+}
+
+// turn lets the driver see what has happened on the connections.
+func (p *Pool) turn() error {
+	if p.ring != nil {
+		return p.ring.turn()
+	}
+	n, err := p.wait()
+	for i := range n {
+		e := &p.events[i]
+		p.check(p.driver.ready(&p.conns[e.Fd], e.Events))
+	}
+	return err
 }
 
 // Peak is how many Echo messages were under way at once at most, so far.

@@ -1,12 +1,17 @@
 package load
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 )
 
 const block = contest.BlockSize
+
+// errNoRing says that a kind of load that always uses epoll was given a ring.
+var errNoRing = errors.New("load: what goes one way does not use io_uring")
 
 // An uploader sends blocks as fast as they go, one on each connection that can
 // take more, in turn. It sends from a file in memory with sendfile, which
@@ -35,6 +40,8 @@ func newUploader(p *Pool) *uploader {
 func (u *uploader) start(int64) { u.origin = u.sent }
 
 func (u *uploader) pace(int64) {}
+
+func (u *uploader) arrived(*conn, []byte) error { return errNoRing }
 
 // ready writes one block, or the rest of one. When the time is up, only what
 // was begun is finished.
@@ -101,6 +108,8 @@ func (d *downloader) start(int64) {
 }
 
 func (d *downloader) pace(int64) {}
+
+func (d *downloader) arrived(*conn, []byte) error { return errNoRing }
 
 func (d *downloader) finished(now int64) bool { return d.underway == 0 && !d.mayStart(now) }
 

@@ -67,7 +67,8 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	l.note = l.process.Note
 	page := l.process.Page
 	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
-		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Received: page.Received.Load})
+		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
+		Received: page.Received.Load})
 	if err != nil {
 		return err
 	}

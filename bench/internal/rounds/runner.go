@@ -27,6 +27,7 @@ type Runner struct {
 	View        result.View   // what ServerCPU and Sleep amount to
 	ServerCPU   int           // that servers stay on; -1: wherever
 	Sleep       bool          // the load has no CPU of its own
+	EpollLoad   bool          // the load does without io_uring
 	Slice       time.Duration // one contestant's turn
 	Time        time.Duration // of a workload, from its first process to its last round
 
