@@ -22,6 +22,9 @@ func (s sluice) Name() string { return s.name }
 func (s sluice) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
 	opts := loop.Options{Engine: s.engine}
 	return opts.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
+		if mode == contest.Datagrams {
+			return serveDatagrams(ctx, l, ready)
+		}
 		server, err := l.CreateServer(ctx, factory(l, mode, page), "127.0.0.1:0", nil)
 		if err != nil {
 			return err
@@ -67,6 +70,29 @@ func (p *echo) ConnectionMade(t transport.Transport) {
 }
 
 func (p *echo) DataReceived(data []byte) { p.transport.Write(data) }
+
+// serveDatagrams echoes datagrams until the process ends.
+func serveDatagrams(ctx context.Context, l *loop.Loop, ready func(contest.Hello)) error {
+	t, err := l.CreateDatagramEndpoint(ctx, &datagramEcho{},
+		&loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: transport.SockName(t).String(), Note: l.Why()})
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type datagramEcho struct {
+	protocol.DatagramBase
+	transport transport.DatagramTransport
+}
+
+func (p *datagramEcho) ConnectionMade(t transport.DatagramTransport) { p.transport = t }
+
+func (p *datagramEcho) DatagramReceived(data []byte, from transport.Addr) {
+	p.transport.SendTo(data, from)
+}
 
 type receiver struct {
 	counted

@@ -21,6 +21,9 @@ const (
 	// BufferedProtocol. Where a server knows one way only it is Receive.
 	ReceiveBuffered Mode = "receive-buffered"
 
+	// Datagrams sends each UDP datagram back to where it came from.
+	Datagrams Mode = "datagrams"
+
 	// Send sends one block of BlockSize bytes for each byte that it receives,
 	// as fast as flow control lets it.
 	Send Mode = "send"
@@ -33,11 +36,15 @@ const BlockSize = 64 << 10
 // Valid returns an error unless m is one of the modes.
 func (m Mode) Valid() error {
 	switch m {
-	case Echo, Receive, ReceiveBuffered, Send:
+	case Echo, Receive, ReceiveBuffered, Send, Datagrams:
 		return nil
 	}
 	return fmt.Errorf("contest: %q is not a mode", string(m))
 }
+
+// Counts reports whether a server in this mode counts its connections on the
+// page. UDP has none.
+func (m Mode) Counts() bool { return m != Datagrams }
 
 // A Server is one contestant. Its methods are called in a process of its own.
 type Server interface {

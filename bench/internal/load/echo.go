@@ -147,7 +147,11 @@ func (e *echoer) flush(c *conn) error {
 // out.
 func (p *Pool) refill(c *conn) bool {
 	if len(c.out) == 0 && c.owed > 0 {
-		c.out = contest.Pattern(c.sent, min(c.owed, contest.ChunkMax))
+		size := contest.ChunkMax
+		if p.opts.Datagrams {
+			size = p.opts.Size
+		}
+		c.out = contest.Pattern(c.sent, min(c.owed, size))
 		c.sent += int64(len(c.out))
 		c.owed -= len(c.out)
 	}
@@ -171,7 +175,7 @@ func (e *echoer) ready(c *conn, events uint32) error {
 		if err := e.arrived(c, e.buf[:n]); err != nil {
 			return err
 		}
-		if n < len(e.buf) { // it was all; for more there will be an event
+		if n < len(e.buf) && !e.opts.Datagrams { // for more there will be an event
 			return nil
 		}
 	}
@@ -179,7 +183,8 @@ func (e *echoer) ready(c *conn, events uint32) error {
 
 // arrived counts the messages that data completes, and sends as many.
 func (e *echoer) arrived(c *conn, data []byte) error {
-	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent {
+	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent ||
+		e.opts.Datagrams && len(data) != e.opts.Size {
 		return ErrMismatch
 	}
 	e.worked = true

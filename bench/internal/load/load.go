@@ -45,6 +45,10 @@ type Options struct {
 	Depth int     // Echo messages under way on each connection
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
+	// Datagrams sends each Echo message as a UDP datagram: the connections are
+	// connected UDP sockets, and Size is what fits into one.
+	Datagrams bool
+
 	// Sleep lets the load wait in the kernel when there is nothing to do.
 	// Without it the load spins: it has a CPU of its own, and what is measured
 	// does not depend on how fast it wakes up.

@@ -283,3 +283,26 @@ func testRunDoesNotAllocate(t *testing.T, epoll bool) {
 		t.Errorf("%v allocations in a slice of some %d messages", allocs, messages/4)
 	}
 }
+
+func TestDatagrams(t *testing.T) { carriers(t, testDatagrams) }
+
+func testDatagrams(t *testing.T, epoll bool) {
+	c, err := netserver.ListenDatagrams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	server.Go(func() { netserver.EchoDatagrams(c) })
+	t.Cleanup(func() { c.Close(); server.Wait() })
+	for _, o := range []load.Options{{Conns: 1, Depth: 1}, {Conns: 32, Depth: 1},
+		{Conns: 3, Depth: 10}} {
+		o.Datagrams, o.Size, o.Epoll = true, 512, epoll
+		p := dial(t, c.LocalAddr().String(), o)
+		for _, verify := range []bool{true, false} {
+			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+			if out.Bytes != out.Messages*512 || p.Peak() != o.Conns*o.Depth {
+				t.Errorf("%+v, at most %d under way", out, p.Peak())
+			}
+		}
+	}
+}

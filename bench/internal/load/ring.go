@@ -64,6 +64,10 @@ type ring struct {
 	unarmed []*conn // connections that do not receive
 }
 
+// errNoRoom says that a datagram was not sent. On a loopback device the receiver's
+// buffer is the limit, not the sender's.
+var errNoRoom = errors.New("load: a socket has no room for a datagram")
+
 // newRing receives on all connections of p from the next turn on. The calling
 // thread is the ring's from now on.
 func newRing(p *Pool) (*ring, error) {
@@ -169,9 +173,21 @@ func (r *ring) giveAll() error {
 			continue
 		}
 		c.onRing = idle
-		if !r.pool.refill(c) {
-			continue
+		if err := r.give(c); err != nil {
+			return err
 		}
+		if c.owed > 0 {
+			c.onRing = owing
+			rest = append(rest, c)
+		}
+	}
+	r.owing = rest
+	return nil
+}
+
+// give has c send a chunk, or all the datagrams that it owes.
+func (r *ring) give(c *conn) error {
+	for r.pool.refill(c) {
 		sqe, err := r.entry()
 		if err != nil {
 			return err
@@ -180,12 +196,10 @@ func (r *ring) giveAll() error {
 		sqe.SetFlags(uring.CQESkipSuccess)
 		sqe.SetUserData(ofSend | uint64(c.index))
 		c.given, c.out = c.out, nil
-		if c.owed > 0 {
-			c.onRing = owing
-			rest = append(rest, c)
+		if !r.pool.opts.Datagrams {
+			return nil
 		}
 	}
-	r.owing = rest
 	return nil
 }
 
@@ -243,6 +257,9 @@ func (r *ring) fellShort(c *conn, cqe uring.CQE) error {
 		sent = 0
 	case errno != 0:
 		return os.NewSyscallError("send", errno)
+	}
+	if r.pool.opts.Datagrams { // others may have gone out behind it
+		return errNoRoom
 	}
 	c.out, c.given = c.given[sent:], nil
 	if len(c.out) == 0 { // of one that waited

@@ -45,7 +45,7 @@ const portsOfOneAddress = 20000
 func (p *Pool) open(to netip.AddrPort) error {
 	p.conns = make([]conn, p.opts.Conns)
 	for i := range p.conns {
-		fd, err := connect(to, i/portsOfOneAddress)
+		fd, err := connect(to, p.opts.socketType(), i/portsOfOneAddress)
 		if err != nil {
 			return err
 		}
@@ -102,10 +102,17 @@ func (p *Pool) openFile() (err error) {
 	return nil
 }
 
+func (o Options) socketType() int {
+	if o.Datagrams {
+		return unix.SOCK_DGRAM
+	}
+	return unix.SOCK_STREAM
+}
+
 // connect returns a non-blocking socket connected to the server, from
 // 127.0.0.2 and so on where one address has not ports enough.
-func connect(to netip.AddrPort, host int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func connect(to netip.AddrPort, socketType, host int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, socketType|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
@@ -122,7 +129,9 @@ func connect(to netip.AddrPort, host int) (int, error) {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
 	}
-	unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
+	if socketType == unix.SOCK_STREAM {
+		unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
+	}
 	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
 }
 

@@ -24,6 +24,9 @@ func (Contestant) Name() string { return Name }
 
 // Serve serves until the process ends.
 func (Contestant) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+	if mode == contest.Datagrams {
+		return serveDatagrams(ready)
+	}
 	s, err := Listen(mode, page)
 	if err != nil {
 		return err

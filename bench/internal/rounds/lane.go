@@ -68,7 +68,7 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	page := l.process.Page
 	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
 		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
-		Received: page.Received.Load})
+		Datagrams: w.Mode == contest.Datagrams, Received: page.Received.Load})
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	if out.Messages == 0 {
 		return errNothing
 	}
-	if w.Mode == contest.Echo {
+	if w.Kind == load.Echo {
 		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
 	}
 	l.mallocs, err = l.process.Mallocs()
@@ -93,6 +93,9 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 
 // awaitAccepted returns when the server has all the connections.
 func (l *lane) awaitAccepted(conns int) error {
+	if !l.workload.Mode.Counts() {
+		return nil
+	}
 	end := time.Now().Add(acceptMax)
 	for l.process.Page.Conns.Load() < int64(conns) {
 		if time.Now().After(end) {

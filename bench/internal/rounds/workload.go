@@ -31,11 +31,15 @@ var (
 	DefaultSizes = []int{64, 16 << 10}
 )
 
+// datagramClients are how many UDP sockets have a datagram under way each.
+var datagramClients = []int{1, 32}
+
 const (
 	oneConns      = 50 // of the workloads that have one number of connections
 	pipelineSize  = 64
 	pipelineDepth = 16
 	pacedSize     = 64
+	datagramSize  = 512
 
 	// IdleConns is how many connections the idle workload has.
 	IdleConns = 10000
@@ -80,6 +84,12 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 				Title: fmt.Sprintf("echo %s at %g/s, %s", bytes(pacedSize), rate, connections(n)),
 				Mode:  contest.Echo, Conns: n, Size: pacedSize, Depth: 1, Rate: rate})
 	}
+	for _, n := range datagramClients {
+		out = append(out, Workload{
+			Name:  fmt.Sprintf("udp/%d/%d", datagramSize, n),
+			Title: fmt.Sprintf("UDP echo %s, %s", bytes(datagramSize), clients(n)),
+			Mode:  contest.Datagrams, Conns: n, Size: datagramSize, Depth: 1})
+	}
 	return append(out, Workload{
 		Name:  fmt.Sprintf("idle/%d", idle),
 		Title: fmt.Sprintf("%d idle connections", idle),
@@ -98,6 +108,13 @@ func connections(n int) string {
 		return "1 connection"
 	}
 	return fmt.Sprintf("%d connections", n)
+}
+
+func clients(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
 }
 
 func bytes(n int) string {
