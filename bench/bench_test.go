@@ -125,7 +125,7 @@ func parsed(t *testing.T, args ...string) *config {
 
 func TestFlags(t *testing.T) {
 	c := parsed(t)
-	if !slices.Equal(c.engines, []string{"net", "uring", "epoll"}) || c.named || c.conns != nil ||
+	if !slices.Equal(c.engines, names()) || c.named || c.conns != nil ||
 		c.time != defaultTime || c.slice != defaultSlice || c.idle != rounds.IdleConns ||
 		!slices.Equal(c.views, []result.View{result.Pinned}) || c.output != "bench-report.html" {
 		t.Errorf("without flags: %+v", c)
@@ -149,7 +149,7 @@ func TestFlags(t *testing.T) {
 
 func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll`},
+		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, c, haproxy`},
 		{"-engine net,net", "twice"},
 		{"-conns 0", `"0" must be a number from 1`},
 		{"-conns 1,,2", `"" must be a number`},
@@ -178,7 +178,7 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 
 func TestChosenWorkloads(t *testing.T) {
 	all, err := parsed(t).chosen()
-	if err != nil || len(all) != 14 {
+	if err != nil || len(all) != 16 {
 		t.Errorf("%d workloads, %v", len(all), err)
 	}
 	some, err := parsed(t, "-workload", "^receive").chosen()

@@ -202,7 +202,7 @@ func (m *measurement) findCPUs() error {
 // to be had and the other one is asked for as well.
 func (m *measurement) runner(view result.View) *rounds.Runner {
 	r := &rounds.Runner{Contestants: contestants(m.cfg.engines), View: view, ServerCPU: -1,
-		EpollLoad: m.cfg.epoll, Slice: m.cfg.slice}
+		EpollLoad: m.cfg.epoll, Serves: serves, Slice: m.cfg.slice}
 	if view == result.Pinned && len(m.cpus) < 2 {
 		m.note("There is one CPU: server and load share it, nothing can be pinned.")
 		if len(m.cfg.views) > 1 {

@@ -18,14 +18,23 @@ type sluice struct {
 // Name returns the engine's name on the command line.
 func (s sluice) Name() string { return s.name }
 
+// Serves reports whether the library has that mode.
+func (s sluice) Serves(mode contest.Mode) bool {
+	switch mode {
+	case contest.EchoTLS, contest.SendFile, contest.Relay:
+		return false
+	}
+	return true
+}
+
 // Serve runs a loop until the process ends.
-func (s sluice) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 	opts := loop.Options{Engine: s.engine}
 	return opts.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
-		if mode == contest.Datagrams {
+		if task.Mode == contest.Datagrams {
 			return serveDatagrams(ctx, l, ready)
 		}
-		server, err := l.CreateServer(ctx, factory(l, mode, page), "127.0.0.1:0", nil)
+		server, err := l.CreateServer(ctx, factory(l, task), "127.0.0.1:0", nil)
 		if err != nil {
 			return err
 		}
@@ -34,9 +43,10 @@ func (s sluice) Serve(mode contest.Mode, page *contest.Page, ready func(contest.
 	})
 }
 
-func factory(l *loop.Loop, mode contest.Mode, page *contest.Page) protocol.Factory {
+func factory(l *loop.Loop, task contest.Task) protocol.Factory {
+	page := task.Page
 	return func() protocol.Protocol {
-		switch counted := (counted{page: page}); mode {
+		switch counted := (counted{page: page}); task.Mode {
 		case contest.Receive:
 			return &receiver{counted: counted, sink: contest.NewSink(page)}
 		case contest.ReceiveBuffered:
@@ -78,7 +88,7 @@ func serveDatagrams(ctx context.Context, l *loop.Loop, ready func(contest.Hello)
 	if err != nil {
 		return err
 	}
-	ready(contest.Hello{Addr: transport.SockName(t).String(), Note: l.Why()})
+	ready(contest.Hello{Addr: transport.SockName(t).String(), Note: l.Why(), Uncounted: true})
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -1,6 +1,11 @@
 package contest
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	// Period is after how many bytes the pattern repeats. It is five blocks:
@@ -29,4 +34,22 @@ func makeStream() []byte {
 func Pattern(pos int64, n int) []byte {
 	at := int(pos % Period)
 	return stream[at : at+n : at+n]
+}
+
+// PatternFile returns a file in memory that holds the pattern from its beginning,
+// as often as it takes for any FileSize bytes that begin within a period to be
+// one piece. It is the caller's to close.
+func PatternFile() (*os.File, error) {
+	fd, err := unix.MemfdCreate("sluice-bench-pattern", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "pattern")
+	for pos := int64(0); pos < Period+FileSize; pos += BlockSize {
+		if _, err := f.WriteAt(Pattern(pos, BlockSize), pos); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
 }

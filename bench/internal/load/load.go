@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -33,15 +34,18 @@ const (
 	// Upload sends blocks of contest.BlockSize and expects nothing.
 	Upload
 
-	// Download grants credit for blocks of contest.BlockSize and takes them.
+	// Download grants credit for messages of Size and takes them.
 	Download
+
+	// Relay is Upload to a proxy and takes what comes out of it at Backend.
+	Relay
 )
 
 // Options say what load to make.
 type Options struct {
 	Kind  Kind    // what to do
 	Conns int     // connections
-	Size  int     // bytes of an Echo message
+	Size  int     // bytes of an Echo or Download message
 	Depth int     // Echo messages under way on each connection
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
@@ -56,6 +60,9 @@ type Options struct {
 
 	// Epoll makes the load without io_uring, also where there is one.
 	Epoll bool
+
+	// Backend is where the proxy of a Relay connects to.
+	Backend *Backend
 
 	// Received tells how many bytes the server has taken. For Upload.
 	Received func() int64
@@ -102,7 +109,7 @@ type Pool struct {
 	opts   Options
 	ring   *ring // nil: epoll
 	epoll  int
-	file   int // what Upload sends from
+	file   *os.File // what Upload and Relay send from
 	conns  []conn
 	events []unix.EpollEvent
 	buf    []byte
@@ -135,7 +142,7 @@ func Dial(addr string, opts Options) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{opts: opts, epoll: -1, file: -1, clock: time.Now()}
+	p := &Pool{opts: opts, epoll: -1, clock: time.Now()}
 	if err := p.open(to); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("connect the load to %s: %w", addr, err)
@@ -145,6 +152,8 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		p.driver = newUploader(p)
 	case Download:
 		p.driver = newDownloader(p)
+	case Relay:
+		p.driver = newRelayer(p)
 	default:
 		p.driver = newEchoer(p)
 	}
@@ -163,12 +172,13 @@ func (p *Pool) Close() {
 			unix.Close(fd)
 		}
 	}
-	for _, fd := range []int{p.epoll, p.file} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+	if p.epoll >= 0 {
+		unix.Close(p.epoll)
 	}
-	p.conns, p.epoll, p.file = nil, -1, -1
+	if p.file != nil {
+		p.file.Close()
+	}
+	p.conns, p.epoll, p.file = nil, -1, nil
 }
 
 // Run makes load for one slice, and returns when all that was sent has arrived.

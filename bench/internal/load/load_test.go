@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 func serve(t *testing.T, mode contest.Mode) (addr string, page *contest.Page) {
 	t.Helper()
 	page = new(contest.Page)
-	s, err := netserver.Listen(mode, page)
+	s, err := netserver.Listen(contest.Task{Mode: mode, Page: page})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,8 @@ func TestUpload(t *testing.T) {
 func TestDownload(t *testing.T) {
 	for _, conns := range []int{1, 10} {
 		addr, _ := serve(t, contest.Send)
-		p := dial(t, addr, load.Options{Kind: load.Download, Conns: conns})
+		p := dial(t, addr, load.Options{
+			Kind: load.Download, Conns: conns, Size: contest.BlockSize})
 		for _, verify := range []bool{true, false, true} {
 			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
 			if out.Bytes != out.Messages*contest.BlockSize {
@@ -303,6 +304,40 @@ func testDatagrams(t *testing.T, epoll bool) {
 			if out.Bytes != out.Messages*512 || p.Peak() != o.Conns*o.Depth {
 				t.Errorf("%+v, at most %d under way", out, p.Peak())
 			}
+		}
+	}
+}
+
+func TestDownloadOfFiles(t *testing.T) {
+	addr, _ := serve(t, contest.SendFile)
+	p := dial(t, addr, load.Options{Kind: load.Download, Conns: 3, Size: contest.FileSize})
+	for _, verify := range []bool{true, false} {
+		out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+		if out.Bytes != out.Messages*contest.FileSize {
+			t.Errorf("%+v: not whole files", out)
+		}
+	}
+}
+
+func TestRelay(t *testing.T) {
+	backend, err := load.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Close)
+	s, err := netserver.Listen(contest.Task{
+		Mode: contest.Relay, Page: new(contest.Page), Target: backend.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	p := dial(t, s.Addr(), load.Options{
+		Kind: load.Relay, Conns: 4, Size: contest.BlockSize, Backend: backend})
+	for _, verify := range []bool{true, false} {
+		out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+		if out.Bytes != out.Messages*contest.BlockSize {
+			t.Errorf("%+v: not whole blocks", out)
 		}
 	}
 }

@@ -43,13 +43,25 @@ const portsOfOneAddress = 20000
 
 // open makes the sockets and what watches them.
 func (p *Pool) open(to netip.AddrPort) error {
-	p.conns = make([]conn, p.opts.Conns)
-	for i := range p.conns {
+	n := p.opts.Conns
+	if p.opts.Kind == Relay {
+		n *= 2 // the other ends, in the same order
+	}
+	p.conns = make([]conn, n)
+	for i := range p.opts.Conns {
 		fd, err := connect(to, p.opts.socketType(), i/portsOfOneAddress)
 		if err != nil {
 			return err
 		}
 		p.conns[i].fd, p.conns[i].index = fd, i
+		if p.opts.Kind != Relay {
+			continue
+		}
+		other := &p.conns[i+p.opts.Conns]
+		other.index = i + p.opts.Conns
+		if other.fd, err = p.opts.Backend.accept(); err != nil {
+			return err
+		}
 	}
 	if p.opts.Kind == Echo && !p.opts.Epoll && Uring() == nil {
 		// Where this fails, another contestant's load may have a ring: to go on
@@ -69,34 +81,23 @@ func (p *Pool) watch() (err error) {
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if p.opts.Kind == Upload {
-		if err := p.openFile(); err != nil {
+	if p.opts.Kind == Upload || p.opts.Kind == Relay {
+		if p.file, err = contest.PatternFile(); err != nil {
 			return err
 		}
 	}
 	for i := range p.conns {
 		e := unix.EpollEvent{Fd: int32(i),
 			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
-		if p.opts.Kind == Upload {
+		switch {
+		case i >= p.opts.Conns:
+			e.Events = unix.EPOLLIN
+		case p.file != nil:
 			// Level-triggered: who may be written to is asked in each round.
 			e.Events = unix.EPOLLOUT
 		}
 		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, p.conns[i].fd, &e); err != nil {
 			return os.NewSyscallError("epoll_ctl", err)
-		}
-	}
-	return nil
-}
-
-// openFile makes the file that Upload sends from, which holds the pattern.
-func (p *Pool) openFile() (err error) {
-	if p.file, err = unix.MemfdCreate("sluice-bench-load", unix.MFD_CLOEXEC); err != nil {
-		return os.NewSyscallError("memfd_create", err)
-	}
-	for pos := int64(0); pos < contest.Period+contest.BlockSize; pos += contest.BlockSize {
-		_, err := unix.Pwrite(p.file, contest.Pattern(pos, contest.BlockSize), pos)
-		if err != nil {
-			return os.NewSyscallError("pwrite", err)
 		}
 	}
 	return nil
@@ -152,7 +153,7 @@ func (p *Pool) wait() (int, error) {
 // nap waits for events in the kernel, but not beyond what pace has to do.
 func (p *Pool) nap() (int, error) {
 	length := napMax
-	if p.opts.Rate > 0 || p.opts.Kind == Upload {
+	if p.opts.Rate > 0 || p.file != nil {
 		length = 0
 	}
 	n, err := unix.EpollWait(p.epoll, p.events, int(length.Milliseconds()))
@@ -203,8 +204,8 @@ func (c *conn) send(p []byte) (n int, err error) {
 
 // sendFile writes n bytes of the pool's file from position pos on, without a
 // copy.
-func (c *conn) sendFile(file int, pos int64, n int) (int, error) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), uintptr(file),
+func (c *conn) sendFile(file uintptr, pos int64, n int) (int, error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), file,
 		uintptr(unsafe.Pointer(&pos)), uintptr(n), 0, 0)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return 0, nil

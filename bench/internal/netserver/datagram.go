@@ -13,7 +13,8 @@ func serveDatagrams(ready func(contest.Hello)) error {
 	if err != nil {
 		return err
 	}
-	ready(contest.Hello{Addr: c.LocalAddr().String(), Note: "package net, one goroutine"})
+	ready(contest.Hello{Addr: c.LocalAddr().String(), Note: "package net, one goroutine",
+		Uncounted: true})
 	return EchoDatagrams(c)
 }
 

@@ -23,7 +23,9 @@ type liar struct {
 
 func (l liar) Name() string { return l.name }
 
-func (l liar) Serve(_ contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+func (l liar) Serves(contest.Mode) bool { return true }
+
+func (l liar) Serve(task contest.Task, ready func(contest.Hello)) error {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (l liar) Serve(_ contest.Mode, page *contest.Page, ready func(contest.Hello
 		if err != nil {
 			return err
 		}
-		page.Conns.Add(1)
+		task.Page.Conns.Add(1)
 		go l.serve(c)
 	}
 }
@@ -156,11 +158,13 @@ func TestWorkloads(t *testing.T) {
 	}{
 		{"the default", nil, nil, "echo/64/1 echo/64/50 echo/64/1000 echo/16384/1 echo/16384/50 " +
 			"echo/16384/1000 pipelined/64x16/50 receive/65536/50 receive-buffered/65536/50 " +
-			"send/65536/50 paced/64/50 udp/512/1 udp/512/32 idle/10"},
+			"send/65536/50 paced/64/50 udp/512/1 udp/512/32 " +
+			"sendfile/1048576/50 tcp-proxy/65536/50 idle/10"},
 		{"connections hold for all", []int{2, 3}, []int{9}, "echo/9/2 echo/9/3 " +
 			"pipelined/64x16/2 receive/65536/2 receive-buffered/65536/2 send/65536/2 paced/64/2 " +
 			"pipelined/64x16/3 receive/65536/3 receive-buffered/65536/3 send/65536/3 paced/64/3 " +
-			"udp/512/1 udp/512/32 idle/10"},
+			"udp/512/1 udp/512/32 sendfile/1048576/2 tcp-proxy/65536/2 sendfile/1048576/3 " +
+			"tcp-proxy/65536/3 idle/10"},
 	} {
 		got := strings.Join(names(Workloads(c.conns, c.sizes, 20000, 10)), " ")
 		if got != c.want {

@@ -90,10 +90,27 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 			Title: fmt.Sprintf("UDP echo %s, %s", bytes(datagramSize), clients(n)),
 			Mode:  contest.Datagrams, Conns: n, Size: datagramSize, Depth: 1})
 	}
+	for _, n := range others {
+		out = append(out, sendFile(n), relay(n))
+	}
 	return append(out, Workload{
 		Name:  fmt.Sprintf("idle/%d", idle),
 		Title: fmt.Sprintf("%d idle connections", idle),
 		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true})
+}
+
+func sendFile(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("sendfile/%d/%d", contest.FileSize, conns),
+		Title: fmt.Sprintf("sendfile %s, %s", bytes(contest.FileSize), connections(conns)),
+		Mode:  contest.SendFile, Kind: load.Download, Conns: conns, Size: contest.FileSize}
+}
+
+func relay(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("tcp-proxy/%d/%d", contest.BlockSize, conns),
+		Title: fmt.Sprintf("TCP proxy %s, %s", bytes(contest.BlockSize), connections(conns)),
+		Mode:  contest.Relay, Kind: load.Relay, Conns: conns, Size: contest.BlockSize}
 }
 
 func oneWay(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
