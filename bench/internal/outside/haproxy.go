@@ -65,7 +65,7 @@ func (h HAProxy) Serve(task contest.Task, ready func(contest.Hello)) error {
 	defer listener.Close()
 	option := ""
 	if h.Splice {
-		option = "\toption splice-auto"
+		option = "\toption splice-request\n\toption splice-response"
 	}
 	cmd := exec.Command(path, "-db", "-f", "/dev/stdin")
 	cmd.Stdin = strings.NewReader(fmt.Sprintf(configuration, option, task.Target))
