@@ -48,6 +48,12 @@ var (
 	// ErrNotDatagram: the descriptor is not a datagram socket.
 	ErrNotDatagram = errors.New("loop: not a datagram socket")
 
+	// ErrNotRegular: the file is not a regular one.
+	ErrNotRegular = errors.New("loop: not a regular file")
+
+	// ErrBadRange: a negative offset or count.
+	ErrBadRange = errors.New("loop: negative offset or count")
+
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = proactor.ErrNotSupported

@@ -60,6 +60,7 @@ type Loop struct {
 	streams      registry
 	servers      []*Server
 	dials        []*dial
+	copies       []*copying // of files, in the order in which they were begun
 	signals      signalTable
 	watchers     map[watchKey]*watcher
 	executing    int // functions in RunInExecutor
@@ -199,6 +200,11 @@ func (l *Loop) free() {
 // openDescriptors are those of transports, listeners and connections under way.
 func (l *Loop) openDescriptors() []int {
 	fds := l.streams.descriptors()
+	for t := range l.streams.all() {
+		if s, ok := t.(*fdio.Stream); ok {
+			fds = s.QueuedFDs(fds)
+		}
+	}
 	for _, s := range l.servers {
 		for _, a := range s.acceptors {
 			fds = append(fds, a.FD())

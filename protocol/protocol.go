@@ -1,6 +1,10 @@
 package protocol
 
-import "github.com/sluice-net/sluice/transport"
+import (
+	"os"
+
+	"github.com/sluice-net/sluice/transport"
+)
 
 // Protocol receives a stream as slices that the loop owns.
 //
@@ -56,6 +60,19 @@ type BufferedProtocol interface {
 	// EOFReceived is as in Protocol. Neither GetBuffer nor BufferUpdated is
 	// called afterwards.
 	EOFReceived() (keepOpen bool)
+}
+
+// FDReceiver is what a Protocol or BufferedProtocol implements besides in order to
+// get descriptors that the peer of a Unix stream socket passes. Streams of other
+// protocols receive faster, and the kernel closes what was passed to them. Whether
+// the protocol is one is asked at ConnectionMade and at SetProtocol.
+type FDReceiver interface {
+	// FDsReceived is called with the files that came with bytes that were
+	// received, before those bytes are passed on: no later than the first byte
+	// with which the peer wrote them. They are close-on-exec and the protocol's,
+	// which closes them, also when it panics. lost says that the peer sent more
+	// than this process could take (EMFILE); those are closed.
+	FDsReceived(files []*os.File, lost bool)
 }
 
 // DatagramProtocol receives datagrams.

@@ -30,6 +30,10 @@ var (
 	// has one.
 	ErrAddrMismatch = errors.New("transport: datagram endpoint has another peer")
 
+	// ErrNotUnix: descriptors cannot be passed, because the transport is not a
+	// Unix stream socket.
+	ErrNotUnix = errors.New("transport: descriptors are passed on Unix stream sockets only")
+
 	// ErrTruncated: a datagram was longer than the receive buffer. It comes
 	// wrapped in a *TruncatedError.
 	ErrTruncated = errors.New("transport: datagram truncated")

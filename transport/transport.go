@@ -144,6 +144,22 @@ type OwnedWriter interface {
 	WriteOwned(p []byte, release func()) error
 }
 
+// FDWriter is implemented by transports that may pass open files to another
+// process. All stream transports of package loop implement it; those over Unix
+// sockets can do it.
+type FDWriter interface {
+	// WriteWithFDs is Write with descriptors of files, which arrive no later than
+	// the first byte of p, and which the peer gets as descriptors of its own. The
+	// files are duplicated before it returns, so the caller may close his. What
+	// is queued and cannot be sent is closed. A peer that does not ask for
+	// descriptors (protocol.FDReceiver, recvmsg(2)) gets the bytes alone.
+	//
+	// Errors: those of Write; ErrNotUnix on anything but a Unix stream socket;
+	// *net.OpError with EINVAL without a byte or a file, or with more than 253
+	// files (SCM_MAX_FD, unix(7)); os.ErrClosed for a closed file; EMFILE.
+	WriteWithFDs(p []byte, files []*os.File) error
+}
+
 // DatagramTransport sends and receives datagrams.
 type DatagramTransport interface {
 	ReadTransport

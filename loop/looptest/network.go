@@ -33,6 +33,7 @@ type Faults struct {
 	Drop         float64 // a datagram is lost
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
+	Cold         float64 // a part of a file has to be read from its disk first
 
 	DelayMax time.Duration // 0: 20 ms
 }

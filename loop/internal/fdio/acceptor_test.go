@@ -2,6 +2,7 @@ package fdio
 
 import (
 	"errors"
+	"io"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -69,6 +70,9 @@ type rigTimer struct{ r *acceptRig }
 func (t rigTimer) Cancel() { t.r.f = nil }
 
 // fire ends the rest.
+// Warm implements Host.
+func (r *acceptRig) Warm(io.ReaderAt, int64, int, func()) {}
+
 func (r *acceptRig) fire() {
 	r.t.Helper()
 	if r.f == nil {

@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"os"
 	"runtime/debug"
 
 	"github.com/sluice-net/sluice/protocol"
@@ -48,6 +49,15 @@ func (s *Stream) dataReceived(data []byte) {
 		s.fatal(recover(), "DataReceived", "data_received")
 	}()
 	s.plain.DataReceived(data)
+}
+
+func (s *Stream) fdsReceived(r protocol.FDReceiver, files []*os.File, lost bool) {
+	watched := s.enter("FDsReceived")
+	defer func() {
+		s.leave(watched)
+		s.fatal(recover(), "FDsReceived", "fds_received")
+	}()
+	r.FDsReceived(files, lost)
 }
 
 func (s *Stream) getBuffer(hint int) (buf []byte) {
@@ -124,7 +134,7 @@ func (s *Stream) release(f func()) {
 	watched := s.enter("release")
 	defer func() {
 		s.leave(watched)
-		s.caught(recover(), "release", "Exception in callback of WriteOwned")
+		s.caught(recover(), "release", "Exception in callback of WriteOwned or Sendfile")
 	}()
 	f()
 }

@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,10 @@ type Host interface {
 
 	// Chunks is the loop's pool of output buffers.
 	Chunks() *ChunkPool
+
+	// Warm reads n bytes of a file, from offset on, elsewhere, so that they are
+	// in the kernel's cache, and then calls done on the loop's goroutine.
+	Warm(from io.ReaderAt, offset int64, n int, done func())
 
 	// Report passes what a user's code did wrong to the exception handler.
 	Report(e Exception)

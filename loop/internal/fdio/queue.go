@@ -15,9 +15,10 @@ const directMin = 64 << 10
 
 // chunk is a part of the output: pooled, allocated, or the user's.
 type chunk struct {
-	buf     []byte // what is left to send
-	base    []byte // the pooled slice that buf is a part of, or nil
-	release func() // the user's, called once the kernel has let go of buf
+	buf     []byte  // what is left to send
+	base    []byte  // the pooled slice that buf is a part of, or nil
+	release func()  // the user's, called once the kernel has let go of buf
+	direct  *direct // what no operation can send, or nil
 }
 
 // queue is the output of a stream in order. The first chunks may be in flight;
@@ -29,6 +30,7 @@ type queue struct {
 	chunks []chunk
 	head   int
 	flying int
+	direct int // how many chunks are direct
 }
 
 func (q *queue) empty() bool { return q.head == len(q.chunks) }
@@ -71,10 +73,14 @@ func (q *queue) own(p []byte, release func()) {
 	q.chunks = append(q.chunks, chunk{buf: p, release: release})
 }
 
-// gather appends what the next send should carry to bufs.
+// gather appends what the next send should carry to bufs: nothing beyond what has
+// to be sent directly.
 func (q *queue) gather(bufs [][]byte) [][]byte {
 	size := 0
 	for i := q.head; i < len(q.chunks) && len(bufs) < proactor.IOVMax; i++ {
+		if q.chunks[i].direct != nil {
+			break
+		}
 		buf := q.chunks[i].buf
 		if size+len(buf) > sendMax {
 			buf = buf[:sendMax-size]
@@ -125,6 +131,9 @@ func (q *queue) pop(pool *ChunkPool, due []func()) []func() {
 	if c.release != nil {
 		due = append(due, c.release)
 	}
+	if c.direct != nil {
+		q.direct--
+	}
 	*c = chunk{}
 	q.head++
 	return due
@@ -140,6 +149,9 @@ func (q *queue) drop(pool *ChunkPool, due []func()) []func() {
 		}
 		if c.release != nil {
 			due = append(due, c.release)
+		}
+		if c.direct != nil {
+			q.direct--
 		}
 		q.chunks[i] = chunk{}
 	}

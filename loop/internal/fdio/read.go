@@ -36,6 +36,11 @@ func (s *Stream) arm() {
 	if !s.readable() || s.recv.InFlight() || len(s.reading.held) > 0 {
 		return
 	}
+	if _, fds := s.takesFDs(); fds {
+		s.recv.Code, s.recv.Mask, s.recv.Buf = proactor.Poll, pollIn, nil
+		s.engine.Submit(&s.recv)
+		return
+	}
 	if s.buffered == nil {
 		s.recv.Code, s.recv.Buf = proactor.RecvAny, nil
 		s.engine.Submit(&s.recv)
@@ -96,6 +101,8 @@ func (s *Stream) received() {
 	r := &s.reading
 	switch {
 	case op.Res == -int32(syscall.ECANCELED):
+	case op.Code == proactor.Poll && op.Res > 0:
+		s.receivable()
 	case r.paused || len(r.held) > 0:
 		s.hold(op)
 	case op.Res <= 0:
@@ -108,6 +115,18 @@ func (s *Stream) received() {
 	}
 	if !op.More {
 		s.arm()
+	}
+}
+
+// receivable takes a completion of the watch for input, of a stream that receives
+// descriptors. What is not received now stays in the kernel.
+func (s *Stream) receivable() {
+	switch {
+	case s.recv.Cancelling():
+	case s.reading.paused || len(s.reading.held) > 0:
+		s.engine.Cancel(&s.recv)
+	default:
+		s.receiveFDs()
 	}
 }
 
@@ -239,7 +258,9 @@ func (s *Stream) SetProtocol(p transport.BaseProtocol) error {
 	}
 	s.adopt(p)
 	s.reading.epoch++
-	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.buffered != nil) {
+	_, fds := s.takesFDs()
+	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.buffered != nil ||
+		fds != (s.recv.Code == proactor.Poll)) {
 		s.engine.Cancel(&s.recv)
 	}
 	return nil

@@ -62,6 +62,7 @@ type Stream struct {
 	flow     transport.FlowControl
 	out      queue
 	send     proactor.Op
+	room     *room    // of what is sent directly; nil until there is some
 	releases []func() // of the user's slices, due in the next round
 
 	eofAsked bool // WriteEOF was called
@@ -157,9 +158,11 @@ func (s *Stream) lose(err error) {
 	s.move(Lost)
 	s.err = err
 	s.stopTimers()
+	s.dropFDs()
 	s.releases = s.out.drop(s.host.Chunks(), s.releases)
 	s.engine.Cancel(&s.recv)
 	s.engine.Cancel(&s.send)
+	s.ignoreRoom()
 	s.schedule()
 }
 
@@ -183,12 +186,13 @@ func (s *Stream) RunTask() {
 		s.finish()
 		return
 	}
+	s.goOn()
 	s.deliverHeld()
 }
 
 // finish ends a lost stream once nothing is in flight on its descriptor.
 func (s *Stream) finish() {
-	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() {
+	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() {
 		return
 	}
 	s.move(Gone)
@@ -211,10 +215,13 @@ func (s *Stream) bury() {
 
 // Complete implements proactor.Handler.
 func (s *Stream) Complete(op *proactor.Op) {
-	if op == &s.recv {
+	switch op {
+	case &s.recv:
 		s.received()
-	} else {
+	case &s.send:
 		s.sent()
+	default:
+		s.roomy()
 	}
 	if !s.soon {
 		s.finish()

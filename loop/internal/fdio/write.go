@@ -13,6 +13,7 @@ import (
 //
 //	idle --Write--> dirty --Flush--> in flight --sent, more queued--> in flight
 //	                                 in flight --sent, nothing left--> idle
+//	in flight | dirty --a file or descriptors are next--> direct, see direct.go
 //
 // A write is appended to the queue and handed to the engine at the end of the
 // round, so that all sends of a round are one system call. Only a write that
@@ -126,7 +127,7 @@ func (s *Stream) grewNow(n int) {
 // canSendNow reports whether nothing that was written before is in flight and
 // the kernel has room as far as is known.
 func (s *Stream) canSendNow() bool {
-	return s.state == Open && !s.send.InFlight() && !s.flow.Paused()
+	return s.state == Open && !s.send.InFlight() && !s.flow.Paused() && s.out.direct == 0
 }
 
 // trySend makes one attempt to send bufs, which are in the memory of the send's
@@ -188,6 +189,7 @@ func (s *Stream) credit(n int) {
 // grew counts n queued bytes and pauses the protocol if they are too many.
 func (s *Stream) grew(n int) {
 	if s.state > Open {
+		s.dropFDs()
 		s.releases = s.out.drop(s.host.Chunks(), s.releases)
 		return
 	}
@@ -210,6 +212,9 @@ func (s *Stream) Flush() {
 	if s.state >= Lost || s.out.empty() || s.send.InFlight() {
 		return
 	}
+	if s.out.direct > 0 && s.sendDirectly() {
+		return
+	}
 	op := &s.send
 	op.Bufs = s.out.gather(op.Bufs[:0])
 	s.out.flying = len(op.Bufs)
@@ -224,7 +229,7 @@ func (s *Stream) Flush() {
 // nobodyWaits reports whether the end of the send in hand changes nothing but a
 // count: no state, no further output and no owner of a slice depends on it.
 func (s *Stream) nobodyWaits() bool {
-	if s.state != Open || s.eofAsked || s.flow.Paused() {
+	if s.state != Open || s.eofAsked || s.flow.Paused() || s.out.direct > 0 {
 		return false
 	}
 	size := 0

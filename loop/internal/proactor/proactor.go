@@ -2,8 +2,10 @@ package proactor
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/transport"
@@ -113,6 +115,34 @@ type Kernel interface {
 	// one call. It must not be called with a send in flight on fd.
 	TrySend(fd int, bufs [][]byte) (n int, err error)
 
+	// TrySendfile sends at most n > 0 bytes of a file, from offset on, as far as
+	// the kernel takes them right now: 0 without an error if it has no room. The
+	// file's own position is not moved. io.EOF says that nothing is left there,
+	// os.ErrClosed that the file was closed. It must not be called with a send in
+	// flight on fd. Where the bytes are not Cached it waits for the disk.
+	TrySendfile(fd int, from File, offset int64, n int) (sent int, err error)
+
+	// Cached guesses whether n > 0 bytes of a file, from offset on, can be read
+	// without waiting for a disk or a network.
+	Cached(from File, offset int64, n int) bool
+
+	// Duplicate returns another descriptor of the open file f, close-on-exec,
+	// and changes nothing of f.
+	Duplicate(f *os.File) (fd int, err error)
+
+	// TrySendFDs sends what the kernel takes of data, which is not empty, right
+	// now, and with the first byte of it the descriptors fds, at most FDsMax, which
+	// stay the caller's. n = 0 without an error means that there is no room, and
+	// that nothing was sent. It must not be called with a send in flight on fd, a
+	// Unix stream socket.
+	TrySendFDs(fd int, data []byte, fds []int) (n int, err error)
+
+	// TryRecvFDs receives into buf what is there, and the descriptors that came
+	// with it, close-on-exec, as files. EAGAIN says that there is nothing, n = 0
+	// without an error that the peer is done. lost says that more were sent than
+	// this process could take. It must not be called with a receive in flight.
+	TryRecvFDs(fd int, buf []byte) (n int, files []*os.File, lost bool, err error)
+
 	// ConnectDatagram makes addr the peer of a datagram socket, which receives
 	// nothing from others then.
 	ConnectDatagram(fd int, addr transport.Addr) error
@@ -139,6 +169,15 @@ type Kernel interface {
 
 	// CloseFD closes fd. No operation may be in flight on it.
 	CloseFD(fd int) error
+}
+
+// FDsMax is the most descriptors that one message carries (Linux: SCM_MAX_FD).
+const FDsMax = 253
+
+// File is an open regular file to send from.
+type File struct {
+	io.ReaderAt                 // its content, for who reads it on another goroutine
+	Conn        syscall.RawConn // its descriptor; nil where the kernel is simulated
 }
 
 // BatchMax is the most that TrySendMany sends at once.

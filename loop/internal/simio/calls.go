@@ -251,6 +251,10 @@ func (e *Engine) CloseFD(fd int) error {
 	}
 	f.checkIdle("CloseFD")
 	f.record("close", 0)
+	if f.transit {
+		f.surrender()
+		return nil
+	}
 	f.close()
 	e.settle()
 	return nil

@@ -31,6 +31,7 @@ type Faults struct {
 	Drop         float64 // a datagram is lost
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
+	Cold         float64 // a part of a file has to be read from its disk first
 
 	DelayMax time.Duration // 0: 20 ms
 }
@@ -52,6 +53,7 @@ func RandomFaults(seed uint64) Faults {
 	} {
 		*rate = s.rate(0.05)
 	}
+	f.Cold = s.rate(0.5)
 	return f
 }
 

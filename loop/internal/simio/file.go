@@ -74,6 +74,7 @@ type file struct {
 	content []byte // regular file
 	offset  int64  // regular file
 	exited  bool   // child
+	transit bool   // passed to another process, which has not taken it yet
 
 	peer    *Peer
 	service *Service
@@ -163,6 +164,9 @@ func (f *file) close() {
 	if before == connected && (f.rx != nil || f.tx != nil) {
 		f.closeLanes()
 	}
+	if f.rx != nil {
+		f.rx.dropPassages(true)
+	}
 	if f.fd != noFD {
 		f.w.files[f.fd-firstFD] = nil
 		f.w.closed[f.fd] = f
@@ -176,6 +180,13 @@ func (f *file) dropQueue() {
 		waiting.close()
 	}
 	f.queue = nil
+}
+
+// surrender gives the descriptor back and leaves the file to whom it was passed.
+func (f *file) surrender() {
+	f.w.files[f.fd-firstFD] = nil
+	f.w.closed[f.fd] = f
+	f.fd = noFD
 }
 
 // takeError returns the pending error and forgets it.

@@ -24,7 +24,8 @@ type lane struct {
 	delay, jitter time.Duration
 	last          time.Duration // when the latest thing under way arrives
 
-	accepted, arrived int64 // bytes, ever
+	accepted, arrived int64     // bytes, ever
+	passages          []passage // local: descriptors in it, in order
 
 	ending, finSent, ended, cut bool
 }
@@ -91,6 +92,7 @@ func (l *lane) take(n int) []byte {
 	p := l.in[:n:n]
 	l.in = l.in[n:]
 	if l.local {
+		l.dropPassages(false)
 		l.from.touch()
 	}
 	l.transmit()

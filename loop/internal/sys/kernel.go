@@ -15,13 +15,15 @@ import (
 // Kernel implements proactor.Kernel on Linux. An engine embeds it. It has
 // scratch memory, so one goroutine at a time may use it.
 type Kernel struct {
-	// Calls counts the system calls of TrySend.
+	// Calls counts the system calls of TrySend, and of what is done with files.
 	Calls uint64
 
-	addr  Sockaddr
-	batch *batch // of TrySendMany; nil until there is one
-	msg   unix.Msghdr
-	iov   [proactor.IOVMax]unix.Iovec
+	addr     Sockaddr
+	batch    *batch // of TrySendMany; nil until there is one
+	msg      unix.Msghdr
+	iov      [proactor.IOVMax]unix.Iovec
+	sendfile sendfile
+	rights   *rights // of TrySendFDs and TryRecvFDs; nil until there are some
 }
 
 var _ proactor.Kernel = (*Kernel)(nil)

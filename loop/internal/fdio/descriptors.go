@@ -1,0 +1,168 @@
+package fdio
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Descriptors are sent with the first byte of what they were written with, and
+// received together with bytes by recvmsg(2). Only a Unix stream whose protocol
+// asks for them pays for that: it is told that there is something to receive and
+// then makes the call, instead of having an operation receive.
+
+const pollIn = 0x1 // of poll(2)
+
+// recvSize is the most that is received together with descriptors.
+const recvSize = 64 << 10
+
+// WriteWithFDs implements transport.FDWriter.
+func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
+	s.host.Check()
+	if err := s.writable(len(p)); err != nil {
+		return err
+	}
+	if !s.isUnix() {
+		return transport.ErrNotUnix
+	}
+	if len(p) == 0 || len(files) == 0 || len(files) > proactor.FDsMax {
+		return opError("write", "sendmsg", syscall.EINVAL, s.local, s.peer)
+	}
+	fds := make([]int, 0, len(files))
+	for _, f := range files {
+		fd, err := s.engine.Duplicate(f)
+		if err != nil {
+			s.closeFDs(fds)
+			return err
+		}
+		fds = append(fds, fd)
+	}
+	s.out.add(chunk{buf: append([]byte(nil), p...), direct: &direct{fds: fds}})
+	s.grew(len(p))
+	return nil
+}
+
+// isUnix reports whether the stream is a Unix socket.
+func (s *Stream) isUnix() bool {
+	_, unix := s.local.(*net.UnixAddr)
+	return unix
+}
+
+// sendFDs sends the first chunk, which has descriptors. With the first byte all of
+// them are sent; what is left is like any other bytes.
+func (s *Stream) sendFDs(c *chunk) (outcome, int) {
+	n, err := s.engine.TrySendFDs(s.fd, c.buf, c.direct.fds)
+	if err != nil {
+		errno := syscall.EIO
+		errors.As(err, &errno)
+		s.writeFailed("sendmsg", errno)
+		return outGone, 0
+	}
+	if n == 0 {
+		return outFull, 0
+	}
+	s.touch()
+	fds := c.direct.fds
+	c.direct = nil
+	s.out.direct--
+	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.closeFDs(fds)
+	if s.state < Lost && s.flow.Shrank(n) == transport.Resume {
+		s.resumeWriting()
+	}
+	return outGone, n
+}
+
+// closeFDs closes descriptors of the stream's own.
+func (s *Stream) closeFDs(fds []int) {
+	for _, fd := range fds {
+		if err := s.engine.CloseFD(fd); err != nil {
+			s.host.Report(Exception{Message: "Error closing a descriptor", Err: err,
+				Transport: s})
+		}
+	}
+}
+
+// dropFDs closes the descriptors that are queued: the output is dropped.
+func (s *Stream) dropFDs() {
+	fds := s.QueuedFDs(nil)
+	for i := s.out.head; len(fds) > 0 && i < len(s.out.chunks); i++ {
+		if d := s.out.chunks[i].direct; d != nil {
+			d.fds = nil
+		}
+	}
+	s.closeFDs(fds)
+}
+
+// QueuedFDs appends the descriptors that are queued to fds. A loop that is closed
+// closes them.
+func (s *Stream) QueuedFDs(fds []int) []int {
+	for i := s.out.head; s.out.direct > 0 && i < len(s.out.chunks); i++ {
+		if d := s.out.chunks[i].direct; d != nil {
+			fds = append(fds, d.fds...)
+		}
+	}
+	return fds
+}
+
+// takesFDs returns the protocol if it takes descriptors that come with bytes.
+func (s *Stream) takesFDs() (protocol.FDReceiver, bool) {
+	if !s.isUnix() {
+		return nil, false
+	}
+	var p any = s.proto
+	if s.buffered != nil {
+		p = s.buffered
+	}
+	r, ok := p.(protocol.FDReceiver)
+	return r, ok
+}
+
+// receiveFDs receives bytes and descriptors: there is something.
+func (s *Stream) receiveFDs() {
+	buf := s.host.Chunks().Get(recvSize)
+	defer s.host.Chunks().Put(buf)
+	buf = buf[:cap(buf)]
+	n, files, lost, err := s.engine.TryRecvFDs(s.fd, buf)
+	if errors.Is(err, syscall.EAGAIN) {
+		return
+	}
+	if err != nil || n == 0 {
+		errno := syscall.Errno(0)
+		errors.As(err, &errno)
+		s.engine.Cancel(&s.recv)
+		s.endOfInput(-int32(errno))
+		return
+	}
+	if len(files) > 0 || lost {
+		s.giveFDs(files, lost)
+	}
+	switch {
+	case s.state != Open:
+	case s.reading.paused:
+		a := arrival{data: append([]byte(nil), buf[:n]...), n: n, res: int32(n)}
+		s.reading.held = append(s.reading.held, a)
+		s.engine.Cancel(&s.recv)
+	default:
+		s.pass(buf[:n])
+		s.poison(buf[:n])
+	}
+}
+
+// giveFDs gives descriptors to the protocol, or closes them where it has been
+// replaced by one that takes none.
+func (s *Stream) giveFDs(files []*os.File, lost bool) {
+	r, ok := s.takesFDs()
+	if ok {
+		s.fdsReceived(r, files, lost)
+		return
+	}
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,187 @@
+package fdio
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// direct is a part of the output that is sent by a call of its own instead of by
+// an operation: a file, or the bytes of its chunk with descriptors. Such a call
+// has done what it says when it returns, so that at any time it is known which
+// bytes were sent: a file can be given up without losing a byte or sending one
+// twice.
+type direct struct {
+	file *File
+	fds  []int // the stream's own; sent with the first byte
+}
+
+// room watches for room in the kernel's buffers.
+//
+//	idle --outFull--> watching --roomy: the output goes on--> watching
+//	                  watching --anything else is next--> cancelling --> idle
+type room struct{ op proactor.Op }
+
+// outcome is how far a direct part of the output got.
+type outcome uint8
+
+const (
+	outGone    outcome = iota // it is sent, the next may follow
+	outYields                 // it has had its turn
+	outFull                   // the kernel has no room
+	outWarms                  // it is being read from its disk
+	outForSend                // it is not direct: an operation sends it
+)
+
+// directMax is the most that a stream sends directly in a round: others wait.
+const directMax = sendMax
+
+// sendDirectly sends what is next, as Flush does. It reports whether the output is
+// taken care of: false where an operation is to send what is next.
+func (s *Stream) sendDirectly() bool {
+	if s.watchesRoom() && !s.room.op.Cancelling() && !s.out.nothingNext() {
+		return true
+	}
+	return s.pumpDirect()
+}
+
+// pumpDirect sends what the kernel takes. Callbacks may write more meanwhile,
+// close or abort.
+func (s *Stream) pumpDirect() bool {
+	budget := directMax
+	for s.state < Lost && !s.out.empty() {
+		out, n := outYields, 0
+		if budget > 0 {
+			out, n = s.sendFirst(budget)
+		}
+		budget -= n
+		if out != outGone {
+			s.await(out)
+			return out != outForSend
+		}
+	}
+	s.ignoreRoom()
+	s.afterSend()
+	return true
+}
+
+// sendFirst sends the first chunk, no more than budget bytes if it is a file.
+func (s *Stream) sendFirst(budget int) (outcome, int) {
+	c := &s.out.chunks[s.out.head]
+	switch {
+	case c.direct == nil && (s.out.direct == 0 || s.flow.Paused()):
+		return outForSend, 0
+	case c.direct == nil:
+		return s.sendBefore()
+	case c.direct.file != nil:
+		return s.sendFile(c.direct.file, budget)
+	default:
+		return s.sendFDs(c)
+	}
+}
+
+// sendBefore sends bytes in front of something direct, so that the head of a
+// message and the file that is its body need one round.
+func (s *Stream) sendBefore() (outcome, int) {
+	bufs := s.out.gather(s.send.Bufs[:0])
+	size := 0
+	for _, b := range bufs {
+		size += len(b)
+	}
+	n := s.trySend(bufs)
+	if s.state >= Lost {
+		return outGone, 0
+	}
+	s.credit(n)
+	if n < size {
+		return outForSend, n
+	}
+	return outGone, n
+}
+
+// popDirect lets go of the first chunk.
+func (s *Stream) popDirect() {
+	s.releases = s.out.pop(s.host.Chunks(), s.releases)
+	s.out.compact()
+	s.schedule()
+}
+
+// await goes on with the output when that is possible again.
+func (s *Stream) await(out outcome) {
+	switch {
+	case out == outFull:
+		s.watchRoom()
+	case out != outYields:
+		s.ignoreRoom()
+	case !s.watchesRoom() || s.room.op.Cancelling():
+		s.schedule()
+	}
+}
+
+// goOn goes on with the output after others had their turn.
+func (s *Stream) goOn() {
+	if !s.out.empty() {
+		s.markDirty()
+	}
+}
+
+// watchRoom has roomy called when there is room. While the watch is being
+// cancelled its end is waited for.
+func (s *Stream) watchRoom() {
+	if s.room == nil {
+		s.room = &room{op: proactor.Op{Code: proactor.Poll, Mask: pollOut, FD: s.fd,
+			Handler: s}}
+	}
+	if !s.room.op.InFlight() {
+		s.engine.Submit(&s.room.op)
+	}
+}
+
+// watchesRoom reports whether the watch is in flight.
+func (s *Stream) watchesRoom() bool { return s.room != nil && s.room.op.InFlight() }
+
+// ignoreRoom ends the watch, which would tell of room again and again.
+func (s *Stream) ignoreRoom() {
+	if s.watchesRoom() {
+		s.engine.Cancel(&s.room.op)
+	}
+}
+
+// roomy takes a completion of the watch.
+func (s *Stream) roomy() {
+	op := &s.room.op
+	switch {
+	case s.state >= Lost || op.More && op.Cancelling():
+	case op.More:
+		if !s.pumpDirect() {
+			s.markDirty()
+		}
+	case op.Res < 0 && op.Errno() != syscall.ECANCELED:
+		s.writeFailed("poll", op.Errno())
+	default:
+		s.goOn()
+	}
+}
+
+// nothingNext reports whether the first chunk is a file with nothing left.
+func (q *queue) nothingNext() bool {
+	d := q.chunks[q.head].direct
+	return d != nil && d.file != nil && d.file.Left == 0
+}
+
+// add appends a chunk as it is.
+func (q *queue) add(c chunk) {
+	q.chunks = append(q.chunks, c)
+	if c.direct != nil {
+		q.direct++
+	}
+}
+
+// whyLost is why a stream did not send what it had accepted.
+func (s *Stream) whyLost() error {
+	if s.err != nil {
+		return s.err
+	}
+	return transport.ErrClosed
+}

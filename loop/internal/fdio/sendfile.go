@@ -1,0 +1,150 @@
+package fdio
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// File is a part of a file to be sent. It is used once.
+//
+//	queued --its turn--> sending --all of it, its end, an error--> ended
+//	                     sending --not in memory--> warming --read--> sending
+//	any --CancelFile, or the stream is lost--> ended
+type File struct {
+	From   proactor.File
+	Offset int64 // of what is left
+	Left   int64 // bytes
+
+	// Done is called on the loop's goroutine once, when the file has ended: the
+	// bytes that the kernel took, and why it was not all.
+	Done func(sent int64, err error)
+
+	sent    int64
+	err     error
+	warm    int64 // up to there the file is believed to be in memory
+	warming bool
+}
+
+// warmSize is how much of a file is looked at, and read from its disk if need be,
+// before it is sent.
+const warmSize = 1 << 20
+
+// SendFile queues f. Its bytes take no memory and do not count as buffered.
+//
+// Errors: transport.ErrEOFWritten, transport.ErrClosed.
+func (s *Stream) SendFile(f *File) error {
+	s.host.Check()
+	switch {
+	case s.eofAsked:
+		return transport.ErrEOFWritten
+	case s.state > Open:
+		return transport.ErrClosed
+	}
+	s.out.add(chunk{direct: &direct{file: f}, release: func() { s.fileEnded(f) }})
+	s.markDirty()
+	return nil
+}
+
+// CancelFile ends f with err if it has not ended. What was sent of it stays sent;
+// what was written after it goes on.
+func (s *Stream) CancelFile(f *File, err error) {
+	for i := s.out.head; i < len(s.out.chunks); i++ {
+		c := &s.out.chunks[i]
+		if c.direct == nil || c.direct.file != f || c.release == nil {
+			continue
+		}
+		f.err, f.Left = err, 0
+		s.releases = append(s.releases, c.release)
+		c.release = nil
+		s.schedule()
+	}
+}
+
+// fileEnded tells who sent the file, as a release does.
+func (s *Stream) fileEnded(f *File) {
+	if f.Left > 0 && f.err == nil {
+		f.err = s.whyLost()
+	}
+	f.Done(f.sent, f.err)
+}
+
+// sendFile sends some of f, which is the first chunk.
+func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
+	switch {
+	case f.Left == 0:
+		s.popDirect()
+		return outGone, 0
+	case f.warming || f.Offset >= f.warm && !s.warmed(f):
+		return outWarms, 0
+	}
+	want := int(min(int64(budget), f.Left, f.warm-f.Offset))
+	n, err := s.engine.TrySendfile(s.fd, f.From, f.Offset, want)
+	if err != nil {
+		s.fileFailed(f, err)
+		return outGone, 0
+	}
+	if n > 0 {
+		s.touch()
+	}
+	f.sent, f.Offset, f.Left = f.sent+int64(n), f.Offset+int64(n), f.Left-int64(n)
+	switch {
+	case f.Left == 0:
+		s.popDirect()
+		return outGone, n
+	case n < want:
+		return outFull, n
+	}
+	return outGone, n
+}
+
+// warmed reports whether the next part of f is in memory, and has it read if not.
+func (s *Stream) warmed(f *File) bool {
+	n := int(min(f.Left, warmSize))
+	end := f.Offset + int64(n)
+	if s.engine.Cached(f.From, f.Offset, n) {
+		f.warm = end
+		return true
+	}
+	f.warming = true
+	s.host.Warm(f.From, f.Offset, n, func() {
+		f.warming, f.warm = false, end
+		if s.state < Lost {
+			s.goOn()
+		}
+	})
+	return false
+}
+
+// fileFailed ends f where that is to blame, or the stream.
+func (s *Stream) fileFailed(f *File, err error) {
+	errno := syscall.EIO
+	errors.As(err, &errno)
+	switch {
+	case err == io.EOF: // the file has become shorter
+	case errors.Is(err, os.ErrClosed):
+		f.err = err
+	case isFileErrno(errno):
+		f.err = opError("write", "sendfile", errno, s.local, s.peer)
+	default:
+		s.writeFailed("sendfile", errno)
+		return
+	}
+	f.Left = 0
+	s.popDirect()
+}
+
+// isFileErrno reports whether an error of sendfile(2) is the file's, in whose
+// place nothing was sent, and not the connection's.
+func isFileErrno(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EIO, syscall.EINVAL, syscall.EACCES, syscall.EPERM, syscall.EISDIR,
+		syscall.EOVERFLOW, syscall.ESPIPE, syscall.ENOMEM, syscall.ESTALE:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package sys
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"golang.org/x/sys/unix"
+)
+
+// rights is the memory of the messages that carry descriptors (unix(7)).
+type rights struct {
+	control [controlSize]byte
+	iov     unix.Iovec
+	msg     unix.Msghdr
+}
+
+// fdSize is the size of a descriptor in SCM_RIGHTS: a C int.
+const fdSize = 4
+
+// controlSize holds as many descriptors as the kernel puts into one message.
+const controlSize = unix.SizeofCmsghdr + proactor.FDsMax*fdSize + 4
+
+// Duplicate returns another descriptor of f.
+func (k *Kernel) Duplicate(f *os.File) (int, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, os.ErrClosed
+	}
+	fd, dupErr := -1, error(nil)
+	err = raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err != nil {
+		return -1, os.ErrClosed
+	}
+	return fd, os.NewSyscallError("fcntl", dupErr)
+}
+
+// TrySendFDs sends data with descriptors.
+func (k *Kernel) TrySendFDs(fd int, data []byte, fds []int) (int, error) {
+	r := k.message(data)
+	size := len(fds) * fdSize
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&r.control))
+	h.Level, h.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
+	h.SetLen(unix.CmsgLen(size))
+	for i, n := range fds {
+		*(*int32)(unsafe.Pointer(&r.control[unix.CmsgLen(i*fdSize)])) = int32(n)
+	}
+	r.msg.SetControllen(unix.CmsgSpace(size))
+	defer r.forget()
+	for {
+		k.Calls++
+		n, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+			uintptr(unsafe.Pointer(&r.msg)), sendFlags)
+		switch e {
+		case 0:
+			return int(n), nil
+		case syscall.EAGAIN:
+			return 0, nil
+		case syscall.EINTR:
+		default:
+			return 0, os.NewSyscallError("sendmsg", e)
+		}
+	}
+}
+
+// TryRecvFDs receives data and descriptors.
+func (k *Kernel) TryRecvFDs(fd int, buf []byte) (int, []*os.File, bool, error) {
+	r := k.message(buf)
+	r.msg.SetControllen(controlSize)
+	defer r.forget()
+	for {
+		k.Calls++
+		n, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd),
+			uintptr(unsafe.Pointer(&r.msg)), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		switch e {
+		case 0:
+			files := r.files()
+			return int(n), files, r.msg.Flags&unix.MSG_CTRUNC != 0, nil
+		case syscall.EINTR:
+		default:
+			return 0, nil, false, os.NewSyscallError("recvmsg", e)
+		}
+	}
+}
+
+// message points the header at buf and at the room for control messages.
+func (k *Kernel) message(buf []byte) *rights {
+	if k.rights == nil {
+		k.rights = new(rights)
+	}
+	r := k.rights
+	r.iov = unix.Iovec{Base: unsafe.SliceData(buf)}
+	r.iov.SetLen(len(buf))
+	r.msg = unix.Msghdr{Iov: &r.iov, Control: &r.control[0]}
+	r.msg.SetIovlen(1)
+	return r
+}
+
+func (r *rights) forget() { r.iov, r.msg = unix.Iovec{}, unix.Msghdr{} }
+
+// files takes the descriptors out of the control messages of a receive. What is
+// of another type is no descriptor.
+func (r *rights) files() []*os.File {
+	messages, err := unix.ParseSocketControlMessage(r.control[:r.msg.Controllen])
+	if err != nil {
+		return nil
+	}
+	var files []*os.File
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS {
+			continue
+		}
+		fds, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			continue
+		}
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), ""))
+		}
+	}
+	return files
+}
