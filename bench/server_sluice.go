@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/loop"
@@ -21,7 +22,7 @@ func (s sluice) Name() string { return s.name }
 // Serves reports whether the library has that mode.
 func (s sluice) Serves(mode contest.Mode) bool {
 	switch mode {
-	case contest.EchoTLS, contest.SendFile, contest.Relay:
+	case contest.EchoTLS:
 		return false
 	}
 	return true
@@ -34,7 +35,11 @@ func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 		if task.Mode == contest.Datagrams {
 			return serveDatagrams(ctx, l, ready)
 		}
-		server, err := l.CreateServer(ctx, factory(l, task), "127.0.0.1:0", nil)
+		protocols, err := factory(l, task)
+		if err != nil {
+			return err
+		}
+		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", nil)
 		if err != nil {
 			return err
 		}
@@ -43,8 +48,15 @@ func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 	})
 }
 
-func factory(l *loop.Loop, task contest.Task) protocol.Factory {
+func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 	page := task.Page
+	var file *os.File
+	if task.Mode == contest.SendFile {
+		var err error
+		if file, err = contest.PatternFile(); err != nil {
+			return nil, err
+		}
+	}
 	return func() protocol.Protocol {
 		switch counted := (counted{page: page}); task.Mode {
 		case contest.Receive:
@@ -52,12 +64,16 @@ func factory(l *loop.Loop, task contest.Task) protocol.Factory {
 		case contest.ReceiveBuffered:
 			p := &bufferedReceiver{counted: counted, sink: contest.NewSink(page), loop: l}
 			return protocol.Buffered(p)
+		case contest.SendFile:
+			return &fileSender{counted: counted, loop: l, file: file}
+		case contest.Relay:
+			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
 		case contest.Send:
 			return &sender{counted: counted}
 		default:
 			return &echo{counted: counted}
 		}
-	}
+	}, nil
 }
 
 // counted tells the page how many connections there are.
