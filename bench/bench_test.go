@@ -178,7 +178,7 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 
 func TestChosenWorkloads(t *testing.T) {
 	all, err := parsed(t).chosen()
-	if err != nil || len(all) != 16 {
+	if err != nil || len(all) != 18 {
 		t.Errorf("%d workloads, %v", len(all), err)
 	}
 	some, err := parsed(t, "-workload", "^receive").chosen()

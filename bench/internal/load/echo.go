@@ -30,6 +30,11 @@ type echoer struct {
 	due      float64 // when the next is
 	next     int     // on which connection
 
+	// opened is whose records are being opened. takeOpened is take for it, made
+	// once: a closure for each message would be garbage.
+	opened     *conn
+	takeOpened func([]byte) error
+
 	// answered are the connections that have messages to send again. That is
 	// done when all events of a round were looked at: reading from many
 	// connections and then writing to many is cheaper than alternating.
@@ -38,6 +43,7 @@ type echoer struct {
 
 func newEchoer(p *Pool) *echoer {
 	e := &echoer{Pool: p, answered: make([]*conn, 0, len(p.conns))}
+	e.takeOpened = func(plain []byte) error { return e.take(e.opened, plain) }
 	depth := p.opts.Depth
 	if p.opts.Rate > 0 {
 		depth, e.interval = stampsWithRate, 1e9/p.opts.Rate
@@ -132,7 +138,10 @@ func (e *echoer) flush(c *conn) error {
 		e.ring.owe(c)
 		return nil
 	}
-	for e.refill(c) {
+	for {
+		if err := e.refill(c); err != nil || len(c.out) == 0 {
+			return err
+		}
 		n, err := c.send(c.out)
 		if n == 0 {
 			return err
@@ -140,22 +149,24 @@ func (e *echoer) flush(c *conn) error {
 		e.worked = true
 		c.out = c.out[n:]
 	}
-	return nil
 }
 
-// refill reports whether the connection has anything to write, which then is in
-// out.
-func (p *Pool) refill(c *conn) bool {
-	if len(c.out) == 0 && c.owed > 0 {
-		size := contest.ChunkMax
-		if p.opts.Datagrams {
-			size = p.opts.Size
-		}
-		c.out = contest.Pattern(c.sent, min(c.owed, size))
-		c.sent += int64(len(c.out))
-		c.owed -= len(c.out)
+// refill sees to it that out holds something, if anything is owed.
+func (p *Pool) refill(c *conn) (err error) {
+	if len(c.out) > 0 || c.owed == 0 {
+		return nil
 	}
-	return len(c.out) > 0
+	size := contest.ChunkMax
+	if p.opts.Datagrams {
+		size = p.opts.Size
+	}
+	c.out = contest.Pattern(c.sent, min(c.owed, size))
+	c.sent += int64(len(c.out))
+	c.owed -= len(c.out)
+	if c.tls != nil {
+		c.out, err = c.tls.seal(c.out)
+	}
+	return err
 }
 
 func (e *echoer) ready(c *conn, events uint32) error {
@@ -181,8 +192,18 @@ func (e *echoer) ready(c *conn, events uint32) error {
 	}
 }
 
-// arrived counts the messages that data completes, and sends as many.
+// arrived takes what came on the connection.
 func (e *echoer) arrived(c *conn, data []byte) error {
+	if c.tls == nil {
+		return e.take(c, data)
+	}
+	e.worked = true // a part of a record may be all
+	e.opened = c
+	return c.tls.open(data, e.takeOpened)
+}
+
+// take counts the messages that data completes, and sends as many.
+func (e *echoer) take(c *conn, data []byte) error {
 	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent ||
 		e.opts.Datagrams && len(data) != e.opts.Size {
 		return ErrMismatch

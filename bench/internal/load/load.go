@@ -53,6 +53,10 @@ type Options struct {
 	// connected UDP sockets, and Size is what fits into one.
 	Datagrams bool
 
+	// TLS sends each Echo message in a record of its own, after a handshake that
+	// Dial makes.
+	TLS bool
+
 	// Sleep lets the load wait in the kernel when there is nothing to do.
 	// Without it the load spins: it has a CPU of its own, and what is measured
 	// does not depend on how fast it wakes up.

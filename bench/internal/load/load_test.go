@@ -341,3 +341,30 @@ func TestRelay(t *testing.T) {
 		}
 	}
 }
+
+func TestTLS(t *testing.T) { carriers(t, testTLS) }
+
+func testTLS(t *testing.T, epoll bool) {
+	for _, o := range []load.Options{{Conns: 1, Size: 1, Depth: 1},
+		{Conns: 5, Size: 1024, Depth: 1}, {Conns: 2, Size: 40000, Depth: 3},
+		{Conns: 1, Size: 3 << 20, Depth: 1}} {
+		addr, _ := serve(t, contest.EchoTLS)
+		o.TLS, o.Epoll = true, epoll
+		p := dial(t, addr, o)
+		for _, verify := range []bool{true, false} {
+			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+			if out.Bytes != out.Messages*int64(o.Size) || p.Peak() != o.Conns*o.Depth {
+				t.Errorf("%+v, at most %d under way", out, p.Peak())
+			}
+		}
+	}
+}
+
+func TestAServerWithoutTLSIsFound(t *testing.T) {
+	runtime.LockOSThread()
+	addr, _ := serve(t, contest.Echo)
+	_, err := load.Dial(addr, load.Options{Conns: 1, Size: 1, Depth: 1, TLS: true, Sleep: true})
+	if err == nil || !strings.Contains(err.Error(), "handshake") {
+		t.Errorf("Dial returned %v", err)
+	}
+}

@@ -187,7 +187,10 @@ func (r *ring) giveAll() error {
 
 // give has c send a chunk, or all the datagrams that it owes.
 func (r *ring) give(c *conn) error {
-	for r.pool.refill(c) {
+	for {
+		if err := r.pool.refill(c); err != nil || len(c.out) == 0 {
+			return err
+		}
 		sqe, err := r.entry()
 		if err != nil {
 			return err
@@ -200,7 +203,6 @@ func (r *ring) give(c *conn) error {
 			return nil
 		}
 	}
-	return nil
 }
 
 // entry returns a submission entry, after handing over those that there are if

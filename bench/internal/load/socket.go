@@ -20,7 +20,8 @@ type conn struct {
 	out      []byte // being written
 	again    int    // messages that are back, to be sent again
 
-	given  []byte // on a ring: what the kernel is sending
+	tls    *tlsEnd // nil: the bytes are sent as they are
+	given  []byte  // on a ring: what the kernel is sending
 	onRing sending
 
 	// stamps is a ring of when the messages under way were due, in
@@ -48,12 +49,21 @@ func (p *Pool) open(to netip.AddrPort) error {
 		n *= 2 // the other ends, in the same order
 	}
 	p.conns = make([]conn, n)
+	var plain []byte // shared: it holds a record for as long as that is looked at
+	if p.opts.TLS {
+		plain = make([]byte, tlsPlain)
+	}
 	for i := range p.opts.Conns {
 		fd, err := connect(to, p.opts.socketType(), i/portsOfOneAddress)
 		if err != nil {
 			return err
 		}
 		p.conns[i].fd, p.conns[i].index = fd, i
+		if p.opts.TLS {
+			if p.conns[i].tls, err = newTLS(fd, plain); err != nil {
+				return err
+			}
+		}
 		if p.opts.Kind != Relay {
 			continue
 		}

@@ -103,8 +103,8 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 func (l *lane) dial(r *Runner, w Workload) (err error) {
 	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
 		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
-		Datagrams: w.Mode == contest.Datagrams,
-		Backend:   l.backend, Received: l.process.Page.Received.Load})
+		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS,
+		Backend: l.backend, Received: l.process.Page.Received.Load})
 	return err
 }
 

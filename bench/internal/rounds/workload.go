@@ -40,6 +40,8 @@ const (
 	pipelineDepth = 16
 	pacedSize     = 64
 	datagramSize  = 512
+	tlsSize       = 1 << 10
+	idleTLSPart   = 10 // so many fewer: each makes a handshake
 
 	// IdleConns is how many connections the idle workload has.
 	IdleConns = 10000
@@ -91,12 +93,24 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 			Mode:  contest.Datagrams, Conns: n, Size: datagramSize, Depth: 1})
 	}
 	for _, n := range others {
-		out = append(out, sendFile(n), relay(n))
+		out = append(out, echoTLS(n), sendFile(n), relay(n))
 	}
+	idleTLS := max(idle/idleTLSPart, 1)
 	return append(out, Workload{
 		Name:  fmt.Sprintf("idle/%d", idle),
 		Title: fmt.Sprintf("%d idle connections", idle),
-		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true})
+		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true,
+	}, Workload{
+		Name:  fmt.Sprintf("idle-tls/%d", idleTLS),
+		Title: fmt.Sprintf("%d idle TLS connections", idleTLS),
+		Mode:  contest.EchoTLS, Conns: idleTLS, Size: pacedSize, Depth: 1, Idle: true})
+}
+
+func echoTLS(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("tls/%d/%d", tlsSize, conns),
+		Title: fmt.Sprintf("TLS echo %s, %s", bytes(tlsSize), connections(conns)),
+		Mode:  contest.EchoTLS, Conns: conns, Size: tlsSize, Depth: 1}
 }
 
 func sendFile(conns int) Workload {
