@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -41,6 +42,23 @@ type ConnectionOptions struct {
 	// KeepAlive sets SO_KEEPALIVE.
 	KeepAlive bool
 
+	// TLS has the connection begin with a TLS handshake as the client, at whose
+	// end CreateConnection returns. The Config is copied where a ServerName has
+	// to be filled in, else it must not be changed any more.
+	TLS *tls.Config
+
+	// ServerName is whom the peer's certificate must name, instead of the host
+	// of the address. It is needed where there is no host and the Config has
+	// neither a ServerName nor InsecureSkipVerify. Only with TLS.
+	ServerName string
+
+	// HandshakeTimeout, ShutdownTimeout and RequireCloseNotify are as in
+	// ServerOptions.
+
+	HandshakeTimeout   time.Duration
+	ShutdownTimeout    time.Duration
+	RequireCloseNotify bool
+
 	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
 
 	CloseTimeout time.Duration
@@ -56,7 +74,10 @@ type ConnectionOptions struct {
 // transport whose ConnectionMade has been called is returned in any case.
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
-// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop. With TLS also
+// *tls.CertificateVerificationError, tls.RecordHeaderError, an alert of the peer as
+// *net.OpError, transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET
+// where the peer closed; p has then had no callback.
 func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -71,6 +92,7 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:
+	case !d.nameServer(addr):
 	case d.opts.Sock != nil:
 		d.adopt(addr, false)
 	default:
@@ -78,46 +100,61 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	}
 }
 
-// newDial returns nil, and has called done, where there is no protocol.
+// newDial returns nil, and has called done, where there is no protocol or the
+// options do not go together.
 func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
 	done func(transport.Transport, error)) *dial {
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
 	if opts != nil {
 		d.opts = *opts
 	}
+	err := d.opts.checkTLS()
 	if p == nil {
-		done(nil, transport.ErrNilProtocol)
+		err = transport.ErrNilProtocol
+	}
+	if err != nil {
+		done(nil, err)
 		return nil
 	}
 	return d
 }
 
 // ConnectAcceptedSocket makes a server's side transport of a socket that was
-// accepted elsewhere. f is duplicated and closed.
+// accepted elsewhere. f is duplicated and closed. With ServerOptions.TLS it returns
+// when the handshake is over, or ctx ends it.
 //
 // Errors: ErrNotStream, transport.ErrNilProtocol, ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
-		l.ConnectAcceptedSocketFunc(p, f, opts, done)
+		l.connectAccepted(ctx, p, f, opts, done)
 	})
 }
 
 // ConnectAcceptedSocketFunc is ConnectAcceptedSocket for the loop's goroutine.
 func (l *Loop) ConnectAcceptedSocketFunc(p protocol.Protocol, f *os.File,
 	opts *ServerOptions, done func(transport.Transport, error)) {
+	l.connectAccepted(context.Background(), p, f, opts, done)
+}
+
+func (l *Loop) connectAccepted(ctx context.Context, p protocol.Protocol, f *os.File,
+	opts *ServerOptions, done func(transport.Transport, error)) {
+	if opts == nil {
+		opts = &ServerOptions{}
+	}
+	err := opts.checkTLS()
 	if p == nil {
-		done(nil, transport.ErrNilProtocol)
+		err = transport.ErrNilProtocol
+	}
+	if err != nil {
+		done(nil, err)
 		return
 	}
-	d := &dial{loop: l, ctx: context.Background(), protocol: p, done: done,
-		made: l.originHere()}
-	d.opts.Sock = f
-	if opts != nil {
-		d.opts.KeepAlive = opts.KeepAlive
-		d.opts.CloseTimeout, d.opts.IdleTimeout = opts.CloseTimeout, opts.IdleTimeout
-		d.opts.WriteCap = opts.WriteCap
-	}
+	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere(), server: true}
+	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS,
+		HandshakeTimeout: opts.HandshakeTimeout, ShutdownTimeout: opts.ShutdownTimeout,
+		RequireCloseNotify: opts.RequireCloseNotify, CloseTimeout: opts.CloseTimeout,
+		IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
 	d.adopt("", false)
 }
 
@@ -153,6 +190,10 @@ func (d *dial) connected(fd int, family proactor.Family) {
 			d.done(nil, &net.OpError{Op: "dial", Net: "tcp", Err: err})
 			return
 		}
+	}
+	if d.opts.TLS != nil {
+		d.secure(fd, family)
+		return
 	}
 	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
 		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)

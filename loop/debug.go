@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // originDepth is how many frames of a creation stack are kept, as in asyncio.
@@ -95,7 +96,11 @@ func (l *Loop) originOf(e Exception) string {
 	if e.Handle != nil {
 		return e.Handle.made.String()
 	}
-	if t, ok := e.Transport.(interface{ FD() int }); ok {
+	t := e.Transport
+	for over, ok := t.(*tlstransport.Transport); ok; over, ok = t.(*tlstransport.Transport) {
+		t = over.Underlying()
+	}
+	if t, ok := t.(interface{ FD() int }); ok {
 		return l.origins[t.FD()].String()
 	}
 	return ""

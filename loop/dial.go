@@ -36,6 +36,7 @@ type dial struct {
 	opts     ConnectionOptions
 	done     func(transport.Transport, error)
 	made     *origin // in debug mode: by whom
+	server   bool    // it is the server's side, accepted elsewhere
 
 	path     string           // of a Unix socket, instead of addresses
 	addrs    []netip.AddrPort // not yet tried

@@ -54,6 +54,13 @@ var (
 	// ErrBadRange: a negative offset or count.
 	ErrBadRange = errors.New("loop: negative offset or count")
 
+	// ErrWithoutTLS: an option that is only meaningful with TLS was set without it.
+	ErrWithoutTLS = errors.New("loop: HandshakeTimeout, ShutdownTimeout, ServerName, " +
+		"RequireCloseNotify and OnHandshakeError are only meaningful with TLS")
+
+	// ErrTLSBelow: StartTLS on a transport that a TLS transport lies over already.
+	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
+
 	// ErrNotSupported is wrapped with the feature's name, the kernel version
 	// that has it, and the remedy.
 	ErrNotSupported = proactor.ErrNotSupported

@@ -69,6 +69,8 @@ type Loop struct {
 	draining     bool            // Shutdown was called: nothing new is begun
 	onDrained    func()          // Shutdown waits
 	turns        uint64
+
+	handshakes, handshakesFailed uint64 // of TLS
 }
 
 // New makes a loop. It performs no I/O beyond making the engine; the loop's
@@ -232,6 +234,8 @@ type Stats struct {
 	BuffersInUse     int    // shared receive buffers in circulation
 	Overflows        uint64 // completions that did not fit in the queue
 	Transports       int    // open
+	Handshakes       uint64 // of TLS, that succeeded
+	HandshakesFailed uint64 // that did not, whatever the reason
 }
 
 // Stats returns the counts. It is for the loop's goroutine or an idle loop.
@@ -241,7 +245,8 @@ func (l *Loop) Stats() Stats {
 	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
 		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
 		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
-		Overflows: e.Overflows, Transports: l.streams.count}
+		Overflows: e.Overflows, Transports: l.streams.count,
+		Handshakes: l.handshakes, HandshakesFailed: l.handshakesFailed}
 }
 
 // AllocBuffer returns n > 0 zeroed bytes of memory that the engine receives into

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"crypto/tls"
 	"iter"
 	"net"
 	"os"
@@ -44,6 +45,30 @@ type ServerOptions struct {
 	// DeferServing binds, but does not listen before StartServing or
 	// ServeForever is called.
 	DeferServing bool
+
+	// TLS has every connection begin with a TLS handshake as the server. The
+	// Config is not copied: do not change it, but for SetSessionTicketKeys. It is
+	// checked at once. The factory is called, and the protocol sees ConnectionMade,
+	// after the handshake. See the package comment of transport/tlstransport.
+	TLS *tls.Config
+
+	// HandshakeTimeout bounds the handshake; 0 means 60 s. Only with TLS.
+	HandshakeTimeout time.Duration
+
+	// ShutdownTimeout bounds the wait for the peer's close_notify after Close has
+	// sent ours; ConnectionLost then gets transport.ErrShutdownTimeout. 0: a
+	// second is waited, and its passing is no error. Only with TLS.
+	ShutdownTimeout time.Duration
+
+	// RequireCloseNotify makes an EOF of the peer without close_notify, which
+	// whoever cuts the connection can cause, transport.ErrNoCloseNotify instead
+	// of an end in order. Only with TLS.
+	RequireCloseNotify bool
+
+	// OnHandshakeError is called, on the loop's goroutine, for each connection
+	// that ended before its handshake was over. Nobody else is told, but
+	// Stats.HandshakesFailed counts them. Only with TLS.
+	OnHandshakeError func(peer net.Addr, err error)
 
 	// CloseTimeout bounds how long a closing connection may take to flush;
 	// ConnectionLost then gets transport.ErrCloseTimeout. 0: no bound.
@@ -122,7 +147,8 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 	}
 }
 
-// newBinding returns nil, and has called done, where there is no factory.
+// newBinding returns nil, and has called done, where there is no factory or the
+// options do not go together.
 func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	opts *ServerOptions, done func(*Server, error)) *binding {
 	s := &Server{loop: l, factory: factory, made: l.originHere()}
@@ -132,8 +158,12 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	if s.opts.Backlog <= 0 {
 		s.opts.Backlog = 4096
 	}
+	err := s.opts.checkTLS()
 	if factory == nil {
-		done(nil, transport.ErrNilProtocol)
+		err = transport.ErrNilProtocol
+	}
+	if err != nil {
+		done(nil, err)
 		return nil
 	}
 	return &binding{server: s, ctx: ctx, done: done}
@@ -239,7 +269,7 @@ func call(fs *[]func()) {
 func (s *Server) CloseClients() {
 	s.loop.onLoopNow(func() {
 		for c := range s.streams() {
-			c.Close()
+			topOf(c).Close()
 		}
 	})
 }
@@ -248,17 +278,17 @@ func (s *Server) CloseClients() {
 func (s *Server) AbortClients() {
 	s.loop.onLoopNow(func() {
 		for c := range s.streams() {
-			c.Abort()
+			topOf(c).Abort()
 		}
 	})
 }
 
-// Conns are the open connections. It is for the loop's goroutine; they may be
-// closed meanwhile.
+// Conns are the open connections: those with TLS after their handshake, as the
+// TLS transports. It is for the loop's goroutine; they may be closed meanwhile.
 func (s *Server) Conns() iter.Seq[transport.Transport] {
 	return func(yield func(transport.Transport) bool) {
 		for c := range s.streams() {
-			if !yield(c) {
+			if t := topOf(c); established(t) && !yield(t) {
 				return
 			}
 		}
@@ -282,10 +312,12 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		s.loop.drop(fd)
 		return
 	}
-	p, err := s.loop.makeProtocol(s.factory)
+	if s.opts.TLS != nil {
+		s.acceptedTLS(fd, family)
+		return
+	}
+	p, err := s.makeProtocol()
 	if err != nil {
-		s.loop.report(Exception{
-			Message: "Error on transport creation for incoming connection", Err: err})
 		s.loop.drop(fd)
 		return
 	}
@@ -295,6 +327,16 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		CloseTimeout: s.opts.CloseTimeout}, family)
 	s.loop.born(c, s.made)
 	c.Start()
+}
+
+// makeProtocol calls the factory and reports its failure.
+func (s *Server) makeProtocol() (protocol.Protocol, error) {
+	p, err := s.loop.makeProtocol(s.factory)
+	if err != nil {
+		s.loop.report(Exception{
+			Message: "Error on transport creation for incoming connection", Err: err})
+	}
+	return p, err
 }
 
 // clients is a server as its connections see it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/sluice-net/sluice/loop/internal/fdio"
 )
 
 // Shutdown ends the loop in good order: servers are closed, connections under
@@ -40,7 +42,11 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 		s.close()
 	}
 	for s := range l.streams.all() {
-		s.Close()
+		if t, ok := s.(*fdio.Stream); ok {
+			topOf(t).Close()
+		} else {
+			s.Close()
+		}
 	}
 	for _, d := range slices.Clone(l.dials) {
 		d.settle(ErrLoopClosed)

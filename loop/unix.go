@@ -92,6 +92,7 @@ func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:
+	case !d.nameServer(""):
 	case d.opts.Sock != nil:
 		d.adopt(path, true)
 	case d.opts.LocalAddr != "":

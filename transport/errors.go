@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 )
 
@@ -52,6 +53,25 @@ var (
 	// ErrIdleTimeout is passed to ConnectionLost when nothing was received or
 	// sent for the time allowed.
 	ErrIdleTimeout = errors.New("transport: connection was idle for too long")
+
+	// ErrHandshakeTimeout: the TLS handshake took longer than it was allowed to.
+	ErrHandshakeTimeout = errors.New("transport: TLS handshake timed out")
+
+	// ErrShutdownTimeout is passed to ConnectionLost when the peer has not
+	// answered close_notify within the time that was asked for. All output was
+	// sent before.
+	ErrShutdownTimeout = errors.New("transport: peer has not answered TLS close_notify in time")
+
+	// ErrNoCloseNotify is passed to ConnectionLost when the peer's stream ended
+	// within a TLS record, or without close_notify where that is required: data
+	// may be missing. errors.Is(ErrNoCloseNotify, io.ErrUnexpectedEOF) holds.
+	ErrNoCloseNotify = fmt.Errorf("transport: TLS stream ended without close_notify: %w",
+		io.ErrUnexpectedEOF)
+
+	// ErrNoHalfClose: WriteEOF on a transport whose CanWriteEOF is false.
+	// errors.Is(ErrNoHalfClose, errors.ErrUnsupported) holds.
+	ErrNoHalfClose = fmt.Errorf("transport: WriteEOF on a transport without half-close: %w",
+		errors.ErrUnsupported)
 )
 
 // TruncatedError is passed to ErrorReceived in place of DatagramReceived when a

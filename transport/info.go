@@ -65,6 +65,13 @@ func TLSState(t BaseTransport) (tls.ConnectionState, bool) {
 	return s, ok
 }
 
+// Cipher is what a TLS transport's ExtraInfo("cipher") is: asyncio's tuple.
+type Cipher struct {
+	Name    string // of the suite, as in "TLS_AES_128_GCM_SHA256"
+	Version string // of the protocol, as in "TLS 1.3"
+	Bits    int    // of the secret key
+}
+
 // Socket gives access to the transport's descriptor, for socket options and the
 // like, and false where there is none or the connection is lost. The descriptor
 // is the transport's: do not close it, read it, write it or keep it.

@@ -33,6 +33,10 @@ type Link struct {
 	// Reset breaks the connection from the peer's end, as a peer that died
 	// does. nil where that is not possible: the cases that need it are skipped.
 	Reset func()
+
+	// Limits are the water marks that the transports under test have at first;
+	// the zero Limits stand for transport.DefaultLimits.
+	Limits transport.Limits
 }
 
 // Report is what an exception handler is told.
@@ -282,6 +286,32 @@ func (k *kit) needsReset() {
 		k.link = nil
 		k.Skip("needs a peer that can reset the connection")
 	}
+}
+
+// needsHalfClose skips the case where a stream cannot end in one direction alone.
+func (k *kit) needsHalfClose() {
+	if !k.tr().CanWriteEOF() {
+		k.finish()
+		k.link = nil
+		k.Skip("needs half-close")
+	}
+}
+
+// endInput has the peer send no more: by half-close where there is one.
+func (k *kit) endInput() {
+	if k.pt().CanWriteEOF() {
+		k.pt().WriteEOF()
+	} else {
+		k.pt().Close()
+	}
+}
+
+// limits are the water marks of the transport's kind.
+func (k *kit) limits() transport.Limits {
+	if k.link.Limits == (transport.Limits{}) {
+		return transport.DefaultLimits
+	}
+	return k.link.Limits
 }
 
 // reported returns the only report, which must name the transport under test.

@@ -96,6 +96,7 @@ var bufferedCases = []kitCase{
 	{"S134_no_get_after_EOF", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }
 		k.connectBuffered(64)
+		k.needsHalfClose()
 		k.do(func() { k.pt().WriteEOF() })
 		k.wait("EOF", k.rec.GotEOF)
 		gets := k.rec.Count("get")

@@ -31,7 +31,7 @@ var flowCases = []kitCase{
 		// statements: 94
 		k.connect()
 		k.do(func() {
-			if l := k.tr().WriteBufferLimits(); l != transport.DefaultLimits || l.Low != 16<<10 {
+			if l := k.tr().WriteBufferLimits(); l != k.limits() {
 				k.Errorf("limits %+v", l)
 			}
 		})
@@ -42,7 +42,7 @@ var flowCases = []kitCase{
 			for _, c := range []struct{ set, want transport.Limits }{
 				{transport.Limits{High: 1000, Low: -1}, transport.Limits{High: 1000, Low: 250}},
 				{transport.Limits{High: -1, Low: 100}, transport.Limits{High: 400, Low: 100}},
-				{transport.Limits{High: -1, Low: -1}, transport.DefaultLimits},
+				{transport.Limits{High: -1, Low: -1}, k.limits()},
 				{transport.Limits{High: 7, Low: 7}, transport.Limits{High: 7, Low: 7}},
 			} {
 				err := k.tr().SetWriteBufferLimits(c.set)
@@ -57,7 +57,7 @@ var flowCases = []kitCase{
 		k.do(func() {
 			err := k.tr().SetWriteBufferLimits(transport.Limits{High: 10, Low: 11})
 			got := k.tr().WriteBufferLimits()
-			if !errors.Is(err, transport.ErrBadLimits) || got != transport.DefaultLimits {
+			if !errors.Is(err, transport.ErrBadLimits) || got != k.limits() {
 				k.Errorf("%v, limits %+v", err, got)
 			}
 		})

@@ -57,7 +57,7 @@ var readErrorCases = []kitCase{
 		k.rec.On.EOF = func() bool { panic("planned") }
 		k.connect()
 		k.link.Expect("Fatal error: protocol.eof_received() call failed.")
-		k.do(func() { k.pt().WriteEOF() })
+		k.do(k.endInput)
 		k.checkPanic("EOFReceived", k.waitLost())
 	}},
 	{"S065_close_in_DataReceived_flushes_the_reply", func(k *kit) {

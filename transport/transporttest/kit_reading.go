@@ -20,6 +20,7 @@ var readingCases = []kitCase{
 	{"S044_EOF_flushes_then_ConnectionLost_nil", func(k *kit) {
 		k.peer.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.clog()
 		k.do(func() { k.pt().WriteEOF() })
 		k.wait("EOF", k.rec.GotEOF)
@@ -30,6 +31,7 @@ var readingCases = []kitCase{
 	{"S045_kept_open_EOF_leaves_the_write_side_open", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() { k.pt().WriteEOF() })
 		k.wait("EOF", k.rec.GotEOF)
 		k.do(func() { k.write(1000) })
@@ -45,6 +47,7 @@ var readingCases = []kitCase{
 	{"S046_EOFReceived_once_and_no_data_after", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.send("last words")
 		k.do(func() { k.pt().WriteEOF() })
 		k.waitTrace("made, data 10, eof")
@@ -54,6 +57,7 @@ var readingCases = []kitCase{
 	{"S047_no_second_EOF_after_pause_and_resume", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() { k.pt().WriteEOF() })
 		k.wait("EOF", k.rec.GotEOF)
 		k.do(func() {
@@ -66,6 +70,7 @@ var readingCases = []kitCase{
 	{"S048_not_reading_after_a_kept_open_EOF", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() { k.pt().WriteEOF() })
 		k.wait("EOF", k.rec.GotEOF)
 		k.do(func() {
@@ -78,7 +83,7 @@ var readingCases = []kitCase{
 		k.connect()
 		k.do(func() { k.tr().PauseReading() })
 		k.send("secret")
-		k.do(func() { k.pt().WriteEOF() })
+		k.do(k.endInput)
 		k.quiet()
 		k.waitTrace("made")
 		k.do(func() { k.tr().ResumeReading() })
@@ -87,7 +92,7 @@ var readingCases = []kitCase{
 	{"S050_EOF_while_paused_then_close", func(k *kit) {
 		k.connect()
 		k.do(func() { k.tr().PauseReading() })
-		k.do(func() { k.pt().WriteEOF() })
+		k.do(k.endInput)
 		k.quiet()
 		k.do(func() { k.tr().Close() })
 		k.waitTrace("made, lost <nil>")
@@ -207,7 +212,7 @@ var readingCases = []kitCase{
 	{"S058_held_EOF_is_delivered_on_resume", func(k *kit) {
 		k.connect()
 		k.do(func() { k.tr().PauseReading() })
-		k.do(func() { k.pt().WriteEOF() })
+		k.do(k.endInput)
 		k.quiet()
 		k.waitTrace("made")
 		k.do(func() { k.tr().ResumeReading() })

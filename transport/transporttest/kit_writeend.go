@@ -11,6 +11,7 @@ import (
 var writeEndCases = []kitCase{
 	{"S070_ErrEOFWritten_also_for_an_empty_write", func(k *kit) {
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() {
 			k.needEOF()
 			if _, err := k.tr().Write(nil); !errors.Is(err, transport.ErrEOFWritten) {
@@ -45,6 +46,7 @@ var writeEndCases = []kitCase{
 	{"S085_write_eof_half_closes", func(k *kit) {
 		k.peer.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() {
 			k.write(1000)
 			k.needEOF()
@@ -65,6 +67,7 @@ var writeEndCases = []kitCase{
 	}},
 	{"S086_write_after_write_eof_is_ErrEOFWritten", func(k *kit) {
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() {
 			k.needEOF()
 			if n, err := k.tr().Write([]byte("x")); n != 0 || !errors.Is(err,
@@ -78,6 +81,7 @@ var writeEndCases = []kitCase{
 	}},
 	{"S087_can_write_eof", func(k *kit) {
 		k.connect()
+		k.needsHalfClose()
 		k.do(func() {
 			if !k.tr().CanWriteEOF() {
 				k.Error("CanWriteEOF is false")
@@ -87,6 +91,7 @@ var writeEndCases = []kitCase{
 	{"S088_EOF_exactly_after_the_last_byte", func(k *kit) {
 		k.peer.On.EOF = func() bool { return true }
 		k.connect()
+		k.needsHalfClose()
 		k.clog()
 		k.do(k.needEOF)
 		k.quiet()
@@ -99,6 +104,7 @@ var writeEndCases = []kitCase{
 	}},
 	{"S089_write_eof_on_a_dead_connection_is_not_fatal", func(k *kit) {
 		k.connect()
+		k.needsHalfClose()
 		k.needsReset()
 		k.do(func() { k.tr().PauseReading() })
 		k.link.Reset()
@@ -112,6 +118,7 @@ var writeEndCases = []kitCase{
 	}},
 	{"S090_close_after_write_eof", func(k *kit) {
 		k.connect()
+		k.needsHalfClose()
 		k.clog()
 		k.do(func() {
 			k.needEOF()

@@ -68,6 +68,9 @@ var writingCases = []kitCase{
 			if err := k.tr().WriteLines(nil); err != nil || k.tr().WriteBufferSize() != 0 {
 				k.Errorf("WriteLines(nil): %v", err)
 			}
+			if !k.tr().CanWriteEOF() {
+				return
+			}
 			k.needEOF()
 			if err := k.tr().WriteLines(nil); !errors.Is(err, transport.ErrEOFWritten) {
 				k.Errorf("WriteLines(nil) after WriteEOF: %v", err)

@@ -1,6 +1,10 @@
 package fdio
 
-import "github.com/sluice-net/sluice/transport"
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/transport"
+)
 
 // touch notes that the connection is alive.
 func (s *Stream) touch() {
@@ -34,6 +38,18 @@ func (s *Stream) watchClose() {
 		return
 	}
 	e.closeTimer = s.host.After(e.closeTimeout, func() { s.lose(transport.ErrCloseTimeout) })
+}
+
+// HandOver gives the limits that concern the protocol's own output to a transport
+// that is put on top of this one, and forgets them.
+func (s *Stream) HandOver() (writeCap int, closeTimeout time.Duration) {
+	e := s.extras
+	if e == nil {
+		return 0, 0
+	}
+	writeCap, closeTimeout = e.writeCap, e.closeTimeout
+	e.writeCap, e.closeTimeout = 0, 0
+	return writeCap, closeTimeout
 }
 
 func (s *Stream) stopTimers() {

@@ -1,0 +1,86 @@
+package tlstransport
+
+// chunk is a part of the plaintext that waits: a copy, or the user's.
+type chunk struct {
+	buf     []byte // what is left to encrypt
+	base    []byte // the host's buffer that buf is a part of, or nil
+	release func() // the user's, called once buf is not read any more
+}
+
+// backlog is the plaintext that waits for the transport below, in order.
+type backlog struct {
+	chunks []chunk
+	size   int
+}
+
+// copyIn appends a copy of p.
+func (b *backlog) copyIn(p []byte, host Host) {
+	b.size += len(p)
+	for len(p) > 0 {
+		tail := b.tail()
+		if tail == nil {
+			base := host.Buffer(len(p))
+			b.chunks = append(b.chunks, chunk{buf: base, base: base})
+			tail = &b.chunks[len(b.chunks)-1]
+		}
+		n := min(cap(tail.buf)-len(tail.buf), len(p))
+		tail.buf = append(tail.buf, p[:n]...)
+		p = p[n:]
+	}
+}
+
+// tail returns the last chunk if bytes may be appended to it.
+func (b *backlog) tail() *chunk {
+	if len(b.chunks) == 0 {
+		return nil
+	}
+	c := &b.chunks[len(b.chunks)-1]
+	if c.base == nil || len(c.buf) == cap(c.buf) {
+		return nil
+	}
+	return c
+}
+
+// own appends p itself.
+func (b *backlog) own(p []byte, release func()) {
+	b.size += len(p)
+	b.chunks = append(b.chunks, chunk{buf: p, release: release})
+}
+
+// took removes the first n bytes, which are of one chunk, and returns the release
+// functions that are due, appended to due.
+func (b *backlog) took(n int, host Host, due []func()) []func() {
+	c := &b.chunks[0]
+	c.buf = c.buf[n:]
+	b.size -= n
+	if len(c.buf) > 0 {
+		return due
+	}
+	due = c.let(host, due)
+	b.chunks = b.chunks[1:]
+	if len(b.chunks) == 0 {
+		b.chunks = nil
+	}
+	return due
+}
+
+// let lets go of a chunk.
+func (c *chunk) let(host Host, due []func()) []func() {
+	if c.base != nil {
+		host.Free(c.base)
+	}
+	if c.release != nil {
+		due = append(due, c.release)
+	}
+	*c = chunk{}
+	return due
+}
+
+// drop lets go of everything.
+func (b *backlog) drop(host Host, due []func()) []func() {
+	for i := range b.chunks {
+		due = b.chunks[i].let(host, due)
+	}
+	*b = backlog{}
+	return due
+}

@@ -1,0 +1,93 @@
+package tlstransport
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// bio is the connection in memory that crypto/tls reads and writes.
+type bio struct {
+	t       *Transport
+	in      []byte // ciphertext to read: lent by the transport below, or held
+	eof     bool   // nothing follows in
+	eofRead bool   // and crypto/tls has seen that
+}
+
+var _ net.Conn = (*bio)(nil)
+
+// dry is the error of a bio without bytes. crypto/tls passes a temporary net.Error
+// on and can be called again.
+type dry struct{}
+
+// Error, Timeout and Temporary implement net.Error.
+func (dry) Error() string   { return "tlstransport: no more bytes for now" }
+func (dry) Timeout() bool   { return false }
+func (dry) Temporary() bool { return true }
+
+var errDry error = dry{}
+
+// floodMax bounds the ciphertext below. The application's output stays far from
+// it, for it waits as plaintext; a peer that asks for answers of the protocol, to
+// key updates say, and does not read them, reaches it.
+const floodMax = 1 << 20
+
+// Read implements net.Conn. During the handshake it gives way until there are
+// bytes.
+func (b *bio) Read(p []byte) (int, error) {
+	for len(b.in) == 0 {
+		switch {
+		case b.eof:
+			b.eofRead = true
+			return 0, io.EOF
+		case b.t.state == lost:
+			return 0, net.ErrClosed
+		case b.t.shake == nil:
+			return 0, errDry
+		case !b.t.shake.yield(struct{}{}):
+			return 0, net.ErrClosed
+		}
+	}
+	n := copy(p, b.in)
+	b.in = b.in[n:]
+	return n, nil
+}
+
+// Write implements net.Conn. The transport below copies p and sends what came of a
+// round of the loop together. That it is closed is learned from its ConnectionLost.
+func (b *bio) Write(p []byte) (int, error) {
+	t := b.t
+	if t.rawPaused && t.raw.WriteBufferSize() > floodMax {
+		return 0, transport.ErrBufferFull
+	}
+	_, err := t.raw.Write(p)
+	if err == nil || errors.Is(err, transport.ErrClosed) ||
+		errors.Is(err, transport.ErrEOFWritten) {
+		return len(p), nil
+	}
+	return 0, err
+}
+
+// Close implements net.Conn: a callback of tls.Config may end its handshake so.
+func (b *bio) Close() error {
+	b.in, b.eof = nil, true
+	return nil
+}
+
+// LocalAddr implements net.Conn.
+func (b *bio) LocalAddr() net.Addr { return transport.SockName(b.t.raw) }
+
+// RemoteAddr implements net.Conn.
+func (b *bio) RemoteAddr() net.Addr { return transport.PeerName(b.t.raw) }
+
+// SetDeadline implements net.Conn. Nothing here waits.
+func (b *bio) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.Conn.
+func (b *bio) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements net.Conn.
+func (b *bio) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,163 @@
+package tlstransport
+
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// lingerTime bounds how long an alert, which says why a connection ends, may take
+// to be sent.
+const lingerTime = DefaultShutdownTimeout
+
+// Close implements transport.BaseTransport. What was written is sent, then
+// close_notify, then the peer's is waited for. During the handshake it aborts.
+func (t *Transport) Close() error {
+	t.host.Check()
+	switch t.state {
+	case handshaking:
+		t.lose(nil)
+	case open:
+		t.leave()
+	}
+	return nil
+}
+
+// leave begins to close.
+func (t *Transport) leave() {
+	t.move(closing)
+	t.lent = nil
+	if d := t.config.CloseTimeout; d > 0 {
+		t.close = t.host.After(d, func() { t.lose(transport.ErrCloseTimeout) })
+	}
+	t.raw.ResumeReading()
+	t.schedule() // to look for the peer's close_notify in what is held
+	t.shut()
+}
+
+// shut sends close_notify when all plaintext has been encrypted.
+func (t *Transport) shut() {
+	if t.state != closing || t.backlog.size > 0 {
+		return
+	}
+	t.move(notified)
+	_ = t.conn.CloseWrite() // its errors are the transport's below
+	if t.peerDone {
+		t.raw.Close()
+		return
+	}
+	if t.raw.CanWriteEOF() {
+		_ = t.raw.WriteEOF() // the peer may be gone, which reading will tell
+	}
+	t.tight = true
+	_ = t.raw.SetWriteBufferLimits(transport.Limits{})
+	t.flushed()
+}
+
+// flushed starts the wait for the peer's close_notify once ours has been sent. The
+// time that sending takes is not the peer's fault alone; CloseTimeout bounds it.
+func (t *Transport) flushed() {
+	if t.state != notified || t.rawPaused || t.emptied || t.peerDone {
+		return
+	}
+	t.emptied = true
+	wait, err := t.config.ShutdownTimeout, transport.ErrShutdownTimeout
+	if wait == 0 {
+		wait, err = DefaultShutdownTimeout, nil
+	}
+	t.timer = t.host.After(wait, func() { t.lose(err) })
+}
+
+// answered takes the peer's end: nothing is waited for any more.
+func (t *Transport) answered() {
+	t.peerDone = true
+	if t.state == notified {
+		t.raw.Close()
+	}
+}
+
+// HandOver gives the limits that concern the protocol's own output to a transport
+// that is put on top of this one, and forgets them.
+func (t *Transport) HandOver() (writeCap int, closeTimeout time.Duration) {
+	writeCap, closeTimeout = t.config.WriteCap, t.config.CloseTimeout
+	t.config.WriteCap, t.config.CloseTimeout = 0, 0
+	return writeCap, closeTimeout
+}
+
+// Abort implements transport.WriteTransport.
+func (t *Transport) Abort() {
+	t.host.Check()
+	t.lose(nil)
+}
+
+// lose ends the connection at once. The first reason wins.
+func (t *Transport) lose(err error) {
+	if t.state >= lost {
+		return
+	}
+	t.part(err)
+	t.raw.Abort()
+}
+
+// fail ends the connection because of err, but has the alert sent in which
+// crypto/tls may have told the peer why.
+func (t *Transport) fail(err error) {
+	if t.state >= lost {
+		return
+	}
+	t.part(err)
+	t.raw.Close()
+	t.timer = t.host.After(lingerTime, t.raw.Abort)
+}
+
+// part drops everything.
+func (t *Transport) part(err error) {
+	t.move(lost)
+	t.err = err
+	t.stopTimers()
+	t.releases = t.backlog.drop(t.host, t.releases)
+	t.held, t.lent = nil, nil
+	if s := t.shake; s != nil && !s.running {
+		s.stop()
+		t.shake = nil
+	}
+	if len(t.releases) > 0 {
+		t.schedule()
+	}
+}
+
+func (t *Transport) stopTimers() {
+	if t.shake != nil {
+		t.shake.timer.Cancel()
+	}
+	for _, timer := range [...]Timer{t.timer, t.close} {
+		if timer != nil {
+			timer.Cancel()
+		}
+	}
+}
+
+// finish takes the ConnectionLost of the transport below.
+func (t *Transport) finish(err error) {
+	if t.state < lost {
+		if t.state == handshaking && err == nil {
+			err = transport.ErrClosed
+		}
+		if t.emptied {
+			err = nil // all was sent; how the peer then ends it says nothing
+		}
+		t.part(err)
+	}
+	t.stopTimers()
+	t.runReleases()
+	t.move(gone)
+	err = t.err
+	if t.made {
+		t.connectionLost(err)
+	}
+	t.proto, t.plain, t.buffered = nil, nil, nil
+	if err == nil {
+		err = transport.ErrClosed
+	}
+	t.done(err)
+}

@@ -1,0 +1,113 @@
+package tlstransport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"syscall"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// shake is a handshake under way: a coroutine that the next bytes resume.
+//
+//	waiting --bytes | EOF--> running --memory is empty--> waiting
+//	                         running --done | failed----> over
+//	waiting --stop--> over
+//
+// running: crypto/tls computes and may call functions of the tls.Config, which may
+// do anything, also abort this connection; the coroutine is stopped only when it
+// waits again.
+type shake struct {
+	next    func() (struct{}, bool)
+	stop    func()
+	yield   func(struct{}) bool
+	running bool
+	err     error
+	timer   Timer
+}
+
+// begin starts the handshake, with the bytes that were received already.
+func (t *Transport) begin() {
+	s := &shake{}
+	t.shake = s
+	s.next, s.stop = iter.Pull(func(yield func(struct{}) bool) {
+		s.yield = yield
+		s.err = t.conn.HandshakeContext(context.Background())
+	})
+	s.timer = t.host.After(t.config.HandshakeTimeout, func() {
+		t.lose(fmt.Errorf("%w (%v)", transport.ErrHandshakeTimeout, t.config.HandshakeTimeout))
+	})
+	t.digestHeld()
+}
+
+// step lets the handshake go on until it wants bytes or is over.
+func (t *Transport) step() {
+	s := t.shake
+	s.running = true
+	waits, err := t.resume(s)
+	s.running = false
+	switch {
+	case t.state != handshaking: // ended from inside a function of the tls.Config
+		s.stop()
+		t.shake = nil
+	case waits && err == nil:
+	case err != nil:
+		t.fail(t.named(err))
+	default:
+		s.timer.Cancel()
+		t.shake = nil
+		t.established()
+	}
+}
+
+// named makes clear what happened where crypto/tls only says EOF.
+func (t *Transport) named(err error) error {
+	if t.bio.eofRead && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		return fmt.Errorf("transport: the peer closed during the TLS handshake: %w (%w)",
+			io.ErrUnexpectedEOF, syscall.ECONNRESET)
+	}
+	return err
+}
+
+// established passes the connection to the application. What the peer sent along
+// with the end of its handshake is delivered after that, by the caller.
+func (t *Transport) established() {
+	t.move(open)
+	if t.proto == nil {
+		p, err := t.config.Factory()
+		if err != nil {
+			t.fail(err)
+			return
+		}
+		t.adopt(p)
+	}
+	if !t.config.Upgrade {
+		t.made = true
+		t.connectionMade()
+	}
+	if t.state == lost && t.err != nil {
+		return // Done is told in the end
+	}
+	t.done(nil)
+	t.drain()
+	t.settle()
+}
+
+// Cancel ends a handshake under way: Done is told err. Afterwards it does nothing.
+func (t *Transport) Cancel(err error) {
+	if t.state == handshaking {
+		t.lose(err)
+	}
+}
+
+// inheritPause makes the application's paused state that of the transport below,
+// whose protocol it was until now.
+func (t *Transport) inheritPause() {
+	// 0 marks and a byte pause; the true size is counted at the next change.
+	_, _ = t.flow.SetLimits(transport.Limits{})
+	t.flow.Grew(1)
+	_, _ = t.flow.SetLimits(DefaultLimits)
+}

@@ -1,0 +1,136 @@
+package tlstransport
+
+import (
+	"crypto/tls"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Host is what a TLS transport needs of its loop. All of it is for the loop's
+// goroutine.
+type Host interface {
+	// Soon runs t in the next round of the loop, never from inside Soon.
+	Soon(t Task)
+
+	// After runs f once d has passed, unless the timer is stopped before.
+	After(d time.Duration, f func()) Timer
+
+	// Buffer lends an empty slice with room for n bytes, or for as many as the
+	// largest that there is if n is more. Free takes it back.
+	Buffer(n int) []byte
+	Free(b []byte)
+
+	// Poison overwrites bytes that a protocol has seen and must not look at
+	// again, where checks are on.
+	Poison(b []byte)
+
+	// Report passes what a user's code did wrong to the exception handler.
+	Report(message string, err error, t transport.BaseTransport, p transport.BaseProtocol)
+
+	// Paused and Resumed tell the loop's trace of a change of flow.
+	Paused(t transport.BaseTransport, size int, l transport.Limits)
+	Resumed(t transport.BaseTransport, size int, l transport.Limits)
+
+	// Check panics in debug mode when it is not called on the loop's goroutine.
+	Check()
+
+	// Debug says whether debug mode is on; only then are the next three called.
+	Debug() *atomic.Bool
+
+	// Enter is called when a callback of the user begins, Leave when it has
+	// ended, also by a panic. They nest. of is whose callback it is.
+	Enter(callback string, of any)
+	Leave()
+
+	// Note logs what happened to t.
+	Note(event string, t transport.BaseTransport, attrs ...any)
+}
+
+// Task is something to run in the next round.
+type Task interface{ RunTask() }
+
+// Timer can be stopped.
+type Timer interface{ Cancel() }
+
+// Config is what a TLS transport is made of.
+type Config struct {
+	// TLS is used as it is and not copied, so that servers share its session
+	// tickets. A client's has its ServerName.
+	TLS *tls.Config
+
+	// Server says which side of the handshake this is.
+	Server bool
+
+	// Protocol is the application's, of a kind that CheckProtocol takes.
+	Protocol protocol.Protocol
+
+	// Factory makes the protocol when the handshake has succeeded, where
+	// Protocol is nil.
+	Factory func() (protocol.Protocol, error)
+
+	// Upgrade says that the protocol had its ConnectionMade on the transport
+	// below: it is not called again, and ConnectionLost is called also when the
+	// handshake fails.
+	Upgrade bool
+
+	// Prefix are bytes of the peer that were received already. They are copied.
+	Prefix []byte
+
+	// HandshakeTimeout bounds the handshake; 0 means DefaultHandshakeTimeout.
+	HandshakeTimeout time.Duration
+
+	// ShutdownTimeout bounds the wait for the peer's close_notify after ours was
+	// sent; ConnectionLost then gets transport.ErrShutdownTimeout. 0 means that
+	// no more than DefaultShutdownTimeout is waited, and its passing is no error.
+	ShutdownTimeout time.Duration
+
+	// CloseTimeout bounds the time from Close to ConnectionLost. 0: no bound.
+	CloseTimeout time.Duration
+
+	// WriteCap is the most bytes buffered. 0: no limit.
+	WriteCap int
+
+	// RequireCloseNotify makes the peer's EOF without close_notify an error,
+	// transport.ErrNoCloseNotify.
+	RequireCloseNotify bool
+
+	// Done is called once: with nil after ConnectionMade, before any data, or
+	// with what ended the handshake or came of ConnectionMade, when nothing is
+	// left of the connection.
+	Done func(t *Transport, err error)
+}
+
+// The times that are waited where nothing else was asked for.
+const (
+	// DefaultHandshakeTimeout is asyncio's.
+	DefaultHandshakeTimeout = 60 * time.Second
+
+	// DefaultShutdownTimeout is much shorter than asyncio's 30 s: many peers never
+	// answer a close_notify, and nothing is lost when they do not.
+	DefaultShutdownTimeout = time.Second
+)
+
+// DefaultLimits are asyncio's water marks for TLS: 512 KiB and 128 KiB.
+var DefaultLimits = transport.Limits{High: 512 << 10, Low: 128 << 10}
+
+// DefaultReadLimits are asyncio's for input that was not decrypted yet: 256 KiB
+// and 64 KiB.
+var DefaultReadLimits = transport.Limits{High: 256 << 10, Low: 64 << 10}
+
+// CheckProtocol says whether p can be the protocol of a TLS transport. Errors:
+// transport.ErrNilProtocol, transport.ErrProtocolKind.
+func CheckProtocol(p transport.BaseProtocol) error {
+	if p == nil {
+		return transport.ErrNilProtocol
+	}
+	if _, ok := p.(protocol.Protocol); ok {
+		return nil
+	}
+	if _, ok := protocol.AsBuffered(p); ok {
+		return nil
+	}
+	return transport.ErrProtocolKind
+}

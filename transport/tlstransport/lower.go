@@ -1,0 +1,77 @@
+package tlstransport
+
+import (
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// lower is a Transport as the transport below sees it.
+type lower Transport
+
+var _ protocol.Protocol = (*lower)(nil)
+
+// Lower is the protocol to give to the transport below: in place from its
+// beginning, or with SetProtocol and then Attach.
+func (t *Transport) Lower() protocol.Protocol { return (*lower)(t) }
+
+// Over returns the TLS transport whose lower half p is: that which lies over a
+// transport with this protocol.
+func Over(p transport.BaseProtocol) (*Transport, bool) {
+	l, ok := p.(*lower)
+	return (*Transport)(l), ok
+}
+
+// Attach begins the handshake over raw, whose protocol Lower has been made by
+// SetProtocol. Reading is resumed; writing may be paused.
+func (t *Transport) Attach(raw transport.Transport) {
+	t.attach(raw)
+	if raw.WritePaused() {
+		t.inheritPause()
+	}
+	raw.ResumeReading()
+	t.begin()
+}
+
+// ConnectionMade begins the handshake over a transport that is new.
+func (l *lower) ConnectionMade(raw transport.Transport) {
+	t := (*Transport)(l)
+	t.attach(raw)
+	t.begin()
+}
+
+// attach makes raw the transport below. Its marks must be such that whenever the
+// application is paused the transport below is, too, and says when it goes on.
+func (t *Transport) attach(raw transport.Transport) {
+	t.raw = raw
+	t.rawPaused = raw.WritePaused()
+	t.tune()
+}
+
+// DataReceived implements protocol.Protocol.
+func (l *lower) DataReceived(data []byte) { (*Transport)(l).feed(data) }
+
+// EOFReceived implements protocol.Protocol. The transport below is kept open where
+// it can be, for our own close_notify and what is written before.
+func (l *lower) EOFReceived() (keepOpen bool) {
+	t := (*Transport)(l)
+	t.bio.eof = true
+	if len(t.held) == 0 && !(t.state == open && t.paused) {
+		t.digest()
+	}
+	return t.raw.CanWriteEOF()
+}
+
+// PauseWriting implements transport.BaseProtocol.
+func (l *lower) PauseWriting() { l.rawPaused = true }
+
+// ResumeWriting implements transport.BaseProtocol.
+func (l *lower) ResumeWriting() {
+	t := (*Transport)(l)
+	t.rawPaused = false
+	t.drain()
+	t.settle()
+	t.flushed()
+}
+
+// ConnectionLost implements transport.BaseProtocol.
+func (l *lower) ConnectionLost(err error) { (*Transport)(l).finish(err) }

@@ -1,0 +1,284 @@
+package tlstransport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// feed takes ciphertext, which belongs to the transport below.
+func (t *Transport) feed(data []byte) {
+	if t.state >= lost {
+		return
+	}
+	if len(t.held) > 0 || t.state == open && t.paused {
+		t.hold(data)
+		return
+	}
+	t.bio.in = data
+	t.digest()
+	if len(t.bio.in) > 0 {
+		t.hold(t.bio.in)
+	}
+	t.bio.in = nil
+}
+
+// hold keeps a copy of ciphertext for later.
+func (t *Transport) hold(data []byte) {
+	if t.state >= lost {
+		return
+	}
+	t.held = append(t.held, data...)
+	t.regulate()
+}
+
+// digestHeld uses what was held back, as far as may be.
+func (t *Transport) digestHeld() {
+	if t.state == open && t.paused {
+		return
+	}
+	t.bio.in, t.held = t.held, nil
+	t.digest()
+	if len(t.bio.in) > 0 && t.state < lost {
+		t.held = t.bio.in
+	}
+	t.bio.in = nil
+}
+
+// digest does with the bytes at hand what the state asks for.
+func (t *Transport) digest() {
+	if t.state == handshaking && t.shake != nil {
+		t.step()
+	}
+	switch t.state {
+	case open:
+		for t.readable() && t.receive() {
+		}
+	case closing, notified:
+		t.discard()
+	}
+}
+
+// readable reports whether bytes may be passed to the protocol.
+func (t *Transport) readable() bool { return t.state == open && !t.paused && !t.eof }
+
+// receive passes plaintext to the protocol, whatever its kind. It reports whether
+// there may be more.
+func (t *Transport) receive() (more bool) {
+	if t.buffered != nil {
+		return t.receiveInto()
+	}
+	lent := t.host.Buffer(max(len(t.bio.in), 1))
+	buf := lent[:cap(lent)]
+	n := t.unpeek(buf)
+	m, err := t.fill(buf[n:])
+	if n += m; n > 0 {
+		t.dataReceived(buf[:n])
+		t.host.Poison(buf[:n])
+	}
+	t.host.Free(lent)
+	return t.goOn(err)
+}
+
+// receiveInto decrypts into the memory of a buffered protocol. It asks for that
+// only when there is plaintext, of which it has read the first byte to know.
+func (t *Transport) receiveInto() (more bool) {
+	if !t.peeked {
+		hint := [1]byte{}
+		n, err := t.fill(hint[:])
+		if n == 0 {
+			return t.goOn(err)
+		}
+		t.peek, t.peeked = hint[0], true
+	}
+	if t.lent == nil && !t.lend() {
+		return t.readable() // by another protocol, then
+	}
+	buf := t.lent
+	t.lent = nil
+	n := t.unpeek(buf)
+	m, err := t.fill(buf[n:])
+	t.bufferUpdated(n + m)
+	return t.goOn(err)
+}
+
+// lend asks the protocol for a buffer. It reports whether that may be used now:
+// inside GetBuffer the protocol may have paused, closed, or given way to another.
+func (t *Transport) lend() bool {
+	owner := t.proto
+	buf := t.getBuffer(max(len(t.bio.in), 1))
+	switch {
+	case t.state != open || t.proto != owner:
+		return false
+	case len(buf) == 0:
+		t.host.Report("Fatal error: protocol.get_buffer() call failed.",
+			protocol.ErrEmptyBuffer, t, t.proto)
+		t.lose(protocol.ErrEmptyBuffer)
+		return false
+	}
+	t.lent = buf
+	return !t.paused
+}
+
+// unpeek puts the byte that was read to know whether there is any into buf.
+func (t *Transport) unpeek(buf []byte) int {
+	if !t.peeked {
+		return 0
+	}
+	buf[0] = t.peek
+	t.peeked = false
+	return 1
+}
+
+// fill decrypts until buf is full or there is no more.
+func (t *Transport) fill(buf []byte) (n int, err error) {
+	for n < len(buf) {
+		if t.readErr != nil {
+			return n, t.readErr
+		}
+		m, err := t.read(buf[n:])
+		n += m
+		if err == errDry {
+			return n, err
+		}
+		t.readErr = err
+	}
+	return n, nil
+}
+
+// goOn takes the end of fill. An end that came while the protocol may not be told
+// is kept.
+func (t *Transport) goOn(err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case err == errDry:
+		return false
+	case t.readable():
+		t.ended(err)
+	}
+	return false
+}
+
+// ended is the end of the input: the peer's close_notify, EOF, or an error.
+func (t *Transport) ended(err error) {
+	switch {
+	case err == io.EOF && !t.bio.eofRead:
+		t.notice = true
+	case err == io.EOF && t.config.RequireCloseNotify:
+		t.fail(transport.ErrNoCloseNotify)
+		return
+	case errors.Is(err, io.ErrUnexpectedEOF) && t.bio.eofRead:
+		t.fail(fmt.Errorf("%w, within a record", transport.ErrNoCloseNotify))
+		return
+	case err != io.EOF:
+		t.fail(err)
+		return
+	}
+	t.note("received EOF")
+	t.eof, t.peerDone = true, true
+	if t.eofReceived() {
+		t.note("returning true from EOFReceived has no effect with TLS")
+	}
+	t.Close()
+}
+
+// discard reads what the peer sends after Close, for the sake of its close_notify.
+func (t *Transport) discard() {
+	if t.peerDone {
+		t.bio.in = nil
+		return
+	}
+	lent := t.host.Buffer(max(len(t.bio.in), 1))
+	var err error
+	for err == nil {
+		_, err = t.fill(lent[:cap(lent)])
+	}
+	t.host.Free(lent)
+	switch {
+	case err == errDry:
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		t.notice = err == io.EOF && !t.bio.eofRead
+		t.answered()
+	default:
+		t.fail(err) // an alert, say: the peer did not accept what we sent
+	}
+}
+
+// IsReading implements transport.ReadTransport.
+func (t *Transport) IsReading() bool { return t.state <= open && !t.paused && !t.eof }
+
+// PauseReading implements transport.ReadTransport. The transport below reads on
+// until there is as much as SetReadBufferLimits allows.
+func (t *Transport) PauseReading() {
+	t.host.Check()
+	if t.state > open || t.paused {
+		return
+	}
+	t.note("pauses reading")
+	t.paused = true
+	t.regulate()
+}
+
+// ResumeReading implements transport.ReadTransport.
+func (t *Transport) ResumeReading() {
+	t.host.Check()
+	if t.state > open || !t.paused {
+		return
+	}
+	t.note("resumes reading")
+	t.paused = false
+	if t.state == open {
+		t.schedule()
+	}
+}
+
+// SetReadBufferLimits sets the marks of the input that was received and not yet
+// decrypted, because the protocol paused reading: strictly above High the
+// transport below is paused, at Low or below it is resumed. Negative ones mean
+// DefaultReadLimits. Error: transport.ErrBadLimits; the old marks then stay.
+func (t *Transport) SetReadBufferLimits(l transport.Limits) error {
+	t.host.Check()
+	if l.High < 0 && l.Low < 0 {
+		l = DefaultReadLimits
+	}
+	var f transport.FlowControl
+	if _, err := f.SetLimits(l); err != nil {
+		return err
+	}
+	l = f.Limits()
+	t.limits = &l
+	t.regulate()
+	return nil
+}
+
+// ReadBufferLimits returns the marks of SetReadBufferLimits.
+func (t *Transport) ReadBufferLimits() transport.Limits {
+	if t.limits == nil {
+		return DefaultReadLimits
+	}
+	return *t.limits
+}
+
+// ReadBufferSize is the number of bytes that wait to be decrypted.
+func (t *Transport) ReadBufferSize() int { return len(t.held) }
+
+// regulate pauses the transport below when too much is held, and resumes it. One
+// that cannot be half-closed would not survive its EOF, so that is left to come
+// when it can be used: it is paused whenever the protocol is.
+func (t *Transport) regulate() {
+	if t.raw == nil || t.state >= lost {
+		return
+	}
+	stop := t.state == open && t.paused
+	l := t.ReadBufferLimits()
+	switch {
+	case !stop && len(t.held) <= l.Low, t.state > open:
+		t.raw.ResumeReading()
+	case stop && (len(t.held) > l.High || !t.raw.CanWriteEOF()):
+		t.raw.PauseReading()
+	}
+}

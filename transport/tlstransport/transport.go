@@ -1,0 +1,228 @@
+package tlstransport
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// state is where a TLS transport is in its life.
+//
+//	handshaking --done--> open --Close | EOF--> closing --all encrypted--> notified
+//	notified --the peer's close_notify | EOF | timeout--> the transport below closes
+//	any --Abort | error--> lost
+//	any --ConnectionLost of the transport below--> gone
+//
+// closing: nothing is received any more; the plaintext drains. notified: our
+// close_notify has been written, and that of the peer is waited for, unless it
+// came before. lost: the transport below was told to end. gone: ConnectionLost
+// was called.
+type state uint8
+
+const (
+	handshaking state = iota
+	open
+	closing
+	notified
+	lost
+	gone
+)
+
+var stateNames = [...]string{"handshaking", "open", "closing", "notified", "lost", "closed"}
+
+// String returns the state's name.
+func (s state) String() string { return stateNames[s] }
+
+// Transport is a transport over TLS over a transport. Its methods are those of
+// transport.Transport, with what is said there, and few more.
+type Transport struct {
+	host   Host
+	debug  *atomic.Bool // the host's
+	config *Config
+	raw    transport.Transport // below
+	conn   *tls.Conn
+	bio    bio
+	shake  *shake // nil when the handshake is over
+	state  state
+	err    error // why it was lost
+
+	// The protocol: plain, or buffered when that is not nil.
+	proto    transport.BaseProtocol
+	plain    protocol.Protocol
+	buffered protocol.BufferedProtocol
+
+	// Reading.
+	held     []byte // ciphertext that came while it could not be used
+	readErr  error  // of crypto/tls, to be delivered
+	lent     []byte // what GetBuffer returned, until BufferUpdated
+	limits   *transport.Limits
+	peek     byte // the first byte of plaintext that is there
+	peeked   bool
+	paused   bool // by the application
+	eof      bool // EOFReceived was called
+	peerDone bool // the peer will send no more
+	notice   bool // and said so with close_notify
+
+	// Writing.
+	flow      transport.FlowControl
+	backlog   backlog
+	releases  []func() // of the user's slices, due in the next round
+	rawPaused bool     // the transport below takes no more for now
+	tight     bool     // its marks are at our low one, to learn when it gets there
+	emptied   bool     // it has sent our close_notify
+
+	made  bool // ConnectionMade was called, or is the transport's below
+	soon  bool // RunTask is due
+	timer Timer
+	close Timer // of CloseTimeout
+}
+
+var (
+	_ transport.Transport   = (*Transport)(nil)
+	_ transport.OwnedWriter = (*Transport)(nil)
+)
+
+// The errors of configurations.
+var (
+	// ErrNoConfig: there is no tls.Config.
+	ErrNoConfig = errors.New("tlstransport: no tls.Config")
+
+	// ErrNoCertificate: a server's tls.Config has no certificate and no function
+	// that returns one.
+	ErrNoCertificate = errors.New("tlstransport: a server's tls.Config needs Certificates, " +
+		"GetCertificate or GetConfigForClient")
+
+	// ErrNoServerName: a client's tls.Config names no server, nor does it say
+	// InsecureSkipVerify.
+	ErrNoServerName = errors.New("tlstransport: a client needs a ServerName")
+
+	// ErrRenegotiation: renegotiation of TLS 1.2 was asked for. It would be a
+	// second handshake, in the middle of the data.
+	ErrRenegotiation = errors.New("tlstransport: renegotiation is not supported")
+
+	// ErrTimeout: a timeout is negative.
+	ErrTimeout = errors.New("tlstransport: timeouts must be positive")
+)
+
+// Check says whether a transport can be made of c. The tests are those that would
+// otherwise fail in each handshake.
+func (c *Config) Check() error {
+	t := c.TLS
+	switch {
+	case t == nil:
+		return ErrNoConfig
+	case c.HandshakeTimeout < 0 || c.ShutdownTimeout < 0 || c.CloseTimeout < 0:
+		return ErrTimeout
+	case t.Renegotiation != tls.RenegotiateNever:
+		return ErrRenegotiation
+	case c.Server && len(t.Certificates) == 0 && t.GetCertificate == nil &&
+		t.GetConfigForClient == nil:
+		return ErrNoCertificate
+	case !c.Server && t.ServerName == "" && !t.InsecureSkipVerify:
+		return ErrNoServerName
+	}
+	return nil
+}
+
+// New makes a TLS transport that is not yet on any other; see Lower. The Config
+// must have passed its Check and is the transport's from now on.
+func New(host Host, c *Config) *Transport {
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	t := &Transport{host: host, debug: host.Debug(), config: c, made: c.Upgrade}
+	t.bio.t = t
+	t.held = append(t.held, c.Prefix...)
+	c.Prefix = nil
+	_, _ = t.flow.SetLimits(DefaultLimits)
+	if c.Server {
+		t.conn = tls.Server(&t.bio, c.TLS)
+	} else {
+		t.conn = tls.Client(&t.bio, c.TLS)
+	}
+	if c.Protocol != nil {
+		t.adopt(c.Protocol)
+	}
+	return t
+}
+
+// move makes a transition and asserts that the automaton has it.
+func (t *Transport) move(to state) {
+	if to <= t.state {
+		panic(fmt.Sprintf("tlstransport: from %v to %v", t.state, to))
+	}
+	t.state = to
+}
+
+// schedule has RunTask called in the next round.
+func (t *Transport) schedule() {
+	if !t.soon {
+		t.soon = true
+		t.host.Soon(t)
+	}
+}
+
+// RunTask does what must not be done from inside a user's call. The host calls it.
+func (t *Transport) RunTask() {
+	t.soon = false
+	t.runReleases()
+	if t.state >= lost {
+		return
+	}
+	t.drain()
+	t.settle()
+	t.digestHeld()
+	t.regulate()
+}
+
+// IsClosing implements transport.BaseTransport.
+func (t *Transport) IsClosing() bool {
+	return t.state > open || t.raw != nil && t.raw.IsClosing()
+}
+
+// Established reports whether the handshake is over and the transport is not gone.
+func (t *Transport) Established() bool { return t.state > handshaking && t.state < lost }
+
+// Protocol implements transport.BaseTransport.
+func (t *Transport) Protocol() transport.BaseProtocol { return t.proto }
+
+// SetProtocol implements transport.BaseTransport.
+func (t *Transport) SetProtocol(p transport.BaseProtocol) error {
+	t.host.Check()
+	if err := CheckProtocol(p); err != nil {
+		return err
+	}
+	if t.state == gone {
+		return transport.ErrClosed
+	}
+	t.adopt(p)
+	return nil
+}
+
+// adopt makes p the protocol.
+func (t *Transport) adopt(p transport.BaseProtocol) {
+	t.proto = p
+	t.plain, _ = p.(protocol.Protocol)
+	t.buffered, _ = protocol.AsBuffered(p)
+	t.lent = nil
+}
+
+// Underlying is the transport below. It must not be used but to look at.
+func (t *Transport) Underlying() transport.Transport { return t.raw }
+
+// String describes the transport as asyncio's repr does.
+func (t *Transport) String() string {
+	read, write := "idle", "idle"
+	if t.IsReading() {
+		read = "polling"
+	}
+	if t.WriteBufferSize() > 0 {
+		write = "polling"
+	}
+	return fmt.Sprintf("<TLS %s read=%s write=<%s, bufsize=%d> over %v>",
+		t.state, read, write, t.WriteBufferSize(), t.raw)
+}

@@ -1,0 +1,231 @@
+package tlstransport
+
+import (
+	"github.com/sluice-net/sluice/transport"
+)
+
+// The writing half.
+//
+//	Write --the transport below takes more--> encrypted, written there
+//	      --it is paused-------------------> backlog --it resumes--> encrypted …
+//
+// The size that the marks are compared with is the backlog's and that of the
+// transport below. Its marks are kept at ours or lower (rawLimits), and so:
+// whenever the application is paused, the transport below is too, and it says
+// when it goes on.
+
+// recordMax is the most plaintext that one record holds.
+const recordMax = 16 << 10
+
+// rawLimits are the marks of the transport below, as long as ours are larger.
+var rawLimits = transport.DefaultLimits
+
+// Write implements transport.WriteTransport.
+func (t *Transport) Write(p []byte) (int, error) {
+	t.host.Check()
+	if err := t.writable(len(p)); err != nil {
+		return 0, err
+	}
+	t.put(p)
+	t.grew()
+	return len(p), nil
+}
+
+// WriteLines implements transport.WriteTransport. Short lines share records.
+func (t *Transport) WriteLines(lines [][]byte) error {
+	t.host.Check()
+	size := 0
+	for _, line := range lines {
+		size += len(line)
+	}
+	if err := t.writable(size); err != nil {
+		return err
+	}
+	buf := t.host.Buffer(min(size, recordMax))
+	for _, line := range lines {
+		for len(line) > 0 {
+			n := min(len(line), cap(buf)-len(buf))
+			buf = append(buf, line[:n]...)
+			line = line[n:]
+			if len(buf) == cap(buf) {
+				t.put(buf)
+				buf = buf[:0]
+			}
+		}
+	}
+	t.put(buf)
+	t.host.Free(buf)
+	t.grew()
+	return nil
+}
+
+// WriteOwned implements transport.OwnedWriter. p is encrypted straight from where
+// it is.
+func (t *Transport) WriteOwned(p []byte, release func()) error {
+	t.host.Check()
+	if err := t.writable(len(p)); err != nil {
+		return err
+	}
+	rest := t.sealInOrder(p)
+	switch {
+	case len(rest) > 0 && t.state < lost:
+		t.backlog.own(rest, release)
+	case release != nil:
+		t.releases = append(t.releases, release)
+		t.schedule()
+	}
+	t.grew()
+	return nil
+}
+
+// writable says whether n bytes may be written.
+func (t *Transport) writable(n int) error {
+	switch {
+	case t.IsClosing():
+		return transport.ErrClosed
+	case t.config.WriteCap > 0 && t.WriteBufferSize()+n > t.config.WriteCap:
+		return transport.ErrBufferFull
+	}
+	return nil
+}
+
+// put encrypts p, and keeps a copy of what the transport below does not take.
+func (t *Transport) put(p []byte) {
+	rest := t.sealInOrder(p)
+	if len(rest) > 0 && t.state < lost {
+		t.backlog.copyIn(rest, t.host)
+	}
+}
+
+// sealInOrder encrypts p unless there is something before it. It returns what is
+// left.
+func (t *Transport) sealInOrder(p []byte) []byte {
+	if t.state == handshaking || t.backlog.size > 0 {
+		return p
+	}
+	return p[t.seal(p):]
+}
+
+// seal encrypts p as long as the transport below takes it and returns how much.
+func (t *Transport) seal(p []byte) (n int) {
+	for n < len(p) && !t.rawPaused && t.state < lost {
+		k := min(len(p)-n, recordMax)
+		if _, err := t.conn.Write(p[n : n+k]); err != nil {
+			t.fail(err)
+		}
+		n += k
+	}
+	return n
+}
+
+// drain encrypts the backlog as far as the transport below takes it.
+func (t *Transport) drain() {
+	if t.state != open && t.state != closing {
+		return
+	}
+	if t.tight && !t.rawPaused {
+		t.tight = false
+		t.tune()
+	}
+	for t.backlog.size > 0 && !t.rawPaused && t.state < lost {
+		n := t.seal(t.backlog.chunks[0].buf)
+		if t.state < lost {
+			t.releases = t.backlog.took(n, t.host, t.releases)
+		}
+	}
+	t.runReleases()
+	t.shut()
+}
+
+// grew counts what was written and pauses the protocol if it is too much.
+func (t *Transport) grew() {
+	if t.state >= lost {
+		return
+	}
+	if n := t.WriteBufferSize() - t.flow.Size(); n > 0 && t.flow.Grew(n) == transport.Pause {
+		t.pauseWriting()
+	}
+}
+
+// settle counts what was sent, and resumes the protocol if little is left. It is
+// not for a user's call. Where a paused protocol must wait for a transport below
+// that is not paused itself, the marks of that are lowered to hear of it.
+func (t *Transport) settle() {
+	if t.state == handshaking || t.state >= lost {
+		return
+	}
+	t.grew()
+	if n := t.flow.Size() - t.WriteBufferSize(); n >= 0 && t.state < lost &&
+		t.flow.Shrank(n) == transport.Resume {
+		t.resumeWriting()
+	}
+	if t.state < notified && t.flow.Paused() && !t.rawPaused && !t.tight {
+		t.tight = true
+		low := t.lowerLimits().Low
+		_ = t.raw.SetWriteBufferLimits(transport.Limits{High: low, Low: low})
+		if !t.rawPaused {
+			t.schedule() // it was sent meanwhile
+		}
+	}
+}
+
+// lowerLimits are the marks of the transport below.
+func (t *Transport) lowerLimits() transport.Limits {
+	l := t.flow.Limits()
+	return transport.Limits{High: min(rawLimits.High, l.High), Low: min(rawLimits.Low, l.Low)}
+}
+
+// tune sets the marks of the transport below.
+func (t *Transport) tune() {
+	if l := t.lowerLimits(); !t.tight && t.raw != nil && t.raw.WriteBufferLimits() != l {
+		_ = t.raw.SetWriteBufferLimits(l) // 0 <= Low <= High holds
+	}
+}
+
+// WriteEOF implements transport.WriteTransport: TLS connections have no half that
+// could be closed alone. Error: transport.ErrNoHalfClose.
+func (t *Transport) WriteEOF() error { return transport.ErrNoHalfClose }
+
+// CanWriteEOF implements transport.WriteTransport.
+func (t *Transport) CanWriteEOF() bool { return false }
+
+// WriteBufferSize implements transport.WriteTransport: the plaintext that waits
+// and the ciphertext that the transport below has not sent.
+func (t *Transport) WriteBufferSize() int {
+	if t.state >= lost || t.raw == nil {
+		return 0
+	}
+	return t.backlog.size + t.raw.WriteBufferSize()
+}
+
+// WriteBufferLimits implements transport.WriteTransport.
+func (t *Transport) WriteBufferLimits() transport.Limits { return t.flow.Limits() }
+
+// SetWriteBufferLimits implements transport.WriteTransport. Where both marks are
+// negative they are DefaultLimits of this package.
+func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
+	t.host.Check()
+	if l.High < 0 && l.Low < 0 {
+		l = DefaultLimits
+	}
+	t.grew()
+	change, err := t.flow.SetLimits(l)
+	if err != nil || t.state >= lost {
+		return err
+	}
+	t.tune()
+	if change == transport.Pause {
+		if t.WriteBufferSize() <= t.flow.Limits().High {
+			t.flow.Shrank(t.flow.Size() - t.WriteBufferSize()) // it had been sent
+			return nil
+		}
+		t.pauseWriting()
+	}
+	if t.flow.Paused() {
+		t.schedule() // to resume, or to see to it that we hear of the low mark
+	}
+	return nil
+}
+
+// WritePaused implements transport.WriteTransport.
+func (t *Transport) WritePaused() bool { return t.flow.Paused() }
