@@ -36,7 +36,7 @@ type config struct {
 }
 
 const (
-	defaultTime  = 95 * time.Second
+	defaultTime  = 85 * time.Second
 	defaultSlice = 100 * time.Millisecond
 	smokeSlice   = 20 * time.Millisecond
 	smokeIdle    = 500
@@ -79,7 +79,7 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
 	f.Func("idle", "connections of the idle workload (default 10000)", c.setIdle)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
-		"(default 95s)", duration(&c.time))
+		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
 	f.Func("workload", "only workloads whose name, as in echo/64/50, matches a regular "+
 		"expression", c.setWorkload)

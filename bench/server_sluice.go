@@ -19,14 +19,8 @@ type sluice struct {
 // Name returns the engine's name on the command line.
 func (s sluice) Name() string { return s.name }
 
-// Serves reports whether the library has that mode.
-func (s sluice) Serves(mode contest.Mode) bool {
-	switch mode {
-	case contest.EchoTLS:
-		return false
-	}
-	return true
-}
+// Serves is true: the library does it all.
+func (sluice) Serves(contest.Mode) bool { return true }
 
 // Serve runs a loop until the process ends.
 func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
@@ -39,7 +33,13 @@ func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 		if err != nil {
 			return err
 		}
-		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", nil)
+		var options loop.ServerOptions
+		if task.Mode == contest.EchoTLS {
+			if options.TLS, err = contest.TLSServer(); err != nil {
+				return err
+			}
+		}
+		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", &options)
 		if err != nil {
 			return err
 		}
