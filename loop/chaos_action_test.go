@@ -1,10 +1,12 @@
 package loop
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -27,6 +29,7 @@ func chaosActionList() []chaosAction {
 		{"Write nothing", 2, func(e *chaosEnd) { e.write(0) }},
 		{"WriteLines", 15, (*chaosEnd).writeLines},
 		{"WriteOwned", 15, func(e *chaosEnd) { e.writeOwned(e.c.size()) }},
+		{"Sendfile", 10, (*chaosEnd).sendFile},
 		{"burst", 2, (*chaosEnd).burst},
 		{"WriteEOF", 2, (*chaosEnd).writeEOF},
 		{"Close", 2, (*chaosEnd).close},
@@ -208,6 +211,50 @@ func (e *chaosEnd) writeOwned(n int) {
 	if want != nil {
 		free()
 	}
+}
+
+// sendFile queues a file, which the simulated kernel reads like any other.
+func (e *chaosEnd) sendFile() {
+	n := e.c.size()
+	from := proactor.File{ReaderAt: bytes.NewReader(e.out.next(n))}
+	var want error
+	switch {
+	case e.eofAsked:
+		want = transport.ErrEOFWritten
+	case e.tr.IsClosing():
+		want = transport.ErrClosed
+	default:
+		e.out.sent += n
+		e.owned++
+	}
+	e.c.note(e.id, "file", n)
+	ended := false
+	done := func(sent int64, err error) {
+		e.c.note(e.id, "file ended", int(sent))
+		switch {
+		case ended || want != nil:
+			e.fail("a file ended twice, or was not taken")
+		case e.inside > 0:
+			e.fail("a file ended inside the call that sends it")
+		case e.lost:
+			e.fail("a file ended after ConnectionLost")
+		case err == nil && sent != int64(n) || sent > int64(n):
+			e.fail("%d of %d bytes of a file were sent: %v", sent, n, err)
+		case err != nil && !e.tr.IsClosing():
+			e.fail("a file ended with %v on an open connection", err)
+		}
+		ended = true
+		e.owned--
+		if e.c.acts > 0 && !e.c.calm && e.c.chance(4) {
+			e.c.act(e)
+		}
+	}
+	e.inside++
+	e.within("SendFile", func() {
+		defer func() { e.inside-- }()
+		file := &fdio.File{From: from, Left: int64(n), Done: done}
+		e.answered("SendFile", e.tr.(*fdio.Stream).SendFile(file), want)
+	})
 }
 
 // burst queues more slices than one send can carry, or a few.
