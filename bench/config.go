@@ -28,6 +28,7 @@ type config struct {
 	workload *regexp.Regexp
 	views    []result.View
 	smoke    bool
+	peers    bool
 	epoll    bool // the load does without io_uring
 	isolate  bool
 	json     string
@@ -57,6 +58,7 @@ table and writes a report with charts.
   go run ./bench -workload echo/64/ -json x.json only these; keep the numbers
   go run ./bench -compare x.json                 against an earlier run
   go run ./bench -workload paced -rate 60000     latency at a fixed rate
+  go run ./bench -peers -workload ^echo -time 3m with gnet, netpoll and nbio
 
 Root, or CAP_SYS_ADMIN and CAP_PERFMON, is not needed, but gives a network of
 its own and the system calls for a message.
@@ -85,6 +87,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		"expression", c.setWorkload)
 	f.Func("view", "pinned (the server on one CPU with GOMAXPROCS=1, the load on another), "+
 		"unpinned, or both (default pinned)", c.setView)
+	f.BoolVar(&c.peers, "peers", false, "compare with other Go libraries as well: builds "+
+		"bench/peers, which downloads them")
 	f.BoolVar(&c.epoll, "epoll-load", false, "make the load without io_uring")
 	f.BoolVar(&c.smoke, "smoke", false, "a few seconds: does everything work?")
 	f.BoolVar(&c.isolate, "netns", true, "use a network namespace of our own, where permitted")

@@ -71,6 +71,9 @@ func names() []string {
 
 // serves reports whether the server called name has a mode.
 func serves(name string, mode contest.Mode) bool {
+	if slices.Contains(peers, name) {
+		return mode == contest.Echo
+	}
 	i := slices.IndexFunc(servers, func(s contest.Server) bool { return s.Name() == name })
 	return i >= 0 && servers[i].Serves(mode)
 }

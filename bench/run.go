@@ -30,6 +30,10 @@ func run(cfg *config) error {
 		}
 	}
 	m := newMeasurement(cfg)
+	if cfg.peers {
+		remove := m.buildPeers()
+		defer remove()
+	}
 	file, err := m.measure(workloads)
 	if err != nil {
 		return err
@@ -99,6 +103,7 @@ type measurement struct {
 	cfg   *config
 	cpus  []int // that we may run on
 	notes []string
+	peers string // the program that has them; empty: there are none
 }
 
 func newMeasurement(cfg *config) *measurement { return &measurement{cfg: cfg} }
@@ -201,7 +206,7 @@ func (m *measurement) findCPUs() error {
 // runner returns what carries workloads out in a view, nil if that view is not
 // to be had and the other one is asked for as well.
 func (m *measurement) runner(view result.View) *rounds.Runner {
-	r := &rounds.Runner{Contestants: contestants(m.cfg.engines), View: view, ServerCPU: -1,
+	r := &rounds.Runner{Contestants: m.contestants(), View: view, ServerCPU: -1,
 		EpollLoad: m.cfg.epoll, Serves: serves, Slice: m.cfg.slice}
 	if view == result.Pinned && len(m.cpus) < 2 {
 		m.note("There is one CPU: server and load share it, nothing can be pinned.")

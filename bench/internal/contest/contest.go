@@ -58,7 +58,7 @@ func (m Mode) Valid() error {
 
 // A Task is what a server process has to do.
 type Task struct {
-	Mode   Mode
+	Mode   Mode   // what to do with connections
 	Page   *Page  // shared with the bench
 	Target string // of Relay: the address to pass on to
 }

@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, name string, cpu int) *contest.Process {
 	t.Helper()
-	p, err := contest.Start(name, contest.Echo, "", cpu)
+	p, err := contest.Start(contest.Spec{Server: name, Mode: contest.Echo, CPU: cpu})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestAPinnedProcessHasOneCPU(t *testing.T) {
 }
 
 func TestAServerThatCannotRunSaysWhy(t *testing.T) {
-	_, err := contest.Start("absent", contest.Echo, "", -1)
+	_, err := contest.Start(contest.Spec{Server: "absent", Mode: contest.Echo, CPU: -1})
 	if !errors.Is(err, contest.ErrUnavailable) || !strings.Contains(err.Error(), "lacks it") {
 		t.Errorf("Start returned %v", err)
 	}
@@ -135,7 +135,7 @@ func TestStartRefuses(t *testing.T) {
 		{"nobody", contest.Echo, `no server "nobody"`},
 		{"idle", "sing", `"sing" is not a mode`},
 	} {
-		_, err := contest.Start(c.server, c.mode, "", -1)
+		_, err := contest.Start(contest.Spec{Server: c.server, Mode: c.mode, CPU: -1})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Start(%q, %q) returned %v, want %q", c.server, c.mode, err, c.want)
 		}

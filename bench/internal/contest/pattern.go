@@ -36,15 +36,32 @@ func Pattern(pos int64, n int) []byte {
 	return stream[at : at+n : at+n]
 }
 
-// PatternFile returns a file in memory that holds the pattern from its beginning,
-// as often as it takes for any FileSize bytes that begin within a period to be
-// one piece. It is the caller's to close.
-func PatternFile() (*os.File, error) {
+// PatternInMemory returns a file in memory that holds the pattern from its
+// beginning, as often as it takes for any FileSize bytes that begin within a
+// period to be one piece. It is the caller's to close.
+func PatternInMemory() (*os.File, error) {
 	fd, err := unix.MemfdCreate("sluice-bench-pattern", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	f := os.NewFile(uintptr(fd), "pattern")
+	return filled(os.NewFile(uintptr(fd), "pattern"))
+}
+
+// PatternFile is PatternInMemory in the directory for temporary files, whatever
+// file system that has: what a file server serves. It has no name any more.
+func PatternFile() (*os.File, error) {
+	f, err := os.CreateTemp("", "sluice-bench-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return filled(f)
+}
+
+func filled(f *os.File) (*os.File, error) {
 	for pos := int64(0); pos < Period+FileSize; pos += BlockSize {
 		if _, err := f.WriteAt(Pattern(pos, BlockSize), pos); err != nil {
 			f.Close()

@@ -36,29 +36,44 @@ type Process struct {
 // machine: an engine that the kernel lacks or forbids.
 var ErrUnavailable = errors.New("not to be had on this machine")
 
-// Start runs the server called name, which passes on to target if that is its
-// mode. With cpu >= 0 the process stays on that CPU, which makes GOMAXPROCS 1. The calling goroutine must be locked to its
-// thread: the process is in its thread's network namespace.
-func Start(name string, mode Mode, target string, cpu int) (*Process, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
+// A Spec says what to start.
+type Spec struct {
+	Server string // its name
+	Mode   Mode   // Task.Mode
+	Target string // Task.Target
+
+	// CPU is where the process stays, which makes GOMAXPROCS 1; -1: anywhere.
+	CPU int
+
+	// Program is the file that has the server; empty: the calling program.
+	Program string
+}
+
+// Start runs a server. The calling goroutine must be locked to its thread: the
+// process is in its thread's network namespace.
+func Start(spec Spec) (*Process, error) {
+	exe := spec.Program
+	if exe == "" {
+		var err error
+		if exe, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	page, file, err := newPage()
 	if err != nil {
 		return nil, err
 	}
 	p := &Process{Page: page, file: file}
-	p.cmd = exec.Command(exe, Command, name, string(mode), target)
+	p.cmd = exec.Command(exe, Command, spec.Server, string(spec.Mode), spec.Target)
 	p.cmd.ExtraFiles = []*os.File{file}
 	p.cmd.Stderr = &p.stderr
-	if err := p.start(cpu); err != nil {
+	if err := p.start(spec.CPU); err != nil {
 		p.release()
 		return nil, err
 	}
 	var a answer
 	if err := p.out.Decode(&a); err != nil {
-		return nil, errors.Join(fmt.Errorf("start server %s: %w", name, err), p.Stop())
+		return nil, errors.Join(fmt.Errorf("start server %s: %w", spec.Server, err), p.Stop())
 	}
 	if a.Error != "" {
 		p.Stop()

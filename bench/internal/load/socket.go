@@ -92,7 +92,7 @@ func (p *Pool) watch() (err error) {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	if p.opts.Kind == Upload || p.opts.Kind == Relay {
-		if p.file, err = contest.PatternFile(); err != nil {
+		if p.file, err = contest.PatternInMemory(); err != nil {
 			return err
 		}
 	}

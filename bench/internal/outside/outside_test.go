@@ -35,7 +35,7 @@ func launch(t *testing.T, name string, mode contest.Mode, opts load.Options) {
 		t.Cleanup(b.Close)
 		opts.Backend, target = b, b.Addr()
 	}
-	p, err := contest.Start(name, mode, target, -1)
+	p, err := contest.Start(contest.Spec{Server: name, Mode: mode, Target: target, CPU: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestWhatIsNotInstalledIsUnavailable(t *testing.T) {
 	runtime.LockOSThread()
 	for name, want := range map[string]string{CName: "no C compiler",
 		HAProxyName: "HAProxy is not installed"} {
-		_, err := contest.Start(name, contest.SendFile, "", -1)
+		_, err := contest.Start(contest.Spec{Server: name, Mode: contest.SendFile, CPU: -1})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}

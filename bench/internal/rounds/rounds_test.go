@@ -68,9 +68,10 @@ func runner(servers ...string) *Runner {
 	runtime.LockOSThread() // which ends with the test: the load's ring is the thread's
 	r := &Runner{View: result.Unpinned, ServerCPU: -1, Sleep: true, Slice: 5 * time.Millisecond}
 	for _, name := range servers {
-		r.Contestants = append(r.Contestants, Contestant{name, strings.ToUpper(name), name})
+		r.Contestants = append(r.Contestants,
+			Contestant{Key: name, Label: strings.ToUpper(name), Server: name})
 	}
-	r.Contestants = append(r.Contestants, Contestant{"again", "again", "net"})
+	r.Contestants = append(r.Contestants, Contestant{Key: "again", Label: "again", Server: "net"})
 	return r
 }
 

@@ -12,9 +12,10 @@ import (
 
 // A Contestant takes part. The first of a list is the base.
 type Contestant struct {
-	Key    string // in results: "net", "net-again"
-	Label  string // for people
-	Server string // the contest.Server
+	Key     string // in results: "net", "net-again"
+	Label   string // for people
+	Server  string // the contest.Server
+	Program string // that has it; empty: this one
 }
 
 // roundsMin is how many rounds there are however short the time is.
