@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"unsafe"
@@ -77,8 +78,10 @@ func (p *Pool) open(to netip.AddrPort) error {
 		// Where this fails, another contestant's load may have a ring: to go on
 		// without one would compare what is not alike.
 		var err error
-		p.ring, err = newRing(p)
-		return err
+		if p.ring, err = newRing(p); err != nil {
+			return fmt.Errorf("io_uring for the load (see -epoll-load): %w", err)
+		}
+		return nil
 	}
 	p.buf = make([]byte, bufferSize)
 	return p.watch()

@@ -90,7 +90,8 @@ func TestEveryWorkload(t *testing.T) {
 					t.Fatalf("%s: %s", row.Label, row.Error)
 				}
 				if w.Idle {
-					if row.IdleRSS == nil || len(out.Rows) != 1 {
+					if row.IdleRSS == nil || row.IdleHeap == nil || *row.IdleHeap <= 0 ||
+						len(out.Rows) != 1 {
 						t.Errorf("%+v is no memory of one server", out.Rows)
 					}
 					continue
@@ -189,5 +190,37 @@ func TestAllowFiles(t *testing.T) {
 	}
 	if err := AllowFiles(1 << 40); err == nil || !strings.Contains(err.Error(), "ulimit") {
 		t.Errorf("2^40 files: %v, want an error with the remedy", err)
+	}
+}
+
+func TestWhoDoesNotServeIsLeftOut(t *testing.T) {
+	r := runner("net", "spoiler")
+	r.Serves = func(server string, mode contest.Mode) bool {
+		return server == "net" && mode == contest.Echo
+	}
+	for _, w := range Workloads([]int{1}, []int{64}, 1000, 10) {
+		switch out := r.Run(w); {
+		case w.Mode != contest.Echo:
+			if out.Rows != nil {
+				t.Errorf("%s: %+v", w.Name, out.Rows)
+			}
+		case len(out.Rows) == 0 || out.Rows[0].Contestant != "net" || out.Rows[0].Error != "":
+			t.Errorf("%s: %+v", w.Name, out.Rows)
+		}
+	}
+}
+
+func TestFilesNeeded(t *testing.T) {
+	for _, c := range []struct {
+		w    Workload
+		want uint64
+	}{
+		{Workload{Conns: 50}, 50*4 + 64},
+		{Workload{Conns: 50, Kind: load.Relay}, 50*8 + 64},
+		{Workload{Conns: 50, Idle: true}, 50 + 64},
+	} {
+		if got := FilesNeeded(c.w, 4); got != c.want {
+			t.Errorf("%+v: %d files, want %d", c.w, got, c.want)
+		}
 	}
 }
