@@ -19,6 +19,8 @@ var sections = []section{
 	{"D callbacks", 114, 123, "MMMMDDMNDM"},
 	{"E buffered", 124, 142, "MMIMMMMMMDMMMXXNDDS"},
 	{"F datagrams", 143, 174, "MMMDDMMMXMMMDMMMDXMXDDXMMMMMMMDS"},
+	{"G TLS", 175, 215, "MMMMMMMMMMMDMMMDDMMMMXMMMMXXMMMMMMMMMDMND"},
+	{"H upgrades", 216, 225, "MMMMMMXXMD"},
 	{"I servers", 226, 255, "MMMXMDMDMMMMMMDMMMMMMMMXMDMMND"},
 	{"J connecting", 256, 275, "MMMMMMMMMMMMMMMDMMMN"},
 	{"K Unix sockets", 276, 285, "MMMDMMMDDD"},
@@ -34,7 +36,6 @@ var sections = []section{
 // tag N need no reason.
 var untested = map[int]string{
 	5:  "says that there is no order to rely on",
-	28: "of TLS transports",
 	29: "of pipes and subprocesses",
 	37: "of the type system: a DatagramTransport is no Transport",
 	40: "deviation: a round passes on at most what the shared buffers hold, " +
@@ -52,10 +53,8 @@ var untested = map[int]string{
 	165: "of the type system: addresses are numeric",
 	173: "not offered: the error queue of sockets without a peer",
 	244: "the backlog is not to be seen from outside",
-	252: "of TLS servers",
 	255: "every server test drops its reference to the listener",
 	259: "of the type system: Sock is an *os.File, which no *tls.Conn is",
-	269: "of TLS clients",
 	284: "descriptors cannot be passed; of credentials see the tests of Unix connections",
 	365: "a user's error, documented",
 	366: "no sock_* operations: Go has package net, and they are not in the binding API",
@@ -68,5 +67,4 @@ var untested = map[int]string{
 	406: "Go has no fork",
 	411: "shown by 42",
 	422: "Go has no asynchronous generators",
-	450: "of TLS",
 }
