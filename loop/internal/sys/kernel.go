@@ -18,12 +18,12 @@ type Kernel struct {
 	// Calls counts the system calls of TrySend, and of what is done with files.
 	Calls uint64
 
-	addr     Sockaddr
-	batch    *batch // of TrySendMany; nil until there is one
-	msg      unix.Msghdr
-	iov      [proactor.IOVMax]unix.Iovec
-	sendfile sendfile
-	rights   *rights // of TrySendFDs and TryRecvFDs; nil until there are some
+	addr   Sockaddr
+	batch  *batch // of TrySendMany; nil until there is one
+	msg    unix.Msghdr
+	iov    [proactor.IOVMax]unix.Iovec
+	file   fileCall
+	rights *rights // of TrySendFDs and TryRecvFDs; nil until there are some
 }
 
 var _ proactor.Kernel = (*Kernel)(nil)
