@@ -61,6 +61,7 @@ type ring struct {
 	ring    *uring.Ring
 	buffers *uring.BufRing
 	owing   []*conn // connections that owe, each once
+	blocked []*conn // connections that are to wait for room
 	unarmed []*conn // connections that do not receive
 }
 
@@ -72,7 +73,7 @@ var errNoRoom = errors.New("load: a socket has no room for a datagram")
 // thread is the ring's from now on.
 func newRing(p *Pool) (*ring, error) {
 	r := &ring{pool: p, owing: make([]*conn, 0, len(p.conns)),
-		unarmed: make([]*conn, 0, len(p.conns))}
+		blocked: make([]*conn, 0, len(p.conns)), unarmed: make([]*conn, 0, len(p.conns))}
 	var err error
 	r.ring, err = uring.New(ringEntries, &uring.Options{CQEntries: ringCQEntries})
 	if err != nil {
@@ -113,6 +114,9 @@ func (r *ring) turn() error {
 		return err
 	}
 	if err := r.giveAll(); err != nil {
+		return err
+	}
+	if err := r.wait(); err != nil {
 		return err
 	}
 	if err := r.enter(); err != nil {
@@ -251,7 +255,8 @@ func (r *ring) received(c *conn, cqe uring.CQE) error {
 	return r.pool.driver.arrived(c, r.buffers.Buffer(cqe.BufID())[:cqe.Res])
 }
 
-// fellShort goes on with what a send has left: by a send that waits for room.
+// fellShort takes back what a send has left. Nothing is handed over before all
+// completions were looked at, so that no two sends of a connection are under way.
 func (r *ring) fellShort(c *conn, cqe uring.CQE) error {
 	sent := int(cqe.Res)
 	switch errno := cqe.Errno(); {
@@ -272,13 +277,22 @@ func (r *ring) fellShort(c *conn, cqe uring.CQE) error {
 		return nil
 	}
 	c.onRing = waiting
-	sqe, err := r.entry()
-	if err != nil {
-		return err
+	r.blocked = append(r.blocked, c)
+	return nil
+}
+
+// wait has the kernel send what the sockets had no room for, when they have.
+func (r *ring) wait() error {
+	for _, c := range r.blocked {
+		sqe, err := r.entry()
+		if err != nil {
+			return err
+		}
+		sqe.PrepSend(c.fd, c.out, unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
+		sqe.SetIoprio(uring.RecvSendPollFirst)
+		sqe.SetUserData(ofSend | uint64(c.index))
+		c.given, c.out = c.out, nil
 	}
-	sqe.PrepSend(c.fd, c.out, unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
-	sqe.SetIoprio(uring.RecvSendPollFirst)
-	sqe.SetUserData(ofSend | uint64(c.index))
-	c.given, c.out = c.out, nil
+	r.blocked = r.blocked[:0]
 	return nil
 }
