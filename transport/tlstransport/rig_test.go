@@ -25,8 +25,9 @@ import (
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
-	for try := 0; try < 1000 && runtime.NumGoroutine() > before; try++ {
-		runtime.Gosched()
+	for begin := time.Now(); runtime.NumGoroutine() > before &&
+		time.Since(begin) < 5*time.Second; {
+		runtime.Gosched() // those that are about to end
 	}
 	if n := runtime.NumGoroutine(); n > before && code == 0 {
 		stacks := make([]byte, 1<<16)
