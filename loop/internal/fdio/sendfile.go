@@ -16,9 +16,9 @@ import (
 //	                     sending --not in memory--> warming --read--> sending
 //	any --CancelFile, or the stream is lost--> ended
 type File struct {
-	From   proactor.File
-	Offset int64 // of what is left
-	Left   int64 // bytes
+	From   proactor.File // what is sent
+	Offset int64         // of what is left
+	Left   int64         // bytes
 
 	// Done is called on the loop's goroutine once, when the file has ended: the
 	// bytes that the kernel took, and why it was not all.
