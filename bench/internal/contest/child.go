@@ -60,18 +60,18 @@ func Child(servers []Server, args []string) int {
 	task := Task{Mode: mode, Page: page, Target: args[2]}
 	hello, failed := make(chan Hello, 1), make(chan error, 1)
 	go func() {
+		defer close(hello)
 		err := servers[i].Serve(task, func(h Hello) { hello <- h })
 		if err == nil {
 			err = errors.New("contest: the server ended")
 		}
 		failed <- err
 	}()
-	select {
-	case err := <-failed:
-		return fail(err)
-	case h := <-hello:
-		out.Encode(answer{Hello: h, GOMAXPROCS: runtime.GOMAXPROCS(0)})
+	h, listens := <-hello // also of a server that has failed since
+	if !listens {
+		return fail(<-failed)
 	}
+	out.Encode(answer{Hello: h, GOMAXPROCS: runtime.GOMAXPROCS(0)})
 	go func() {
 		fmt.Fprintln(os.Stderr, <-failed)
 		os.Exit(1)
