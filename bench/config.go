@@ -79,7 +79,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		numbers(&c.conns, connsMax))
 	f.Func("size", "bytes of an echo message (default 64,16384)", numbers(&c.sizes, sizeMax))
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
-	f.Func("idle", "connections of the idle workload (default 10000)", c.setIdle)
+	f.Func("idle", "connections of the idle workload, and ten times those of "+
+		"idle-tls (default 10000)", c.setIdle)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
 		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
