@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds TestChaos runs; 0: 2000, fewer "+
+	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds TestChaos runs; 0: 1000, fewer "+
 		"with -short and in checked builds")
 	chaosSeed = flag.Int64("seed", -1, "run TestChaos with this seed alone, and print its trace")
 )
@@ -65,7 +65,7 @@ func TestChaos(t *testing.T) {
 	case chaosChecked || testing.Short():
 		seeds = 200
 	default:
-		seeds = 2000
+		seeds = 1000
 	}
 	var next atomic.Uint64
 	var workers sync.WaitGroup
