@@ -52,12 +52,12 @@ func (s Shares) Sum() float64 {
 // The rules of Verdict.
 const (
 	// idleBelow is the share of waiting below which a direction counts as idle.
-	idleBelow = 0.10
+	idleBelow = 0.20
 	// leadsFrom is the part of all waiting that a cause needs in order to lead.
 	leadsFrom = 0.60
 )
 
-// Verdict returns CauseIdle if less than a tenth of the time is another cause's;
+// Verdict returns CauseIdle if less than a fifth of the time is another cause's;
 // the cause with at least 60 % of what is not idle; otherwise CauseMixed.
 func (s Shares) Verdict() Cause {
 	waiting, lead := 0.0, CauseApp

@@ -48,8 +48,9 @@ func sendCause(v scene) Cause {
 	return CauseIdle
 }
 
-// turnMin is how long a turn lasts before it is worth a mention.
-const turnMin = time.Millisecond
+// turnMin is how long a turn lasts before it is held against the loop. A thread that
+// shares its CPU is put aside for some milliseconds in the middle of a short one.
+const turnMin = 10 * time.Millisecond
 
 // inTurn reports whether the loop does something for so long that it does not get
 // to its operations.

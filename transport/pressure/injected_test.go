@@ -285,7 +285,7 @@ func TestInjectedFullAcceptQueue(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	dialer := net.Dialer{Timeout: 50 * time.Millisecond}
+	dialer := net.Dialer{Timeout: 200 * time.Millisecond}
 	if c, err := dialer.Dial("tcp", address); err == nil {
 		c.Close()
 		t.Error("a sixth connection was made")

@@ -238,7 +238,12 @@ static __always_inline u32 log2(u64 v)
 static __always_inline void measured(u32 which, u64 value)
 {
 	struct histogram *h = bpf_map_lookup_elem(&histograms, &which);
+	u64 slot = log2(value);
 
+	// The mask must be the last thing done to the index, which the compiler would
+	// otherwise add to the address piece by piece: the verifier of 6.1 wants a bound.
+	asm volatile("" : "+r"(slot));
+	slot &= SLOTS - 1;
 	if (h)
-		h->slots[log2(value) & (SLOTS - 1)]++; // the mask is for the verifier
+		h->slots[slot]++;
 }
