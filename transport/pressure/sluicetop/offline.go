@@ -42,7 +42,7 @@ func recordTrace(ctx context.Context, args []string, _, log io.Writer) error {
 	if err := create(*name, r.Write); err != nil {
 		return err
 	}
-	fmt.Fprintf(log, "%s: %d moments, %d connections, %d events\n", *name, len(r.Moments),
+	fmt.Fprintf(log, "%s: moments: %d, connections: %d, events: %d\n", *name, len(r.Moments),
 		len(r.Totals()), len(r.Events))
 	return nil
 }

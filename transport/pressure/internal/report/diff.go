@@ -28,12 +28,13 @@ type diff struct {
 type diffGroup struct {
 	Listener, Direction string
 	Then, Now           diffSide
+	Only                string // "then" or "now" if it is in one recording alone
 	Changes             []change
 }
 
 // A diffSide is one recording's bar: parts of 100 %.
 type diffSide struct {
-	Conns int
+	Conns string // how many
 	Time  string // of all connections
 	Parts []part
 }
@@ -105,8 +106,17 @@ func compare(before, now *record.Recording) *diff {
 	})
 	for _, key := range slices.Compact(keys) {
 		a, b := then[key], present[key]
-		d.Groups = append(d.Groups, diffGroup{Listener: key.listener, Direction: key.direction,
-			Then: sideOf(a), Now: sideOf(b), Changes: changes(a, b)})
+		g := diffGroup{Listener: key.listener, Direction: key.direction, Then: sideOf(a),
+			Now: sideOf(b)}
+		switch {
+		case a == nil:
+			g.Only = "now"
+		case b == nil:
+			g.Only = "then"
+		default:
+			g.Changes = changes(a, b)
+		}
+		d.Groups = append(d.Groups, g)
 	}
 	old, fresh := names(before.Findings()), names(now.Findings())
 	for _, name := range old {
@@ -138,7 +148,7 @@ func sideOf(h *heap) diffSide {
 	if h == nil || h.total == 0 {
 		return diffSide{}
 	}
-	s := diffSide{Conns: len(h.conns), Time: seconds(time.Duration(h.total))}
+	s := diffSide{Conns: connections(len(h.conns)), Time: seconds(time.Duration(h.total))}
 	at := 0.0
 	for _, c := range causes {
 		if width := math.Round(h.share(c)*1000) / 10; width > 0 {

@@ -127,7 +127,7 @@ func facts(r *record.Recording, all []*line) [][2]string {
 		{"where", fmt.Sprintf("%s, Linux %s", r.Host, r.Kernel)},
 		{"when", fmt.Sprintf("%s, for %s", r.Started.Format("2006-01-02 15:04:05 MST"),
 			view.Short(span))},
-		{"looked at", fmt.Sprintf("%d connections, %d moments, level %s", len(all),
+		{"looked at", fmt.Sprintf("%s, %d moments, level %s", connections(len(all)),
 			len(r.Moments), r.Level)},
 	}
 	if n := len(r.Events); n > 0 || r.Lost > 0 {
@@ -151,6 +151,8 @@ func headline(all []*line) (sentence string, good bool) {
 	switch {
 	case len(all) == 0:
 		return "There was no connection to look at.", true
+	case held == 0 && len(all) == 1:
+		return "The connection was not held back.", true
 	case held == 0:
 		return fmt.Sprintf("None of %d connections was held back.", len(all)), true
 	}
@@ -160,9 +162,20 @@ func headline(all []*line) (sentence string, good bool) {
 		side, way = worst.total.Receive, "receiving from"
 	}
 	why := cmp.Or(meanings[side.Verdict], "several causes")
-	return fmt.Sprintf("%d of %d connections were held back; most of all %s %s: %s, "+
-		"%s of the time.", held, len(all), way, worst.total.Remote, why,
+	were := "were"
+	if held == 1 {
+		were = "was"
+	}
+	return fmt.Sprintf("%d of %s %s held back; most of all %s %s: %s, "+
+		"%s of the time.", held, connections(len(all)), were, way, worst.total.Remote, why,
 		view.Percent(waitingFor(side))), false
+}
+
+func connections(n int) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
 }
 
 // waitingFor is the share of the verdict, of all waiting where it is mixed.

@@ -80,6 +80,15 @@ func TestTwoRecordingsAreComparedByListener(t *testing.T) {
 			t.Errorf("%s %s changed: %v", g.Listener, g.Direction, g.Changes)
 		}
 	}
+	alone := recorded(10)
+	for _, m := range alone.Moments {
+		m.Snapshot.Listeners = nil
+	}
+	for _, g := range compare(recorded(10), alone).Groups {
+		if g.Listener != "outgoing" && (g.Only != "then" || g.Changes != nil) {
+			t.Errorf("a listener that is no more is said to have changed: %+v", g)
+		}
+	}
 	other := recorded(10)
 	other.Kernel = "6.1"
 	wants(t, drawn(t, other, recorded(10)), "Not the same circumstances: Linux 6.18 then, 6.1 now")

@@ -102,9 +102,10 @@ func TestScreens(t *testing.T) {
 
 func TestTheScreenIsNeverLargerThanTheTerminal(t *testing.T) {
 	for _, press := range [][]string{nil, {"enter"}, {"?"}, {"/"}, {"d"}, {"r"}, {"end"}} {
+		pressed := keys(model(6), press...)
 		for width := 1; width < 150; width += 23 {
 			for height := 2; height < 40; height += 5 {
-				m := keys(send(model(6), tea.WindowSizeMsg{Width: width, Height: height}), press...)
+				m := send(pressed, tea.WindowSizeMsg{Width: width, Height: height})
 				lines := m.lines()
 				if len(lines) > height {
 					t.Fatalf("%v: %d lines in %d", press, len(lines), height)
