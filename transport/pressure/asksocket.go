@@ -10,7 +10,11 @@ import (
 
 // memInfo is what SO_MEMINFO answers (Linux 4.12, linux/sock_diag.h).
 type memInfo struct {
-	rmem, rcvbuf, wmem, sndbuf, forward, queued, optional, backlog, drops uint32
+	rmem, rcvbuf, wmem, sndbuf uint32
+	_                          uint32 // memory set aside
+	queued                     uint32
+	_                          uint32 // option memory
+	backlog, drops             uint32
 }
 
 // option asks for an option of any type.

@@ -2,7 +2,6 @@ package pressure
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -232,7 +231,7 @@ func startNops(b *testing.B) func(int) {
 func benchRing(b *testing.B) *uring.Ring {
 	ring, err := uring.New(16, nil)
 	if err != nil {
-		b.Skip(fmt.Sprintf("needs io_uring: %v", err))
+		b.Skipf("needs io_uring: %v", err)
 	}
 	b.Cleanup(func() { ring.Close() })
 	return ring
