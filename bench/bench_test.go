@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/bench/internal/leaktest"
 	"github.com/sluice-net/sluice/bench/internal/result"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
@@ -125,7 +126,7 @@ func parsed(t *testing.T, args ...string) *config {
 
 func TestFlags(t *testing.T) {
 	c := parsed(t)
-	if !slices.Equal(c.engines, []string{"net", "uring", "epoll"}) || c.named || c.conns != nil ||
+	if !slices.Equal(c.engines, names()) || c.named || c.conns != nil ||
 		c.time != defaultTime || c.slice != defaultSlice || c.idle != rounds.IdleConns ||
 		!slices.Equal(c.views, []result.View{result.Pinned}) || c.output != "bench-report.html" {
 		t.Errorf("without flags: %+v", c)
@@ -149,7 +150,7 @@ func TestFlags(t *testing.T) {
 
 func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll`},
+		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, c, haproxy`},
 		{"-engine net,net", "twice"},
 		{"-conns 0", `"0" must be a number from 1`},
 		{"-conns 1,,2", `"" must be a number`},
@@ -178,7 +179,7 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 
 func TestChosenWorkloads(t *testing.T) {
 	all, err := parsed(t).chosen()
-	if err != nil || len(all) != 12 {
+	if err != nil || len(all) != 18 {
 		t.Errorf("%d workloads, %v", len(all), err)
 	}
 	some, err := parsed(t, "-workload", "^receive").chosen()
@@ -193,7 +194,7 @@ func TestChosenWorkloads(t *testing.T) {
 
 func TestTimeIsSharedByTheWorkloadsThatHaveRounds(t *testing.T) {
 	all, _ := parsed(t).chosen()
-	if got := share(110*time.Second, all); got != 10*time.Second {
+	if got := share(160*time.Second, all); got != 10*time.Second {
 		t.Errorf("each gets %v", got)
 	}
 	if got := share(time.Second, nil); got != time.Second {
@@ -220,6 +221,30 @@ func TestTheBaseTakesPartTwice(t *testing.T) {
 	want := []string{"epoll=epoll", "epoll-again=epoll", "uring=uring"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestPeersAreMissedWithANote(t *testing.T) {
+	t.Chdir(t.TempDir())
+	m := newMeasurement(parsed(t, "-peers"))
+	m.buildPeers()()
+	if m.peers != "" || len(m.notes) != 1 || !strings.Contains(m.notes[0], "bench/peers") {
+		t.Errorf("program %q, notes %q", m.peers, m.notes)
+	}
+	if got := len(m.contestants()); got != len(contestants(names())) {
+		t.Errorf("%d contestants", got)
+	}
+}
+
+func TestPeersTakePart(t *testing.T) {
+	m := newMeasurement(parsed(t, "-engine", "net"))
+	m.peers = "program"
+	got := m.contestants()
+	if len(got) != 2+len(peers) || got[2].Program != "program" || got[2].Label != "gnet" {
+		t.Errorf("%+v", got)
+	}
+	if !serves("gnet", contest.Echo) || serves("gnet", contest.Relay) || serves("", contest.Echo) {
+		t.Error("a peer serves what it does not, or not what it does")
 	}
 }
 

@@ -28,6 +28,8 @@ type config struct {
 	workload *regexp.Regexp
 	views    []result.View
 	smoke    bool
+	peers    bool
+	epoll    bool // the load does without io_uring
 	isolate  bool
 	json     string
 	compare  string
@@ -35,7 +37,7 @@ type config struct {
 }
 
 const (
-	defaultTime  = 95 * time.Second
+	defaultTime  = 85 * time.Second
 	defaultSlice = 100 * time.Millisecond
 	smokeSlice   = 20 * time.Millisecond
 	smokeIdle    = 500
@@ -56,6 +58,7 @@ table and writes a report with charts.
   go run ./bench -workload echo/64/ -json x.json only these; keep the numbers
   go run ./bench -compare x.json                 against an earlier run
   go run ./bench -workload paced -rate 60000     latency at a fixed rate
+  go run ./bench -peers -workload ^echo -time 3m with gnet, netpoll and nbio
 
 Root, or CAP_SYS_ADMIN and CAP_PERFMON, is not needed, but gives a network of
 its own and the system calls for a message.
@@ -76,14 +79,18 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		numbers(&c.conns, connsMax))
 	f.Func("size", "bytes of an echo message (default 64,16384)", numbers(&c.sizes, sizeMax))
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
-	f.Func("idle", "connections of the idle workload (default 10000)", c.setIdle)
+	f.Func("idle", "connections of the idle workload, and ten times those of "+
+		"idle-tls (default 10000)", c.setIdle)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
-		"(default 95s)", duration(&c.time))
+		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
 	f.Func("workload", "only workloads whose name, as in echo/64/50, matches a regular "+
 		"expression", c.setWorkload)
 	f.Func("view", "pinned (the server on one CPU with GOMAXPROCS=1, the load on another), "+
 		"unpinned, or both (default pinned)", c.setView)
+	f.BoolVar(&c.peers, "peers", false, "compare with other Go libraries as well: builds "+
+		"bench/peers, which downloads them")
+	f.BoolVar(&c.epoll, "epoll-load", false, "make the load without io_uring")
 	f.BoolVar(&c.smoke, "smoke", false, "a few seconds: does everything work?")
 	f.BoolVar(&c.isolate, "netns", true, "use a network namespace of our own, where permitted")
 	f.StringVar(&c.json, "json", "", "write the numbers to this file; - for standard output")

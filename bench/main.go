@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/bench/internal/netserver"
+	"github.com/sluice-net/sluice/bench/internal/outside"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
 	"github.com/sluice-net/sluice/loop"
 )
@@ -22,11 +24,16 @@ var servers = []contest.Server{
 	netserver.Contestant{},
 	sluice{"uring", loop.Uring},
 	sluice{"epoll", loop.Epoll},
+	outside.C{},
+	outside.HAProxy{},
+	outside.HAProxy{Splice: true},
 }
 
 // labels are what people read.
 var labels = map[string]string{
 	netserver.Name: "std net", "uring": "sluice io_uring", "epoll": "sluice epoll",
+	outside.CName: "C", outside.HAProxyName: "HAProxy",
+	outside.HAProxySpliceName: "HAProxy, splicing",
 }
 
 func init() {
@@ -60,6 +67,15 @@ func names() []string {
 		out = append(out, s.Name())
 	}
 	return out
+}
+
+// serves reports whether the server called name has a mode.
+func serves(name string, mode contest.Mode) bool {
+	if slices.Contains(peers, name) {
+		return mode == contest.Echo
+	}
+	i := slices.IndexFunc(servers, func(s contest.Server) bool { return s.Name() == name })
+	return i >= 0 && servers[i].Serves(mode)
 }
 
 // contestants returns those that were asked for. The base takes part twice.

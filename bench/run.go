@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/load"
 	"github.com/sluice-net/sluice/bench/internal/report"
 	"github.com/sluice-net/sluice/bench/internal/result"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
@@ -29,6 +30,10 @@ func run(cfg *config) error {
 		}
 	}
 	m := newMeasurement(cfg)
+	if cfg.peers {
+		remove := m.buildPeers()
+		defer remove()
+	}
 	file, err := m.measure(workloads)
 	if err != nil {
 		return err
@@ -98,6 +103,7 @@ type measurement struct {
 	cfg   *config
 	cpus  []int // that we may run on
 	notes []string
+	peers string // the program that has them; empty: there are none
 }
 
 func newMeasurement(cfg *config) *measurement { return &measurement{cfg: cfg} }
@@ -127,6 +133,7 @@ func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error)
 		SliceMS:  float64(m.cfg.slice) / float64(time.Millisecond),
 	}
 	m.noteOthers()
+	m.noteLoad()
 	progress := newProgress(os.Stderr, len(workloads)*len(m.cfg.views))
 	for _, view := range m.cfg.views {
 		runner, end := m.runner(view), time.Now().Add(m.cfg.time)
@@ -161,6 +168,15 @@ func (m *measurement) noteOthers() {
 	}
 }
 
+// noteLoad notes that the load is dearer than it could be.
+func (m *measurement) noteLoad() {
+	if m.cfg.epoll {
+		m.note("The load does without io_uring (-epoll-load).")
+	} else if err := load.Uring(); err != nil {
+		m.note("The load does without io_uring: %v.", err)
+	}
+}
+
 // commandLine is how to run the benchmark with args again, in a shell.
 func commandLine(args []string) string {
 	line := "go run ./bench"
@@ -190,8 +206,8 @@ func (m *measurement) findCPUs() error {
 // runner returns what carries workloads out in a view, nil if that view is not
 // to be had and the other one is asked for as well.
 func (m *measurement) runner(view result.View) *rounds.Runner {
-	r := &rounds.Runner{Contestants: contestants(m.cfg.engines), View: view, ServerCPU: -1,
-		Slice: m.cfg.slice}
+	r := &rounds.Runner{Contestants: m.contestants(), View: view, ServerCPU: -1,
+		EpollLoad: m.cfg.epoll, Serves: serves, Slice: m.cfg.slice}
 	if view == result.Pinned && len(m.cpus) < 2 {
 		m.note("There is one CPU: server and load share it, nothing can be pinned.")
 		if len(m.cfg.views) > 1 {

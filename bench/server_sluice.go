@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/loop"
@@ -18,11 +19,27 @@ type sluice struct {
 // Name returns the engine's name on the command line.
 func (s sluice) Name() string { return s.name }
 
+// Serves is true: the library does it all.
+func (sluice) Serves(contest.Mode) bool { return true }
+
 // Serve runs a loop until the process ends.
-func (s sluice) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 	opts := loop.Options{Engine: s.engine}
 	return opts.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
-		server, err := l.CreateServer(ctx, factory(l, mode, page), "127.0.0.1:0", nil)
+		if task.Mode == contest.Datagrams {
+			return serveDatagrams(ctx, l, ready)
+		}
+		protocols, err := factory(l, task)
+		if err != nil {
+			return err
+		}
+		var options loop.ServerOptions
+		if task.Mode == contest.EchoTLS {
+			if options.TLS, err = contest.TLSServer(); err != nil {
+				return err
+			}
+		}
+		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", &options)
 		if err != nil {
 			return err
 		}
@@ -31,20 +48,32 @@ func (s sluice) Serve(mode contest.Mode, page *contest.Page, ready func(contest.
 	})
 }
 
-func factory(l *loop.Loop, mode contest.Mode, page *contest.Page) protocol.Factory {
+func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
+	page := task.Page
+	var file *os.File
+	if task.Mode == contest.SendFile {
+		var err error
+		if file, err = contest.PatternFile(); err != nil {
+			return nil, err
+		}
+	}
 	return func() protocol.Protocol {
-		switch counted := (counted{page: page}); mode {
+		switch counted := (counted{page: page}); task.Mode {
 		case contest.Receive:
 			return &receiver{counted: counted, sink: contest.NewSink(page)}
 		case contest.ReceiveBuffered:
 			p := &bufferedReceiver{counted: counted, sink: contest.NewSink(page), loop: l}
 			return protocol.Buffered(p)
+		case contest.SendFile:
+			return &fileSender{counted: counted, loop: l, file: file}
+		case contest.Relay:
+			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
 		case contest.Send:
 			return &sender{counted: counted}
 		default:
 			return &echo{counted: counted}
 		}
-	}
+	}, nil
 }
 
 // counted tells the page how many connections there are.
@@ -67,6 +96,29 @@ func (p *echo) ConnectionMade(t transport.Transport) {
 }
 
 func (p *echo) DataReceived(data []byte) { p.transport.Write(data) }
+
+// serveDatagrams echoes datagrams until the process ends.
+func serveDatagrams(ctx context.Context, l *loop.Loop, ready func(contest.Hello)) error {
+	t, err := l.CreateDatagramEndpoint(ctx, &datagramEcho{},
+		&loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: transport.SockName(t).String(), Note: l.Why(), Uncounted: true})
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type datagramEcho struct {
+	protocol.DatagramBase
+	transport transport.DatagramTransport
+}
+
+func (p *datagramEcho) ConnectionMade(t transport.DatagramTransport) { p.transport = t }
+
+func (p *datagramEcho) DatagramReceived(data []byte, from transport.Addr) {
+	p.transport.SendTo(data, from)
+}
 
 type receiver struct {
 	counted

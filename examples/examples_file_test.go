@@ -84,8 +84,8 @@ func TestFileServerWithCurl(t *testing.T) {
 		contains(t, get("-i", "-d", "x=1", url+"large"), "400 Bad Request")
 		contains(t, get("-i", "-X", "DELETE", url+"large"), "405 Method Not Allowed")
 		// One connection for all three.
-		contains(t, get("-v", "--stderr", "-", url+"sub/hello.html", url+"empty", url+"sub/hello.html"),
-			"text/html", "hello", "Re-using existing")
+		contains(t, get("-v", "--stderr", "-", url+"sub/hello.html", url+"empty",
+			url+"sub/hello.html"), "text/html", "hello", "Re-using existing")
 	})
 }
 

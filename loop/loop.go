@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
+	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
@@ -66,6 +67,9 @@ type Loop struct {
 	dials        []*dial
 	copies       []*copying // of files, in the order in which they were begun
 	signals      signalTable
+	children     []*subprocess.Child // not over
+	births       []*birth            // being started
+	exits        []*exitWatch        // running
 	watchers     map[watchKey]*watcher
 	executing    int // functions in RunInExecutor
 	watchdog     watchdog
@@ -201,6 +205,7 @@ func (l *Loop) free() {
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
+	fds = append(fds, l.orphan()...)
 	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // nobody is left to be told
 	}
@@ -253,7 +258,7 @@ func (l *Loop) Stats() Stats {
 	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
 		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
 		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
-		Overflows: e.Overflows, Transports: l.streams.count,
+		Overflows: e.Overflows, Transports: l.streams.count + len(l.children),
 		Handshakes: l.handshakes, HandshakesFailed: l.handshakesFailed}
 }
 

@@ -65,7 +65,7 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 
 func waitData(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want []byte) {
 	t.Helper()
-	looptest.WaitFor(t, l, "the bytes", func() bool { return len(r.Data()) >= len(want) })
+	looptest.WaitFor(t, l, "the bytes", func() bool { return r.Received() >= len(want) })
 	if got := r.Data(); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes arrived, %d were sent, or they differ", len(got), len(want))
 	}
@@ -165,10 +165,14 @@ func TestS347_WhatCannotBeSentIsRefused(t *testing.T) {
 			offset, count int64
 			want          error
 		}{
-			{t.Context(), f, -1, 1, loop.ErrBadRange}, {t.Context(), f, 0, -2, loop.ErrBadRange},
-			{t.Context(), r, 0, 1, loop.ErrNotRegular}, {t.Context(), zero, 0, 1, loop.ErrNotRegular},
-			{t.Context(), dir, 0, -1, loop.ErrNotRegular}, {t.Context(), closed, 0, 1, os.ErrClosed},
-			{t.Context(), nil, 0, 1, os.ErrInvalid}, {cancelled, f, 0, 1, context.Canceled},
+			{t.Context(), f, -1, 1, loop.ErrBadRange},
+			{t.Context(), f, 0, -2, loop.ErrBadRange},
+			{t.Context(), r, 0, 1, loop.ErrNotRegular},
+			{t.Context(), zero, 0, 1, loop.ErrNotRegular},
+			{t.Context(), dir, 0, -1, loop.ErrNotRegular},
+			{t.Context(), closed, 0, 1, os.ErrClosed},
+			{t.Context(), nil, 0, 1, os.ErrInvalid},
+			{cancelled, f, 0, 1, context.Canceled},
 		} {
 			n, err := l.Sendfile(c.ctx, server.Transport(), c.f, c.offset, c.count)
 			if n != 0 || !errors.Is(err, c.want) {
@@ -316,11 +320,13 @@ func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 		if !errors.Is(first.err, context.Canceled) || !errors.Is(second.err, context.Canceled) {
 			t.Errorf("ended by %v and %v", first.err, second.err)
 		}
-		if first.n <= 0 || first.n >= 16<<20 || second.n != 0 {
+		if first.n <= 0 || first.n >= 16<<20 {
 			t.Errorf("%d and %d bytes were sent", first.n, second.n)
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
-		waitData(t, l, client, append(bytes.Clone(content[:first.n]), "after"...))
+		// The second may have had its turn before it was cancelled as well.
+		want := append(bytes.Clone(content[:first.n]), content[5:5+second.n]...)
+		waitData(t, l, client, append(want, "after"...))
 	})
 }
 
@@ -443,7 +449,9 @@ func TestAPanicInDoneIsReported(t *testing.T) {
 			server.Transport().Write([]byte("after"))
 		})
 		waitData(t, l, client, append(content, "after"...))
-		looptest.WaitFor(t, l, "the report", func() bool { return len(looptest.Exceptions(l)) == 1 })
+		looptest.WaitFor(t, l, "the report", func() bool {
+			return len(looptest.Exceptions(l)) == 1
+		})
 	})
 }
 

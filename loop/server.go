@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"crypto/tls"
+	"io/fs"
 	"iter"
 	"net"
 	"os"
@@ -89,6 +90,11 @@ type ServerOptions struct {
 	// NoCleanupSocket keeps a Unix server's Close from removing the file of its
 	// socket. See CreateUnixServer.
 	NoCleanupSocket bool
+
+	// Mode is the permissions of a Unix server's socket file, set before anybody
+	// can connect; who may write to it may connect (unix(7)). 0 leaves them to
+	// the umask. It has no effect on abstract names and on Sock.
+	Mode fs.FileMode
 
 	// ProbeSocket has CreateUnixServer connect to a socket file that is in the
 	// way, and fail with EADDRINUSE if somebody serves there, instead of taking

@@ -51,12 +51,14 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 	for _, d := range slices.Clone(l.dials) {
 		d.settle(ErrLoopClosed)
 	}
+	l.closeChildren()
 	stop := l.whenDone(ctx, func() {
 		aborted = ctx.Err()
 		l.executing = 0
 		for s := range l.streams.all() {
 			s.Fail(ErrLoopClosed)
 		}
+		l.failChildren()
 		l.checkDrained()
 	})
 	l.onDrained = func() {
@@ -69,7 +71,7 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 // checkDrained calls onDrained when Shutdown waits and nothing is left.
 func (l *Loop) checkDrained() {
 	if l.onDrained == nil || l.streams.count > 0 || len(l.dials) > 0 || l.executing > 0 ||
-		l.listening() {
+		len(l.children) > 0 || len(l.exits) > 0 || l.listening() {
 		return
 	}
 	done := l.onDrained

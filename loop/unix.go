@@ -22,8 +22,9 @@ import (
 //
 // A socket file that is at path already is removed first, also that of a server
 // that still runs: see ServerOptions.ProbeSocket. Any other kind of file, a
-// symbolic link to a socket included, is left alone; that is EADDRINUSE. Mode
-// and owner of the new file are what the process's umask and ids make them.
+// symbolic link to a socket included, is left alone; that is EADDRINUSE. The owner
+// of the new file is who the process runs as, its permissions are
+// ServerOptions.Mode or what the umask leaves.
 //
 // Close removes the file, unless ServerOptions.NoCleanupSocket forbids it or the
 // file at path is not this server's any more; Loop.Shutdown closes servers, but

@@ -47,9 +47,24 @@ func (b *binding) bindUnix() error {
 	if err != nil {
 		return listenError(unixAddr(b.path), err)
 	}
+	if err := b.permit(); err != nil {
+		l.drop(fd)
+		_ = os.Remove(b.path) // it is ours and useless
+		return listenError(unixAddr(b.path), err)
+	}
 	b.listenOn(fd, proactor.Unix)
 	b.noteFile()
 	return nil
+}
+
+// permit sets the permissions of the socket's file. Nobody listens yet, so nobody
+// has connected by those that the umask left.
+func (b *binding) permit() error {
+	mode := b.server.opts.Mode
+	if mode == 0 || !b.server.loop.onDisk(b.path) {
+		return nil
+	}
+	return os.Chmod(b.path, mode)
 }
 
 // onDisk reports whether path is a file's: not an abstract name, and not that of

@@ -296,3 +296,19 @@ func TestAnAbstractNameIsNoFile(t *testing.T) {
 		serveUnix(t, l, "./"+name, nil).dialUnix()
 	})
 }
+
+func TestTheModeOfASocketFile(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
+			path := socketPath(t)
+			serveUnix(t, l, path, &loop.ServerOptions{Mode: mode})
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm() != mode {
+				t.Errorf("%v, want %v", info.Mode().Perm(), mode)
+			}
+		}
+	})
+}

@@ -64,6 +64,7 @@ func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 // simulated starts a loop on a simulated kernel without faults.
 func simulated(t *testing.T, o loop.Options) *loop.Loop {
 	engine := simio.New(simio.Options{Seed: 1, Config: config(&o)})
+	addPrograms(engine)
 	l := hook.New(engine, &o).(*loop.Loop)
 	t.Cleanup(func() {
 		for _, leak := range engine.Leaks() {

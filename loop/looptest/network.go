@@ -66,6 +66,7 @@ type Network struct {
 func New(tb testing.TB, o Options) *Network {
 	engine := simio.New(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults),
 		Config: config(&o.Loop)})
+	addPrograms(engine)
 	n := &Network{Loop: hook.New(engine, &o.Loop).(*loop.Loop), engine: engine}
 	tb.Cleanup(func() {
 		for _, leak := range engine.Leaks() {

@@ -186,7 +186,11 @@ func (p *Page) take() (index uint32, ok bool) {
 // is none, that is an error here instead of a SIGBUS at the first store.
 func (p *Page) grow() error {
 	room := p.room + chunkSlots
-	if err := unix.Fallocate(p.fd, 0, 0, headerSize+int64(room)*slotSize); err != nil {
+	err := unix.Fallocate(p.fd, 0, 0, headerSize+int64(room)*slotSize)
+	for err == unix.EINTR { // Go preempts goroutines with a signal
+		err = unix.Fallocate(p.fd, 0, 0, headerSize+int64(room)*slotSize)
+	}
+	if err != nil {
 		return os.NewSyscallError("fallocate", err)
 	}
 	p.room = room

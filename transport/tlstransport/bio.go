@@ -60,7 +60,7 @@ func (b *bio) Read(p []byte) (int, error) {
 // round of the loop together. That it is closed is learned from its ConnectionLost.
 func (b *bio) Write(p []byte) (int, error) {
 	t := b.t
-	if t.rawPaused && t.raw.WriteBufferSize() > floodMax {
+	if t.rawPaused && t.raw.WriteBufferSize() > t.inherited+floodMax {
 		return 0, transport.ErrBufferFull
 	}
 	_, err := t.raw.Write(p)

@@ -44,6 +44,7 @@ func (l *lower) ConnectionMade(raw transport.Transport) {
 func (t *Transport) attach(raw transport.Transport) {
 	t.raw = raw
 	t.rawPaused = raw.WritePaused()
+	t.inherited = raw.WriteBufferSize()
 	t.tune()
 }
 

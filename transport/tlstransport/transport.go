@@ -73,6 +73,7 @@ type Transport struct {
 	releases  []func() // of the user's slices, due in the next round
 	rawPaused bool     // the transport below takes no more for now
 	tight     bool     // its marks are at our low one, to learn when it gets there
+	inherited int      // bytes that it had before it was ours
 	emptied   bool     // it has sent our close_notify
 
 	made  bool // ConnectionMade was called, or is the transport's below

@@ -93,6 +93,14 @@ func (r *Recorder) Transport() transport.Transport {
 	return r.transport
 }
 
+// SetTransport says that the connection has another transport from now on: that
+// which Loop.StartTLS has returned.
+func (r *Recorder) SetTransport(t transport.Transport) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.transport = t
+}
+
 // Lost reports whether ConnectionLost was called, and with what.
 func (r *Recorder) Lost() (lost bool, err error) {
 	r.mu.Lock()

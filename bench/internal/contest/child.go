@@ -23,6 +23,7 @@ const pageFD = 3
 type answer struct {
 	Hello
 	Mallocs    uint64 `json:"mallocs,omitempty"`
+	Heap       uint64 `json:"heap,omitempty"`
 	GOMAXPROCS int    `json:"gomaxprocs,omitempty"`
 	Error      string `json:"error,omitempty"`
 }
@@ -30,7 +31,7 @@ type answer struct {
 // What a server process can be asked.
 const (
 	askMallocs = "mallocs" // heap allocations since the start
-	askTrim    = "trim"    // collect garbage and give free memory back
+	askTrim    = "trim"    // collect garbage, give free memory back, say how much is used
 )
 
 // Child is the whole of a server process; args are what followed Command. It
@@ -41,8 +42,8 @@ func Child(servers []Server, args []string) int {
 		out.Encode(answer{Error: err.Error()})
 		return 1
 	}
-	if len(args) != 2 {
-		return fail(fmt.Errorf("contest: %s needs a server and a mode", Command))
+	if len(args) != 3 {
+		return fail(fmt.Errorf("contest: %s needs a server, a mode and a target", Command))
 	}
 	i := slices.IndexFunc(servers, func(s Server) bool { return s.Name() == args[0] })
 	if i < 0 {
@@ -56,20 +57,21 @@ func Child(servers []Server, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
+	task := Task{Mode: mode, Page: page, Target: args[2]}
 	hello, failed := make(chan Hello, 1), make(chan error, 1)
 	go func() {
-		err := servers[i].Serve(mode, page, func(h Hello) { hello <- h })
+		defer close(hello)
+		err := servers[i].Serve(task, func(h Hello) { hello <- h })
 		if err == nil {
 			err = errors.New("contest: the server ended")
 		}
 		failed <- err
 	}()
-	select {
-	case err := <-failed:
-		return fail(err)
-	case h := <-hello:
-		out.Encode(answer{Hello: h, GOMAXPROCS: runtime.GOMAXPROCS(0)})
+	h, listens := <-hello // also of a server that has failed since
+	if !listens {
+		return fail(<-failed)
 	}
+	out.Encode(answer{Hello: h, GOMAXPROCS: runtime.GOMAXPROCS(0)})
 	go func() {
 		fmt.Fprintln(os.Stderr, <-failed)
 		os.Exit(1)
@@ -89,6 +91,9 @@ func obey(in io.Reader, out *json.Encoder) {
 			a.Mallocs = m.Mallocs
 		case askTrim:
 			debug.FreeOSMemory()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			a.Heap = m.HeapAlloc
 		default:
 			a.Error = fmt.Sprintf("contest: what is %q?", lines.Text())
 		}

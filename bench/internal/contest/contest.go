@@ -21,6 +21,20 @@ const (
 	// BufferedProtocol. Where a server knows one way only it is Receive.
 	ReceiveBuffered Mode = "receive-buffered"
 
+	// Datagrams sends each UDP datagram back to where it came from.
+	Datagrams Mode = "datagrams"
+
+	// EchoTLS is Echo over TLS.
+	EchoTLS Mode = "echo-tls"
+
+	// SendFile sends FileSize bytes of a file for each byte that it receives,
+	// out of the kernel's memory where the server can: sendfile(2), splice(2).
+	SendFile Mode = "sendfile"
+
+	// Relay passes bytes on between its connections and as many to
+	// Task.Target, both ways.
+	Relay Mode = "relay"
+
 	// Send sends one block of BlockSize bytes for each byte that it receives,
 	// as fast as flow control lets it.
 	Send Mode = "send"
@@ -30,27 +44,48 @@ const (
 // servers' receive buffers.
 const BlockSize = 64 << 10
 
+// FileSize is the size in bytes of a message in the mode SendFile.
+const FileSize = 1 << 20
+
 // Valid returns an error unless m is one of the modes.
 func (m Mode) Valid() error {
 	switch m {
-	case Echo, Receive, ReceiveBuffered, Send:
+	case Echo, EchoTLS, Datagrams, Receive, ReceiveBuffered, Send, SendFile, Relay:
 		return nil
 	}
 	return fmt.Errorf("contest: %q is not a mode", string(m))
 }
 
-// A Server is one contestant. Its methods are called in a process of its own.
+// A Task is what a server process has to do.
+type Task struct {
+	Mode   Mode   // what to do with connections
+	Page   *Page  // shared with the bench
+	Target string // of Relay: the address to pass on to
+}
+
+// A Server is one contestant. Its methods are called in a process of its own,
+// but for Name and Serves.
 type Server interface {
 	// Name is how the contestant is asked for: "net", "uring", "epoll".
 	Name() string
 
+	// Serves reports whether the contestant has that mode.
+	Serves(mode Mode) bool
+
 	// Serve listens on a free port of 127.0.0.1, calls ready with the address,
 	// and serves until the process ends. It returns why it cannot.
-	Serve(mode Mode, page *Page, ready func(Hello)) error
+	Serve(task Task, ready func(Hello)) error
 }
 
 // Hello is what a server process says once it listens.
 type Hello struct {
 	Addr string `json:"addr"` // the address that it listens on
 	Note string `json:"note"` // what it has to say of itself: the engine and why
+
+	// Pid is the process that serves, where that is another program: what is
+	// known of its memory is known from outside. 0 is the process that speaks.
+	Pid int `json:"pid,omitempty"`
+
+	// Uncounted says that Page.Conns is not kept.
+	Uncounted bool `json:"uncounted,omitempty"`
 }

@@ -19,9 +19,11 @@ type idle struct{}
 
 func (idle) Name() string { return "idle" }
 
-func (idle) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
-	page.Conns.Add(7)
-	ready(contest.Hello{Addr: "127.0.0.1:1", Note: string(mode)})
+func (idle) Serves(contest.Mode) bool { return true }
+
+func (idle) Serve(task contest.Task, ready func(contest.Hello)) error {
+	task.Page.Conns.Add(7)
+	ready(contest.Hello{Addr: "127.0.0.1:1", Note: string(task.Mode)})
 	select {}
 }
 
@@ -30,7 +32,9 @@ type absent struct{}
 
 func (absent) Name() string { return "absent" }
 
-func (absent) Serve(contest.Mode, *contest.Page, func(contest.Hello)) error {
+func (absent) Serves(contest.Mode) bool { return true }
+
+func (absent) Serve(contest.Task, func(contest.Hello)) error {
 	return errors.New("the kernel lacks it")
 }
 
@@ -39,7 +43,9 @@ type mortal struct{}
 
 func (mortal) Name() string { return "mortal" }
 
-func (mortal) Serve(_ contest.Mode, _ *contest.Page, ready func(contest.Hello)) error {
+func (mortal) Serves(contest.Mode) bool { return true }
+
+func (mortal) Serve(_ contest.Task, ready func(contest.Hello)) error {
 	ready(contest.Hello{})
 	return errors.New("out of luck")
 }
@@ -53,7 +59,7 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, name string, cpu int) *contest.Process {
 	t.Helper()
-	p, err := contest.Start(name, contest.Echo, cpu)
+	p, err := contest.Start(contest.Spec{Server: name, Mode: contest.Echo, CPU: cpu})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +82,9 @@ func TestAProcessIsKnownFromOutside(t *testing.T) {
 	if second, err := p.Mallocs(); err != nil || second < first || second > first+1000 {
 		t.Errorf("%d mallocs after %d, %v", second, first, err)
 	}
-	if rss, err := p.RSS(); err != nil || rss < 1<<20 || rss > 1<<30 {
-		t.Errorf("resident memory of %d bytes, %v", rss, err)
+	f, err := p.Footprint()
+	if err != nil || f.RSS < 1<<20 || f.RSS > 1<<30 || f.Heap < 1<<10 || f.Heap > f.RSS {
+		t.Errorf("memory of %+v, %v", f, err)
 	}
 	if after, err := p.CPU(); err != nil || after <= before || after > before+time.Minute {
 		t.Errorf("CPU time %v after %v, %v", after, before, err)
@@ -113,7 +120,7 @@ func TestAPinnedProcessHasOneCPU(t *testing.T) {
 }
 
 func TestAServerThatCannotRunSaysWhy(t *testing.T) {
-	_, err := contest.Start("absent", contest.Echo, -1)
+	_, err := contest.Start(contest.Spec{Server: "absent", Mode: contest.Echo, CPU: -1})
 	if !errors.Is(err, contest.ErrUnavailable) || !strings.Contains(err.Error(), "lacks it") {
 		t.Errorf("Start returned %v", err)
 	}
@@ -128,7 +135,7 @@ func TestStartRefuses(t *testing.T) {
 		{"nobody", contest.Echo, `no server "nobody"`},
 		{"idle", "sing", `"sing" is not a mode`},
 	} {
-		_, err := contest.Start(c.server, c.mode, -1)
+		_, err := contest.Start(contest.Spec{Server: c.server, Mode: c.mode, CPU: -1})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Start(%q, %q) returned %v, want %q", c.server, c.mode, err, c.want)
 		}

@@ -1,6 +1,11 @@
 package contest
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	// Period is after how many bytes the pattern repeats. It is five blocks:
@@ -29,4 +34,39 @@ func makeStream() []byte {
 func Pattern(pos int64, n int) []byte {
 	at := int(pos % Period)
 	return stream[at : at+n : at+n]
+}
+
+// PatternInMemory returns a file in memory that holds the pattern from its
+// beginning, as often as it takes for any FileSize bytes that begin within a
+// period to be one piece. It is the caller's to close.
+func PatternInMemory() (*os.File, error) {
+	fd, err := unix.MemfdCreate("sluice-bench-pattern", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return filled(os.NewFile(uintptr(fd), "pattern"))
+}
+
+// PatternFile is PatternInMemory in the directory for temporary files, whatever
+// file system that has: what a file server serves. It has no name any more.
+func PatternFile() (*os.File, error) {
+	f, err := os.CreateTemp("", "sluice-bench-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return filled(f)
+}
+
+func filled(f *os.File) (*os.File, error) {
+	for pos := int64(0); pos < Period+FileSize; pos += BlockSize {
+		if _, err := f.WriteAt(Pattern(pos, BlockSize), pos); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
 }

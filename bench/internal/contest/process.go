@@ -36,29 +36,44 @@ type Process struct {
 // machine: an engine that the kernel lacks or forbids.
 var ErrUnavailable = errors.New("not to be had on this machine")
 
-// Start runs the server called name. With cpu >= 0 the process stays on that
-// CPU, which makes GOMAXPROCS 1. The calling goroutine must be locked to its
-// thread: the process is in its thread's network namespace.
-func Start(name string, mode Mode, cpu int) (*Process, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
+// A Spec says what to start.
+type Spec struct {
+	Server string // its name
+	Mode   Mode   // Task.Mode
+	Target string // Task.Target
+
+	// CPU is where the process stays, which makes GOMAXPROCS 1; -1: anywhere.
+	CPU int
+
+	// Program is the file that has the server; empty: the calling program.
+	Program string
+}
+
+// Start runs a server. The calling goroutine must be locked to its thread: the
+// process is in its thread's network namespace.
+func Start(spec Spec) (*Process, error) {
+	exe := spec.Program
+	if exe == "" {
+		var err error
+		if exe, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	page, file, err := newPage()
 	if err != nil {
 		return nil, err
 	}
 	p := &Process{Page: page, file: file}
-	p.cmd = exec.Command(exe, Command, name, string(mode))
+	p.cmd = exec.Command(exe, Command, spec.Server, string(spec.Mode), spec.Target)
 	p.cmd.ExtraFiles = []*os.File{file}
 	p.cmd.Stderr = &p.stderr
-	if err := p.start(cpu); err != nil {
+	if err := p.start(spec.CPU); err != nil {
 		p.release()
 		return nil, err
 	}
 	var a answer
 	if err := p.out.Decode(&a); err != nil {
-		return nil, errors.Join(fmt.Errorf("start server %s: %w", name, err), p.Stop())
+		return nil, errors.Join(fmt.Errorf("start server %s: %w", spec.Server, err), p.Stop())
 	}
 	if a.Error != "" {
 		p.Stop()
@@ -99,8 +114,17 @@ func OnCPU(cpu int, f func() error) error {
 		unix.SchedSetaffinity(0, &old)))
 }
 
-// Pid is the process's id.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
+// Pid is the id of the process that serves.
+func (p *Process) Pid() int {
+	if p.Hello.Pid != 0 {
+		return p.Hello.Pid
+	}
+	return p.cmd.Process.Pid
+}
+
+// Foreign reports that what serves is another program, which knows nothing of
+// the bench.
+func (p *Process) Foreign() bool { return p.Hello.Pid != 0 }
 
 // CPU returns the time for which the process's threads have run, in user and
 // kernel mode. It does not disturb them. A thread that runs at this moment is
@@ -121,21 +145,28 @@ func (p *Process) Mallocs() (uint64, error) {
 	return a.Mallocs, err
 }
 
-// RSS returns the bytes of memory that the process holds, after it has
-// collected its garbage and given free memory back.
-func (p *Process) RSS() (int64, error) {
-	if _, err := p.ask(askTrim); err != nil {
-		return 0, err
+// A Footprint is the memory of a process.
+type Footprint struct {
+	RSS  int64 // bytes resident
+	Heap int64 // bytes of Go objects
+}
+
+// Footprint returns the memory that the process holds after it has collected its
+// garbage and given free memory back.
+func (p *Process) Footprint() (f Footprint, err error) {
+	a, err := p.ask(askTrim)
+	if err != nil {
+		return f, err
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Pid()))
 	if err != nil {
-		return 0, err
+		return f, err
 	}
 	var size, resident int64
 	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		return 0, fmt.Errorf("read the memory of server %d: %w", p.Pid(), err)
+		return f, fmt.Errorf("read the memory of server %d: %w", p.Pid(), err)
 	}
-	return resident * int64(os.Getpagesize()), nil
+	return Footprint{RSS: resident * int64(os.Getpagesize()), Heap: int64(a.Heap)}, nil
 }
 
 func (p *Process) ask(question string) (a answer, err error) {

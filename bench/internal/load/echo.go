@@ -30,6 +30,11 @@ type echoer struct {
 	due      float64 // when the next is
 	next     int     // on which connection
 
+	// opened is whose records are being opened. takeOpened is take for it, made
+	// once: a closure for each message would be garbage.
+	opened     *conn
+	takeOpened func([]byte) error
+
 	// answered are the connections that have messages to send again. That is
 	// done when all events of a round were looked at: reading from many
 	// connections and then writing to many is cheaper than alternating.
@@ -38,6 +43,7 @@ type echoer struct {
 
 func newEchoer(p *Pool) *echoer {
 	e := &echoer{Pool: p, answered: make([]*conn, 0, len(p.conns))}
+	e.takeOpened = func(plain []byte) error { return e.take(e.opened, plain) }
 	depth := p.opts.Depth
 	if p.opts.Rate > 0 {
 		depth, e.interval = stampsWithRate, 1e9/p.opts.Rate
@@ -125,22 +131,46 @@ func (e *echoer) issue(c *conn, count int, stamp int64) error {
 }
 
 // flush writes what is owed as far as the socket takes it. It says when it
-// takes more: EPOLLOUT.
+// takes more: EPOLLOUT. The ring sends at the end of the round.
 func (e *echoer) flush(c *conn) error {
-	for c.owed > 0 {
-		n, err := c.send(contest.Pattern(c.sent, min(c.owed, contest.ChunkMax)))
+	if e.ring != nil {
+		e.worked = true
+		e.ring.owe(c)
+		return nil
+	}
+	for {
+		if err := e.refill(c); err != nil || len(c.out) == 0 {
+			return err
+		}
+		n, err := c.send(c.out)
 		if n == 0 {
 			return err
 		}
 		e.worked = true
-		c.sent += int64(n)
-		c.owed -= n
+		c.out = c.out[n:]
 	}
-	return nil
+}
+
+// refill sees to it that out holds something, if anything is owed.
+func (p *Pool) refill(c *conn) (err error) {
+	if len(c.out) > 0 || c.owed == 0 {
+		return nil
+	}
+	size := contest.ChunkMax
+	if p.opts.Datagrams {
+		size = p.opts.Size
+	}
+	c.out = contest.Pattern(c.sent, min(c.owed, size))
+	c.sent += int64(len(c.out))
+	c.owed -= len(c.out)
+	if c.tls != nil {
+		c.out, err = c.tls.seal(c.out)
+	}
+	return err
 }
 
 func (e *echoer) ready(c *conn, events uint32) error {
-	if c.owed > 0 && events&unix.EPOLLOUT != 0 {
+	if events&unix.EPOLLOUT != 0 {
 		if err := e.flush(c); err != nil {
 			return err
 		}
@@ -153,18 +183,29 @@ func (e *echoer) ready(c *conn, events uint32) error {
 		if n == 0 {
 			return err
 		}
-		if err := e.take(c, e.buf[:n]); err != nil {
+		if err := e.arrived(c, e.buf[:n]); err != nil {
 			return err
 		}
-		if n < len(e.buf) { // it was all; for more there will be an event
+		if n < len(e.buf) && !e.opts.Datagrams { // for more there will be an event
 			return nil
 		}
 	}
 }
 
+// arrived takes what came on the connection.
+func (e *echoer) arrived(c *conn, data []byte) error {
+	if c.tls == nil {
+		return e.take(c, data)
+	}
+	e.worked = true // a part of a record may be all
+	e.opened = c
+	return c.tls.open(data, e.takeOpened)
+}
+
 // take counts the messages that data completes, and sends as many.
 func (e *echoer) take(c *conn, data []byte) error {
-	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent {
+	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent ||
+		e.opts.Datagrams && len(data) != e.opts.Size {
 		return ErrMismatch
 	}
 	e.worked = true

@@ -1,14 +1,19 @@
 // Package load makes servers work. It is written to be cheaper than any of
-// them, because it shall not be what limits them: raw non-blocking sockets,
-// edge-triggered epoll, one thread, no allocation, and no scheduler: it makes
-// every system call without telling the Go runtime, except where it is asked to
-// sleep.
+// them, because it shall not be what limits them: one thread, no allocation, and
+// no scheduler: it makes every system call without telling the Go runtime, except
+// where it is asked to sleep.
+//
+// Messages that come back go over io_uring, all of a round's with one system
+// call, or where the kernel lacks what that needs over raw sockets and
+// edge-triggered epoll. What goes one way is sent by sendfile and dropped by
+// MSG_TRUNC, which copy nothing, and always uses epoll.
 package load
 
 import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -29,22 +34,39 @@ const (
 	// Upload sends blocks of contest.BlockSize and expects nothing.
 	Upload
 
-	// Download grants credit for blocks of contest.BlockSize and takes them.
+	// Download grants credit for messages of Size and takes them.
 	Download
+
+	// Relay is Upload to a proxy and takes what comes out of it at Backend.
+	Relay
 )
 
 // Options say what load to make.
 type Options struct {
 	Kind  Kind    // what to do
 	Conns int     // connections
-	Size  int     // bytes of an Echo message
+	Size  int     // bytes of an Echo or Download message
 	Depth int     // Echo messages under way on each connection
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
+
+	// Datagrams sends each Echo message as a UDP datagram: the connections are
+	// connected UDP sockets, and Size is what fits into one.
+	Datagrams bool
+
+	// TLS sends each Echo message in a record of its own, after a handshake that
+	// Dial makes.
+	TLS bool
 
 	// Sleep lets the load wait in the kernel when there is nothing to do.
 	// Without it the load spins: it has a CPU of its own, and what is measured
 	// does not depend on how fast it wakes up.
 	Sleep bool
+
+	// Epoll makes the load without io_uring, also where there is one.
+	Epoll bool
+
+	// Backend is where the proxy of a Relay connects to.
+	Backend *Backend
 
 	// Received tells how many bytes the server has taken. For Upload.
 	Received func() int64
@@ -89,8 +111,9 @@ type Outcome struct {
 // must be locked to its thread.
 type Pool struct {
 	opts   Options
+	ring   *ring // nil: epoll
 	epoll  int
-	file   int // what Upload sends from
+	file   *os.File // what Upload and Relay send from
 	conns  []conn
 	events []unix.EpollEvent
 	buf    []byte
@@ -111,7 +134,8 @@ type Pool struct {
 // A driver is the part of a load that depends on its kind.
 type driver interface {
 	start(now int64)
-	ready(c *conn, events uint32) error
+	ready(c *conn, events uint32) error // epoll has events
+	arrived(c *conn, data []byte) error // the ring has data
 	pace(now int64)
 	finished(now int64) bool
 }
@@ -122,9 +146,7 @@ func Dial(addr string, opts Options) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{opts: opts, epoll: -1, file: -1, clock: time.Now()}
-	p.events = make([]unix.EpollEvent, eventsMax)
-	p.buf = make([]byte, bufferSize)
+	p := &Pool{opts: opts, epoll: -1, clock: time.Now()}
 	if err := p.open(to); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("connect the load to %s: %w", addr, err)
@@ -134,6 +156,8 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		p.driver = newUploader(p)
 	case Download:
 		p.driver = newDownloader(p)
+	case Relay:
+		p.driver = newRelayer(p)
 	default:
 		p.driver = newEchoer(p)
 	}
@@ -142,18 +166,23 @@ func Dial(addr string, opts Options) (*Pool, error) {
 
 // Close closes the connections by a reset, which leaves no port in TIME_WAIT.
 func (p *Pool) Close() {
+	if p.ring != nil { // first, because it holds the sockets open
+		p.ring.close()
+		p.ring = nil
+	}
 	for i := range p.conns {
 		if fd := p.conns[i].fd; fd > 0 {
 			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 			unix.Close(fd)
 		}
 	}
-	for _, fd := range []int{p.epoll, p.file} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+	if p.epoll >= 0 {
+		unix.Close(p.epoll)
 	}
-	p.conns, p.epoll, p.file = nil, -1, -1
+	if p.file != nil {
+		p.file.Close()
+	}
+	p.conns, p.epoll, p.file = nil, -1, nil
 }
 
 // Run makes load for one slice, and returns when all that was sent has arrived.
@@ -167,13 +196,8 @@ func (p *Pool) Run(s Slice) (Outcome, error) {
 	for p.err == nil && !p.driver.finished(now) {
 		p.worked = false
 		p.driver.pace(now)
-		n, err := p.wait()
-		if err != nil {
+		if err := p.turn(); err != nil {
 			return p.out, err
-		}
-		for i := range n {
-			e := &p.events[i]
-			p.check(p.driver.ready(&p.conns[e.Fd], e.Events))
 		}
 		last := now
 		now = p.now()
@@ -190,6 +214,19 @@ func (p *Pool) Run(s Slice) (Outcome, error) {
 	// Less than this thread ran, where it had to share its CPU.
 	p.out.Busy = min(p.out.Elapsed-time.Duration(idle), threadTime()-ran)
 	return p.out, p.err
+}
+
+// turn lets the driver see what has happened on the connections.
+func (p *Pool) turn() error {
+	if p.ring != nil {
+		return p.ring.turn()
+	}
+	n, err := p.wait()
+	for i := range n {
+		e := &p.events[i]
+		p.check(p.driver.ready(&p.conns[e.Fd], e.Events))
+	}
+	return err
 }
 
 // Peak is how many Echo messages were under way at once at most, so far.

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 func serve(t *testing.T, mode contest.Mode) (addr string, page *contest.Page) {
 	t.Helper()
 	page = new(contest.Page)
-	s, err := netserver.Listen(mode, page)
+	s, err := netserver.Listen(contest.Task{Mode: mode, Page: page})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +34,7 @@ func serve(t *testing.T, mode contest.Mode) (addr string, page *contest.Page) {
 
 func dial(t *testing.T, addr string, opts load.Options) *load.Pool {
 	t.Helper()
+	runtime.LockOSThread() // which ends with the test: the ring is the thread's
 	opts.Sleep = true
 	p, err := load.Dial(addr, opts)
 	if err != nil {
@@ -45,8 +46,6 @@ func dial(t *testing.T, addr string, opts load.Options) *load.Pool {
 
 func run(t *testing.T, p *load.Pool, s load.Slice) load.Outcome {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	out, err := p.Run(s)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +61,22 @@ func run(t *testing.T, p *load.Pool, s load.Slice) load.Outcome {
 
 func histogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60e9, 3) }
 
-func TestEcho(t *testing.T) {
+// carriers are the ways in which bytes that come back are carried: io_uring where
+// there is one, and epoll.
+func carriers(t *testing.T, f func(t *testing.T, epoll bool)) {
+	t.Helper()
+	t.Run("uring", func(t *testing.T) {
+		if err := load.Uring(); err != nil {
+			t.Skipf("needs io_uring: %v", err)
+		}
+		f(t, false)
+	})
+	t.Run("epoll", func(t *testing.T) { f(t, true) })
+}
+
+func TestEcho(t *testing.T) { carriers(t, testEcho) }
+
+func testEcho(t *testing.T, epoll bool) {
 	for _, c := range []struct {
 		name               string
 		conns, size, depth int
@@ -72,10 +86,12 @@ func TestEcho(t *testing.T) {
 		{"messages as large as the server's buffer", 3, 64 << 10, 1},
 		{"messages larger than the socket's buffers", 2, 3 << 20, 2},
 		{"pipelined, depth no power of two", 5, 100, 13},
+		{"more connections than the ring has entries", 2500, 10, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			addr, _ := serve(t, contest.Echo)
-			p := dial(t, addr, load.Options{Conns: c.conns, Size: c.size, Depth: c.depth})
+			p := dial(t, addr, load.Options{
+				Conns: c.conns, Size: c.size, Depth: c.depth, Epoll: epoll})
 			for _, verify := range []bool{true, false} {
 				h := histogram()
 				out := run(t, p,
@@ -98,9 +114,11 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-func TestRateIsKept(t *testing.T) {
+func TestRateIsKept(t *testing.T) { carriers(t, testRateIsKept) }
+
+func testRateIsKept(t *testing.T, epoll bool) {
 	addr, _ := serve(t, contest.Echo)
-	p := dial(t, addr, load.Options{Conns: 4, Size: 64, Depth: 1, Rate: 2000})
+	p := dial(t, addr, load.Options{Conns: 4, Size: 64, Depth: 1, Rate: 2000, Epoll: epoll})
 	out := run(t, p, load.Slice{Time: 100 * time.Millisecond})
 	if out.Messages+out.Late != 200 {
 		t.Errorf("%d messages and %d late ones, want 200", out.Messages, out.Late)
@@ -180,7 +198,8 @@ func TestUpload(t *testing.T) {
 func TestDownload(t *testing.T) {
 	for _, conns := range []int{1, 10} {
 		addr, _ := serve(t, contest.Send)
-		p := dial(t, addr, load.Options{Kind: load.Download, Conns: conns})
+		p := dial(t, addr, load.Options{
+			Kind: load.Download, Conns: conns, Size: contest.BlockSize})
 		for _, verify := range []bool{true, false, true} {
 			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
 			if out.Bytes != out.Messages*contest.BlockSize {
@@ -190,7 +209,9 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-func TestWrongBytesAreFound(t *testing.T) {
+func TestWrongBytesAreFound(t *testing.T) { carriers(t, testWrongBytesAreFound) }
+
+func testWrongBytesAreFound(t *testing.T, epoll bool) {
 	spoil := func(c net.Conn) {
 		buf := make([]byte, 4096)
 		for sum := 0; ; {
@@ -204,26 +225,33 @@ func TestWrongBytesAreFound(t *testing.T) {
 			c.Write(buf[:n])
 		}
 	}
-	p := dial(t, single(t, spoil), load.Options{Conns: 1, Size: 64, Depth: 2})
+	p := dial(t, single(t, spoil), load.Options{
+		Conns: 1, Size: 64, Depth: 2, Epoll: epoll})
 	if _, err := p.Run(load.Slice{Time: time.Second}); !errors.Is(err, load.ErrMismatch) {
 		t.Errorf("Run returned %v, want ErrMismatch", err)
 	}
 }
 
-func TestMoreThanWasSentIsFound(t *testing.T) {
+func TestMoreThanWasSentIsFound(t *testing.T) { carriers(t, testMoreThanWasSentIsFound) }
+
+func testMoreThanWasSentIsFound(t *testing.T, epoll bool) {
 	babble := func(c net.Conn) {
 		c.Read(make([]byte, 64))
 		c.Write(contest.Pattern(0, 128))
 		c.Read(make([]byte, 64))
 	}
-	p := dial(t, single(t, babble), load.Options{Conns: 1, Size: 64, Depth: 1})
+	p := dial(t, single(t, babble), load.Options{
+		Conns: 1, Size: 64, Depth: 1, Epoll: epoll})
 	if _, err := p.Run(load.Slice{Verify: true}); !errors.Is(err, load.ErrMismatch) {
 		t.Errorf("Run returned %v, want ErrMismatch", err)
 	}
 }
 
-func TestAServerThatClosesIsAnError(t *testing.T) {
-	p := dial(t, single(t, func(net.Conn) {}), load.Options{Conns: 1, Size: 64, Depth: 1})
+func TestAServerThatClosesIsAnError(t *testing.T) { carriers(t, testAServerThatClosesIsAnError) }
+
+func testAServerThatClosesIsAnError(t *testing.T, epoll bool) {
+	p := dial(t, single(t, func(net.Conn) {}), load.Options{
+		Conns: 1, Size: 64, Depth: 1, Epoll: epoll})
 	if _, err := p.Run(load.Slice{Time: time.Second}); err == nil {
 		t.Error("Run returned no error")
 	}
@@ -241,9 +269,12 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-func TestRunDoesNotAllocate(t *testing.T) {
+func TestRunDoesNotAllocate(t *testing.T) { carriers(t, testRunDoesNotAllocate) }
+
+func testRunDoesNotAllocate(t *testing.T, epoll bool) {
 	addr, page := serve(t, contest.Echo)
-	p := dial(t, addr, load.Options{Conns: 2, Size: 64, Depth: 4, Received: page.Received.Load})
+	p := dial(t, addr, load.Options{
+		Conns: 2, Size: 64, Depth: 4, Epoll: epoll, Received: page.Received.Load})
 	h := histogram()
 	messages := int64(0)
 	allocs := testing.AllocsPerRun(3, func() {
@@ -251,5 +282,89 @@ func TestRunDoesNotAllocate(t *testing.T) {
 	})
 	if allocs > 2 { // the server's are among them, and the test's
 		t.Errorf("%v allocations in a slice of some %d messages", allocs, messages/4)
+	}
+}
+
+func TestDatagrams(t *testing.T) { carriers(t, testDatagrams) }
+
+func testDatagrams(t *testing.T, epoll bool) {
+	c, err := netserver.ListenDatagrams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	server.Go(func() { netserver.EchoDatagrams(c) })
+	t.Cleanup(func() { c.Close(); server.Wait() })
+	for _, o := range []load.Options{{Conns: 1, Depth: 1}, {Conns: 32, Depth: 1},
+		{Conns: 3, Depth: 10}} {
+		o.Datagrams, o.Size, o.Epoll = true, 512, epoll
+		p := dial(t, c.LocalAddr().String(), o)
+		for _, verify := range []bool{true, false} {
+			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+			if out.Bytes != out.Messages*512 || p.Peak() != o.Conns*o.Depth {
+				t.Errorf("%+v, at most %d under way", out, p.Peak())
+			}
+		}
+	}
+}
+
+func TestDownloadOfFiles(t *testing.T) {
+	addr, _ := serve(t, contest.SendFile)
+	p := dial(t, addr, load.Options{Kind: load.Download, Conns: 3, Size: contest.FileSize})
+	for _, verify := range []bool{true, false} {
+		out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+		if out.Bytes != out.Messages*contest.FileSize {
+			t.Errorf("%+v: not whole files", out)
+		}
+	}
+}
+
+func TestRelay(t *testing.T) {
+	backend, err := load.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Close)
+	s, err := netserver.Listen(contest.Task{
+		Mode: contest.Relay, Page: new(contest.Page), Target: backend.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	p := dial(t, s.Addr(), load.Options{
+		Kind: load.Relay, Conns: 4, Size: contest.BlockSize, Backend: backend})
+	for _, verify := range []bool{true, false} {
+		out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+		if out.Bytes != out.Messages*contest.BlockSize {
+			t.Errorf("%+v: not whole blocks", out)
+		}
+	}
+}
+
+func TestTLS(t *testing.T) { carriers(t, testTLS) }
+
+func testTLS(t *testing.T, epoll bool) {
+	for _, o := range []load.Options{{Conns: 1, Size: 1, Depth: 1},
+		{Conns: 5, Size: 1024, Depth: 1}, {Conns: 2, Size: 40000, Depth: 3},
+		{Conns: 1, Size: 3 << 20, Depth: 1}} {
+		addr, _ := serve(t, contest.EchoTLS)
+		o.TLS, o.Epoll = true, epoll
+		p := dial(t, addr, o)
+		for _, verify := range []bool{true, false} {
+			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
+			if out.Bytes != out.Messages*int64(o.Size) || p.Peak() != o.Conns*o.Depth {
+				t.Errorf("%+v, at most %d under way", out, p.Peak())
+			}
+		}
+	}
+}
+
+func TestAServerWithoutTLSIsFound(t *testing.T) {
+	runtime.LockOSThread()
+	addr, _ := serve(t, contest.Echo)
+	_, err := load.Dial(addr, load.Options{Conns: 1, Size: 1, Depth: 1, TLS: true, Sleep: true})
+	if err == nil || !strings.Contains(err.Error(), "handshake") {
+		t.Errorf("Dial returned %v", err)
 	}
 }

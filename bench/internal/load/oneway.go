@@ -1,6 +1,8 @@
 package load
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
@@ -8,7 +10,10 @@ import (
 
 const block = contest.BlockSize
 
-// An uploader sends blocks as fast as they go, one on each connection that can
+// errNoRing says that a kind of load that always uses epoll was given a ring.
+var errNoRing = errors.New("load: what goes one way does not use io_uring")
+
+// An uploader sends blocks as fast as they go, some on each connection that can
 // take more, in turn. It sends from a file in memory with sendfile, which
 // copies nothing and so costs less than the server's read.
 //
@@ -16,27 +21,34 @@ const block = contest.BlockSize
 // under way, so that the end of a slice is near when its time is up.
 type uploader struct {
 	*Pool
+	fd     uintptr // of the file that it sends from
 	window int64
 	sent   int64 // bytes on all connections, ever
 	origin int64 // of them, in earlier slices
-	begun  int   // connections in the middle of a block
+	begun  int   // connections in the middle of a piece
 }
+
+// uploadPiece is how much of a stream is sent at once: in pieces of one block the
+// load manages an eighth less.
+const uploadPiece = 4 * block
 
 const (
 	uploadWindowMin  = 4 << 20
-	uploadWindowEach = 4 * block
+	uploadWindowEach = uploadPiece
 )
 
 func newUploader(p *Pool) *uploader {
-	window := max(uploadWindowMin, int64(len(p.conns))*uploadWindowEach)
-	return &uploader{Pool: p, window: window}
+	window := max(uploadWindowMin, int64(p.opts.Conns)*uploadWindowEach)
+	return &uploader{Pool: p, fd: p.file.Fd(), window: window}
 }
 
 func (u *uploader) start(int64) { u.origin = u.sent }
 
 func (u *uploader) pace(int64) {}
 
-// ready writes one block, or the rest of one. When the time is up, only what
+func (u *uploader) arrived(*conn, []byte) error { return errNoRing }
+
+// ready writes some blocks, or the rest of them. When the time is up, only what
 // was begun is finished.
 func (u *uploader) ready(c *conn, events uint32) error {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
@@ -46,10 +58,10 @@ func (u *uploader) ready(c *conn, events uint32) error {
 		if !u.mayStart(u.now()) || u.sent-u.opts.Received() >= u.window {
 			return nil
 		}
-		c.owed = block
+		c.owed = uploadPiece
 		u.begun++
 	}
-	n, err := c.sendFile(u.file, c.sent%contest.Period, c.owed)
+	n, err := c.sendFile(u.fd, c.sent%contest.Period, c.owed)
 	c.sent += int64(n)
 	c.owed -= n
 	u.sent += int64(n)
@@ -70,7 +82,31 @@ func (u *uploader) finished(now int64) bool {
 	return true
 }
 
-// A downloader takes blocks as fast as they come. The server sends one for
+// A relayer is an uploader to a proxy, and the server behind it, which drops what
+// it gets.
+type relayer struct {
+	uploader
+	taken int64 // bytes that came out of the proxy
+}
+
+func newRelayer(p *Pool) *relayer {
+	r := &relayer{uploader: *newUploader(p)}
+	p.opts.Received = func() int64 { return r.taken }
+	return r
+}
+
+func (r *relayer) ready(c *conn, events uint32) error {
+	if c.index < r.opts.Conns {
+		return r.uploader.ready(c, events)
+	}
+	n, err := r.discard(c)
+	r.taken += int64(n)
+	c.received += int64(n)
+	r.worked = r.worked || n > 0
+	return err
+}
+
+// A downloader takes messages as fast as they come. The server sends one for
 // each byte of credit that it gets; a connection's credit is renewed when half
 // of it is used up, so that it is flow control that limits the server.
 //
@@ -78,6 +114,7 @@ func (u *uploader) finished(now int64) bool {
 // (MSG_TRUNC), which costs less than the server's write.
 type downloader struct {
 	*Pool
+	size     int64 // of a message
 	window   int64 // bytes of credit that a connection has
 	underway int64 // bytes granted and not received
 	credit   []byte
@@ -87,11 +124,15 @@ const (
 	creditAll = 256 // blocks over all connections, but for each
 	creditMin = 8   // at least this
 	creditMax = 64  // and at most this
+
+	creditLeast = 2 // messages, however long they are
 )
 
 func newDownloader(p *Pool) *downloader {
 	blocks := min(max(creditAll/len(p.conns), creditMin), creditMax)
-	return &downloader{Pool: p, window: int64(blocks) * block, credit: make([]byte, blocks)}
+	messages := max(blocks*block/p.opts.Size, creditLeast)
+	return &downloader{Pool: p, size: int64(p.opts.Size),
+		window: int64(messages * p.opts.Size), credit: make([]byte, messages)}
 }
 
 func (d *downloader) start(int64) {
@@ -102,18 +143,20 @@ func (d *downloader) start(int64) {
 
 func (d *downloader) pace(int64) {}
 
+func (d *downloader) arrived(*conn, []byte) error { return errNoRing }
+
 func (d *downloader) finished(now int64) bool { return d.underway == 0 && !d.mayStart(now) }
 
 // grant fills the connection's credit up. In a downloader, sent counts bytes
 // granted.
 func (d *downloader) grant(c *conn) error {
-	blocks := (d.window - (c.sent - c.received)) / block
-	if blocks == 0 {
+	messages := (d.window - (c.sent - c.received)) / d.size
+	if messages == 0 {
 		return nil
 	}
-	n, err := c.send(d.credit[:blocks])
-	c.sent += int64(n) * block
-	d.underway += int64(n) * block
+	n, err := c.send(d.credit[:messages])
+	c.sent += int64(n) * d.size
+	d.underway += int64(n) * d.size
 	return err
 }
 
@@ -122,16 +165,16 @@ func (d *downloader) ready(c *conn, events uint32) error {
 		return nil
 	}
 	for {
-		n, err := d.receive(c)
+		n, err := d.discard(c)
 		if n == 0 {
 			return err
 		}
 		d.worked = true
-		before := c.received / block
+		before := c.received / d.size
 		c.received += int64(n)
 		d.underway -= int64(n)
 		d.out.Bytes += int64(n)
-		d.out.Messages += c.received/block - before
+		d.out.Messages += c.received/d.size - before
 		if c.sent-c.received <= d.window/2 && d.mayStart(d.now()) {
 			if err := d.grant(c); err != nil {
 				return err
@@ -143,12 +186,14 @@ func (d *downloader) ready(c *conn, events uint32) error {
 	}
 }
 
-func (d *downloader) receive(c *conn) (n int, err error) {
-	if !d.slice.Verify {
-		return c.recv(d.buf, unix.MSG_TRUNC)
+// discard receives what nobody needs, and only looks at it in a slice that
+// verifies.
+func (p *Pool) discard(c *conn) (n int, err error) {
+	if !p.slice.Verify {
+		return c.recv(p.buf, unix.MSG_TRUNC)
 	}
-	n, err = c.recv(d.buf, 0)
-	if n > 0 && !same(d.buf[:n], c.received) {
+	n, err = c.recv(p.buf, 0)
+	if n > 0 && !same(p.buf[:n], c.received) {
 		return 0, ErrMismatch
 	}
 	return n, err

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"unsafe"
@@ -13,10 +14,16 @@ import (
 // A conn is one connection and how far its two streams are.
 type conn struct {
 	fd       int
-	sent     int64 // bytes written
-	received int64 // bytes read
-	owed     int   // bytes to be written
-	again    int   // messages that are back, to be sent again
+	index    int    // in the pool
+	sent     int64  // bytes written, out included
+	received int64  // bytes read
+	owed     int    // bytes to be written after out
+	out      []byte // being written
+	again    int    // messages that are back, to be sent again
+
+	tls    *tlsEnd // nil: the bytes are sent as they are
+	given  []byte  // on a ring: what the kernel is sending
+	onRing sending
 
 	// stamps is a ring of when the messages under way were due, in
 	// nanoseconds: from head to tail. Its length is a power of two.
@@ -36,55 +43,90 @@ func (c *conn) pop() int64 {
 // address: fewer than there are ephemeral ports by default.
 const portsOfOneAddress = 20000
 
-// open makes the sockets. The epoll set is edge-triggered: every descriptor is
-// added once and never touched again.
-func (p *Pool) open(to netip.AddrPort) (err error) {
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return os.NewSyscallError("epoll_create1", err)
+// open makes the sockets and what watches them.
+func (p *Pool) open(to netip.AddrPort) error {
+	n := p.opts.Conns
+	if p.opts.Kind == Relay {
+		n *= 2 // the other ends, in the same order
 	}
-	if p.opts.Kind == Upload {
-		if err := p.openFile(); err != nil {
-			return err
-		}
+	p.conns = make([]conn, n)
+	var plain []byte // shared: it holds a record for as long as that is looked at
+	if p.opts.TLS {
+		plain = make([]byte, tlsPlain)
 	}
-	p.conns = make([]conn, p.opts.Conns)
-	for i := range p.conns {
-		fd, err := connect(to, i/portsOfOneAddress)
+	for i := range p.opts.Conns {
+		fd, err := connect(to, p.opts.socketType(), i/portsOfOneAddress)
 		if err != nil {
 			return err
 		}
-		p.conns[i].fd = fd
+		p.conns[i].fd, p.conns[i].index = fd, i
+		if p.opts.TLS {
+			if p.conns[i].tls, err = newTLS(fd, plain); err != nil {
+				return err
+			}
+		}
+		if p.opts.Kind != Relay {
+			continue
+		}
+		other := &p.conns[i+p.opts.Conns]
+		other.index = i + p.opts.Conns
+		if other.fd, err = p.opts.Backend.accept(); err != nil {
+			return err
+		}
+	}
+	if p.opts.Kind == Echo && !p.opts.Epoll && Uring() == nil {
+		// Where this fails, another contestant's load may have a ring: to go on
+		// without one would compare what is not alike.
+		var err error
+		if p.ring, err = newRing(p); err != nil {
+			return fmt.Errorf("io_uring for the load (see -epoll-load): %w", err)
+		}
+		return nil
+	}
+	p.buf = make([]byte, bufferSize)
+	return p.watch()
+}
+
+// watch makes the epoll set. It is edge-triggered: every descriptor is added
+// once and never touched again.
+func (p *Pool) watch() (err error) {
+	p.events = make([]unix.EpollEvent, eventsMax)
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if p.opts.Kind == Upload || p.opts.Kind == Relay {
+		if p.file, err = contest.PatternInMemory(); err != nil {
+			return err
+		}
+	}
+	for i := range p.conns {
 		e := unix.EpollEvent{Fd: int32(i),
 			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
-		if p.opts.Kind == Upload {
+		switch {
+		case i >= p.opts.Conns:
+			e.Events = unix.EPOLLIN
+		case p.file != nil:
 			// Level-triggered: who may be written to is asked in each round.
 			e.Events = unix.EPOLLOUT
 		}
-		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
+		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, p.conns[i].fd, &e); err != nil {
 			return os.NewSyscallError("epoll_ctl", err)
 		}
 	}
 	return nil
 }
 
-// openFile makes the file that Upload sends from, which holds the pattern.
-func (p *Pool) openFile() (err error) {
-	if p.file, err = unix.MemfdCreate("sluice-bench-load", unix.MFD_CLOEXEC); err != nil {
-		return os.NewSyscallError("memfd_create", err)
+func (o Options) socketType() int {
+	if o.Datagrams {
+		return unix.SOCK_DGRAM
 	}
-	for pos := int64(0); pos < contest.Period+contest.BlockSize; pos += contest.BlockSize {
-		_, err := unix.Pwrite(p.file, contest.Pattern(pos, contest.BlockSize), pos)
-		if err != nil {
-			return os.NewSyscallError("pwrite", err)
-		}
-	}
-	return nil
+	return unix.SOCK_STREAM
 }
 
 // connect returns a non-blocking socket connected to the server, from
 // 127.0.0.2 and so on where one address has not ports enough.
-func connect(to netip.AddrPort, host int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func connect(to netip.AddrPort, socketType, host int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, socketType|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
@@ -101,7 +143,9 @@ func connect(to netip.AddrPort, host int) (int, error) {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
 	}
-	unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
+	if socketType == unix.SOCK_STREAM {
+		unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
+	}
 	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
 }
 
@@ -122,7 +166,7 @@ func (p *Pool) wait() (int, error) {
 // nap waits for events in the kernel, but not beyond what pace has to do.
 func (p *Pool) nap() (int, error) {
 	length := napMax
-	if p.opts.Rate > 0 || p.opts.Kind == Upload {
+	if p.opts.Rate > 0 || p.file != nil {
 		length = 0
 	}
 	n, err := unix.EpollWait(p.epoll, p.events, int(length.Milliseconds()))
@@ -173,8 +217,8 @@ func (c *conn) send(p []byte) (n int, err error) {
 
 // sendFile writes n bytes of the pool's file from position pos on, without a
 // copy.
-func (c *conn) sendFile(file int, pos int64, n int) (int, error) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), uintptr(file),
+func (c *conn) sendFile(file uintptr, pos int64, n int) (int, error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), file,
 		uintptr(unsafe.Pointer(&pos)), uintptr(n), 0, 0)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return 0, nil

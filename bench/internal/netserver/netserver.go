@@ -5,9 +5,11 @@
 package netserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
@@ -22,9 +24,15 @@ type Contestant struct{}
 // Name returns "net".
 func (Contestant) Name() string { return Name }
 
+// Serves is true: package net does it all.
+func (Contestant) Serves(contest.Mode) bool { return true }
+
 // Serve serves until the process ends.
-func (Contestant) Serve(mode contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
-	s, err := Listen(mode, page)
+func (Contestant) Serve(task contest.Task, ready func(contest.Hello)) error {
+	if task.Mode == contest.Datagrams {
+		return serveDatagrams(ready)
+	}
+	s, err := Listen(task)
 	if err != nil {
 		return err
 	}
@@ -34,9 +42,9 @@ func (Contestant) Serve(mode contest.Mode, page *contest.Page, ready func(contes
 
 // A Server serves one mode on one port. Close ends it.
 type Server struct {
-	mode     contest.Mode
-	page     *contest.Page
+	task     contest.Task
 	listener net.Listener
+	file     *os.File // of SendFile
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -45,12 +53,32 @@ type Server struct {
 }
 
 // Listen returns a server on a free port of 127.0.0.1 that accepts nothing yet.
-func Listen(mode contest.Mode, page *contest.Page) (*Server, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+func Listen(task contest.Task) (*Server, error) {
+	s := &Server{task: task, conns: map[net.Conn]struct{}{}}
+	var err error
+	if task.Mode == contest.SendFile {
+		if s.file, err = contest.PatternFile(); err != nil {
+			return nil, err
+		}
+	}
+	if s.listener, err = listen(task.Mode); err != nil {
+		s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// listen is net.Listen, or tls.Listen where the mode wants that.
+func listen(mode contest.Mode) (net.Listener, error) {
+	const network, addr = "tcp4", "127.0.0.1:0"
+	if mode != contest.EchoTLS {
+		return net.Listen(network, addr)
+	}
+	config, err := contest.TLSServer()
 	if err != nil {
 		return nil, err
 	}
-	return &Server{mode: mode, page: page, listener: listener, conns: map[net.Conn]struct{}{}}, nil
+	return tls.Listen(network, addr, config)
 }
 
 // Addr is the address that the server listens on.
@@ -70,6 +98,7 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	s.all.Wait()
+	s.file.Close() // nil is an error that nobody needs
 }
 
 func (s *Server) accept() error {
@@ -96,13 +125,13 @@ func (s *Server) add(c net.Conn) bool {
 		return false
 	}
 	s.conns[c] = struct{}{}
-	s.page.Conns.Add(1)
+	s.task.Page.Conns.Add(1)
 	return true
 }
 
 func (s *Server) remove(c net.Conn) {
 	c.Close()
-	s.page.Conns.Add(-1)
+	s.task.Page.Conns.Add(-1)
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
@@ -110,11 +139,15 @@ func (s *Server) remove(c net.Conn) {
 
 // serve returns when the connection is at its end.
 func (s *Server) serve(c net.Conn) {
-	switch s.mode {
-	case contest.Echo:
+	switch s.task.Mode {
+	case contest.Echo, contest.EchoTLS:
 		echo(c)
 	case contest.Receive, contest.ReceiveBuffered:
-		receive(c, s.page)
+		receive(c, s.task.Page)
+	case contest.SendFile:
+		sendFile(c, s.file)
+	case contest.Relay:
+		relay(c, s.task.Target)
 	case contest.Send:
 		send(c)
 	}

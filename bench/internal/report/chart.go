@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sluice-net/sluice/bench/internal/result"
 )
@@ -27,6 +28,7 @@ const (
 	ring    mark = "ring"
 	square  mark = "square"
 	diamond mark = "diamond"
+	peak    mark = "peak"
 )
 
 func markOf(contestant string) mark {
@@ -38,7 +40,10 @@ func markOf(contestant string) mark {
 	case "net":
 		return square
 	}
-	return ring
+	if strings.HasSuffix(contestant, "-again") {
+		return ring
+	}
+	return peak
 }
 
 // A chart is lines one below the other along one axis.
@@ -172,6 +177,10 @@ func lines(f *result.File, view result.View, l *layout, show func(result.Row) bo
 // off, so that one bad round does not press all else together.
 const beyond = 0.25
 
+// ratioMax is where a ratio chart ends. What lies beyond has its number, but no
+// mark.
+const ratioMax = 2
+
 // ratioRange returns what the axis of a ratio chart has to show.
 func ratioRange(f *result.File, view result.View) (low, high float64) {
 	var medians, ends []float64
@@ -188,7 +197,7 @@ func ratioRange(f *result.File, view result.View) (low, high float64) {
 		low = min(low, max(slices.Min(ends), slices.Min(medians)-beyond))
 		high = max(high, min(slices.Max(ends), slices.Max(medians)+beyond))
 	}
-	return max(low, 0), high
+	return max(low, 0), min(high, ratioMax)
 }
 
 // ratioChart has a dot and its interval for each contestant but the base. Where
@@ -206,7 +215,7 @@ func ratioChart(f *result.File, view result.View) *chart {
 	lines(f, view, l, has, func(w result.Workload, r result.Row) item {
 		return item{Low: a.x(r.Ratio.Low), High: a.x(r.Ratio.High),
 			Ends:  a.inside(r.Ratio.Low, r.Ratio.High),
-			Marks: []float64{a.x(r.Ratio.Median)}, Value: fmt.Sprintf("%.2f", r.Ratio.Median),
+			Marks: a.inside(r.Ratio.Median), Value: fmt.Sprintf("%.2f", r.Ratio.Median),
 			Tip: fmt.Sprintf("%s, %s: %s of %d rounds", w.Title, r.Label, r.Ratio, r.Ratio.Count)}
 	})
 	return l.done()
@@ -269,13 +278,20 @@ func memoryChart(f *result.File) *chart {
 			if r.IdleRSS == nil {
 				continue
 			}
-			l.group(fmt.Sprintf("%s (%s)", r.Label, w.View), 1)
+			l.group(fmt.Sprintf("%s (%s)", memoryLabel(w, r), w.View), 1)
 			l.line(item{Class: r.Contestant, Low: a.x(0), High: a.x(*r.IdleRSS), Bar: true,
 				Value: count(*r.IdleRSS), Tip: fmt.Sprintf("%s, %s: %s bytes a connection",
 					w.Title, r.Label, count(*r.IdleRSS))})
 		}
 	}
 	return l.done()
+}
+
+func memoryLabel(w result.Workload, r result.Row) string {
+	if strings.HasPrefix(w.Name, "idle-tls/") {
+		return r.Label + ", TLS"
+	}
+	return r.Label
 }
 
 // micros writes a time given in microseconds with a fitting unit.

@@ -38,6 +38,7 @@ func sample() *result.File {
 				Messages: 100, PerSecond: 200000, CPUNS: 4000, LoadBusy: .99, ServerBusy: .6,
 				Latency: latency, Ratio: ratio(.57, .55, 3.5), Late: 12345},
 			{Contestant: "epoll", Label: "sluice epoll", Error: "<script>alert(1)</script>"},
+			{Contestant: "haproxy", Label: "HAProxy", Messages: 1, Ratio: ratio(3.4, 3.3, 3.6)},
 		}}
 	receive := echo
 	receive.Name, receive.Title, receive.View = "receive/65536/50", "receive", result.Unpinned
@@ -45,11 +46,14 @@ func sample() *result.File {
 		View: result.Pinned, Rows: []result.Row{
 			{Contestant: "net", Label: "std net", IdleRSS: ptr(7979)},
 			{Contestant: "uring", Label: "sluice io_uring", IdleRSS: ptr(1364)}}}
+	idleTLS := result.Workload{Name: "idle-tls/1000", Title: "1000 idle TLS connections",
+		View: result.Pinned, Rows: []result.Row{{Contestant: "net", Label: "std net",
+			IdleRSS: ptr(51000), IdleHeap: ptr(23456)}}}
 	return &result.File{Schema: result.Schema, Command: "go run ./bench",
 		Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), SliceMS: 100,
 		Machine: result.Machine{Kernel: "6.18.1", CPU: "Some CPU", CPUs: 2, Virtual: true,
 			MemoryMB: 24105, Go: "go1.26", Network: "its own", Congestion: "cubic"},
-		Notes: []string{"A note."}, Workloads: []result.Workload{echo, receive, idle}}
+		Notes: []string{"A note."}, Workloads: []result.Workload{echo, receive, idle, idleTLS}}
 }
 
 func comparison() *result.Comparison {
@@ -121,7 +125,8 @@ func TestPageSaysEverything(t *testing.T) {
 		"123,456", "12,345", "0.57 [0.55, 3.50]", "99 %*", "The load generator was the limit",
 		"Linux 6.18.1", "Some CPU, 2 CPUs (virtual)", "24,105 MiB", "go1.26",
 		"TCP cubic", "go run ./bench", "2026-01-02 03:04 UTC", "A note.", "<io_uring> & more",
-		"alert(1)", "7,979", "1,364", "never sent", "kernel: 6.17 then, 6.18.1 now", "-28.8 %",
+		"alert(1)", "7,979", "1,364", "std net, TLS (pinned)", "51,000", "HAProxy",
+		"never sent", "kernel: 6.17 then, 6.18.1 now", "-28.8 %",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
@@ -196,14 +201,17 @@ func TestChartsAreWithinTheirBounds(t *testing.T) {
 
 func TestAnIntervalThatIsCutOffHasNoEnd(t *testing.T) {
 	c := ratioChart(sample(), result.Pinned)
-	if len(c.Items) != 2 {
-		t.Fatalf("%d lines, want 2", len(c.Items))
+	if len(c.Items) != 3 {
+		t.Fatalf("%d lines, want 3", len(c.Items))
 	}
 	if n := len(c.Items[0].Ends); n != 2 {
 		t.Errorf("an interval within the chart has %d ends", n)
 	}
 	if n := len(c.Items[1].Ends); n != 1 {
 		t.Errorf("an interval that is cut off has %d ends", n)
+	}
+	if beyond := c.Items[2]; beyond.Marks != nil || beyond.Ends != nil || beyond.Value != "3.40" {
+		t.Errorf("a ratio beyond the chart is drawn as %+v", beyond)
 	}
 }
 
@@ -223,7 +231,8 @@ func TestText(t *testing.T) {
 	TextComparison(&out, *comparison())
 	text := out.String()
 	for _, want := range []string{"PINNED", "UNPINNED", "123,456", "0.57 [0.55, 3.50]", "99 %*",
-		"sluice epoll: <script>", "1,364 bytes", "COMPARED", "no certain change",
+		"sluice epoll: <script>", "1,364 bytes", "51,000 bytes, of Go objects 23,456",
+		"COMPARED", "no certain change",
 		"kernel: 6.17 then",
 		"A note.", "too slow for this rate, 12,345 messages"} {
 		if !strings.Contains(text, want) {

@@ -108,6 +108,9 @@ func idleLines(f *result.File) [][]string {
 			if r.IdleRSS != nil {
 				value = count(*r.IdleRSS) + " bytes"
 			}
+			if r.IdleHeap != nil {
+				value += ", of Go objects " + count(*r.IdleHeap)
+			}
 			out = append(out, []string{w.Title, string(w.View), r.Label, value})
 		}
 	}
@@ -205,7 +208,7 @@ func workloads(f *result.File, view result.View) (out []result.Workload) {
 	return out
 }
 
-func isIdle(w result.Workload) bool { return strings.HasPrefix(w.Name, "idle/") }
+func isIdle(w result.Workload) bool { return strings.HasPrefix(w.Name, "idle") }
 
 // count writes a whole number with thousands set apart.
 func count(v float64) string {

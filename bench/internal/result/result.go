@@ -65,12 +65,13 @@ type Row struct {
 	ServerBusy float64 `json:"server_busy,omitempty"` // CPU time to wall time; may exceed 1
 	LoadBusy   float64 `json:"load_busy,omitempty"`   // share of the time
 
-	Latency  *Latency        `json:"latency,omitempty"`  // of messages that come back
-	Syscalls *float64        `json:"syscalls,omitempty"` // for a message
-	Allocs   *float64        `json:"allocs,omitempty"`   // heap objects for a message
-	Ratio    *stats.Interval `json:"ratio,omitempty"`    // of CPU for a message, to the base
-	Late     int64           `json:"late,omitempty"`     // messages that a rate asked for in vain
-	IdleRSS  *float64        `json:"idle_rss,omitempty"` // bytes of memory for a connection
+	Latency  *Latency        `json:"latency,omitempty"`   // of messages that come back
+	Syscalls *float64        `json:"syscalls,omitempty"`  // for a message
+	Allocs   *float64        `json:"allocs,omitempty"`    // heap objects for a message
+	Ratio    *stats.Interval `json:"ratio,omitempty"`     // of CPU for a message, to the base
+	Late     int64           `json:"late,omitempty"`      // messages that a rate asked for in vain
+	IdleRSS  *float64        `json:"idle_rss,omitempty"`  // bytes of memory for a connection
+	IdleHeap *float64        `json:"idle_heap,omitempty"` // of them, Go objects
 
 	// CPURounds is the CPU time in ns for a message in each round.
 	CPURounds []float64 `json:"cpu_rounds,omitempty"`

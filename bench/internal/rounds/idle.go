@@ -16,7 +16,7 @@ import (
 // looks. A second look at the same server is of no use: it is exact.
 func (r *Runner) idle(w Workload) (rows []result.Row) {
 	done := map[string]bool{}
-	for _, c := range r.Contestants {
+	for _, c := range r.entered(w) {
 		if done[c.Server] {
 			continue
 		}
@@ -24,49 +24,49 @@ func (r *Runner) idle(w Workload) (rows []result.Row) {
 		r.say("connecting to " + c.Label)
 		row := result.Row{Contestant: c.Key, Label: c.Label}
 		l := &lane{contestant: c, workload: w}
-		each, err := l.idleMemory(r, w)
+		rss, heap, err := l.idleMemory(r, w)
 		row.Note = l.note
 		l.close()
 		if err = errors.Join(err, l.err); err != nil {
 			row.Error, row.Missing = err.Error(), errors.Is(err, contest.ErrUnavailable)
 		} else {
-			row.IdleRSS, row.Messages = &each, int64(w.Conns)
+			row.IdleRSS, row.IdleHeap, row.Messages = &rss, &heap, int64(w.Conns)
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// idleMemory returns the bytes that a connection takes.
-func (l *lane) idleMemory(r *Runner, w Workload) (float64, error) {
+// idleMemory returns the bytes that a connection takes: of resident memory, and
+// of Go objects.
+func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) {
 	none := w
 	none.Conns = 0
 	if err := l.open(r, none); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	before, err := l.process.RSS()
+	before, err := l.process.Footprint()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	l.pool.Close()
-	l.pool, err = load.Dial(l.process.Addr, load.Options{
-		Conns: w.Conns, Size: w.Size, Depth: w.Depth, Sleep: r.Sleep})
-	if err != nil {
-		return 0, err
+	if err := l.dial(r, w); err != nil {
+		return 0, 0, err
 	}
 	if err := l.awaitAccepted(w.Conns); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	out, err := l.slice(load.Slice{})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if out.Messages != int64(w.Conns) {
-		return 0, fmt.Errorf("rounds: %d of %d connections answered", out.Messages, w.Conns)
+		return 0, 0, fmt.Errorf("rounds: %d of %d connections answered", out.Messages, w.Conns)
 	}
 	settle()
-	after, err := l.process.RSS()
-	return float64(after-before) / float64(w.Conns), err
+	after, err := l.process.Footprint()
+	n := float64(w.Conns)
+	return float64(after.RSS-before.RSS) / n, float64(after.Heap-before.Heap) / n, err
 }
 
 // FilesNeeded is how many descriptors the program that carries w out needs for
@@ -75,6 +75,9 @@ func FilesNeeded(w Workload, contestants int) uint64 {
 	const spare = 64
 	if w.Idle {
 		return uint64(w.Conns) + spare
+	}
+	if w.Kind == load.Relay { // both sides of a proxy, each
+		contestants *= 2
 	}
 	return uint64(w.Conns*contestants) + spare
 }

@@ -35,6 +35,7 @@ type lane struct {
 	workload   Workload
 	process    *contest.Process
 	pool       *load.Pool
+	backend    *load.Backend // behind a proxy, else nil
 	note       string
 	err        error // the first; the lane then does no more
 
@@ -60,15 +61,21 @@ func (l *lane) check(err error) {
 // open starts the server, connects, and has every byte of a short slice
 // compared. That also warms the server up.
 func (l *lane) open(r *Runner, w Workload) (err error) {
-	l.process, err = contest.Start(l.contestant.Server, w.Mode, r.ServerCPU)
+	target := ""
+	if w.Kind == load.Relay {
+		if l.backend, err = load.Listen(); err != nil {
+			return err
+		}
+		target = l.backend.Addr()
+	}
+	l.process, err = contest.Start(contest.Spec{Server: l.contestant.Server, Mode: w.Mode,
+		Target: target, CPU: r.ServerCPU, Program: l.contestant.Program})
 	if err != nil {
 		return err
 	}
 	l.note = l.process.Note
 	page := l.process.Page
-	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
-		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Received: page.Received.Load})
-	if err != nil {
+	if err := l.dial(r, w); err != nil {
 		return err
 	}
 	if err := l.awaitAccepted(w.Conns); err != nil || w.Idle {
@@ -83,15 +90,30 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	if out.Messages == 0 {
 		return errNothing
 	}
-	if w.Mode == contest.Echo {
+	if w.Kind == load.Echo {
 		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
+	}
+	if l.process.Foreign() {
+		return nil
 	}
 	l.mallocs, err = l.process.Mallocs()
 	return err
 }
 
+// dial connects the load.
+func (l *lane) dial(r *Runner, w Workload) (err error) {
+	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
+		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
+		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS,
+		Backend: l.backend, Received: l.process.Page.Received.Load})
+	return err
+}
+
 // awaitAccepted returns when the server has all the connections.
 func (l *lane) awaitAccepted(conns int) error {
+	if l.process.Uncounted {
+		return nil
+	}
 	end := time.Now().Add(acceptMax)
 	for l.process.Page.Conns.Load() < int64(conns) {
 		if time.Now().After(end) {
@@ -153,7 +175,7 @@ func settle() {
 // countMallocs divides the server's allocations since open by the messages. A
 // handful of them are the answer's own.
 func (l *lane) countMallocs() error {
-	if l.err != nil {
+	if l.err != nil || l.process.Foreign() {
 		return nil
 	}
 	after, err := l.process.Mallocs()
@@ -200,5 +222,8 @@ func (l *lane) close() {
 	if l.process != nil {
 		l.check(l.process.Stop())
 	}
-	l.pool, l.process = nil, nil
+	if l.backend != nil {
+		l.backend.Close()
+	}
+	l.pool, l.process, l.backend = nil, nil, nil
 }

@@ -23,7 +23,9 @@ type liar struct {
 
 func (l liar) Name() string { return l.name }
 
-func (l liar) Serve(_ contest.Mode, page *contest.Page, ready func(contest.Hello)) error {
+func (l liar) Serves(contest.Mode) bool { return true }
+
+func (l liar) Serve(task contest.Task, ready func(contest.Hello)) error {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (l liar) Serve(_ contest.Mode, page *contest.Page, ready func(contest.Hello
 		if err != nil {
 			return err
 		}
-		page.Conns.Add(1)
+		task.Page.Conns.Add(1)
 		go l.serve(c)
 	}
 }
@@ -63,11 +65,13 @@ func TestMain(m *testing.M) {
 }
 
 func runner(servers ...string) *Runner {
+	runtime.LockOSThread() // which ends with the test: the load's ring is the thread's
 	r := &Runner{View: result.Unpinned, ServerCPU: -1, Sleep: true, Slice: 5 * time.Millisecond}
 	for _, name := range servers {
-		r.Contestants = append(r.Contestants, Contestant{name, strings.ToUpper(name), name})
+		r.Contestants = append(r.Contestants,
+			Contestant{Key: name, Label: strings.ToUpper(name), Server: name})
 	}
-	r.Contestants = append(r.Contestants, Contestant{"again", "again", "net"})
+	r.Contestants = append(r.Contestants, Contestant{Key: "again", Label: "again", Server: "net"})
 	return r
 }
 
@@ -75,8 +79,6 @@ func TestEveryWorkload(t *testing.T) {
 	for _, w := range Workloads([]int{3}, []int{64, 5000}, 1000, 100) {
 		t.Run(w.Name, func(t *testing.T) {
 			said := 0
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
 			r := runner("net")
 			r.Progress = func(string) { said++ }
 			out := r.Run(w)
@@ -88,7 +90,8 @@ func TestEveryWorkload(t *testing.T) {
 					t.Fatalf("%s: %s", row.Label, row.Error)
 				}
 				if w.Idle {
-					if row.IdleRSS == nil || len(out.Rows) != 1 {
+					if row.IdleRSS == nil || row.IdleHeap == nil || *row.IdleHeap <= 0 ||
+						len(out.Rows) != 1 {
 						t.Errorf("%+v is no memory of one server", out.Rows)
 					}
 					continue
@@ -157,11 +160,13 @@ func TestWorkloads(t *testing.T) {
 	}{
 		{"the default", nil, nil, "echo/64/1 echo/64/50 echo/64/1000 echo/16384/1 echo/16384/50 " +
 			"echo/16384/1000 pipelined/64x16/50 receive/65536/50 receive-buffered/65536/50 " +
-			"send/65536/50 paced/64/50 idle/10"},
+			"send/65536/50 paced/64/50 udp/512/1 udp/512/32 " +
+			"tls/1024/50 sendfile/1048576/50 tcp-proxy/65536/50 idle/10 idle-tls/1"},
 		{"connections hold for all", []int{2, 3}, []int{9}, "echo/9/2 echo/9/3 " +
 			"pipelined/64x16/2 receive/65536/2 receive-buffered/65536/2 send/65536/2 paced/64/2 " +
 			"pipelined/64x16/3 receive/65536/3 receive-buffered/65536/3 send/65536/3 paced/64/3 " +
-			"idle/10"},
+			"udp/512/1 udp/512/32 tls/1024/2 sendfile/1048576/2 tcp-proxy/65536/2 " +
+			"tls/1024/3 sendfile/1048576/3 tcp-proxy/65536/3 idle/10 idle-tls/1"},
 	} {
 		got := strings.Join(names(Workloads(c.conns, c.sizes, 20000, 10)), " ")
 		if got != c.want {
@@ -185,5 +190,37 @@ func TestAllowFiles(t *testing.T) {
 	}
 	if err := AllowFiles(1 << 40); err == nil || !strings.Contains(err.Error(), "ulimit") {
 		t.Errorf("2^40 files: %v, want an error with the remedy", err)
+	}
+}
+
+func TestWhoDoesNotServeIsLeftOut(t *testing.T) {
+	r := runner("net", "spoiler")
+	r.Serves = func(server string, mode contest.Mode) bool {
+		return server == "net" && mode == contest.Echo
+	}
+	for _, w := range Workloads([]int{1}, []int{64}, 1000, 10) {
+		switch out := r.Run(w); {
+		case w.Mode != contest.Echo:
+			if out.Rows != nil {
+				t.Errorf("%s: %+v", w.Name, out.Rows)
+			}
+		case len(out.Rows) == 0 || out.Rows[0].Contestant != "net" || out.Rows[0].Error != "":
+			t.Errorf("%s: %+v", w.Name, out.Rows)
+		}
+	}
+}
+
+func TestFilesNeeded(t *testing.T) {
+	for _, c := range []struct {
+		w    Workload
+		want uint64
+	}{
+		{Workload{Conns: 50}, 50*4 + 64},
+		{Workload{Conns: 50, Kind: load.Relay}, 50*8 + 64},
+		{Workload{Conns: 50, Idle: true}, 50 + 64},
+	} {
+		if got := FilesNeeded(c.w, 4); got != c.want {
+			t.Errorf("%+v: %d files, want %d", c.w, got, c.want)
+		}
 	}
 }

@@ -12,9 +12,10 @@ import (
 
 // A Contestant takes part. The first of a list is the base.
 type Contestant struct {
-	Key    string // in results: "net", "net-again"
-	Label  string // for people
-	Server string // the contest.Server
+	Key     string // in results: "net", "net-again"
+	Label   string // for people
+	Server  string // the contest.Server
+	Program string // that has it; empty: this one
 }
 
 // roundsMin is how many rounds there are however short the time is.
@@ -27,8 +28,13 @@ type Runner struct {
 	View        result.View   // what ServerCPU and Sleep amount to
 	ServerCPU   int           // that servers stay on; -1: wherever
 	Sleep       bool          // the load has no CPU of its own
+	EpollLoad   bool          // the load does without io_uring
 	Slice       time.Duration // one contestant's turn
 	Time        time.Duration // of a workload, from its first process to its last round
+
+	// Serves reports whether a server has a mode; nil: all have all. Who has not
+	// is left out.
+	Serves func(server string, mode contest.Mode) bool
 
 	// Progress is told what is being done; nil for nobody.
 	Progress func(what string)
@@ -49,11 +55,14 @@ func (r *Runner) Run(w Workload) result.Workload {
 	}
 	end := time.Now().Add(r.Time)
 	var lanes []*lane
-	for _, c := range r.Contestants {
+	for _, c := range r.entered(w) {
 		r.say("starting " + c.Label)
 		l := &lane{contestant: c, workload: w}
 		l.check(l.open(r, w))
 		lanes = append(lanes, l)
+	}
+	if lanes == nil {
+		return out
 	}
 	out.Rounds = r.rounds(lanes, end)
 	for _, l := range lanes {
@@ -63,6 +72,16 @@ func (r *Runner) Run(w Workload) result.Workload {
 	}
 	for _, l := range lanes {
 		out.Rows = append(out.Rows, l.row(lanes[0]))
+	}
+	return out
+}
+
+// entered is who takes part in w.
+func (r *Runner) entered(w Workload) (out []Contestant) {
+	for _, c := range r.Contestants {
+		if r.Serves == nil || r.Serves(c.Server, w.Mode) {
+			out = append(out, c)
+		}
 	}
 	return out
 }

@@ -31,11 +31,17 @@ var (
 	DefaultSizes = []int{64, 16 << 10}
 )
 
+// datagramClients are how many UDP sockets have a datagram under way each.
+var datagramClients = []int{1, 32}
+
 const (
 	oneConns      = 50 // of the workloads that have one number of connections
 	pipelineSize  = 64
 	pipelineDepth = 16
 	pacedSize     = 64
+	datagramSize  = 512
+	tlsSize       = 1 << 10
+	idleTLSPart   = 10 // so many fewer: each makes a handshake
 
 	// IdleConns is how many connections the idle workload has.
 	IdleConns = 10000
@@ -80,10 +86,45 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 				Title: fmt.Sprintf("echo %s at %g/s, %s", bytes(pacedSize), rate, connections(n)),
 				Mode:  contest.Echo, Conns: n, Size: pacedSize, Depth: 1, Rate: rate})
 	}
+	for _, n := range datagramClients {
+		out = append(out, Workload{
+			Name:  fmt.Sprintf("udp/%d/%d", datagramSize, n),
+			Title: fmt.Sprintf("UDP echo %s, %s", bytes(datagramSize), clients(n)),
+			Mode:  contest.Datagrams, Conns: n, Size: datagramSize, Depth: 1})
+	}
+	for _, n := range others {
+		out = append(out, echoTLS(n), sendFile(n), relay(n))
+	}
+	idleTLS := max(idle/idleTLSPart, 1)
 	return append(out, Workload{
 		Name:  fmt.Sprintf("idle/%d", idle),
 		Title: fmt.Sprintf("%d idle connections", idle),
-		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true})
+		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true,
+	}, Workload{
+		Name:  fmt.Sprintf("idle-tls/%d", idleTLS),
+		Title: fmt.Sprintf("%d idle TLS connections", idleTLS),
+		Mode:  contest.EchoTLS, Conns: idleTLS, Size: pacedSize, Depth: 1, Idle: true})
+}
+
+func echoTLS(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("tls/%d/%d", tlsSize, conns),
+		Title: fmt.Sprintf("TLS echo %s, %s", bytes(tlsSize), connections(conns)),
+		Mode:  contest.EchoTLS, Conns: conns, Size: tlsSize, Depth: 1}
+}
+
+func sendFile(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("sendfile/%d/%d", contest.FileSize, conns),
+		Title: fmt.Sprintf("sendfile %s, %s", bytes(contest.FileSize), connections(conns)),
+		Mode:  contest.SendFile, Kind: load.Download, Conns: conns, Size: contest.FileSize}
+}
+
+func relay(conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("tcp-proxy/%d/%d", contest.BlockSize, conns),
+		Title: fmt.Sprintf("TCP proxy %s, %s", bytes(contest.BlockSize), connections(conns)),
+		Mode:  contest.Relay, Kind: load.Relay, Conns: conns, Size: contest.BlockSize}
 }
 
 func oneWay(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
@@ -98,6 +139,13 @@ func connections(n int) string {
 		return "1 connection"
 	}
 	return fmt.Sprintf("%d connections", n)
+}
+
+func clients(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
 }
 
 func bytes(n int) string {

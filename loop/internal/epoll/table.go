@@ -73,7 +73,7 @@ func (t *table) make(fd int) *slot {
 
 // arm gives op its place in fd's slot and has the kernel watch fd. If that is
 // impossible op fails: EBADF, EBUSY if another operation is there, EPERM for a
-// file that is always ready, which is read from all the same.
+// regular file. A device that is always ready is read from all the same.
 func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
 	if fd < 0 {
 		e.fail(op, syscall.EBADF)
@@ -99,7 +99,8 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
 	if errno := e.watch(s, fd, want); errno != 0 {
 		*at = nil
 		op.Engine.Flag = nowhere
-		if errno == syscall.EPERM && (op.Code == proactor.Recv || op.Code == proactor.RecvAny) {
+		reads := op.Code == proactor.Recv || op.Code == proactor.RecvAny
+		if errno == syscall.EPERM && reads && e.Pollable(fd) == nil {
 			e.readUnwatched(s, op)
 			return
 		}

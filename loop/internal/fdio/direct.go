@@ -34,8 +34,13 @@ const (
 	outForSend                // it is not direct: an operation sends it
 )
 
-// directMax is the most that a stream sends directly in a round: others wait.
-const directMax = sendMax
+// The most that a stream sends directly in a round, and in one call. While it does,
+// nobody else is served: about a millisecond, where the peer reads as fast as that
+// (decision 0012). The runtime can stop the world between two calls.
+const (
+	directMax  = 4 << 20
+	directStep = 1 << 20
+)
 
 // sendDirectly sends what is next, as Flush does. It reports whether the output is
 // taken care of: false where an operation is to send what is next.

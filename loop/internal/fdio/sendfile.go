@@ -17,9 +17,9 @@ import (
 //	                     sending --not in memory--> warming --read--> sending
 //	any --CancelFile, or the stream is lost--> ended
 type File struct {
-	From   proactor.File
-	Offset int64 // of what is left
-	Left   int64 // bytes
+	From   proactor.File // what is sent
+	Offset int64         // of what is left
+	Left   int64         // bytes
 
 	// Done is called on the loop's goroutine once, when the file has ended: the
 	// bytes that the kernel took, and why it was not all.
@@ -31,9 +31,12 @@ type File struct {
 	warming bool
 }
 
-// warmSize is how much of a file is looked at, and read from its disk if need be,
-// before it is sent.
-const warmSize = 1 << 20
+// How much of a file is looked at, and how much of it is read from its disk if need
+// be, before it is sent.
+const (
+	lookSize = 4 << 20
+	warmSize = 1 << 20
+)
 
 // SendFile queues f. Its bytes take no memory and do not count as buffered.
 //
@@ -86,7 +89,7 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 	case f.warming || f.Offset >= f.warm && !s.warmed(f):
 		return outWarms, 0
 	}
-	want := int(min(int64(budget), f.Left, f.warm-f.Offset))
+	want := int(min(int64(min(budget, directStep)), f.Left, f.warm-f.Offset))
 	n, err := s.engine.TrySendfile(s.fd, f.From, f.Offset, want)
 	if err != nil {
 		s.fileFailed(f, err)
@@ -109,13 +112,16 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 
 // warmed reports whether the next part of f is in memory, and has it read if not.
 func (s *Stream) warmed(f *File) bool {
-	n := int(min(f.Left, warmSize))
-	end := f.Offset + int64(n)
-	if s.engine.Cached(f.From, f.Offset, n) {
-		f.warm = end
-		return true
+	for _, size := range [...]int64{lookSize, warmSize} {
+		n := min(f.Left, size)
+		if s.engine.Cached(f.From, f.Offset, int(n)) {
+			f.warm = f.Offset + n
+			return true
+		}
 	}
 	f.warming = true
+	n := int(min(f.Left, warmSize))
+	end := f.Offset + int64(n)
 	s.host.Warm(f.From, f.Offset, n, func() {
 		f.warming, f.warm = false, end
 		if s.state < Lost {

@@ -222,6 +222,29 @@ type File struct {
 	Conn        syscall.RawConn // its descriptor; nil where the kernel is simulated
 }
 
+// Spawner is an engine that has children of its own: the simulated kernel. Where it
+// is one, no process of the operating system is started.
+type Spawner interface {
+	// Spawn starts a simulated program. pipes says which of its standard streams are
+	// connected to us, merged that its error output is its output.
+	Spawn(args []string, pipes [3]bool, merged bool) (Spawned, error)
+
+	// SignalChild sends a signal to the child behind a pidfd. Error:
+	// os.ErrProcessDone.
+	SignalChild(pidfd int, sig syscall.Signal) error
+
+	// ReapChild returns the exit code of a child, the negated number of a signal.
+	// What still runs is killed.
+	ReapChild(pidfd int) (code int)
+}
+
+// Spawned is a child that was started.
+type Spawned struct {
+	PID   int         // its process id
+	FD    int         // its pidfd
+	Pipes [3]*os.File // our ends, for AdoptPipe
+}
+
 // BatchMax is the most that TrySendMany sends at once.
 const BatchMax = 64
 
@@ -262,7 +285,7 @@ type QueuedError struct {
 
 // Pipe is one direction of a pipe, FIFO, socket or character device.
 type Pipe struct {
-	FD      int
+	FD      int  // non-blocking, or a socket
 	Device  bool // a character device: a terminal, mostly
 	Restore bool // others share its mode, which was blocking
 }

@@ -289,7 +289,7 @@ func TestFileStandsForADescriptor(t *testing.T) {
 
 func TestWaitidEndsWithTheChild(t *testing.T) {
 	r := newRig(t, Options{})
-	pidfd := r.Spawn()
+	pidfd := r.NewChild()
 	op := &proactor.Op{Code: proactor.Waitid, FD: pidfd, Handler: ignore}
 	r.Submit(op)
 	r.turn(time.Second)

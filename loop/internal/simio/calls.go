@@ -134,6 +134,10 @@ func (w *World) redeem(f *os.File) (fd int, ok bool) {
 func (w *World) File(fd int) (*os.File, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.tokenFor(fd)
+}
+
+func (w *World) tokenFor(fd int) (*os.File, error) {
 	w.must(fd, "File")
 	token, err := os.Open(os.DevNull)
 	if err != nil {

@@ -78,6 +78,7 @@ type file struct {
 	offset  int64  // regular file
 	exited  bool   // child
 	transit bool   // passed to another process, which has not taken it yet
+	child   *Child // child: of Spawner, else nil
 
 	peer    *Peer
 	service *Service

@@ -96,8 +96,8 @@ func when(condition bool, events uint16) uint16 {
 	return 0
 }
 
-// Spawn returns the pidfd of a child that runs until Exit.
-func (w *World) Spawn() (pidfd int) {
+// NewChild returns the pidfd of a child without a program: it runs until Exit.
+func (w *World) NewChild() (pidfd int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := w.newFile(child, proactor.Other)

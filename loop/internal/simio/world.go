@@ -75,6 +75,8 @@ type World struct {
 	nextPort uint16
 	routes   map[string]Route
 	tokens   map[any]int // descriptors that stand for simulated ones until Adopt
+	programs map[string]func(*Child)
+	spawned  int // children, ever
 	dirty    []*file
 
 	engines []*Engine
@@ -95,7 +97,9 @@ func NewWorld(o Options) *World {
 		closed: map[int]*file{},
 		routes: map[string]Route{},
 		tokens: map[any]int{},
-		limit:  1 << 20,
+
+		programs: map[string]func(*Child){},
+		limit:    1 << 20,
 	}
 	w.cond = sync.NewCond(&w.mu)
 	w.loopback = o.Loopback

@@ -4,95 +4,116 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"golang.org/x/sys/unix"
 )
 
-// sendfile is the call of TrySendfile that is under way. The method value is
-// kept, because making one for each call would allocate.
-type sendfile struct {
+// fileCall is a call that is made with the descriptor of a user's file. The method
+// values are kept, because making one for each call would allocate.
+type fileCall struct {
 	to     int
 	offset int64
 	size   int
 	n      int
-	err    error
-	call   func(from uintptr)
+	errno  syscall.Errno
+	send   func(from uintptr)
+	look   func(from uintptr)
+	byte   [1]byte
+	iov    unix.Iovec
 }
 
+// readAround is less than what the kernel reads of a file at a time: if its end is
+// cached, so is the rest, as a rule.
+const readAround = 64 << 10
+
 // TrySendfile sends what the socket takes of a file, with sendfile(2). The
-// scheduler is told of the call, which copies much and may have to read a disk.
+// scheduler is not told: it would hand over what this thread needs again at once,
+// which costs as much as the call (measured, decision 0012).
 func (k *Kernel) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {
-	s := &k.sendfile
-	if s.call == nil {
-		s.call = k.sendFrom
-	}
-	s.to, s.offset, s.size, s.n, s.err = fd, offset, n, 0, nil
-	if err := from.Conn.Control(s.call); err != nil {
+	c := k.fileCall()
+	c.to, c.offset, c.size = fd, offset, n
+	if err := from.Conn.Control(c.send); err != nil {
 		return 0, os.ErrClosed
 	}
 	switch {
-	case s.err == syscall.EAGAIN:
+	case c.errno == syscall.EAGAIN:
 		return 0, nil
-	case s.err != nil:
-		return 0, os.NewSyscallError("sendfile", s.err)
-	case s.n == 0:
+	case c.errno != 0:
+		return 0, os.NewSyscallError("sendfile", c.errno)
+	case c.n == 0:
 		return 0, io.EOF
 	}
-	return s.n, nil
-}
-
-// sendFrom makes the call. The position is passed, so the file's own is neither
-// used nor moved.
-func (k *Kernel) sendFrom(from uintptr) {
-	s := &k.sendfile
-	for {
-		k.Calls++
-		s.n, s.err = unix.Sendfile(s.to, int(from), &s.offset, s.size)
-		if s.err != syscall.EINTR {
-			return
-		}
-	}
+	return c.n, nil
 }
 
 // Cached asks whether the first and the last byte can be read without waiting:
 // RWF_NOWAIT (Linux 4.14, preadv2(2)). File systems that do not know, tmpfs among
 // them, are asked with cachestat(2) (Linux 6.5). Nobody's answer counts as no.
 func (k *Kernel) Cached(from proactor.File, offset int64, n int) bool {
-	cached := false
-	err := from.Conn.Control(func(fd uintptr) {
+	c := k.fileCall()
+	c.offset, c.size = offset, n
+	if err := from.Conn.Control(c.look); err != nil {
+		return true // it is closed: the send will tell
+	}
+	return c.errno == 0
+}
+
+func (k *Kernel) fileCall() *fileCall {
+	if k.file.send == nil {
+		k.file.send, k.file.look = k.sendFrom, k.lookAt
+	}
+	return &k.file
+}
+
+// sendFrom makes the call. The position is passed, so the file's own is neither
+// used nor moved.
+func (k *Kernel) sendFrom(from uintptr) {
+	c := &k.file
+	for {
 		k.Calls++
-		first, err := readNow(int(fd), offset)
-		if err == unix.EOPNOTSUPP {
-			cached = inCache(int(fd), offset, n)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.to), from,
+			uintptr(unsafe.Pointer(&c.offset)), uintptr(c.size), 0, 0)
+		c.n, c.errno = int(n), errno
+		if errno != syscall.EINTR {
 			return
 		}
-		cached = first && err == nil
-		if cached && n > 1 {
-			k.Calls++
-			cached, err = readNow(int(fd), offset+int64(n)-1)
-			cached = cached && err == nil
-		}
-	})
-	return cached || err != nil // of a closed file: the send will tell
+	}
+}
+
+// lookAt leaves no error if the file is cached.
+func (k *Kernel) lookAt(from uintptr) {
+	c := &k.file
+	last := c.offset + int64(c.size) - 1
+	c.errno = k.readNow(from, last)
+	if c.errno == 0 && c.size > readAround {
+		c.errno = k.readNow(from, c.offset)
+	}
+	if c.errno == syscall.EOPNOTSUPP && inCache(from, c.offset, c.size) {
+		c.errno = 0
+	}
 }
 
 // readNow reads one byte, or the end of the file, without waiting.
-func readNow(fd int, offset int64) (bool, error) {
-	var b [1]byte
-	_, err := unix.Preadv2(fd, [][]byte{b[:]}, offset, unix.RWF_NOWAIT)
-	if err == unix.EOPNOTSUPP {
-		return false, err
-	}
-	return err == nil, nil
+func (k *Kernel) readNow(from uintptr, offset int64) syscall.Errno {
+	c := &k.file
+	c.iov.Base = &c.byte[0]
+	c.iov.SetLen(1)
+	k.Calls++
+	// The position is passed in two halves, of which the kernel takes as much as
+	// a register of the machine leaves over.
+	_, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, from, uintptr(unsafe.Pointer(&c.iov)), 1,
+		uintptr(offset), uintptr(offset>>32), unix.RWF_NOWAIT)
+	return errno
 }
 
 // inCache counts the pages of a range that are in the page cache.
-func inCache(fd int, offset int64, n int) bool {
+func inCache(from uintptr, offset int64, n int) bool {
 	page := int64(os.Getpagesize())
 	first, last := offset/page, (offset+int64(n)-1)/page
 	var have unix.Cachestat_t
-	err := unix.Cachestat(uint(fd),
+	err := unix.Cachestat(uint(from),
 		&unix.CachestatRange{Off: uint64(offset), Len: uint64(n)}, &have, 0)
 	return err == nil && int64(have.Cache) >= last-first+1
 }

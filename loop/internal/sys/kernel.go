@@ -19,13 +19,13 @@ type Kernel struct {
 	// what is done with files.
 	Calls uint64
 
-	addr     Sockaddr
-	batch    *batch        // of TrySendMany; nil until there is one
-	errors   *errorMessage // of TakeError; likewise
-	msg      unix.Msghdr
-	iov      [proactor.IOVMax]unix.Iovec
-	sendfile sendfile
-	rights   *rights // of TrySendFDs and TryRecvFDs; nil until there are some
+	addr   Sockaddr
+	batch  *batch        // of TrySendMany; nil until there is one
+	errors *errorMessage // of TakeError; likewise
+	msg    unix.Msghdr
+	iov    [proactor.IOVMax]unix.Iovec
+	file   fileCall
+	rights *rights // of TrySendFDs and TryRecvFDs; nil until there are some
 }
 
 var _ proactor.Kernel = (*Kernel)(nil)

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/sluice-net/sluice/bench/internal/rounds"
+)
+
+// peers are the servers of the module bench/peers, which all echo.
+var peers = []string{"gnet", "netpoll", "nbio"}
+
+// peersDir is where that module is, seen from where the README has one run this.
+const peersDir = "bench/peers"
+
+// buildPeers builds the other libraries' servers, if that can be done here. The
+// function that it returns removes what was built.
+func (m *measurement) buildPeers() (remove func()) {
+	dir, err := os.MkdirTemp("", "sluice-bench-")
+	if err != nil {
+		m.note("No peers: %v.", err)
+		return func() {}
+	}
+	program := filepath.Join(dir, "peers")
+	cmd := exec.Command("go", "build", "-o", program, ".")
+	cmd.Dir = peersDir
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	if err := cmd.Run(); err != nil {
+		m.note("No peers: building %s: %v. %s", peersDir, err,
+			bytes.TrimSpace(complaint.Bytes()))
+	} else {
+		m.peers = program
+	}
+	return func() { os.RemoveAll(dir) }
+}
+
+// contestants are those of this program that were asked for, and the peers.
+func (m *measurement) contestants() []rounds.Contestant {
+	out := contestants(m.cfg.engines)
+	if m.peers == "" {
+		return out
+	}
+	for _, name := range peers {
+		out = append(out, rounds.Contestant{
+			Key: name, Label: name, Server: name, Program: m.peers})
+	}
+	return out
+}

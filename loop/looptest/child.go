@@ -1,0 +1,121 @@
+package looptest
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/simio"
+)
+
+// Child is a simulated child process, as its program sees it. Its methods are for
+// the loop's goroutine, where its callbacks are called.
+type Child struct {
+	// Args are what SubprocessExec was given.
+	Args []string
+
+	// Stdin, Stdout and Stderr are the child's ends of its pipes, nil where there are
+	// none. Stderr is Stdout where that was asked for.
+	Stdin, Stdout, Stderr *Peer
+
+	c *simio.Child
+	w *simio.World
+}
+
+// Program has f be the program called name for SubprocessExec: it is called when a
+// child starts, on the loop's goroutine, and goes on in callbacks of the child's
+// peers, of After and of OnSignal. There are cat, echo, false, sleep and true from
+// the start; there is no shell.
+func (n *Network) Program(name string, f func(c *Child)) { addProgram(n.engine, name, f) }
+
+func addProgram(e *simio.Engine, name string, f func(c *Child)) {
+	e.Program(name, func(c *simio.Child) {
+		child := &Child{Args: c.Args, c: c, w: e.World}
+		for i, p := range [3]*simio.Peer{c.Stdin, c.Stdout, c.Stderr} {
+			if p != nil {
+				*[3]**Peer{&child.Stdin, &child.Stdout, &child.Stderr}[i] = &Peer{p}
+			}
+		}
+		f(child)
+	})
+}
+
+// Exit ends the child with a code. Its pipes are closed once all that was sent to
+// them was taken.
+func (c *Child) Exit(code int) { c.c.Exit(code) }
+
+// Leave ends the child with a code and leaves its pipes open, as a grandchild does
+// that has inherited them.
+func (c *Child) Leave(code int) { c.c.Leave(code) }
+
+// OnSignal has f called for every signal but SIGKILL, which otherwise end the child.
+func (c *Child) OnSignal(f func(sig syscall.Signal)) { c.c.OnSignal(f) }
+
+// After has f called in d, unless the child has ended by then.
+func (c *Child) After(d time.Duration, f func()) {
+	c.w.After(d, func() {
+		if !c.c.Exited() {
+			f()
+		}
+	})
+}
+
+// addPrograms adds those that every simulation has.
+func addPrograms(e *simio.Engine) {
+	addProgram(e, "true", func(c *Child) { c.Exit(0) })
+	addProgram(e, "false", func(c *Child) { c.Exit(1) })
+	addProgram(e, "cat", cat)
+	addProgram(e, "echo", func(c *Child) {
+		if c.Stdout != nil {
+			c.Stdout.Send([]byte(strings.Join(c.Args[1:], " ") + "\n"))
+		}
+		c.Exit(0)
+	})
+	addProgram(e, "sleep", func(c *Child) {
+		text := strings.Join(c.Args[1:], "")
+		if text == "infinity" {
+			return // until a signal ends it
+		}
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			c.Exit(1)
+			return
+		}
+		c.After(time.Duration(seconds*float64(time.Second)), func() { c.Exit(0) })
+	})
+}
+
+// catAhead is how much cat reads before it was written, about a pipe's size.
+const catAhead = 64 << 10
+
+// cat copies its input to its output.
+func cat(c *Child) {
+	if c.Stdin == nil {
+		c.Exit(0)
+		return
+	}
+	sent := 0
+	step := func() {
+		got := c.Stdin.Received()
+		if rest := got[sent:]; len(rest) > 0 && c.Stdout != nil {
+			c.Stdout.Send(rest)
+		}
+		sent = len(got)
+		switch {
+		case c.Stdout != nil && c.Stdout.Pending() > catAhead:
+			c.Stdin.PauseReading()
+		case c.Stdin.EOF():
+			c.Exit(0)
+		default:
+			c.Stdin.ResumeReading()
+		}
+		if c.Stdout != nil && c.Stdout.Err() != nil {
+			c.Exit(1)
+		}
+	}
+	c.Stdin.Notify(step)
+	if c.Stdout != nil {
+		c.Stdout.Notify(step)
+	}
+}

@@ -1,0 +1,439 @@
+package loop_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// readPipe makes a recorder's transport of a reading end.
+func readPipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
+	t.Helper()
+	if _, err := l.ConnectReadPipe(t.Context(), p, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writePipe makes one of a writing end.
+func writePipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
+	t.Helper()
+	if _, err := l.ConnectWritePipe(t.Context(), p, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pipeEnds connects recorders to both ends of a pipe.
+func pipeEnds(t *testing.T, l *loop.Loop) (reader, writer *transporttest.Recorder) {
+	t.Helper()
+	reader, writer = transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+	connectPipe(t, l, reader, writer)
+	abortAtEnd(t, l, reader, writer)
+	return reader, writer
+}
+
+// osPipe is a pipe whose one end the test keeps.
+func osPipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Close()
+		w.Close()
+	})
+	return r, w
+}
+
+func waitTrace(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want string) {
+	t.Helper()
+	looptest.WaitFor(t, l, want, func() bool { return r.Trace() == want })
+}
+
+// waitLostWith waits for ConnectionLost, which must pass an error that is want.
+func waitLostWith(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
+	t.Helper()
+	waitLost(t, l, r)
+	if _, err := r.Lost(); !errors.Is(err, want) || (err == nil) != (want == nil) {
+		t.Errorf("ConnectionLost(%v), want %v", err, want)
+	}
+}
+
+// statements: 289, 290
+func TestS288_pipe_delivers_data_then_EOF_then_ConnectionLost(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		closing := false
+		reader.On.EOF = func() bool {
+			closing = reader.Transport().IsClosing()
+			return true // to keep open, which nothing can be
+		}
+		connectPipe(t, l, reader, writer)
+		looptest.Do(l, func() {
+			writer.Transport().Write([]byte("hello"))
+			writer.Transport().Close()
+		})
+		waitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
+		waitLostWith(t, l, reader, nil)
+		waitLostWith(t, l, writer, nil)
+		if !closing {
+			t.Error("not closing inside EOFReceived")
+		}
+	})
+}
+
+func TestS286_what_is_no_pipe_is_refused(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{name, t.TempDir()} {
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, f); !errors.Is(
+				err, loop.ErrNotPipe) {
+				t.Errorf("%s: %v", path, err)
+			}
+			if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+				t.Errorf("the file is still open: %v", err)
+			}
+			_, err = l.ConnectWritePipe(t.Context(), &transporttest.Recorder{}, f)
+			if !errors.Is(err, syscall.EBADF) {
+				t.Errorf("a closed file: %v", err)
+			}
+		}
+		if _, err := l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, nil); !errors.Is(
+			err, os.ErrInvalid) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestS286_wrong_end_and_no_protocol(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		r, w, err := looptest.Pipe(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, w)
+		if !errors.Is(err, syscall.EBADF) {
+			t.Errorf("reading from the writing end: %v", err)
+		}
+		_, err = l.ConnectWritePipe(t.Context(), &transporttest.Recorder{}, r)
+		if !errors.Is(err, syscall.EBADF) {
+			t.Errorf("writing to the reading end: %v", err)
+		}
+		if r, w, err = looptest.Pipe(l); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.ConnectReadPipe(t.Context(), nil, r); !errors.Is(err,
+			transport.ErrNilProtocol) {
+			t.Error(err)
+		}
+		if _, err := l.ConnectWritePipe(t.Context(), nil, w); !errors.Is(err,
+			transport.ErrNilProtocol) {
+			t.Error(err)
+		}
+	})
+}
+
+// statements: 291
+func TestS062_panic_in_DataReceived_of_a_pipe_is_fatal(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		looptest.Expect(l, "protocol.data_received() call failed")
+		reader, writer := pipeEnds(t, l)
+		reader.On.Data = func([]byte) { panic("planned") }
+		looptest.Do(l, func() { writer.Transport().Write([]byte("x")) })
+		var planned *protocol.PanicError
+		waitLost(t, l, reader)
+		if _, err := reader.Lost(); !errors.As(err, &planned) {
+			t.Errorf("ConnectionLost(%v)", err)
+		}
+		waitLostWith(t, l, writer, nil)
+	})
+}
+
+// statements: 294
+func TestS293_reading_end_pauses_and_cannot_write(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := pipeEnds(t, l)
+		rt := reader.Transport()
+		looptest.Do(l, func() {
+			rt.PauseReading()
+			rt.PauseReading()
+			writer.Transport().Write([]byte("later"))
+			if _, err := rt.Write([]byte("x")); !errors.Is(err, transport.ErrReadOnly) {
+				t.Error(err)
+			}
+			if err := rt.WriteEOF(); !errors.Is(err, transport.ErrReadOnly) || rt.CanWriteEOF() {
+				t.Error(err)
+			}
+			if rt.IsReading() || writer.Transport().IsReading() {
+				t.Error("reads")
+			}
+		})
+		looptest.Pass(t, l, 5*time.Millisecond)
+		if reader.Received() > 0 {
+			t.Error("data while paused")
+		}
+		looptest.Do(l, rt.ResumeReading)
+		waitTrace(t, l, reader, "made, data 5")
+	})
+}
+
+func TestS296_write_eof_of_a_pipe_closes(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := pipeEnds(t, l)
+		big := bytes.Repeat([]byte("pipe"), 1<<18)
+		looptest.Do(l, func() {
+			wt := writer.Transport()
+			if !wt.CanWriteEOF() {
+				t.Error("CanWriteEOF is false")
+			}
+			wt.Write(big)
+			if err := wt.WriteEOF(); err != nil || !wt.IsClosing() {
+				t.Error(err, wt.IsClosing())
+			}
+			if _, err := wt.Write([]byte("x")); !errors.Is(err, transport.ErrEOFWritten) {
+				t.Error(err)
+			}
+		})
+		waitLostWith(t, l, reader, nil)
+		if !bytes.Equal(reader.Data(), big) {
+			t.Errorf("%d bytes of %d", reader.Received(), len(big))
+		}
+		waitLostWith(t, l, writer, nil)
+	})
+}
+
+// statements: 301
+func TestS297_writer_sees_that_the_reader_is_gone(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := pipeEnds(t, l)
+		looptest.Do(l, func() { reader.Transport().Close() })
+		waitLostWith(t, l, writer, nil)
+		if got := writer.Trace(); got != "made, lost <nil>" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestS297_reader_gone_with_output_pending_is_EPIPE(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := pipeEnds(t, l)
+		looptest.Do(l, func() {
+			reader.Transport().PauseReading()
+			writer.Transport().Write(make([]byte, 4<<20))
+		})
+		looptest.Pass(t, l, 5*time.Millisecond)
+		looptest.Do(l, func() { reader.Transport().Close() })
+		waitLostWith(t, l, writer, syscall.EPIPE)
+	})
+}
+
+// statements: 302, 303
+func TestS298_write_after_the_reader_is_gone_is_EPIPE_later(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := pipeEnds(t, l)
+		looptest.Do(l, func() {
+			reader.Transport().Abort()
+			l.CallSoon(func() {
+				l.CallSoon(func() {
+					_, err := writer.Transport().Write([]byte("x"))
+					if err != nil && !errors.Is(err, transport.ErrClosed) {
+						t.Error(err)
+					}
+				})
+			})
+		})
+		waitLost(t, l, writer)
+		if _, err := writer.Lost(); err != nil && !errors.Is(err, syscall.EPIPE) {
+			t.Error(err)
+		}
+		looptest.Do(l, func() {
+			if n := writer.Transport().WriteBufferSize(); n != 0 {
+				t.Errorf("%d bytes buffered", n)
+			}
+			if _, err := writer.Transport().Write([]byte("x")); !errors.Is(err,
+				transport.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// statements: 295
+func TestS299_close_of_a_pipe_flushes_and_abort_drops(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		for _, abort := range []bool{false, true} {
+			reader, writer := pipeEnds(t, l)
+			const size = 4 << 20
+			looptest.Do(l, func() {
+				reader.Transport().PauseReading()
+				b := make([]byte, size)
+				writer.Transport().Write(b)
+				clear(b)
+				if abort {
+					writer.Transport().Abort()
+				} else {
+					writer.Transport().Close()
+				}
+				reader.Transport().ResumeReading()
+			})
+			waitLostWith(t, l, writer, nil)
+			waitLostWith(t, l, reader, nil)
+			if got := reader.Received(); got != size != abort {
+				t.Errorf("abort %v: %d bytes", abort, got)
+			}
+		}
+	})
+}
+
+// statements: 142
+func TestS141_buffered_protocol_on_a_pipe(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		var memory []byte
+		looptest.Do(l, func() { memory = l.AllocBuffer(32 << 10) })
+		reader.On.Get = func(int) []byte { return memory }
+		connectPipe(t, l, reader.Buffered(1), writer)
+		want := bytes.Repeat([]byte("registered "), 50_000)
+		looptest.Do(l, func() {
+			writer.Transport().Write(want)
+			writer.Transport().WriteEOF()
+		})
+		waitLostWith(t, l, reader, nil)
+		waitLostWith(t, l, writer, nil)
+		if !bytes.Equal(reader.Data(), want) {
+			t.Errorf("%d bytes of %d", reader.Received(), len(want))
+		}
+		looptest.Do(l, func() { l.FreeBuffer(memory) })
+	})
+}
+
+// statements: 287
+func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := osPipe(t)
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		abortAtEnd(t, l, reader, writer)
+		looptest.Do(l, func() {
+			called := 0
+			l.ConnectReadPipeFunc(reader, r, func(tr transport.ReadTransport, err error) {
+				called++
+				if raw, ok := tr.ExtraInfo("pipe").(syscall.RawConn); !ok || err != nil {
+					t.Errorf("%v, %v", raw, err)
+				}
+			})
+			l.ConnectWritePipeFunc(writer, w, func(_ transport.WriteTransport, err error) {
+				called++
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if called != 2 {
+				t.Error("done was not called at once")
+			}
+		})
+		if _, err := r.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file is still open: %v", err)
+		}
+	})
+}
+
+// An inherited pipe stays in blocking mode for those who share it.
+func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		var fds [2]int
+		if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		ours, err := syscall.Dup(fds[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.CloseOnExec(ours)
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		readPipe(t, l, reader, os.NewFile(uintptr(fds[0]), "r"))
+		writePipe(t, l, writer, os.NewFile(uintptr(fds[1]), "w"))
+		if isNonblocking(t, ours) {
+			t.Error("the open file that others share is non-blocking")
+		}
+		looptest.Do(l, func() {
+			writer.Transport().Write([]byte("x"))
+			writer.Transport().Close()
+		})
+		waitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
+		waitLost(t, l, reader)
+		waitLost(t, l, writer)
+		syscall.Close(ours)
+	})
+}
+
+// A FIFO with a name is non-blocking until the transport ends.
+func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := filepath.Join(t.TempDir(), "fifo")
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Skip("needs FIFOs: ", err)
+		}
+		fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared, err := syscall.Dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.CloseOnExec(shared)
+		defer syscall.Close(shared)
+		reader := transporttest.NewRecorder(t)
+		readPipe(t, l, reader, os.NewFile(uintptr(fd), path))
+		if !isNonblocking(t, shared) {
+			t.Error("blocking while the loop reads")
+		}
+		if _, err := syscall.Write(shared, []byte("fifo")); err != nil {
+			t.Fatal(err)
+		}
+		waitTrace(t, l, reader, "made, data 4")
+		looptest.Do(l, func() { reader.Transport().Close() })
+		waitLostWith(t, l, reader, nil)
+		if isNonblocking(t, shared) {
+			t.Error("non-blocking after the end")
+		}
+	})
+}
+
+func isNonblocking(t *testing.T, fd int) bool {
+	t.Helper()
+	flags := statusFlags(t, fd)
+	return flags&syscall.O_NONBLOCK != 0
+}
+
+// statusFlags reads the flags of an open file as /proc tells them, in octal.
+func statusFlags(t *testing.T, fd int) (flags int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(text, []byte("flags:"))
+	if _, err := fmt.Sscanf(string(rest), "%o", &flags); err != nil {
+		t.Fatal(err)
+	}
+	return flags
+}

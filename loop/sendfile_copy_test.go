@@ -1,0 +1,143 @@
+package loop_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"net"
+	"os"
+	"testing"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// opaque is a transport of which the loop knows nothing but its methods.
+type opaque struct {
+	transport.Transport
+	most int // that was ever buffered
+}
+
+func (o *opaque) Write(p []byte) (int, error) {
+	n, err := o.Transport.Write(p)
+	o.most = max(o.most, o.WriteBufferSize())
+	return n, err
+}
+
+// waitFull waits until the kernel takes no more of a transport's output.
+func waitFull(t *testing.T, l *loop.Loop, w transport.WriteTransport) {
+	t.Helper()
+	looptest.WaitFor(t, l, "bytes to stay", func() bool {
+		return w.WriteBufferSize() > w.WriteBufferLimits().Low
+	})
+}
+
+// statements: 348
+func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := pair(t, l)
+		o := &opaque{Transport: server.Transport()}
+		f, content := fileOf(t, 3<<20)
+		var first, second *sending
+		looptest.Do(l, func() {
+			first = send(l, t.Context(), o, f, 0, -1)
+			second = send(l, t.Context(), o, f, 10, 500) // after the first
+		})
+		waitEnded(t, l, first)
+		waitEnded(t, l, second)
+		if first.n != 3<<20 || first.err != nil || second.n != 500 || second.err != nil {
+			t.Errorf("%d, %v and %d, %v", first.n, first.err, second.n, second.err)
+		}
+		waitData(t, l, client, append(bytes.Clone(content), content[10:510]...))
+		if limit := o.WriteBufferLimits().Low + 256<<10; o.most > limit {
+			t.Errorf("%d bytes were buffered, more than %d", o.most, limit)
+		}
+		if n, _ := l.Sendfile(t.Context(), o, f, 0, 0); n != 0 {
+			t.Errorf("nothing is %d bytes", n)
+		}
+	})
+}
+
+// The user's callbacks stay the user's: a copy asks and is not told.
+func TestACopyLeavesFlowControlToTheProtocol(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := pair(t, l)
+		o := &opaque{Transport: server.Transport()}
+		f, content := fileOf(t, 16<<20)
+		var s *sending
+		looptest.Do(l, func() {
+			client.Transport().PauseReading()
+			s = send(l, t.Context(), o, f, 0, -1)
+		})
+		waitFull(t, l, server.Transport())
+		if s.ended {
+			t.Error("the copy does not wait for room")
+		}
+		looptest.Do(l, func() { client.Transport().ResumeReading() })
+		waitEnded(t, l, s)
+		waitData(t, l, client, content)
+		looptest.WaitFor(t, l, "ResumeWriting", func() bool {
+			return server.Count("resume") == server.Count("pause")
+		})
+	})
+}
+
+func TestACopyEnds(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		f, content := fileOf(t, 16<<20)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for _, c := range []struct {
+			name string
+			do   func(t transport.Transport)
+			want error
+		}{
+			{"cancel", func(transport.Transport) { cancel() }, context.Canceled},
+			{"abort", func(tr transport.Transport) { tr.Abort() }, net.ErrClosed},
+			{"close", func(tr transport.Transport) { tr.Close() }, net.ErrClosed},
+			{"file", func(transport.Transport) { f.Close() }, os.ErrClosed},
+		} {
+			server, client := pair(t, l)
+			of := t.Context()
+			if c.name == "cancel" {
+				of = ctx
+			}
+			var s *sending
+			looptest.Do(l, func() {
+				client.Transport().PauseReading()
+				s = send(l, of, &opaque{Transport: server.Transport()}, f, 0, -1)
+			})
+			waitFull(t, l, server.Transport())
+			looptest.Do(l, func() {
+				c.do(server.Transport())
+				client.Transport().ResumeReading()
+			})
+			waitEnded(t, l, s)
+			if !errors.Is(s.err, c.want) || s.n <= 0 || s.n >= 16<<20 {
+				t.Errorf("%s: %d, %v, want %v", c.name, s.n, s.err, c.want)
+			}
+			if got := client.Data(); !bytes.HasPrefix(content, got) {
+				t.Errorf("%s: %d bytes that are not the file's", c.name, len(got))
+			}
+		}
+	})
+}
+
+func TestAFileOverTLS(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		connectTLS(t, l, server, client)
+		abortAtEnd(t, l, server, client)
+		f, content := fileOf(t, 3<<20)
+		for range 2 {
+			n, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
+			if n != 3<<20 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+		}
+		waitData(t, l, client, append(content, content...))
+	})
+}

@@ -1,0 +1,96 @@
+package loop
+
+import (
+	"context"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/subprocess"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// SubprocessExec starts a program, args[0] with the arguments args[1:], and makes a
+// transport of the child for p. nil options connect pipes to its three standard
+// streams. A name without a slash is looked for in PATH. It returns after
+// ConnectionMade has; see package subprocess for the callbacks.
+//
+// When ctx ends first, the child is killed and reaped before SubprocessExec
+// returns, and p hears nothing. Afterwards ctx means nothing: Close kills the child.
+// Shutdown closes children as it closes transports; Loop.Close kills them.
+//
+// Errors: *fs.PathError with ENOENT, EACCES …, for the program or the directory;
+// subprocess.ErrNoProgram, subprocess.ErrStdio; ctx's; transport.ErrNilProtocol;
+// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade, after which
+// the child is killed. Nothing is left behind by an error.
+func (l *Loop) SubprocessExec(ctx context.Context, p protocol.SubprocessProtocol, args []string,
+	opts *subprocess.Options) (transport.SubprocessTransport, error) {
+	return block(ctx, l, func(done func(transport.SubprocessTransport, error)) {
+		l.SubprocessExecFunc(ctx, p, args, opts, done)
+	})
+}
+
+// SubprocessExecFunc is SubprocessExec for the loop's goroutine: done is called on
+// it, once, possibly before SubprocessExecFunc returns.
+func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProtocol,
+	args []string, opts *subprocess.Options,
+	done func(transport.SubprocessTransport, error)) {
+	l.check()
+	c := subprocess.Command{Args: args}
+	if opts != nil {
+		c.Options = *opts
+	}
+	switch {
+	case p == nil:
+		done(nil, transport.ErrNilProtocol)
+	case l.draining || l.isClosed():
+		done(nil, ErrLoopClosed)
+	case ctx.Err() != nil:
+		done(nil, ctx.Err())
+	default:
+		l.raise(ctx, p, c, done)
+	}
+}
+
+// SubprocessShell is SubprocessExec of "/bin/sh -c command".
+func (l *Loop) SubprocessShell(ctx context.Context, p protocol.SubprocessProtocol, command string,
+	opts *subprocess.Options) (transport.SubprocessTransport, error) {
+	return l.SubprocessExec(ctx, p, shell(command), opts)
+}
+
+// SubprocessShellFunc is SubprocessShell for the loop's goroutine.
+func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessProtocol,
+	command string, opts *subprocess.Options,
+	done func(transport.SubprocessTransport, error)) {
+	l.SubprocessExecFunc(ctx, p, shell(command), opts, done)
+}
+
+func shell(command string) []string { return []string{"/bin/sh", "-c", command} }
+
+// raise starts a child and keeps it among the loop's until nothing is left of it.
+func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c subprocess.Command,
+	done func(transport.SubprocessTransport, error)) {
+	var child *subprocess.Child
+	over := false
+	stop := func() {}
+	child = subprocess.Start(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
+		stop()
+		done(t, err)
+	}, func() {
+		over = true
+		l.forgetChild(child)
+	})
+	if over {
+		return
+	}
+	l.children = append(l.children, child)
+	stop = l.whenDone(ctx, func() { child.Cancel(ctx.Err()) })
+}
+
+func (l *Loop) forgetChild(gone *subprocess.Child) {
+	for i, c := range l.children {
+		if c == gone {
+			l.children = append(l.children[:i:i], l.children[i+1:]...)
+			break
+		}
+	}
+	l.checkDrained()
+}

@@ -1,0 +1,154 @@
+package loop_test
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/subprocess"
+	"github.com/sluice-net/sluice/transport"
+)
+
+func TestS324_panics_are_reported_and_survived(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		for _, e := range []string{"data 1", "exited", "closed 1", "lost"} {
+			n.on[e] = func() {
+				if e == "lost" {
+					close(n.gone)
+				}
+				panic("planned")
+			}
+		}
+		for _, e := range []string{"pipe_data_received", "process_exited",
+			"pipe_connection_lost", "connection_lost"} {
+			looptest.Expect(l, "Exception in callback protocol."+e+"()")
+		}
+		launch(t, l, n, nil, "echo", "hello").over(t, 0)
+		if string(n.out[1]) != "hello\n" {
+			t.Errorf("%q", n.out[1])
+		}
+	})
+}
+
+func TestS325_panic_in_ConnectionMade_kills(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		looptest.Expect(l, "Fatal error: protocol.connection_made() call failed.")
+		n := newNurse(t)
+		n.on["made"] = func() { panic("planned") }
+		var planned *protocol.PanicError
+		tr, err := l.SubprocessExec(withTimeout(t), n, []string{"sleep", "infinity"}, nil)
+		if tr != nil || !errors.As(err, &planned) {
+			t.Errorf("%v, %v", tr, err)
+		}
+		n.over(t, -9)
+		if !errors.As(n.lostErr, &planned) {
+			t.Error(n.lostErr)
+		}
+	})
+}
+
+// statements: 330
+func TestS329_cancel_kills_and_reaps(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error, 1)
+		looptest.Do(l, func() {
+			l.SubprocessExecFunc(ctx, n, []string{"sleep", "infinity"}, nil,
+				func(_ transport.SubprocessTransport, err error) { result <- err })
+			cancel()
+		})
+		select {
+		case err := <-result:
+			if err == nil { // the cancellation came late
+				looptest.Do(l, func() { n.t.Close() })
+				n.over(t, -9)
+			} else if !errors.Is(err, context.Canceled) || len(n.events) > 0 {
+				t.Error(err, n.events)
+			}
+		case <-time.After(looptest.Patience):
+			t.Fatal("the start does not end")
+		}
+		if _, err := l.SubprocessExec(ctx, n, []string{"true"}, nil); !errors.Is(err,
+			context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestS333_stolen_child(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		looptest.Expect(l, "Error waiting for a child")
+		n := newNurse(t)
+		n.on["made"] = func() {
+			if _, err := syscall.Wait4(n.t.Pid(), nil, 0, nil); err != nil {
+				t.Error(err)
+			}
+		}
+		launch(t, l, n, nil, "true")
+		n.over(t, 255)
+		if err := looptest.Exceptions(l)[0].Err; !errors.Is(err, subprocess.ErrStolen) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestS336_set_protocol_of_a_child(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		first, second := newNurse(t), newNurse(t)
+		launch(t, l, first, nil, "cat")
+		looptest.Do(l, func() {
+			if err := first.t.SetProtocol(nil); err != transport.ErrNilProtocol {
+				t.Error(err)
+			}
+			var stream struct{ transport.BaseProtocol }
+			if err := first.t.SetProtocol(stream); err != transport.ErrProtocolKind {
+				t.Error(err)
+			}
+			second.t = first.t
+			if err := first.t.SetProtocol(second); err != nil || first.t.Protocol() != second {
+				t.Error(err)
+			}
+			stdin(first).Close()
+		})
+		second.over(t, 0)
+		if len(first.events) != 1 {
+			t.Error(first.events)
+		}
+	})
+}
+
+// statements: 29
+func TestS339_many_wait_for_one_child(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := launch(t, l, newNurse(t), nil, "cat")
+		codes := make(chan int, 5)
+		for range 5 {
+			go func() {
+				code, err := subprocess.Wait(withTimeout(t), n.t)
+				if err != nil {
+					t.Error(err)
+				}
+				codes <- code
+			}()
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := subprocess.Wait(ended, n.t); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		looptest.Do(l, func() { n.t.Kill() })
+		for range 5 {
+			if code := <-codes; code != -9 {
+				t.Error(code)
+			}
+		}
+		n.over(t, -9)
+	})
+}

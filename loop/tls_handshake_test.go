@@ -1,0 +1,381 @@
+package loop_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/tlstransport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// serveTLS makes a server with TLS.
+func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *accepting {
+	t.Helper()
+	if opts.TLS == nil {
+		opts.TLS = serverTLS()
+	}
+	return serve(t, l, "", &opts)
+}
+
+// dialTLS connects to the server and waits until it has made the connection.
+func (a *accepting) dialTLS(opts loop.ConnectionOptions) (server, client *transporttest.Recorder) {
+	a.t.Helper()
+	before := 0
+	looptest.Do(a.l, func() { before = len(a.got) })
+	client, err := a.tryTLS(opts)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	looptest.WaitFor(a.t, a.l, "the server's handshake", func() bool {
+		return len(a.got) > before && a.got[before].Transport() != nil
+	})
+	return a.got[before], client
+}
+
+// tryTLS connects to the server.
+func (a *accepting) tryTLS(opts loop.ConnectionOptions) (*transporttest.Recorder, error) {
+	a.t.Helper()
+	client := transporttest.NewRecorder(a.t)
+	if opts.TLS == nil {
+		opts.TLS = clientTLS()
+	}
+	_, err := a.l.CreateConnection(withTimeout(a.t), client, a.Addrs()[0].String(), &opts)
+	abortAtEnd(a.t, a.l, client)
+	return client, err
+}
+
+// silent checks that a protocol has had no callback.
+func silent(t *testing.T, r *transporttest.Recorder) {
+	t.Helper()
+	if trace := r.Trace(); trace != "" {
+		t.Errorf("after a failed handshake the protocol saw %s", trace)
+	}
+}
+
+// statements: 252, 269, 176
+func TestS175_ConnectionMade_after_the_handshake_with_the_TLS_transport(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serveTLS(t, l, loop.ServerOptions{})
+		server, client := a.dialTLS(loop.ConnectionOptions{})
+		looptest.Do(l, func() {
+			for _, r := range []*transporttest.Recorder{server, client} {
+				state, ok := transport.TLSState(r.Transport())
+				if !ok || !state.HandshakeComplete || state.Version != tls.VersionTLS13 {
+					t.Errorf("TLS state %v, %+v", ok, state)
+				}
+			}
+			if n := l.Stats().Handshakes; n != 2 {
+				t.Errorf("%d handshakes counted, want both ends", n)
+			}
+			server.Transport().Write([]byte("hello"))
+		})
+		looptest.WaitFor(t, l, "data", func() bool { return string(client.Data()) == "hello" })
+	})
+}
+
+func TestS177_bad_certificates_are_told_by_name(t *testing.T) {
+	expired := testPKI().issue(t, func(c *x509.Certificate) {
+		c.NotAfter = time.Now().Add(-time.Minute)
+	}, "sluice.test")
+	for _, c := range []struct {
+		name   string
+		server *tls.Config
+		client *tls.Config
+		want   string
+	}{
+		{"unknown authority", serverTLS(), &tls.Config{RootCAs: x509.NewCertPool()},
+			"certificate signed by unknown authority"},
+		{"expired", &tls.Config{Certificates: []tls.Certificate{expired}}, clientTLS(),
+			"certificate has expired"},
+		{"other name", serverTLS(), &tls.Config{RootCAs: testPKI().pool,
+			ServerName: "elsewhere.test"}, "elsewhere.test"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+				var failure error
+				a := serveTLS(t, l, loop.ServerOptions{TLS: c.server,
+					OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+				client, err := a.tryTLS(loop.ConnectionOptions{TLS: c.client})
+				var verification *tls.CertificateVerificationError
+				if !errors.As(err, &verification) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v (%T), want %q", err, err, c.want)
+				}
+				silent(t, client)
+				looptest.WaitFor(t, l, "the server's error", func() bool { return failure != nil })
+				if !strings.Contains(failure.Error(), "certificate") {
+					t.Errorf("the server was told %v", failure)
+				}
+			})
+		})
+	}
+}
+
+func TestALPN_without_a_common_protocol_fails_on_both_sides(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		var failure error
+		config := serverTLS()
+		config.NextProtos = []string{"h2"}
+		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
+			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		other := clientTLS()
+		other.NextProtos = []string{"smtp"}
+		client, err := a.tryTLS(loop.ConnectionOptions{TLS: other})
+		if err == nil || !strings.Contains(err.Error(), "no application protocol") {
+			t.Error("the client was told", err)
+		}
+		silent(t, client)
+		looptest.WaitFor(t, l, "the server's error", func() bool { return failure != nil })
+		if !strings.Contains(failure.Error(), "smtp") {
+			t.Error("the server was told", failure)
+		}
+	})
+}
+
+func TestS178_EOF_in_the_handshake(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+			r := transporttest.NewRecorder(t)
+			r.On.Data = func([]byte) { r.Transport().Close() }
+			return r
+		}, "127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		client := transporttest.NewRecorder(t)
+		_, err = l.CreateConnection(withTimeout(t), client, s.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: clientTLS()})
+		if !errors.Is(err, syscall.ECONNRESET) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%v is neither ECONNRESET nor an unexpected EOF", err)
+		}
+		silent(t, client)
+	})
+}
+
+func TestS179_handshake_timeout(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		var failure error
+		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
+			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		mute := transporttest.NewRecorder(t)
+		_, err := l.CreateConnection(withTimeout(t), mute, a.Addrs()[0].String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looptest.WaitFor(t, l, "the end", func() bool { lost, _ := mute.Lost(); return lost })
+		looptest.WaitFor(t, l, "the server's error", func() bool {
+			return errors.Is(failure, transport.ErrHandshakeTimeout)
+		})
+		plain := serve(t, l, "", nil) // does not answer
+		client := transporttest.NewRecorder(t)
+		_, err = l.CreateConnection(withTimeout(t), client, plain.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: clientTLS(), HandshakeTimeout: 20 * time.Millisecond})
+		if !errors.Is(err, transport.ErrHandshakeTimeout) {
+			t.Errorf("the client: %v", err)
+		}
+		silent(t, client)
+	})
+}
+
+// statements: 180, 209
+func TestS181_options_that_do_not_go_together_are_errors(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		factory := func() protocol.Protocol { return transporttest.NewRecorder(t) }
+		second := time.Second
+		for _, c := range []struct {
+			opts loop.ServerOptions
+			want error
+		}{
+			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
+			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
+			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
+			{loop.ServerOptions{TLS: serverTLS(), HandshakeTimeout: -1}, tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: serverTLS(), ShutdownTimeout: -1}, tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: &tls.Config{}}, tlstransport.ErrNoCertificate},
+		} {
+			_, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0", &c.opts)
+			if !errors.Is(err, c.want) {
+				t.Errorf("server with %+v: %v, want %v", c.opts, err, c.want)
+			}
+		}
+		for _, c := range []struct {
+			opts loop.ConnectionOptions
+			want error
+		}{
+			{loop.ConnectionOptions{ServerName: "a"}, loop.ErrWithoutTLS},
+			{loop.ConnectionOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
+			{loop.ConnectionOptions{TLS: &tls.Config{}, HandshakeTimeout: -1},
+				tlstransport.ErrTimeout},
+			{loop.ConnectionOptions{TLS: &tls.Config{
+				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlstransport.ErrRenegotiation},
+		} {
+			r := transporttest.NewRecorder(t)
+			_, err := l.CreateConnection(withTimeout(t), r, "127.0.0.1:1", &c.opts)
+			if !errors.Is(err, c.want) {
+				t.Errorf("connection with %+v: %v, want %v", c.opts, err, c.want)
+			}
+		}
+	})
+}
+
+func TestS182_closing_during_the_handshake(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serveTLS(t, l, loop.ServerOptions{})
+		for _, end := range []func(){a.CloseClients, a.AbortClients} {
+			mute := transporttest.NewRecorder(t)
+			var look func()
+			look = func() {
+				if l.Stats().Transports < 2 {
+					l.CallLater(time.Millisecond, look)
+					return
+				}
+				for c := range a.Conns() {
+					t.Errorf("%v is shown during its handshake", c)
+				}
+				end()
+			}
+			mute.On.Made = func(transport.Transport) { look() }
+			_, err := l.CreateConnection(withTimeout(t), mute, a.Addrs()[0].String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			looptest.WaitFor(t, l, "the end", func() bool { lost, _ := mute.Lost(); return lost })
+			looptest.WaitFor(t, l, "the rest", func() bool { return l.Stats().Transports == 0 })
+		}
+		looptest.Do(l, func() {
+			if n := l.Stats().HandshakesFailed; n != 2 || len(a.got) != 0 {
+				t.Errorf("%d failed handshakes, %d protocols made", n, len(a.got))
+			}
+		})
+	})
+}
+
+// statements: 211
+func TestS183_failed_handshakes_do_not_disturb_the_server(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		var failures []error
+		a := serveTLS(t, l, loop.ServerOptions{OnHandshakeError: func(peer net.Addr, err error) {
+			if failures = append(failures, err); peer == nil {
+				t.Error("no address")
+			}
+			if len(failures) == 1 {
+				panic("planned")
+			}
+		}})
+		looptest.Expect(l, "Exception in ServerOptions.OnHandshakeError")
+		for _, hello := range []string{"GET / HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05hello",
+			"\x80\x2e\x01", strings.Repeat("\x16\x03\x03\x40\x00", 5000)} {
+			plain := transporttest.NewRecorder(t)
+			plain.On.Made = func(tr transport.Transport) { tr.Write([]byte(hello)); tr.WriteEOF() }
+			_, err := l.CreateConnection(withTimeout(t), plain, a.Addrs()[0].String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			looptest.WaitFor(t, l, "the end", func() bool { lost, _ := plain.Lost(); return lost })
+		}
+		looptest.WaitFor(t, l, "the errors", func() bool { return len(failures) == 4 })
+		if !strings.Contains(failures[0].Error(), "does not look like a TLS handshake") {
+			t.Errorf("a client without TLS: %v", failures[0])
+		}
+		if len(a.got) != 0 {
+			t.Errorf("%d protocols made", len(a.got))
+		}
+		a.dialTLS(loop.ConnectionOptions{})
+	})
+}
+
+func TestS208_server_name(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		names := make(chan string, 10)
+		config := serverTLS()
+		config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			names <- h.ServerName
+			return nil, nil
+		}
+		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a.dialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
+		a.dialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
+		withName := clientTLS()
+		withName.ServerName = "sluice.test"
+		a.dialTLS(loop.ConnectionOptions{TLS: withName})
+		for _, want := range []string{"", "sluice.test", "sluice.test"} {
+			if got := <-names; got != want {
+				t.Errorf("the server was asked for %q, want %q", got, want)
+			}
+		}
+		r := transporttest.NewRecorder(t)
+		_, err := l.CreateUnixConnection(withTimeout(t), r, "@nowhere",
+			&loop.ConnectionOptions{TLS: clientTLS()})
+		if !errors.Is(err, tlstransport.ErrNoServerName) {
+			t.Errorf("a Unix connection without a name: %v", err)
+		}
+	})
+}
+
+func TestA_context_ends_a_handshake(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		plain := serve(t, l, "", nil) // does not answer
+		ctx, cancel := context.WithCancel(t.Context())
+		client := transporttest.NewRecorder(t)
+		result := make(chan error, 1)
+		go func() {
+			_, err := l.CreateConnection(ctx, client, plain.Addrs()[0].String(),
+				&loop.ConnectionOptions{TLS: clientTLS()})
+			result <- err
+		}()
+		looptest.WaitFor(t, l, "the client's hello", func() bool {
+			return len(plain.got) == 1 && plain.got[0].Received() > 0
+		})
+		cancel()
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		silent(t, client)
+		waitLost(t, l, plain.got[0])
+	})
+}
+
+func TestPanic_in_a_function_of_the_config_ends_the_handshake(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		config := serverTLS()
+		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			panic("planned")
+		}
+		config.Certificates = nil
+		looptest.Expect(l, "a function of the tls.Config failed")
+		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		client, err := a.tryTLS(loop.ConnectionOptions{})
+		if err == nil {
+			t.Error("the client's handshake succeeded")
+		}
+		silent(t, client)
+	})
+}
+
+func TestAbort_in_a_function_of_the_config(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		var a *accepting
+		config := serverTLS()
+		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			a.AbortClients()
+			return nil, nil
+		}
+		a = serveTLS(t, l, loop.ServerOptions{TLS: config})
+		if _, err := a.tryTLS(loop.ConnectionOptions{}); err == nil {
+			t.Error("the client's handshake succeeded")
+		}
+		looptest.WaitFor(t, l, "the end", func() bool { return l.Stats().Transports == 0 })
+	})
+}

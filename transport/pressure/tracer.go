@@ -1,0 +1,309 @@
+package pressure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+)
+
+// ErrClosed is returned by the methods of a Tracer after Close.
+var ErrClosed = errors.New("pressure: tracer closed")
+
+// A Tracer traces one process. Its methods may be called from any goroutine.
+type Tracer struct {
+	options Options
+	level   Level
+	why     error // why it is LevelProcess although nobody asked for that
+	kernel  *kernel
+	reader  *ringbuf.Reader
+	ended   chan struct{}
+	work    sync.WaitGroup
+	unwatch func() bool
+
+	mu         sync.Mutex // guards what follows, and the kernel's table
+	source     source
+	flows      flows
+	accountant Accountant
+	closed     bool
+
+	iterating sync.Mutex
+	closing   sync.Once
+	closeErr  error
+}
+
+// A source takes snapshots, without what the loops publish.
+type source interface {
+	snapshot() (*Snapshot, error)
+	close() error
+}
+
+// Attach begins to trace. What is absent from this kernel is left out; Support
+// says what. It fails with *ErrUnsupported where a level other than LevelDefault
+// and LevelProcess is asked for and eBPF does not work at all, and with
+// os.ErrProcessDone where there is no such process. When ctx ends, the Tracer is
+// closed. It takes some tenths of a second and 17 MiB of memory.
+func Attach(ctx context.Context, o Options) (*Tracer, error) {
+	asked := o.Level
+	if asked == LevelDefault {
+		o.Level = LevelSnapshot | LevelEdges
+	}
+	o = o.filled()
+	if !alive(o.PID) {
+		return nil, fmt.Errorf("pressure: process %d: %w", o.PID, os.ErrProcessDone)
+	}
+	t := &Tracer{options: o, level: o.Level, ended: make(chan struct{})}
+	t.flows.pid = o.PID
+	if err := t.open(asked); err != nil {
+		return nil, fmt.Errorf("pressure: %w", err)
+	}
+	t.begin()
+	unwatch := context.AfterFunc(ctx, func() { t.Close() })
+	t.mu.Lock()
+	t.unwatch = unwatch
+	t.mu.Unlock()
+	return t, nil
+}
+
+// open makes the source, and falls back where that is allowed.
+func (t *Tracer) open(asked Level) error {
+	if t.level == LevelProcess {
+		return t.openProcess()
+	}
+	err := t.openKernel()
+	var unsupported *ErrUnsupported
+	if asked == LevelDefault && errors.As(err, &unsupported) {
+		t.level, t.why = LevelProcess, unsupported
+		t.options.Logger.Info("tracing without eBPF", "why", unsupported)
+		return t.openProcess()
+	}
+	return err
+}
+
+func (t *Tracer) openProcess() (err error) {
+	t.source, err = newProcessSource(t.options.PID)
+	return err
+}
+
+func (t *Tracer) openKernel() error {
+	k, err := loadKernel(t.options)
+	if err != nil {
+		return err
+	}
+	t.source, err = newKernelSource(k, t.options)
+	if err == nil && t.level != LevelSnapshot {
+		t.reader, err = ringbuf.NewReader(k.maps.Maps[bpfMapEvents])
+	}
+	if err != nil {
+		return errors.Join(err, k.close())
+	}
+	t.kernel = k
+	return nil
+}
+
+// begin starts what goes on by itself. The first snapshot is taken before Attach
+// returns: it marks the sockets whose events are wanted.
+func (t *Tracer) begin() {
+	if t.level != LevelProcess {
+		if _, err := t.Snapshot(); err != nil {
+			t.options.Logger.Warn("no first snapshot", "err", err)
+		}
+	}
+	if t.options.Interval > 0 {
+		t.work.Go(t.sample)
+	}
+	if t.kernel != nil && t.level&boxed != 0 && t.options.Duration > 0 {
+		t.work.Go(t.expire)
+	}
+}
+
+// Support returns the state of each probe now.
+func (t *Tracer) Support() Support {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Support{Level: t.level, Kernel: release(), Err: t.why}
+	if t.kernel != nil {
+		s.Probes = slices.Clone(t.kernel.table)
+	} else {
+		s.Probes = withoutKernel(t.why)
+	}
+	return s
+}
+
+// Snapshot takes one now. It counts for Accounts as well. ErrClosed after Close;
+// os.ErrProcessDone once the process is gone.
+func (t *Tracer) Snapshot() (*Snapshot, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrClosed
+	}
+	s, err := t.source.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	t.flows.join(s)
+	s.Took = monotonic() - s.Time
+	t.accountant.Add(s)
+	return s, nil
+}
+
+// Events yields events as they come, blocking between them, until the Tracer is
+// closed or the caller breaks out. A second call waits until the first has ended.
+// They are in order but for those of different CPUs, which may be apart by as much
+// as the kernel took to store them, and come up to a tenth of a second late. An
+// error, if any, is the last thing yielded. The rate is limited by kind; Counts are
+// exact nevertheless. Below LevelEdges there are none.
+func (t *Tracer) Events() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		t.iterating.Lock()
+		defer t.iterating.Unlock()
+		if t.reader == nil {
+			return
+		}
+		var record ringbuf.Record
+		for t.next(&record) {
+			if len(record.RawSample) == 0 {
+				continue
+			}
+			event, err := decodeEvent(record.RawSample)
+			if !yield(event, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// next waits for a record; it is empty where time has passed. It returns false
+// when the Tracer is closed. The programs wake nobody, so that they cost little:
+// what is there is taken every tenth of a second.
+func (t *Tracer) next(record *ringbuf.Record) bool {
+	t.reader.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	record.RawSample = record.RawSample[:0]
+	err := t.reader.ReadInto(record)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	return true
+}
+
+// Lost returns how many events were left out: by the limits of rate, or because
+// nobody took them in time.
+func (t *Tracer) Lost() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kernel == nil || t.closed {
+		return 0
+	}
+	_, lost := t.kernel.tallies()
+	return lost
+}
+
+// Accounts yields an account for each connection that was seen in at least two
+// snapshots since the last call, in the order of descriptors, and begins anew.
+func (t *Tracer) Accounts() iter.Seq[Account] {
+	return func(yield func(Account) bool) {
+		t.mu.Lock()
+		accounts := t.accountant.Take()
+		t.mu.Unlock()
+		for _, a := range accounts {
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+// Histogram returns what was counted since Attach. op is the io_uring opcode for
+// HistogramLatency and 0 for the others. After Close it is empty.
+func (t *Tracer) Histogram(kind HistogramKind, op uint8) Histogram {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := Histogram{Kind: kind, Op: op}
+	if t.kernel != nil && !t.closed {
+		t.kernel.histogram(&h)
+	}
+	return h
+}
+
+// Close detaches everything and waits until it is. It is idempotent.
+func (t *Tracer) Close() error {
+	t.closing.Do(func() { t.closeErr = t.end() })
+	return t.closeErr
+}
+
+func (t *Tracer) end() error {
+	close(t.ended)
+	t.mu.Lock()
+	t.closed = true
+	unwatch := t.unwatch
+	t.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
+	t.work.Wait()
+	var errs []error
+	if t.reader != nil {
+		errs = append(errs, t.reader.Close())
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flows.close()
+	return errors.Join(append(errs, t.source.close())...)
+}
+
+// slowest is how far the interval is stretched for want of budget.
+const slowest = time.Second
+
+// sample takes a snapshot every Options.Interval, or less often where that costs
+// more than the budget.
+func (t *Tracer) sample() {
+	timer := time.NewTimer(t.options.Interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-t.ended:
+			return
+		case <-timer.C:
+		}
+		s, err := t.Snapshot()
+		if errors.Is(err, ErrClosed) || errors.Is(err, os.ErrProcessDone) {
+			return
+		}
+		interval := t.options.Interval
+		if err != nil {
+			t.options.Logger.Warn("no snapshot", "err", err)
+		} else {
+			interval = stretched(interval, s.Took, t.options.BudgetPercent)
+		}
+		timer.Reset(interval)
+	}
+}
+
+// stretched returns the interval at which what took so long keeps to the budget.
+func stretched(interval, took time.Duration, percent float64) time.Duration {
+	needed := time.Duration(float64(took) * 100 / percent)
+	return max(interval, min(needed, max(slowest, interval)))
+}
+
+// expire detaches what costs every process of the host, in time.
+func (t *Tracer) expire() {
+	timer := time.NewTimer(t.options.Duration)
+	defer timer.Stop()
+	select {
+	case <-t.ended:
+		return
+	case <-timer.C:
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kernel.expire()
+	t.options.Logger.Info("detached", "levels", (t.level & boxed).String(),
+		"after", t.options.Duration)
+}

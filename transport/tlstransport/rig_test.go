@@ -1,0 +1,178 @@
+package tlstransport_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/tlstransport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// TestMain fails for coroutines that are left behind.
+func TestMain(m *testing.M) {
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	for begin := time.Now(); runtime.NumGoroutine() > before &&
+		time.Since(begin) < 5*time.Second; {
+		runtime.Gosched() // those that are about to end
+	}
+	if n := runtime.NumGoroutine(); n > before && code == 0 {
+		stacks := make([]byte, 1<<16)
+		fmt.Printf("%d goroutines left behind:\n%s\n", n-before,
+			stacks[:runtime.Stack(stacks, true)])
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// fakeHost is a loop without a loop: tasks and timers run when the test says so.
+type fakeHost struct {
+	debug   atomic.Bool
+	tasks   []tlstransport.Task
+	timers  []*fakeTimer
+	lent    int
+	reports []string
+}
+
+type fakeTimer struct {
+	f       func()
+	stopped bool
+}
+
+func (t *fakeTimer) Cancel() { t.stopped = true }
+
+func (h *fakeHost) Soon(t tlstransport.Task) { h.tasks = append(h.tasks, t) }
+
+func (h *fakeHost) After(_ time.Duration, f func()) tlstransport.Timer {
+	t := &fakeTimer{f: f}
+	h.timers = append(h.timers, t)
+	return t
+}
+
+func (h *fakeHost) Buffer(n int) []byte { h.lent++; return make([]byte, 0, min(n+100, 64<<10)) }
+func (h *fakeHost) Free([]byte)         { h.lent-- }
+func (h *fakeHost) Poison(b []byte)     { clear(b) }
+
+func (h *fakeHost) Report(message string, err error, _ transport.BaseTransport,
+	_ transport.BaseProtocol) {
+	h.reports = append(h.reports, fmt.Sprint(message, err))
+}
+
+func (h *fakeHost) Paused(transport.BaseTransport, int, transport.Limits)  {}
+func (h *fakeHost) Resumed(transport.BaseTransport, int, transport.Limits) {}
+func (h *fakeHost) Check()                                                 {}
+func (h *fakeHost) Debug() *atomic.Bool                                    { return &h.debug }
+func (h *fakeHost) Enter(string, any)                                      {}
+func (h *fakeHost) Leave()                                                 {}
+func (h *fakeHost) Note(string, transport.BaseTransport, ...any)           {}
+
+// expire lets all time pass.
+func (h *fakeHost) expire() {
+	due := h.timers
+	h.timers = nil
+	for _, t := range due {
+		if !t.stopped {
+			t.f()
+		}
+	}
+}
+
+// end is one end of a connection in memory.
+type end struct {
+	host fakeHost
+	rec  *transporttest.Recorder
+	tls  *tlstransport.Transport
+	raw  *transporttest.Transport
+	done []error
+}
+
+// newEnd makes an end.
+func newEnd(tb testing.TB, server bool, config *tls.Config) *end {
+	e := &end{rec: transporttest.NewRecorder(tb)}
+	c := &tlstransport.Config{TLS: config, Server: server, Protocol: e.rec,
+		Done: func(_ *tlstransport.Transport, err error) { e.done = append(e.done, err) }}
+	if err := c.Check(); err != nil {
+		tb.Fatal(err)
+	}
+	e.tls = tlstransport.New(&e.host, c)
+	e.raw = transporttest.NewTransport(e.tls.Lower(), nil)
+	return e
+}
+
+// turn is a round of the loop.
+func (e *end) turn() {
+	due := e.host.tasks
+	e.host.tasks = nil
+	for _, t := range due {
+		t.RunTask()
+	}
+	e.raw.Turn()
+}
+
+// carry brings what one end has written to the other, in pieces.
+func carry(from, to *end, piece int) (n int) {
+	data := from.raw.TakeWritten()
+	for rest := data; len(rest) > 0; {
+		k := min(piece, len(rest))
+		to.raw.Receive(rest[:k])
+		rest = rest[k:]
+	}
+	if from.raw.WroteEOF() {
+		to.raw.ReceiveEOF()
+	}
+	from.turn()
+	to.turn()
+	return len(data)
+}
+
+// exchange carries until nobody has anything to say.
+func exchange(a, b *end, piece int) {
+	for carry(a, b, piece)+carry(b, a, piece) > 0 {
+	}
+}
+
+var testCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1),
+		Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"sluice.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// configs are a server's and a client's for one version of TLS.
+func configs(version uint16) (server, client *tls.Config) {
+	return &tls.Config{Certificates: []tls.Certificate{testCertificate()}, MaxVersion: version},
+		&tls.Config{InsecureSkipVerify: true, MaxVersion: version}
+}
+
+// ends makes both ends.
+func ends(tb testing.TB, version uint16) (server, client *end) {
+	s, c := configs(version)
+	return newEnd(tb, true, s), newEnd(tb, false, c)
+}
+
+func eachVersion(t *testing.T, f func(t *testing.T, version uint16)) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) { f(t, version) })
+	}
+}
