@@ -113,8 +113,9 @@ func (s *Stream) readerGone(op *proactor.Op) {
 	}
 }
 
-// restoreMode makes blocking again what others share.
-func (s *Stream) restoreMode() {
+// RestoreMode makes blocking again what others share. A loop that is closed calls it
+// for the streams that it leaves open.
+func (s *Stream) RestoreMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
 	}
