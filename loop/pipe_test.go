@@ -425,6 +425,34 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 	}
 }
 
+// The mode is needed until the last of two transports of one open file ends: a call
+// for the other would make the loop wait.
+func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, shared := sharedFIFO(t)
+		again, err := syscall.Dup(shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.CloseOnExec(again)
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		readPipe(t, l, reader, f)
+		writePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
+		looptest.Do(l, func() { reader.Transport().Close() })
+		waitLostWith(t, l, reader, nil)
+		if !isNonblocking(t, shared) {
+			t.Error("blocking while the loop writes")
+		} else {
+			looptest.Do(l, func() { writer.Transport().Write(make([]byte, 1<<20)) })
+		}
+		looptest.Do(l, func() { writer.Transport().Abort() })
+		waitLostWith(t, l, writer, nil)
+		if isNonblocking(t, shared) {
+			t.Error("non-blocking after the end of both")
+		}
+	})
+}
+
 // sharedFIFO is a FIFO that is open in blocking mode, and a duplicate of its
 // descriptor.
 func sharedFIFO(t *testing.T) (f *os.File, shared int) {
