@@ -81,8 +81,8 @@ type DatagramOptions struct {
 	// RecvErr has all that the network answers to datagrams reported, to the address
 	// of the datagram and with that of who answered (IP_RECVERR, ip(7)): each comes
 	// to ErrorReceived as a *net.OpError around a *transport.ICMPError. So an
-	// endpoint without a RemoteAddr learns of refused connections too. Unix sockets
-	// take no notice of it.
+	// endpoint without a RemoteAddr learns of refused connections too. It is on where
+	// the maker of Sock turned that on. Unix sockets take no notice of it.
 	RecvErr bool
 }
 

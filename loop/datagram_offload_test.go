@@ -180,6 +180,34 @@ func TestS174_where_groups_are_refused_the_endpoint_does_without(t *testing.T) {
 	}
 }
 
+// The trace is told when the queue is in order again.
+func TestS174_the_trace_may_abort_when_groups_are_given_up(t *testing.T) {
+	aborted := 0
+	for seed := range uint64(20) {
+		var client *postman
+		o := looptest.Options{Seed: seed, Faults: looptest.Faults{NoGroups: 1}}
+		o.Loop.Trace = &loop.Trace{Fallback: func(string, error) {
+			aborted++
+			client.t.Abort()
+		}}
+		n := looptest.New(t, o)
+		client, _ = offloaded(t, n.Loop, false)
+		to := transport.Addr{AddrPort: netipPort(here(client), 9)}
+		before := aborted
+		sendAll(t, n.Loop, client, to, numbered(100, 50)...)
+		looptest.WaitFor(t, n.Loop, "the end of the output", func() bool {
+			return client.t.WriteBufferSize() == 0
+		})
+		looptest.Pass(t, n.Loop, time.Millisecond)
+		if want := aborted - before; client.count("lost") != want {
+			t.Errorf("seed %d: %d times ConnectionLost, want %d", seed, client.count("lost"), want)
+		}
+	}
+	if aborted == 0 {
+		t.Error("no seed leads to a fallback")
+	}
+}
+
 // A datagram that is refused alone as well says nothing about groups.
 func TestS174_an_address_that_is_none_does_not_end_groups(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {

@@ -82,6 +82,18 @@ func (b *datagramBinding) offload(c *fdio.DatagramConfig, family proactor.Family
 			c.RecvErr = c.RecvErr || err == nil
 		}
 	}
+	c.RecvErr = c.RecvErr || o.Sock != nil && b.hasQueue(c.FD, family)
+}
+
+// hasQueue reports whether the maker of a socket turned RecvErr on: what nobody
+// takes out of the queue would count as ready for ever.
+func (b *datagramBinding) hasQueue(fd int, family proactor.Family) bool {
+	option := proactor.RecvErr
+	if family == proactor.IPv6 {
+		option = proactor.RecvErr6
+	}
+	on, err := b.loop.engine.GetOption(fd, option)
+	return err == nil && on != 0
 }
 
 // coalescedMin is the size of the longest piece that UDP_GRO makes.

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -152,4 +153,85 @@ func TestS173_Abort_in_ErrorReceived_ends_the_queue(t *testing.T) {
 			}
 		})
 	})
+}
+
+// What nobody takes out of the queue keeps the socket ready, which epoll says in every
+// turn.
+func TestS173_a_queue_that_another_turned_on_does_not_keep_the_loop_busy(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		to := gone(t, l, "127.0.0.1:0")
+		for name, o := range map[string]loop.DatagramOptions{
+			"connected":   {RemoteAddr: to.String()},
+			"unconnected": {LocalAddr: "127.0.0.1:0"},
+			"adopted":     {Sock: socketWithQueue(t)},
+		} {
+			client := office(t, l, &postman{}, o)
+			looptest.Do(l, func() { turnQueueOn(t, client.t) })
+			for i := range 3 {
+				// In groups too: sendmmsg may use the error up and say nothing.
+				looptest.Do(l, func() {
+					for range 1 + i*10 {
+						sendOne(t, client, to, o.RemoteAddr != "")
+					}
+				})
+				looptest.WaitFor(t, l, "an error", func() bool { return len(client.errs) > i })
+			}
+			looptest.Pass(t, l, 5*time.Millisecond)
+			if n := turnsAlone(t, l, 20*time.Millisecond); n > 100 {
+				t.Errorf("%s: %d turns of a loop that has nothing to do", name, n)
+			}
+		}
+	})
+}
+
+func sendOne(t *testing.T, p *postman, to transport.Addr, connected bool) {
+	if connected {
+		to = nobody
+	}
+	if err := p.t.SendTo([]byte("hello"), to); err != nil {
+		t.Error(err)
+	}
+}
+
+// turnsAlone is how many turns a loop makes in a time in which nobody asks it anything.
+func turnsAlone(t *testing.T, l *loop.Loop, d time.Duration) uint64 {
+	done := make(chan uint64, 1)
+	looptest.Do(l, func() {
+		before := l.Stats().Turns
+		l.CallLater(d, func() { done <- l.Stats().Turns - before })
+	})
+	select {
+	case n := <-done:
+		return n
+	case <-time.After(10 * time.Second):
+		t.Fatal("the timer never came")
+		return 0
+	}
+}
+
+// turnQueueOn sets IP_RECVERR without the endpoint's knowledge.
+func turnQueueOn(t *testing.T, d transport.DatagramTransport) {
+	raw, ok := transport.Socket(d)
+	if !ok {
+		t.Fatal("no socket")
+	}
+	var err error
+	controlErr := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_IP, syscall.IP_RECVERR, 1)
+	})
+	if err = errors.Join(controlErr, err); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// socketWithQueue is a socket whose maker has set IP_RECVERR.
+func socketWithQueue(t *testing.T) *os.File {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_IP, syscall.IP_RECVERR, 1); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "")
 }

@@ -206,6 +206,11 @@ func (l *Loop) free() {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
 	fds = append(fds, l.orphan()...)
+	for t := range l.streams.all() {
+		if s, ok := t.(*fdio.Stream); ok {
+			s.RestoreMode()
+		}
+	}
 	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // nobody is left to be told
 	}

@@ -98,7 +98,8 @@ func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.
 		return nil, ErrLoopClosed
 	}
 	s := l.newPipe(fdio.Config{FD: a.FD, Protocol: p, Owner: (*host)(l),
-		Pipe: &fdio.PipeConfig{Writes: writes, Device: a.Device, Restore: a.Restore}})
+		Pipe: &fdio.PipeConfig{Writes: writes, Device: a.Device, Restore: a.Restore,
+			Heir: l.heirOf}})
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		return nil, s.Err()
 	}
@@ -116,6 +117,18 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	l.born(s, made)
 	s.Start()
 	return s
+}
+
+// heirOf returns another pipe transport of the open file of s, or nil: the master of
+// a pseudoterminal mostly has one for each direction.
+func (l *Loop) heirOf(s *fdio.Stream) *fdio.Stream {
+	for t := range l.streams.all() {
+		other, ok := t.(*fdio.Stream)
+		if ok && other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {
+			return other
+		}
+	}
+	return nil
 }
 
 // dropPipe closes what never became a transport.

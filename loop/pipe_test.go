@@ -387,22 +387,9 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 // A FIFO with a name is non-blocking until the transport ends.
 func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := filepath.Join(t.TempDir(), "fifo")
-		if err := syscall.Mkfifo(path, 0o600); err != nil {
-			t.Skip("needs FIFOs: ", err)
-		}
-		fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shared, err := syscall.Dup(fd)
-		if err != nil {
-			t.Fatal(err)
-		}
-		syscall.CloseOnExec(shared)
-		defer syscall.Close(shared)
+		f, shared := sharedFIFO(t)
 		reader := transporttest.NewRecorder(t)
-		readPipe(t, l, reader, os.NewFile(uintptr(fd), path))
+		readPipe(t, l, reader, f)
 		if !isNonblocking(t, shared) {
 			t.Error("blocking while the loop reads")
 		}
@@ -416,6 +403,75 @@ func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
 			t.Error("non-blocking after the end")
 		}
 	})
+}
+
+func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
+	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
+		l, err := loop.New(&loop.Options{Engine: engine})
+		if err != nil {
+			t.Skip("needs ", engine, ": ", err)
+		}
+		f, shared := sharedFIFO(t)
+		_, err = l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, f)
+		if err != nil || !isNonblocking(t, shared) {
+			t.Error("blocking while the loop reads", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if isNonblocking(t, shared) {
+			t.Error("non-blocking after Close")
+		}
+	}
+}
+
+// The mode is needed until the last of two transports of one open file ends: a call
+// for the other would make the loop wait.
+func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, shared := sharedFIFO(t)
+		again, err := syscall.Dup(shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.CloseOnExec(again)
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		readPipe(t, l, reader, f)
+		writePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
+		looptest.Do(l, func() { reader.Transport().Close() })
+		waitLostWith(t, l, reader, nil)
+		if !isNonblocking(t, shared) {
+			t.Error("blocking while the loop writes")
+		} else {
+			looptest.Do(l, func() { writer.Transport().Write(make([]byte, 1<<20)) })
+		}
+		looptest.Do(l, func() { writer.Transport().Abort() })
+		waitLostWith(t, l, writer, nil)
+		if isNonblocking(t, shared) {
+			t.Error("non-blocking after the end of both")
+		}
+	})
+}
+
+// sharedFIFO is a FIFO that is open in blocking mode, and a duplicate of its
+// descriptor.
+func sharedFIFO(t *testing.T) (f *os.File, shared int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("needs FIFOs: ", err)
+	}
+	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err = syscall.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.CloseOnExec(shared)
+	t.Cleanup(func() { syscall.Close(shared) })
+	return os.NewFile(uintptr(fd), path), shared
 }
 
 func isNonblocking(t *testing.T, fd int) bool {

@@ -11,13 +11,16 @@ import (
 // readErrors passes on what the network answered to datagrams, which the kernel
 // keeps in the socket's error queue, and reports whether there was any. It reads
 // the queue to its end: as long as there is something in it, the socket counts as
-// ready.
+// ready, and epoll says so again and again. So it is looked at after every error,
+// because the socket's maker may have turned the option on; where there is something
+// it is on from now on. A Unix socket has no queue, and would give a datagram.
 func (d *Datagram) readErrors() (found bool) {
-	for d.state < Lost {
+	for d.state < Lost && !d.unix {
 		q, ok := d.engine.TakeError(d.fd)
 		if !ok {
 			break
 		}
+		d.recvErr = true
 		if !q.Local { // what a call failed with, it told itself
 			found = true
 			d.errorReceived(d.icmpError(q))

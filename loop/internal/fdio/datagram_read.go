@@ -120,7 +120,7 @@ func (d *Datagram) passOne(data []byte, size int, from transport.Addr) {
 // receiveFailed tells the protocol of an error, after which receiving goes on.
 // Only what says that this is no socket at all ends the endpoint.
 func (d *Datagram) receiveFailed(errno syscall.Errno) {
-	if d.recvErr && d.readErrors() {
+	if d.readErrors() || d.state >= Lost {
 		return
 	}
 	err := opError("read", "recvmsg", errno, d.local, d.peer)

@@ -246,8 +246,8 @@ func (d *Datagram) taken(n int) {
 		return
 	}
 	d.pause = 0
-	d.settleDoubt()
 	d.shrank(d.out.pop(n, d.host.Chunks()))
+	d.settleDoubt() // tells the trace, which may abort
 }
 
 // shrank uncounts what is not queued any more.
@@ -263,7 +263,7 @@ func (d *Datagram) shrank(size int) {
 // sent all the same. An error that is the network's answer to an earlier datagram
 // has cost none where the error queue says so: the first one is tried again.
 func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
-	if d.recvErr && d.readErrors() || d.state >= Lost {
+	if d.readErrors() || d.state >= Lost {
 		return
 	}
 	d.doubt = 0

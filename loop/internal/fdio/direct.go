@@ -169,6 +169,8 @@ func (s *Stream) roomy() {
 	op := &s.room.op
 	switch {
 	case s.state >= Lost || op.More && op.Cancelling():
+	case op.More && s.send.InFlight():
+		s.ignoreRoom() // its completion goes on with the output
 	case op.More:
 		if !s.pumpDirect() {
 			s.markDirty()

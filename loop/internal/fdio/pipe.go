@@ -20,6 +20,10 @@ type PipeConfig struct {
 	Writes  bool // else it reads
 	Device  bool // a character device: EIO is a terminal's end of input
 	Restore bool // the descriptor is made blocking again before it is closed
+
+	// Heir returns another stream of the same open file, nil if there is none: it
+	// needs the mode still, and restores it when it ends. Nil: nobody has an heir.
+	Heir func(s *Stream) *Stream
 }
 
 // pipe is what a stream of one direction has besides. Such a stream has the states
@@ -113,8 +117,23 @@ func (s *Stream) readerGone(op *proactor.Op) {
 	}
 }
 
-// restoreMode makes blocking again what others share.
-func (s *Stream) restoreMode() {
+// leaveMode restores the mode, or leaves that to another stream that needs it.
+func (s *Stream) leaveMode() {
+	if s.pipe == nil || !s.pipe.Restore {
+		return
+	}
+	if s.pipe.Heir != nil {
+		if heir := s.pipe.Heir(s); heir != nil {
+			heir.pipe.Restore = true
+			return
+		}
+	}
+	s.RestoreMode()
+}
+
+// RestoreMode makes blocking again what others share. A loop that is closed calls it
+// for the streams that it leaves open.
+func (s *Stream) RestoreMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
 	}

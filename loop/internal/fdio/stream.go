@@ -219,7 +219,7 @@ func (s *Stream) finish() {
 func (s *Stream) bury() {
 	s.proto, s.plain, s.buffered = nil, nil, nil
 	s.recv.Buf, s.send.Buf = nil, nil
-	s.restoreMode()
+	s.leaveMode()
 	if err := s.engine.CloseFD(s.fd); err != nil {
 		s.host.Report(Exception{Message: "Error closing a " + s.what(), Err: err, Transport: s})
 	}

@@ -122,6 +122,10 @@ type Kernel interface {
 	// SetBlocking undoes what AdoptPipe did to a Pipe that says Restore.
 	SetBlocking(fd int) error
 
+	// SameFile reports whether two descriptors are of one open file, and so have one
+	// mode.
+	SameFile(a, b int) bool
+
 	// Describe says what fd is.
 	Describe(fd int) (family Family, kind Kind, err error)
 

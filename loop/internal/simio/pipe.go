@@ -147,6 +147,9 @@ func (e *Engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
 	return none, sysError("fcntl", syscall.ENOTSUP)
 }
 
+// SameFile implements proactor.Kernel. A file has one descriptor here.
+func (e *Engine) SameFile(a, b int) bool { return a == b }
+
 // SetBlocking implements proactor.Kernel. Nothing here shares a mode.
 func (e *Engine) SetBlocking(fd int) error {
 	e.mu.Lock()

@@ -186,8 +186,10 @@ func TestWakerLosesNoWake(t *testing.T) {
 			}
 		})
 	}
-	stopped := make(chan struct{})
-	go func() { group.Wait(); w.Wake(); close(stopped) }()
+	// The last Wake comes after the loop can see the end, which would be slept through
+	// otherwise.
+	stopped, woken := make(chan struct{}), make(chan struct{})
+	go func() { group.Wait(); close(stopped); w.Wake(); close(woken) }()
 	for ended := false; !ended; {
 		select {
 		case <-stopped:
@@ -203,6 +205,7 @@ func TestWakerLosesNoWake(t *testing.T) {
 			w.Drain()
 		}
 	}
+	<-woken
 	w.Close()
 	w.Close()
 	w.Sleep()
