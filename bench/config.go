@@ -30,6 +30,7 @@ type config struct {
 	smoke    bool
 	peers    bool
 	epoll    bool // the load does without io_uring
+	overhead bool // what tracing costs, instead of servers
 	isolate  bool
 	json     string
 	compare  string
@@ -59,6 +60,7 @@ table and writes a report with charts.
   go run ./bench -compare x.json                 against an earlier run
   go run ./bench -workload paced -rate 60000     latency at a fixed rate
   go run ./bench -peers -workload ^echo -time 3m with gnet, netpoll and nbio
+  go run ./bench -overhead                       what tracing costs the traced
 
 Root, or CAP_SYS_ADMIN and CAP_PERFMON, is not needed, but gives a network of
 its own and the system calls for a message.
@@ -91,6 +93,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 	f.BoolVar(&c.peers, "peers", false, "compare with other Go libraries as well: builds "+
 		"bench/peers, which downloads them")
 	f.BoolVar(&c.epoll, "epoll-load", false, "make the load without io_uring")
+	f.BoolVar(&c.overhead, "overhead", false, "measure what tracing costs the traced instead: "+
+		"see docs/tracing.md")
 	f.BoolVar(&c.smoke, "smoke", false, "a few seconds: does everything work?")
 	f.BoolVar(&c.isolate, "netns", true, "use a network namespace of our own, where permitted")
 	f.StringVar(&c.json, "json", "", "write the numbers to this file; - for standard output")

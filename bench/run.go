@@ -19,6 +19,9 @@ import (
 
 // run does what the command line asks for.
 func run(cfg *config) error {
+	if cfg.overhead {
+		return measureOverhead(cfg)
+	}
 	workloads, err := cfg.chosen()
 	if err != nil {
 		return err

@@ -279,3 +279,35 @@ func TestTheVerifierTakesAllPrograms(t *testing.T) {
 		}
 	}
 }
+
+func TestASuspendedTracerCountsNothing(t *testing.T) {
+	needBPF(t)
+	tracer := attachHere(t, Options{})
+	suspended := func(want ProbeStatus) {
+		t.Helper()
+		for _, p := range tracer.Support().Probes {
+			if p.Level == LevelEdges && p.Status != want && p.Status != ProbeAbsent {
+				t.Errorf("%s is %v, want %v", p.Name, p.Status, want)
+			}
+		}
+	}
+	for range 2 {
+		if err := tracer.Suspend(); err != nil {
+			t.Fatal(err)
+		}
+		suspended(ProbeAvailable)
+		if _, err := tracer.Snapshot(); err != nil {
+			t.Error(err)
+		}
+		if err := tracer.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		suspended(ProbeAttached)
+	}
+	if err := errors.Join(tracer.Suspend(), tracer.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := tracer.Resume(); err != ErrClosed {
+		t.Errorf("Resume after Close: %v", err)
+	}
+}

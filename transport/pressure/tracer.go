@@ -32,6 +32,7 @@ type Tracer struct {
 	flows      flows
 	accountant Accountant
 	closed     bool
+	suspended  bool
 
 	iterating sync.Mutex
 	closing   sync.Once
@@ -271,6 +272,10 @@ func (t *Tracer) sample() {
 		case <-t.ended:
 			return
 		case <-timer.C:
+		}
+		if t.isSuspended() {
+			timer.Reset(t.options.Interval)
+			continue
 		}
 		s, err := t.Snapshot()
 		if errors.Is(err, ErrClosed) || errors.Is(err, os.ErrProcessDone) {
