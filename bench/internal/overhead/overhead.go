@@ -33,12 +33,16 @@ var Levels = []Level{
 // Result is the CPU time of a workload's operation, as a ratio to that without a
 // tracer: the median of the rounds and its quartiles.
 type Result struct {
-	Level             Level
-	Workload          string
-	Promised          bool // the level's limit holds for the workload
+	Level    Level
+	Workload string // its name
+	Promised bool   // the level's limit holds for the workload
+
+	// Median, Low and High are the ratio's median and quartiles.
 	Median, Low, High float64
-	Bare              time.Duration // an operation without a tracer, the median
-	Rounds, Ops       int           // and operations in each third of a round
+
+	Bare   time.Duration // an operation without a tracer, the median
+	Rounds int           // how many there were
+	Ops    int           // operations in each third of a round
 }
 
 // Beyond reports whether r is more than is promised.
