@@ -15,10 +15,10 @@ import (
 
 // Level is one to be measured.
 type Level struct {
-	Name   string
-	Level  pressure.Level
-	Limit  float64 // of the ratio; 0: none is promised
-	Sample int
+	Name   string         // for people
+	Level  pressure.Level // 0: no tracer
+	Limit  float64        // of the ratio; 0: none is promised
+	Sample int            // pressure.Options.SampleLatency
 }
 
 // Levels are those that are measured. The first is the control: nothing is attached.
@@ -33,7 +33,7 @@ var Levels = []Level{
 // Result is the CPU time of a workload's operation, as a ratio to that without a
 // tracer: the median of the rounds and its quartiles.
 type Result struct {
-	Level    Level
+	Level    Level  // of the tracer
 	Workload string // its name
 	Promised bool   // the level's limit holds for the workload
 
