@@ -60,6 +60,9 @@ func (b *bio) Read(p []byte) (int, error) {
 // round of the loop together. That it is closed is learned from its ConnectionLost.
 func (b *bio) Write(p []byte) (int, error) {
 	t := b.t
+	if t.state >= lost {
+		return 0, net.ErrClosed // a handshake that was stopped
+	}
 	if t.rawPaused && t.raw.WriteBufferSize() > t.inherited+floodMax {
 		return 0, transport.ErrBufferFull
 	}
