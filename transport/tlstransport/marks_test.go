@@ -11,7 +11,13 @@ import (
 
 // slowly makes ends of which the server's kernel takes nothing by itself.
 func slowly(t *testing.T) (server, client *end) {
+	return slowlyWith(t, func(*tls.Config) {})
+}
+
+// slowlyWith is slowly with a change of the server's Config.
+func slowlyWith(t *testing.T, change func(*tls.Config)) (server, client *end) {
 	s, c := configs(tls.VersionTLS13)
+	change(s)
 	client = newEnd(t, false, c)
 	server = &end{rec: transporttest.NewRecorder(t)}
 	server.tls = tlstransport.New(&server.host, &tlstransport.Config{TLS: s, Server: true,

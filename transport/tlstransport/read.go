@@ -146,6 +146,9 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		}
 		m, err := t.read(buf[n:])
 		n += m
+		if t.bio.flooded {
+			err = transport.ErrBufferFull
+		}
 		if err == errDry {
 			return n, err
 		}
