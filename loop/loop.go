@@ -200,6 +200,7 @@ func (l *Loop) setClosed() {
 func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
+	l.forgetHandshakes()
 	fds := l.openDescriptors()
 	l.closePage()
 	if err := l.engine.Close(); err != nil {

@@ -68,7 +68,8 @@ type ServerOptions struct {
 
 	// OnHandshakeError is called, on the loop's goroutine, for each connection
 	// that ended before its handshake was over. Nobody else is told, but
-	// Stats.HandshakesFailed counts them. Only with TLS.
+	// Stats.HandshakesFailed counts them. What fails later, the factory say, goes
+	// to the exception handler. Only with TLS.
 	OnHandshakeError func(peer net.Addr, err error)
 
 	// CloseTimeout bounds how long a closing connection may take to flush;

@@ -107,7 +107,7 @@ func (d *dial) secure(fd int, family proactor.Family) {
 func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
 	done func(transport.Transport, error)) {
 	stop()
-	l.countHandshake(err)
+	l.countHandshake(t)
 	if err == nil {
 		done(t, nil)
 		return
@@ -115,8 +115,8 @@ func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
 	l.CallSoon(func() { done(nil, err) }) // when the descriptor is closed
 }
 
-func (l *Loop) countHandshake(err error) {
-	if err == nil {
+func (l *Loop) countHandshake(t *tlstransport.Transport) {
+	if t.Shaken() {
 		l.handshakes++
 	} else {
 		l.handshakesFailed++
@@ -135,10 +135,11 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	stream.Start()
 }
 
-// shaken takes the end of the handshake of one of the server's connections.
+// shaken takes the end of the handshake of one of the server's connections. What the
+// factory or ConnectionMade did wrong has been reported and is no failure of it.
 func (s *Server) shaken(t *tlstransport.Transport, err error) {
-	s.loop.countHandshake(err)
-	if err == nil || s.opts.OnHandshakeError == nil {
+	s.loop.countHandshake(t)
+	if t.Shaken() || s.opts.OnHandshakeError == nil {
 		return
 	}
 	defer func() {
@@ -161,6 +162,17 @@ func topOf(s *fdio.Stream) transport.Transport {
 			return top
 		}
 		top = over
+	}
+}
+
+// forgetHandshakes stops those under way, whose coroutines nobody would resume.
+func (l *Loop) forgetHandshakes() {
+	for t := range l.streams.all() {
+		if s, ok := t.(*fdio.Stream); ok {
+			if over, ok := topOf(s).(*tlstransport.Transport); ok {
+				over.Forget()
+			}
+		}
 	}
 }
 

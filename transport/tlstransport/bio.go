@@ -15,6 +15,7 @@ type bio struct {
 	in      []byte // ciphertext to read: lent by the transport below, or held
 	eof     bool   // nothing follows in
 	eofRead bool   // and crypto/tls has seen that
+	flooded bool   // more than floodMax waits below
 }
 
 var _ net.Conn = (*bio)(nil)
@@ -33,7 +34,7 @@ var errDry error = dry{}
 // floodMax bounds the ciphertext below. The application's output stays far from
 // it, for it waits as plaintext; a peer that asks for answers of the protocol, to
 // key updates say, and does not read them, reaches it.
-const floodMax = 1 << 20
+const floodMax = 256 << 10
 
 // Read implements net.Conn. During the handshake it gives way until there are
 // bytes.
@@ -60,7 +61,11 @@ func (b *bio) Read(p []byte) (int, error) {
 // round of the loop together. That it is closed is learned from its ConnectionLost.
 func (b *bio) Write(p []byte) (int, error) {
 	t := b.t
+	if t.state >= lost {
+		return 0, net.ErrClosed // a handshake that was stopped
+	}
 	if t.rawPaused && t.raw.WriteBufferSize() > t.inherited+floodMax {
+		b.flooded = true // crypto/tls would tell it to the next Write only
 		return 0, transport.ErrBufferFull
 	}
 	_, err := t.raw.Write(p)

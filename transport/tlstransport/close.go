@@ -90,13 +90,16 @@ func (t *Transport) Abort() {
 	t.lose(nil)
 }
 
-// lose ends the connection at once. The first reason wins.
+// lose ends the connection at once. The first reason wins. An alert that is still on
+// its way is given up.
 func (t *Transport) lose(err error) {
-	if t.state >= lost {
-		return
+	switch {
+	case t.state < lost:
+		t.part(err)
+		t.raw.Abort()
+	case t.state == lost:
+		t.raw.Abort()
 	}
-	t.part(err)
-	t.raw.Abort()
 }
 
 // fail ends the connection because of err, but has the alert sent in which

@@ -76,6 +76,7 @@ func (t *Transport) named(err error) error {
 // with the end of its handshake is delivered after that, by the caller.
 func (t *Transport) established() {
 	t.move(open)
+	t.shaken = true
 	if t.proto == nil {
 		p, err := t.config.Factory()
 		if err != nil {
@@ -101,6 +102,18 @@ func (t *Transport) Cancel(err error) {
 	if t.state == handshaking {
 		t.lose(err)
 	}
+}
+
+// Forget stops a handshake under way without telling anybody. It is for a loop that
+// is closed and will not call the transport again.
+func (t *Transport) Forget() {
+	s := t.shake
+	if s == nil || t.state != handshaking {
+		return
+	}
+	t.move(lost)
+	t.shake = nil
+	s.stop()
 }
 
 // inheritPause makes the application's paused state that of the transport below,

@@ -98,8 +98,8 @@ type Config struct {
 	RequireCloseNotify bool
 
 	// Done is called once: with nil after ConnectionMade, before any data, or
-	// with what ended the handshake or came of ConnectionMade, when nothing is
-	// left of the connection.
+	// with what ended the handshake, or came of Factory or ConnectionMade, when
+	// nothing is left of the connection. Shaken tells which.
 	Done func(t *Transport, err error)
 }
 

@@ -24,8 +24,9 @@ func Over(p transport.BaseProtocol) (*Transport, bool) {
 // Attach begins the handshake over raw, whose protocol Lower has been made by
 // SetProtocol. Reading is resumed; writing may be paused.
 func (t *Transport) Attach(raw transport.Transport) {
+	paused := raw.WritePaused() // by the marks that the application knows of
 	t.attach(raw)
-	if raw.WritePaused() {
+	if paused {
 		t.inheritPause()
 	}
 	raw.ResumeReading()
@@ -56,9 +57,7 @@ func (l *lower) DataReceived(data []byte) { (*Transport)(l).feed(data) }
 func (l *lower) EOFReceived() (keepOpen bool) {
 	t := (*Transport)(l)
 	t.bio.eof = true
-	if len(t.held) == 0 && !(t.state == open && t.paused) {
-		t.digest()
-	}
+	t.digestHeld()
 	return t.raw.CanWriteEOF()
 }
 

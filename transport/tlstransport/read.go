@@ -62,8 +62,11 @@ func (t *Transport) digest() {
 	}
 }
 
-// readable reports whether bytes may be passed to the protocol.
-func (t *Transport) readable() bool { return t.state == open && !t.paused && !t.eof }
+// readable reports whether bytes may be passed to the protocol. They may not when the
+// transport below has failed: that is closing, too, and ConnectionLost is to follow.
+func (t *Transport) readable() bool {
+	return t.state == open && !t.paused && !t.eof && !t.raw.IsClosing()
+}
 
 // receive passes plaintext to the protocol, whatever its kind. It reports whether
 // there may be more.
@@ -75,7 +78,7 @@ func (t *Transport) receive() (more bool) {
 	buf := lent[:cap(lent)]
 	n := t.unpeek(buf)
 	m, err := t.fill(buf[n:])
-	if n += m; n > 0 {
+	if n += m; n > 0 && !t.IsClosing() { // a session cache may close
 		t.dataReceived(buf[:n])
 		t.host.Poison(buf[:n])
 	}
@@ -101,7 +104,9 @@ func (t *Transport) receiveInto() (more bool) {
 	t.lent = nil
 	n := t.unpeek(buf)
 	m, err := t.fill(buf[n:])
-	t.bufferUpdated(n + m)
+	if !t.IsClosing() {
+		t.bufferUpdated(n + m)
+	}
 	return t.goOn(err)
 }
 
@@ -111,7 +116,7 @@ func (t *Transport) lend() bool {
 	owner := t.proto
 	buf := t.getBuffer(max(len(t.bio.in), 1))
 	switch {
-	case t.state != open || t.proto != owner:
+	case t.IsClosing() || t.proto != owner:
 		return false
 	case len(buf) == 0:
 		t.host.Report("Fatal error: protocol.get_buffer() call failed.",
@@ -141,6 +146,9 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		}
 		m, err := t.read(buf[n:])
 		n += m
+		if t.bio.flooded {
+			err = transport.ErrBufferFull
+		}
 		if err == errDry {
 			return n, err
 		}
@@ -209,7 +217,7 @@ func (t *Transport) discard() {
 }
 
 // IsReading implements transport.ReadTransport.
-func (t *Transport) IsReading() bool { return t.state <= open && !t.paused && !t.eof }
+func (t *Transport) IsReading() bool { return !t.IsClosing() && !t.paused && !t.eof }
 
 // PauseReading implements transport.ReadTransport. The transport below reads on
 // until there is as much as SetReadBufferLimits allows.

@@ -76,10 +76,11 @@ type Transport struct {
 	inherited int      // bytes that it had before it was ours
 	emptied   bool     // it has sent our close_notify
 
-	made  bool // ConnectionMade was called, or is the transport's below
-	soon  bool // RunTask is due
-	timer Timer
-	close Timer // of CloseTimeout
+	shaken bool // the handshake succeeded
+	made   bool // ConnectionMade was called, or is the transport's below
+	soon   bool // RunTask is due
+	timer  Timer
+	close  Timer // of CloseTimeout
 }
 
 var (
@@ -171,7 +172,7 @@ func (t *Transport) schedule() {
 func (t *Transport) RunTask() {
 	t.soon = false
 	t.runReleases()
-	if t.state >= lost {
+	if t.state >= lost || t.state == open && t.raw.IsClosing() {
 		return
 	}
 	t.drain()
@@ -187,6 +188,10 @@ func (t *Transport) IsClosing() bool {
 
 // Established reports whether the handshake is over and the transport is not gone.
 func (t *Transport) Established() bool { return t.state > handshaking && t.state < lost }
+
+// Shaken reports whether the handshake has succeeded, whatever came of the connection
+// then.
+func (t *Transport) Shaken() bool { return t.shaken }
 
 // Protocol implements transport.BaseTransport.
 func (t *Transport) Protocol() transport.BaseProtocol { return t.proto }

@@ -182,6 +182,15 @@ func (t *Transport) tune() {
 	}
 }
 
+// count brings the size up to date before new marks are compared with it. A paused
+// protocol, which may not be resumed now, is not concerned.
+func (t *Transport) count() {
+	t.grew()
+	if n := t.flow.Size() - t.WriteBufferSize(); n > 0 && !t.flow.Paused() {
+		t.flow.Shrank(n)
+	}
+}
+
 // WriteEOF implements transport.WriteTransport: TLS connections have no half that
 // could be closed alone. Error: transport.ErrNoHalfClose.
 func (t *Transport) WriteEOF() error { return transport.ErrNoHalfClose }
@@ -208,17 +217,13 @@ func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
 	if l.High < 0 && l.Low < 0 {
 		l = DefaultLimits
 	}
-	t.grew()
+	t.count()
 	change, err := t.flow.SetLimits(l)
 	if err != nil || t.state >= lost {
 		return err
 	}
 	t.tune()
 	if change == transport.Pause {
-		if t.WriteBufferSize() <= t.flow.Limits().High {
-			t.flow.Shrank(t.flow.Size() - t.WriteBufferSize()) // it had been sent
-			return nil
-		}
 		t.pauseWriting()
 	}
 	if t.flow.Paused() {

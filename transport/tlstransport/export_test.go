@@ -1,0 +1,4 @@
+package tlstransport
+
+// FloodMax is for tests.
+const FloodMax = floodMax
