@@ -269,14 +269,16 @@ func (k *kit) unclog() { k.do(func() { k.pt().ResumeReading() }) }
 // buffered, which becomes the low mark, and waits until writing is resumed.
 func (k *kit) margin(n int) {
 	k.Helper()
-	k.do(func() {
-		size := k.tr().WriteBufferSize()
-		err := k.tr().SetWriteBufferLimits(transport.Limits{High: size + n, Low: size})
-		if err != nil {
-			k.Error(err)
-		}
-	})
+	k.do(func() { k.setMargin(n) })
 	k.wait("ResumeWriting", func() bool { return !k.tr().WritePaused() })
+}
+
+// setMargin is what margin does on the loop's goroutine.
+func (k *kit) setMargin(n int) {
+	size := k.tr().WriteBufferSize()
+	if err := k.tr().SetWriteBufferLimits(transport.Limits{High: size + n, Low: size}); err != nil {
+		k.Error(err)
+	}
 }
 
 // lacks ends the connection and skips the case.
