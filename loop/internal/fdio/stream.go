@@ -243,6 +243,9 @@ func (s *Stream) Complete(op *proactor.Op) {
 	}
 }
 
+// On reports whether h is the host.
+func (s *Stream) On(h Host) bool { return s.host == h }
+
 // State is where the stream is in its life.
 func (s *Stream) State() State { return s.state }
 
