@@ -38,15 +38,14 @@ func (l *Loop) encryptFile(ctx context.Context, t *tlstransport.Transport, f *fi
 
 // Read implements tlstransport.Source.
 func (f *fileSource) Read(most int, done func(block []byte, err error)) {
-	if f.block == nil {
-		f.block = blocks.Get().(*[copyBlock]byte)
-	}
-	block, offset := f.block[:min(int64(most), f.left, copyBlock)], f.offset
-	if len(block) == 0 {
+	if f.left == 0 {
 		f.loop.CallSoon(func() { done(nil, io.EOF) })
 		return
 	}
-	n := 0
+	if f.block == nil {
+		f.block = blocks.Get().(*[copyBlock]byte)
+	}
+	block, offset, n := f.block[:min(int64(most), f.left, copyBlock)], f.offset, 0
 	f.reading = true
 	f.loop.offLoop(func() (err error) {
 		n, err = f.from.ReadAt(block, offset)
