@@ -55,10 +55,9 @@ type fileWorkload struct {
 
 // filePart is something that was written: a file, or bytes.
 type filePart struct {
-	bytes  []byte // what was written
-	n      int    // how much of it was sent
-	err    error
-	cancel context.CancelFunc
+	bytes []byte // what was written
+	n     int    // how much of it was sent
+	err   error
 }
 
 func (w *fileWorkload) run() {

@@ -70,7 +70,7 @@ func sendfileRange(r *rig) {
 
 func sendfileFull(r *rig) {
 	client, server := r.pair(proactor.IPv4)
-	_, from, content := r.regular(16 << 20)
+	_, from, content := r.regular(8 << 20)
 	sent := 0
 	for zero := 0; zero < 3; {
 		n, err := r.TrySendfile(client, from, int64(sent), len(content)-sent)
