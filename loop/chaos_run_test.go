@@ -179,11 +179,9 @@ func (c *chaos) settle() {
 			e.close()
 		}
 	}
-	// The end of a wait delivers the success of a lazy send, which ends none itself.
-	c.loop.CallLater(5*time.Minute, func() {})
 	c.world.After(10*time.Minute, func() {
 		c.expectQuiet()
-		c.loop.Stop()
+		c.post(func() { c.loop.CallSoonThreadsafe(c.expectSent) })
 	})
 }
 

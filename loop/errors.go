@@ -58,7 +58,11 @@ var (
 	ErrWithoutTLS = errors.New("loop: HandshakeTimeout, ShutdownTimeout, ServerName, " +
 		"RequireCloseNotify and OnHandshakeError are only meaningful with TLS")
 
-	// ErrTLSBelow: StartTLS on a transport that a TLS transport lies over already.
+	// ErrOtherLoop: the transport belongs to another loop.
+	ErrOtherLoop = errors.New("loop: transport of another loop")
+
+	// ErrTLSBelow: StartTLS on, or Sendfile to, a transport that a TLS transport lies
+	// over already.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
 
 	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character

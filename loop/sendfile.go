@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // Sendfile sends count bytes of f from offset on over t, a transport of this loop,
@@ -26,21 +27,28 @@ import (
 // buffered: WriteBufferSize and the water marks are about memory. What is written
 // meanwhile queues behind the file and does count.
 //
-// Over TCP and Unix sockets that is sendfile(2). Close sends the file to its end
-// first; Abort or an error ends it. When ctx ends, sending stops with the bytes
-// that were sent by then, which are counted exactly, and t goes on with what was
-// written after the file: a peer that expects all of it has to be told, mostly by
-// closing.
+// Close sends the file to its end first; Abort or an error ends it. When ctx ends,
+// sending stops with the bytes that were sent by then, which are counted exactly,
+// and t goes on with what was written after the file: a peer that expects all of it
+// has to be told, mostly by closing.
 //
-// Any other transport gets copies of 256 KiB each, and no more of them than its
-// high mark allows. Its own writes meanwhile come between those, and the bytes are
-// counted when it has accepted them. Close ends such a copy.
+// Over TCP and Unix sockets that is sendfile(2). Over TLS, blocks of at most 256 KiB
+// are read by another goroutine and encrypted; the one in hand counts as buffered,
+// and the bytes that are counted are those that were encrypted. Where the high mark
+// is lower than 512 KiB the blocks are half of it, but not less than 16 KiB.
+//
+// Any other transport, one of the user's say, is only known by its methods and
+// promises less: it is written copies of 256 KiB each, the next when no more than its
+// low mark is buffered, for which it is asked every few milliseconds. Its own writes
+// meanwhile come between those, Close ends the copy with transport.ErrClosed, and
+// the bytes are counted when it has accepted them.
 //
 // Errors: ErrBadRange for a negative offset, or a negative count but -1;
 // ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory;
-// os.ErrClosed for a closed file; transport.ErrClosed, when t is closing from the
-// start or is aborted; transport.ErrEOFWritten; what ended the connection, or
-// reading the file, an *net.OpError; ctx's; ErrOnLoop.
+// os.ErrClosed for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for
+// a pipe; transport.ErrClosed, when t is closing from the start or is aborted;
+// transport.ErrEOFWritten; what ended the connection, or reading the file, an
+// *net.OpError or *fs.PathError; ctx's; ErrOnLoop.
 func (l *Loop) Sendfile(ctx context.Context, t transport.WriteTransport, f *os.File,
 	offset, count int64) (int64, error) {
 	return block(ctx, l, func(done func(int64, error)) {
@@ -55,17 +63,45 @@ func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *
 	l.check()
 	from, left, err := openRange(f, offset, count)
 	if err == nil {
+		err = l.takesFiles(t)
+	}
+	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		done(0, err)
 		return
 	}
-	if s, ok := t.(*fdio.Stream); ok {
-		l.sendDirectly(ctx, s, &fdio.File{From: from, Offset: offset, Left: left, Done: done})
-		return
+	switch t := t.(type) {
+	case *fdio.Stream:
+		l.sendDirectly(ctx, t, &fdio.File{From: from, Offset: offset, Left: left, Done: done})
+	case *tlstransport.Transport:
+		l.encryptFile(ctx, t, &fileSource{loop: l, from: from, offset: offset, left: left,
+			done: done})
+	default:
+		l.copyFile(ctx, &copying{loop: l, to: t, from: from, offset: offset, left: left,
+			done: done})
 	}
-	l.copyFile(ctx, &copying{loop: l, to: t, from: from, offset: offset, left: left, done: done})
+}
+
+// takesFiles says whether t is one that a file may be written to.
+func (l *Loop) takesFiles(t transport.WriteTransport) error {
+	ours := true
+	switch t := t.(type) {
+	case nil:
+		return transport.ErrClosed
+	case *fdio.Stream:
+		ours = t.On((*host)(l))
+	case *tlstransport.Transport:
+		ours = t.On((*tlsHost)(l))
+	}
+	if !ours {
+		return ErrOtherLoop
+	}
+	if _, below := tlstransport.Over(t.Protocol()); below {
+		return ErrTLSBelow
+	}
+	return nil
 }
 
 // openRange checks the arguments and returns how many bytes there are to send.

@@ -12,7 +12,6 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
 // opaque is a transport of which the loop knows nothing but its methods.
@@ -123,21 +122,5 @@ func TestACopyEnds(t *testing.T) {
 				t.Errorf("%s: %d bytes that are not the file's", c.name, len(got))
 			}
 		}
-	})
-}
-
-func TestAFileOverTLS(t *testing.T) {
-	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		connectTLS(t, l, server, client)
-		abortAtEnd(t, l, server, client)
-		f, content := fileOf(t, 3<<20)
-		for range 2 {
-			n, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
-			if n != 3<<20 || err != nil {
-				t.Errorf("%d, %v", n, err)
-			}
-		}
-		waitData(t, l, client, append(content, content...))
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -23,12 +24,17 @@ import (
 func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 	f, content := fileOf(t, 300<<10)
 	for seed := range uint64(150) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			n := looptest.New(t, looptest.Options{Seed: seed})
-			w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
-				random: rand.New(rand.NewPCG(seed, 7))}
-			w.run()
-		})
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprint(seed, " TLS ", secure), func(t *testing.T) {
+				n := looptest.New(t, looptest.Options{Seed: seed})
+				w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
+					random: rand.New(rand.NewPCG(seed, 7))}
+				if secure {
+					w.serverTLS.TLS, w.clientTLS.TLS = serverTLS(), clientTLS()
+				}
+				w.run()
+			})
+		}
 	}
 }
 
@@ -42,6 +48,9 @@ type fileWorkload struct {
 	random  *rand.Rand
 	parts   []*filePart
 	ended   int
+
+	serverTLS loop.ServerOptions
+	clientTLS loop.ConnectionOptions
 }
 
 // filePart is something that was written: a file, or bytes.
@@ -54,15 +63,19 @@ type filePart struct {
 func (w *fileWorkload) run() {
 	server, client := transporttest.NewRecorder(w.t), transporttest.NewRecorder(w.t)
 	s, err := w.n.CreateServer(w.t.Context(), func() protocol.Protocol { return server },
-		"127.0.0.1:0", nil)
+		"127.0.0.1:0", &w.serverTLS)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	tr, err := w.n.CreateConnection(w.t.Context(), client, s.Addrs()[0].String(), nil)
+	tr, err := w.n.CreateConnection(w.t.Context(), client, s.Addrs()[0].String(),
+		&w.clientTLS)
 	looptest.Do(w.n.Loop, s.Close)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	looptest.WaitFor(w.t, w.n.Loop, "the handshake", func() bool {
+		return server.Transport() != nil
+	})
 	looptest.Do(w.n.Loop, func() {
 		w.n.SetFaults(looptest.RandomFaults(w.seed))
 		w.write(tr)

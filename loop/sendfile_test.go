@@ -493,3 +493,20 @@ func TestAFileOverAUnixSocket(t *testing.T) {
 		waitData(t, l, client, content)
 	})
 }
+
+// statements: 345
+// A datagram endpoint is no WriteTransport and does not get that far.
+func TestSendfileOverAPipeIsUnsupported(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		_, writer := pipeEnds(t, l)
+		f, _ := fileOf(t, 10)
+		n, err := l.Sendfile(t.Context(), writer.Transport(), f, 0, -1)
+		if n != 0 || !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%d, %v", n, err)
+		}
+		d := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+		if _, ok := d.t.(transport.WriteTransport); ok {
+			t.Error("a datagram endpoint takes files")
+		}
+	})
+}

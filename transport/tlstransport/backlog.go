@@ -1,10 +1,11 @@
 package tlstransport
 
-// chunk is a part of the plaintext that waits: a copy, or the user's.
+// chunk is a part of the plaintext that waits: a copy, the user's, or a source.
 type chunk struct {
 	buf     []byte // what is left to encrypt
 	base    []byte // the host's buffer that buf is a part of, or nil
 	release func() // the user's, called once buf is not read any more
+	source  *sourcing
 }
 
 // backlog is the plaintext that waits for the transport below, in order.
@@ -56,7 +57,15 @@ func (b *backlog) took(n int, host Host, due []func()) []func() {
 	if len(c.buf) > 0 {
 		return due
 	}
-	due = c.let(host, due)
+	return b.pop(host, due)
+}
+
+// empty reports whether nothing waits. A source may be there that has no bytes yet.
+func (b *backlog) empty() bool { return len(b.chunks) == 0 }
+
+// pop lets go of the first chunk.
+func (b *backlog) pop(host Host, due []func()) []func() {
+	due = b.chunks[0].let(host, due)
 	b.chunks = b.chunks[1:]
 	if len(b.chunks) == 0 {
 		b.chunks = nil

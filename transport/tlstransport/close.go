@@ -37,7 +37,7 @@ func (t *Transport) leave() {
 
 // shut sends close_notify when all plaintext has been encrypted.
 func (t *Transport) shut() {
-	if t.state != closing || t.backlog.size > 0 {
+	if t.state != closing || !t.backlog.empty() {
 		return
 	}
 	t.move(notified)

@@ -188,7 +188,7 @@ func (t *Transport) release(f func()) {
 	watched := t.enter("release")
 	defer func() {
 		t.exit(watched)
-		_ = t.caught(recover(), "release", "Exception in callback of WriteOwned")
+		_ = t.caught(recover(), "release", "Exception in callback of WriteOwned or Sendfile")
 	}()
 	f()
 }

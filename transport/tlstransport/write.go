@@ -100,7 +100,7 @@ func (t *Transport) put(p []byte) {
 // sealInOrder encrypts p unless there is something before it. It returns what is
 // left.
 func (t *Transport) sealInOrder(p []byte) []byte {
-	if t.state == handshaking || t.backlog.size > 0 {
+	if t.state == handshaking || !t.backlog.empty() {
 		return p
 	}
 	return p[t.seal(p):]
@@ -127,11 +127,7 @@ func (t *Transport) drain() {
 		t.tight = false
 		t.tune()
 	}
-	for t.backlog.size > 0 && !t.rawPaused && t.state < lost {
-		n := t.seal(t.backlog.chunks[0].buf)
-		if t.state < lost {
-			t.releases = t.backlog.took(n, t.host, t.releases)
-		}
+	for !t.backlog.empty() && t.drainOne() {
 	}
 	t.runReleases()
 	t.shut()
@@ -159,7 +155,8 @@ func (t *Transport) settle() {
 		t.flow.Shrank(n) == transport.Resume {
 		t.resumeWriting()
 	}
-	if t.state < notified && t.flow.Paused() && !t.rawPaused && !t.tight {
+	if t.state < notified && t.flow.Paused() && !t.rawPaused && !t.tight &&
+		!t.awaitsSource() {
 		t.tight = true
 		low := t.lowerLimits().Low
 		_ = t.raw.SetWriteBufferLimits(transport.Limits{High: low, Low: low})

@@ -44,6 +44,7 @@ type Datagram struct {
 	rest    Timer       // until it sends again, where the kernel has no event for it
 	pause   int         // how long that was last
 	pumping bool        // is handing output to the kernel
+	awaited bool        // somebody waits for the lazy send in flight
 	dirty   bool        // on the host's list of flushers
 	soon    bool        // on the host's list of tasks
 
@@ -115,6 +116,7 @@ func (d *Datagram) Close() error {
 	if d.out.count() == 0 {
 		d.lose(nil)
 	}
+	d.awaitSend()
 	return nil
 }
 

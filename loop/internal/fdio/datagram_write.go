@@ -113,6 +113,16 @@ func (d *Datagram) markDirty() {
 		d.dirty = true
 		d.host.Dirty(d)
 	}
+	d.awaitSend()
+}
+
+// awaitSend is called when somebody begins to wait for the send in flight, as a
+// stream's is.
+func (d *Datagram) awaitSend() {
+	if d.send.InFlight() && d.send.Lazy && !d.awaited {
+		d.awaited = true
+		d.schedule()
+	}
 }
 
 // Flush hands the output to the engine. The loop calls it at the end of a round.
@@ -138,6 +148,7 @@ func (d *Datagram) submit() {
 	first := &d.out.waiting()[0]
 	d.send.Bufs = append(d.send.Bufs[:0], first.Data)
 	d.send.Addr = first.Addr
+	d.awaited = false
 	d.send.Lazy = d.state == Open && !d.flow.Paused() && d.out.count() == 1
 	d.pub.sending(d.send.Bufs)
 	d.engine.Submit(&d.send)
@@ -308,6 +319,7 @@ func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
 		return err
 	}
 	if change == transport.Pause {
+		d.awaitSend()
 		d.pauseWriting()
 	}
 	if d.flow.Paused() && d.flow.Size() <= d.flow.Limits().Low {

@@ -71,6 +71,7 @@ type Stream struct {
 	eofAsked bool  // WriteEOF was called
 	eofSent  bool  // and FIN is on its way
 	dirty    bool  // on the host's list of flushers
+	awaited  bool  // somebody waits for the lazy send in flight
 	soon     bool  // on the host's list of tasks
 
 	local, peer net.Addr
@@ -147,6 +148,7 @@ func (s *Stream) Close() error {
 	if s.drained() {
 		s.lose(nil)
 	}
+	s.awaitSend()
 	return nil
 }
 
@@ -242,6 +244,9 @@ func (s *Stream) Complete(op *proactor.Op) {
 		s.finish()
 	}
 }
+
+// On reports whether h is the host.
+func (s *Stream) On(h Host) bool { return s.host == h }
 
 // State is where the stream is in its life.
 func (s *Stream) State() State { return s.state }

@@ -208,9 +208,22 @@ func (s *Stream) grew(n int) {
 }
 
 func (s *Stream) markDirty() {
-	if !s.dirty && !s.send.InFlight() {
+	switch {
+	case s.send.InFlight():
+		s.awaitSend()
+	case !s.dirty:
 		s.dirty = true
 		s.host.Dirty(s)
+	}
+}
+
+// awaitSend is called when somebody begins to wait for the send in flight. A lazy one
+// that was not handed to the kernel before may not be told of until something
+// happens, so there is another round at once.
+func (s *Stream) awaitSend() {
+	if s.send.InFlight() && s.send.Lazy && !s.awaited {
+		s.awaited = true
+		s.schedule()
 	}
 }
 
@@ -230,7 +243,7 @@ func (s *Stream) Flush() {
 	if len(op.Bufs) == 1 {
 		op.Code, op.Buf = proactor.Send, op.Bufs[0]
 	}
-	op.Lazy = s.nobodyWaits()
+	op.Lazy, s.awaited = s.nobodyWaits(), false
 	s.pub.sending(op.Bufs)
 	s.engine.Submit(op)
 }
@@ -314,6 +327,7 @@ func (s *Stream) WriteEOF() error {
 	case s.drained():
 		return s.sendEOF()
 	}
+	s.awaitSend()
 	return nil
 }
 
@@ -351,6 +365,7 @@ func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
 		return err
 	}
 	if change == transport.Pause {
+		s.awaitSend()
 		s.pauseWriting()
 	}
 	if s.flow.Paused() && s.flow.Size() <= s.flow.Limits().Low {

@@ -1,0 +1,70 @@
+package loop_test
+
+import (
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// A send of which nobody awaits the end is not told of until something happens
+// (decision 0004). Whoever begins to wait before the loop does must not wait in vain:
+// here in ResumeWriting, which the sending of descriptors calls after the first send
+// was handed over.
+func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		for name, wait := range map[string]func(w transport.Transport){
+			"write": func(w transport.Transport) { w.Write([]byte("y")) },
+			"owned": func(w transport.Transport) {
+				w.(transport.OwnedWriter).WriteOwned([]byte("y"), nil)
+			},
+			"eof":   func(w transport.Transport) { w.WriteEOF() },
+			"close": func(w transport.Transport) { w.Close() },
+			"marks": func(w transport.Transport) { w.SetWriteBufferLimits(transport.Limits{}) },
+		} {
+			first, peer := outside(t, l)
+			second, _ := outside(t, l)
+			abortAtEnd(t, l, first, second)
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			looptest.Turns(l, 3)
+			resumed := make(chan struct{})
+			first.On.Resume = func() { close(resumed) }
+			second.On.Resume = func() { wait(first.Transport()) }
+			l.CallSoonThreadsafe(func() {
+				first.Transport().Write([]byte("x"))
+				w := second.Transport()
+				w.SetWriteBufferLimits(transport.Limits{})
+				if err := w.(transport.FDWriter).WriteWithFDs([]byte("f"),
+					[]*os.File{f}); err != nil {
+					t.Error(err)
+				}
+				f.Close()
+			})
+			peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+			want := map[string]string{"write": "xy", "owned": "xy"}[name]
+			buf := make([]byte, max(len(want), 1))
+			if _, err := io.ReadFull(peer, buf); err != nil {
+				t.Errorf("%s: %q, %v", name, buf, err)
+			}
+			switch name {
+			case "eof", "close":
+				if n, err := peer.Read(buf); n != 0 || err != io.EOF {
+					t.Errorf("%s: %d, %v", name, n, err)
+				}
+			case "marks":
+				select {
+				case <-resumed:
+				case <-time.After(looptest.Patience):
+					t.Error("the protocol stays paused")
+				}
+			}
+		}
+	})
+}

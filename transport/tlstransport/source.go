@@ -1,0 +1,182 @@
+package tlstransport
+
+import (
+	"io"
+
+	"github.com/sluice-net/sluice/transport"
+)
+
+// Source is output that is read block by block when its turn has come: a file. All
+// of its methods are called on the loop's goroutine, and none from inside a call of
+// the transport's.
+type Source interface {
+	// Read asks for what follows, at most max bytes. done is called on the loop's
+	// goroutine, never from inside Read: with io.EOF along with the last block or
+	// after it, with another error along with what could still be read. The block
+	// is the transport's until the next Read or Ended. After Ended done is not
+	// called any more, or has no effect.
+	Read(max int, done func(block []byte, err error))
+
+	// Ended is called once, before ConnectionLost: how many bytes were encrypted,
+	// and why it was not all of them.
+	Ended(sent int64, err error)
+}
+
+// blockMax is the most that is asked of a source at once.
+const blockMax = 256 << 10
+
+// sourcing is a source in the backlog.
+//
+//	queued --its turn--> reading --block--> sealing --none left--> reading
+//	                     reading | sealing --the last block is encrypted--> over
+//	any --CancelSource, or the transport is lost--> over
+//
+// While the transport below is paused, sealing stands still. The next block is read
+// as soon as there is none left, so that the reading and the sending overlap.
+type sourcing struct {
+	phase sourcePhase
+	from  Source
+	took  func(block []byte, err error) // of Read
+	block []byte                        // what is left of the block in hand
+	sent  int64
+	last  bool  // nothing follows the block
+	err   error // why that is so
+}
+
+type sourcePhase uint8
+
+const (
+	sourceQueued sourcePhase = iota
+	sourceReading
+	sourceSealing
+	sourceOver
+)
+
+// WriteSource queues a source behind what was written before. Of its bytes only
+// those of the block in hand count as buffered. What is written meanwhile queues
+// behind it, and Close sends it to its end. Error: transport.ErrClosed.
+func (t *Transport) WriteSource(from Source) error {
+	t.host.Check()
+	if t.IsClosing() {
+		return transport.ErrClosed
+	}
+	s := &sourcing{from: from}
+	s.took = func(block []byte, err error) { t.sourceRead(s, block, err) }
+	t.backlog.chunks = append(t.backlog.chunks,
+		chunk{source: s, release: func() { t.sourceEnded(s) }})
+	t.schedule()
+	return nil
+}
+
+// CancelSource ends a source with err if it has not ended. What was encrypted of it
+// is sent; what was written after it goes on.
+func (t *Transport) CancelSource(from Source, err error) {
+	for i := range t.backlog.chunks {
+		c := &t.backlog.chunks[i]
+		if c.source == nil || c.source.from != from || c.release == nil {
+			continue
+		}
+		s := c.source
+		s.err, s.last = err, true
+		t.backlog.size -= len(s.block)
+		s.block, s.phase = nil, sourceOver
+		t.releases = append(t.releases, c.release)
+		c.release = nil
+		t.schedule()
+	}
+}
+
+// On reports whether h is the host.
+func (t *Transport) On(h Host) bool { return t.host == h }
+
+// sourceEnded tells the source, as a release does. Where the transport was lost,
+// something is left of it.
+func (t *Transport) sourceEnded(s *sourcing) {
+	if s.phase != sourceOver {
+		s.phase, s.block, s.err = sourceOver, nil, t.whyLost()
+	}
+	s.from.Ended(s.sent, s.err)
+}
+
+// whyLost is why the transport did not send what it had accepted.
+func (t *Transport) whyLost() error {
+	if t.err != nil {
+		return t.err
+	}
+	return transport.ErrClosed
+}
+
+// sourceRead takes a block.
+func (t *Transport) sourceRead(s *sourcing, block []byte, err error) {
+	if s.phase != sourceReading {
+		return
+	}
+	s.phase, s.block = sourceSealing, block
+	t.backlog.size += len(block)
+	if err != nil {
+		s.last = true
+		if err != io.EOF {
+			s.err = err
+		}
+	}
+	t.drain()
+	t.settle()
+}
+
+// sealSource encrypts what is in hand of the first chunk, a source. It reports
+// whether the chunk after it may follow.
+func (t *Transport) sealSource(s *sourcing) (over bool) {
+	ends := t.raw.IsClosing() // which its ConnectionLost will tell
+	for len(s.block) > 0 && !t.rawPaused && !ends {
+		n := t.seal(s.block[:min(len(s.block), recordMax)])
+		if t.state >= lost {
+			return false
+		}
+		s.block, s.sent = s.block[n:], s.sent+int64(n)
+		t.backlog.size -= n
+	}
+	switch {
+	case len(s.block) > 0 || s.phase == sourceReading || ends && !s.last:
+		return false
+	case !s.last:
+		s.phase = sourceReading
+		s.from.Read(t.blockSize(), s.took)
+		return false
+	}
+	s.phase = sourceOver
+	return true
+}
+
+// blockSize is how much to read at once: where the marks are low, the block alone
+// is not to pause the protocol.
+func (t *Transport) blockSize() int {
+	return max(min(blockMax, t.flow.Limits().High/2), recordMax)
+}
+
+// drainOne encrypts of the first chunk what the transport below takes. It reports
+// whether the next may follow.
+func (t *Transport) drainOne() bool {
+	c := &t.backlog.chunks[0]
+	if c.source != nil {
+		if over := t.sealSource(c.source); !over {
+			return false
+		}
+		t.releases = t.backlog.pop(t.host, t.releases)
+		return true
+	}
+	if t.rawPaused {
+		return false
+	}
+	n := t.seal(c.buf)
+	if t.state < lost {
+		t.releases = t.backlog.took(n, t.host, t.releases)
+	}
+	return t.state < lost
+}
+
+// awaitsSource reports whether the output waits for a block, whose coming will
+// tell.
+func (t *Transport) awaitsSource() bool {
+	c := t.backlog.chunks
+	return len(c) > 0 && c[0].source != nil && c[0].source.phase == sourceReading
+}
