@@ -106,10 +106,13 @@ func (c *tlsChaos) connect() {
 	server := &tlsEnd{c: c, server: true, layers: []*tlsLayer{{}}}
 	client := &tlsEnd{c: c, layers: []*tlsLayer{{}}}
 	server.peer, client.peer = client, server
-	opts := loop.ServerOptions{TLS: serverTLS(), RequireCloseNotify: c.r.IntN(2) == 0}
-	if c.r.IntN(4) == 0 {
-		opts.CloseTimeout = c.soon()
-	}
+	opts := loop.ServerOptions{TLS: serverTLS()}
+	looptest.Do(c.l, func() { // connections that were made before draw numbers already
+		opts.RequireCloseNotify = c.r.IntN(2) == 0
+		if c.r.IntN(4) == 0 {
+			opts.CloseTimeout = c.soon()
+		}
+	})
 	factory := func() protocol.Protocol { return server.protocol(transporttest.NewRecorder(c.t)) }
 	s, err := c.l.CreateServer(withTimeout(c.t), factory, "127.0.0.1:0", &opts)
 	if err != nil {
