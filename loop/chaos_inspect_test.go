@@ -17,6 +17,7 @@ func (c *chaos) expectQuiet() {
 			e.quiet()
 		}
 	}
+	c.expectQuietKin()
 }
 
 // quiet checks one end that is still there.
