@@ -32,7 +32,7 @@ type test struct {
 // Run runs the suite on engines that open makes, one for each subtest.
 func Run(t *testing.T, open func(t *testing.T, cfg proactor.Config) proactor.Proactor) {
 	for _, tests := range [][]test{contractTests, streamTests, sendTests, cancelTests,
-		datagramTests, batchTests, groupTests, pollTests, memoryTests} {
+		datagramTests, batchTests, groupTests, pollTests, pipeTests, memoryTests} {
 		runAll(t, open, tests)
 	}
 }
