@@ -163,7 +163,8 @@ func (c *chaos) expectQuietKin() {
 		switch {
 		case !k.answered:
 			k.fail("the start does not end")
-		case k.made && !k.lost && (k.closed || k.program == nil || k.program.Exited()):
+		case !k.made || k.lost:
+		case k.closed || k.program == nil || k.program.Exited() && !k.left:
 			k.fail("no end: %v, closed %v", k.tr, k.closed)
 		}
 	}

@@ -90,10 +90,15 @@ func (q *chaosPeer) complete() bool {
 	return !q.reset && q.p.Err() == nil && (q.child == nil || !q.child.killed)
 }
 
-// settle reads everything from now on. A grandchild lets go of its pipes.
+// settle reads everything from now on. A grandchild lets go of its pipes, or goes on
+// without looking at them.
 func (q *chaosPeer) settle() {
+	left := q.child != nil && q.child.left
+	if left && q.child.id%2 == 0 {
+		return
+	}
 	q.p.ResumeReading()
-	if q.child != nil && q.child.left {
+	if left {
 		q.closed = true
 		q.p.Close()
 	}
