@@ -36,3 +36,27 @@ func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []stri
 		func() { l.forgetChild(child) })
 	l.children = append(l.children, child)
 }
+
+// heldParent is a loop whose starts end when they are told to.
+type heldParent struct {
+	parent
+	held *func()
+}
+
+// StartProcess implements subprocess.Loop.
+func (h heldParent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
+	h.parent.StartProcess(c, func(p subprocess.Process, err error) {
+		*h.held = func() { done(p, err) }
+	})
+}
+
+// SubprocessHeld is SubprocessExecFunc, but for the last step of the start, which
+// *held does once that is not nil. It returns how to give the start up.
+func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
+	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
+	var child *subprocess.Child
+	child = subprocess.Start(heldParent{parent{l}, held}, p, subprocess.Command{Args: args}, done,
+		func() { l.forgetChild(child) })
+	l.children = append(l.children, child)
+	return child.Cancel
+}

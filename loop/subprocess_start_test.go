@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -176,6 +177,40 @@ func TestS338_end_of_a_loop_during_a_start(t *testing.T) {
 		}
 	}
 	waitChildless(t)
+}
+
+// A start that is given up while it is under way: the child is killed and reaped
+// before the answer comes.
+func TestS329_cancel_during_a_start(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		var finish func()
+		var cancel func(error)
+		var answers []error
+		looptest.Do(l, func() {
+			cancel = l.SubprocessHeld(n, []string{"sleep", "infinity"}, &finish,
+				func(tr transport.SubprocessTransport, err error) {
+					if tr != nil {
+						t.Error("a transport of a start that was given up")
+					}
+					answers = append(answers, err)
+				})
+		})
+		looptest.WaitFor(t, l, "the child", func() bool { return finish != nil })
+		looptest.Do(l, func() {
+			cancel(context.Canceled)
+			cancel(errors.New("the first reason counts"))
+			if len(answers) > 0 {
+				t.Error("answered before the child is reaped")
+			}
+			finish()
+		})
+		looptest.WaitFor(t, l, "the answer", func() bool { return len(answers) > 0 })
+		if len(answers) != 1 || !errors.Is(answers[0], context.Canceled) || n.t != nil {
+			t.Errorf("answers %v, protocol told %v", answers, n.t)
+		}
+		waitChildless(t)
+	})
 }
 
 // What a child cannot open or write is its affair: it says so itself.
