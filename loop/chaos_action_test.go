@@ -74,7 +74,11 @@ func (c *chaos) act(e *chaosEnd) {
 	if e == nil || c.chance(5) {
 		e = c.anyEnd()
 	}
-	if e == nil {
+	switch {
+	case e == nil && c.kin:
+		c.actOfKin()
+		return
+	case e == nil:
 		c.dial()
 		return
 	}

@@ -3,6 +3,7 @@ package loop
 import (
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -53,6 +54,21 @@ func (e *chaosEngine) Wait(timeout time.Duration) error {
 func (e *chaosEngine) Wake() {
 	e.Proactor.Wake()
 	e.wakes.Add(1)
+}
+
+// Spawn implements proactor.Spawner.
+func (e *chaosEngine) Spawn(args []string, pipes [3]bool, merged bool) (proactor.Spawned, error) {
+	return e.Proactor.(proactor.Spawner).Spawn(args, pipes, merged)
+}
+
+// SignalChild implements proactor.Spawner.
+func (e *chaosEngine) SignalChild(pidfd int, sig syscall.Signal) error {
+	return e.Proactor.(proactor.Spawner).SignalChild(pidfd, sig)
+}
+
+// ReapChild implements proactor.Spawner.
+func (e *chaosEngine) ReapChild(pidfd int) (code int) {
+	return e.Proactor.(proactor.Spawner).ReapChild(pidfd)
 }
 
 // busy reports whether an operation is in flight on fd.

@@ -17,6 +17,7 @@ func (c *chaos) expectQuiet() {
 			e.quiet()
 		}
 	}
+	c.expectQuietKin()
 }
 
 // expectSent checks that what has arrived is not buffered any more. Until something

@@ -39,8 +39,11 @@ func (c *chaos) checkPage() {
 			continue
 		}
 		open++
-		got := shown[s.FD()]
-		if got.Kind != flowpage.KindTCP || int(got.State) != int(s.State())+1 ||
+		got, kind := shown[s.FD()], flowpage.KindTCP
+		if s.OneWay() {
+			kind = flowpage.KindPipe
+		}
+		if got.Kind != kind || int(got.State) != int(s.State())+1 ||
 			got.Buffered != s.WriteBufferSize() || got.High != s.WriteBufferLimits().High ||
 			got.Low != s.WriteBufferLimits().Low ||
 			s.State() < fdio.Lost && got.WritePaused.Running != s.WritePaused() ||

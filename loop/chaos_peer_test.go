@@ -16,7 +16,9 @@ type chaosPeer struct {
 	eof      bool // CloseWrite was called
 	closed   bool // Close or Reset was called
 	reset    bool
-	accepted bool // by a service: the other end is a client of the loop's
+	accepted bool        // by a service: the other end is a client of the loop's
+	child    *chaosChild // whose end of a pipe it is, or nil
+	pipe     bool        // of one direction: in or out is nil
 }
 
 // addPeer scripts a peer whose other end has the address remote.
@@ -26,6 +28,12 @@ func (c *chaos) addPeer(p *simio.Peer, remote transport.Addr) *chaosPeer {
 	q.out = c.flow(local.String(), remote.String())
 	q.in = c.flow(remote.String(), local.String())
 	q.out.writer, q.in.reader = q, q
+	c.script(q)
+	return q
+}
+
+// script has a peer do things at random times.
+func (c *chaos) script(q *chaosPeer) {
 	c.peers = append(c.peers, q)
 	at := time.Duration(0)
 	for range 1 + c.random.IntN(7) {
@@ -34,12 +42,11 @@ func (c *chaos) addPeer(p *simio.Peer, remote transport.Addr) *chaosPeer {
 		size := c.size()
 		c.world.After(at, func() { q.step(step, size) })
 	}
-	return q
 }
 
 // step does one thing.
 func (q *chaosPeer) step(step, size int) {
-	if q.c.calm || q.closed {
+	if q.c.calm || q.closed || q.child != nil && q.child.program.Exited() && !q.child.left {
 		return
 	}
 	switch {
@@ -49,13 +56,13 @@ func (q *chaosPeer) step(step, size int) {
 		q.p.PauseReading()
 	case step < 15:
 		q.p.ResumeReading()
-	case step < 17:
+	case step < 17 && q.out != nil:
 		q.eof = true
 		q.p.CloseWrite()
 	case step == 17:
 		q.closed = true
 		q.p.Close()
-	case step == 18:
+	case step == 18 && !q.pipe:
 		q.closed, q.reset = true, true
 		q.p.Reset()
 	default:
@@ -65,7 +72,7 @@ func (q *chaosPeer) step(step, size int) {
 }
 
 func (q *chaosPeer) send(n int) {
-	if q.eof {
+	if q.eof || q.out == nil {
 		return
 	}
 	b := q.out.next(n)
@@ -74,16 +81,34 @@ func (q *chaosPeer) send(n int) {
 }
 
 // ended implements chaosParty.
-func (q *chaosPeer) ended() bool { return q.eof || q.closed }
+func (q *chaosPeer) ended() bool {
+	return q.eof || q.closed || q.child != nil && q.child.program.Exited()
+}
 
 // complete implements chaosParty.
-func (q *chaosPeer) complete() bool { return !q.reset && q.p.Err() == nil }
+func (q *chaosPeer) complete() bool {
+	return !q.reset && q.p.Err() == nil && (q.child == nil || !q.child.killed)
+}
 
-// settle reads everything from now on.
-func (q *chaosPeer) settle() { q.p.ResumeReading() }
+// settle reads everything from now on. A grandchild lets go of its pipes, or goes on
+// without looking at them.
+func (q *chaosPeer) settle() {
+	left := q.child != nil && q.child.left
+	if left && q.child.id%2 == 0 {
+		return
+	}
+	q.p.ResumeReading()
+	if left {
+		q.closed = true
+		q.p.Close()
+	}
+}
 
 // verify checks what arrived at the peer so far.
 func (q *chaosPeer) verify() {
+	if q.in == nil {
+		return
+	}
 	got := q.p.Received()
 	if len(got) < q.in.got {
 		q.c.fail("%s: received bytes are gone", q.in.name)

@@ -38,6 +38,12 @@ type chaos struct {
 	byTransport map[transport.Transport]*chaosEnd
 	peers       []*chaosPeer
 	flows       map[string]*chaosFlow
+	streams     []*chaosStream // pipes, also those of children
+	pipes       int            // of them, that are nobody's
+	children    []*chaosChild
+	calls       int  // of methods of streams and children under way
+	kin         bool // this run has pipes and children
+	alone       bool // and nothing else
 	servers     []*Server
 	dials       []*chaosDial
 	service     *simio.Service
@@ -63,11 +69,16 @@ type chaos struct {
 }
 
 func newChaos(seed uint64) *chaos {
-	c := &chaos{seed: seed, random: rand.New(rand.NewPCG(seed, 0x5105ce)),
-		flows: map[string]*chaosFlow{}, byTransport: map[transport.Transport]*chaosEnd{}}
+	c := &chaos{seed: seed, alone: seed >= chaosAlone,
+		random: rand.New(rand.NewPCG(seed, 0x5105ce)),
+		flows:  map[string]*chaosFlow{}, byTransport: map[transport.Transport]*chaosEnd{}}
 	c.acts = 20 + c.random.IntN(180)
 	c.bytes = 300 << 10
 	c.actions = chaosActionList()
+	if c.kin = c.alone || seed%4 == 1; c.kin {
+		c.actions = append(c.actions,
+			chaosAction{"kin", 40, func(*chaosEnd) { c.actOfKin() }})
+	}
 	for _, a := range c.actions {
 		w := 0
 		if c.random.IntN(4) > 0 {
@@ -98,6 +109,7 @@ func (c *chaos) build() {
 		BufferMin: 512, BufferMax: 64 << 10, HistoryMax: 64 << 10,
 		Idle: func() { c.stuck("nothing will ever happen any more") }})
 	c.world = engine.World
+	c.world.Program("chaos", c.program)
 	c.world.SetRoute(transportAddr("192.0.2.1:0"), simio.Silent)
 	c.engine = &chaosEngine{Proactor: engine, c: c, ops: map[int][]*proactor.Op{}}
 	c.loop = prepare(Options{Debug: c.chance(2)})
@@ -144,6 +156,12 @@ func (c *chaos) run() uint64 {
 
 // begin makes the first servers and connections.
 func (c *chaos) begin() {
+	if c.kin {
+		c.beginKin()
+	}
+	if c.alone {
+		return
+	}
 	for range 1 + c.random.IntN(2) {
 		c.listen()
 	}
@@ -163,6 +181,7 @@ func (c *chaos) begin() {
 func (c *chaos) settle() {
 	c.checkPage()
 	if c.chance(4) {
+		c.lastChild()
 		c.loop.Stop()
 		return
 	}
@@ -179,6 +198,7 @@ func (c *chaos) settle() {
 			e.close()
 		}
 	}
+	c.settleKin()
 	c.world.After(10*time.Minute, func() {
 		c.expectQuiet()
 		c.post(func() { c.loop.CallSoonThreadsafe(c.expectSent) })
@@ -198,6 +218,7 @@ func (c *chaos) shutdown() {
 			e.closed = true
 		}
 	}
+	stalled += c.closeKin()
 	err := c.loop.Shutdown(ctx)
 	if err != nil && (!errors.Is(err, context.Canceled) || stalled == 0) {
 		c.fail("Shutdown: %v", err)
@@ -210,6 +231,7 @@ func (c *chaos) shutdown() {
 			e.fail("no ConnectionLost: %v", e.tr)
 		}
 	}
+	c.expectGone()
 }
 
 // exception is the loop's handler.

@@ -16,7 +16,8 @@ type parent struct{ *Loop }
 
 var _ subprocess.Loop = parent{}
 
-// birth is a child that is being started on a goroutine of its own.
+// birth is a child that is being started, on a goroutine of its own but where it is
+// simulated.
 //
 //	starting --started--> posted --the loop's turn--> delivered
 //	starting | posted --the loop is closed--> abandoned: it is killed and reaped
@@ -30,22 +31,32 @@ type birth struct {
 // starts those.
 func (h parent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
 	if s, ok := h.engine.(proactor.Spawner); ok {
-		p, err := spawn(s, c)
-		h.CallSoon(func() { done(p, err) })
+		p, err := spawn(h.engine, s, c)
+		h.CallSoon(h.birth(p).deliver(h.Loop, err, done))
 		return
 	}
-	b := &birth{}
-	h.births = append(h.births, b)
+	b := h.birth(nil)
 	go func() {
 		p, err := c.Start()
-		if !b.keep(p) {
-			return
+		if b.keep(p) {
+			h.CallSoonThreadsafe(b.deliver(h.Loop, err, done))
 		}
-		h.CallSoonThreadsafe(func() {
-			h.forgetBirth(b)
-			done(p, err)
-		})
 	}()
+}
+
+// birth notes one that begins.
+func (l *Loop) birth(p subprocess.Process) *birth {
+	b := &birth{process: p}
+	l.births = append(l.births, b)
+	return b
+}
+
+// deliver returns what the loop does in its turn.
+func (b *birth) deliver(l *Loop, err error, done func(subprocess.Process, error)) func() {
+	return func() {
+		l.forgetBirth(b)
+		done(b.process, err)
+	}
 }
 
 // keep takes a new process, or ends it where nobody wants it any more.
@@ -71,15 +82,14 @@ func (b *birth) abandon() {
 
 // discard ends a process that never came to the loop.
 func discard(p subprocess.Process) {
-	for fd := range 3 {
-		if f := p.TakePipe(fd); f != nil {
-			f.Close()
-		}
-	}
-	if fd := p.PidFD(); fd >= 0 {
+	p.ClosePipes()
+	killAndReap(p)
+	switch fd, simulated := p.PidFD(), simulatedOf(p); {
+	case simulated != nil:
+		_ = simulated.engine.CloseFD(fd) // nobody is left to be told
+	case fd >= 0:
 		syscall.Close(fd)
 	}
-	killAndReap(p)
 }
 
 // killAndReap ends p and returns when it is no zombie any more.
@@ -170,7 +180,7 @@ func (w *exitWatch) stop() {
 // end kills and reaps the child. One that hangs in the kernel must not hang the
 // loop, so a goroutine waits; a simulated child does not hang.
 func (w *exitWatch) end() {
-	if _, simulated := w.process.(*simulated); simulated {
+	if simulatedOf(w.process) != nil {
 		killAndReap(w.process)
 		return
 	}
@@ -185,6 +195,16 @@ func (l *Loop) forgetExit(gone *exitWatch) {
 		}
 	}
 	l.checkDrained()
+}
+
+// Enter implements subprocess.Loop.
+func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
+	if !h.debug.Load() {
+		return func() {}
+	}
+	watcher := (*host)(h.Loop)
+	watcher.Enter(callback, p)
+	return watcher.Leave
 }
 
 // Report implements subprocess.Loop.
@@ -228,6 +248,7 @@ func (l *Loop) orphan() (fds []int) {
 
 // simulated is a child of an engine that has its own.
 type simulated struct {
+	engine  proactor.Proactor
 	spawner proactor.Spawner
 	proactor.Spawned
 	code   int
@@ -235,7 +256,8 @@ type simulated struct {
 }
 
 // spawn starts a simulated child.
-func spawn(s proactor.Spawner, c *subprocess.Command) (subprocess.Process, error) {
+func spawn(e proactor.Proactor, s proactor.Spawner, c *subprocess.Command) (
+	subprocess.Process, error) {
 	var pipes [3]bool
 	for fd := range pipes {
 		pipes[fd] = c.IsPipe(fd)
@@ -244,7 +266,13 @@ func spawn(s proactor.Spawner, c *subprocess.Command) (subprocess.Process, error
 	if err != nil {
 		return nil, err
 	}
-	return &simulated{spawner: s, Spawned: child}, nil
+	return &simulated{engine: e, spawner: s, Spawned: child}, nil
+}
+
+// simulatedOf returns a process that is simulated, nil for others.
+func simulatedOf(p subprocess.Process) *simulated {
+	s, _ := p.(*simulated)
+	return s
 }
 
 // Pid implements subprocess.Process.
@@ -258,6 +286,18 @@ func (p *simulated) TakePipe(fd int) *os.File {
 	f := p.Pipes[fd]
 	p.Pipes[fd] = nil
 	return f
+}
+
+// ClosePipes implements subprocess.Process. Only the engine knows what the files
+// stand for.
+func (p *simulated) ClosePipes() {
+	for fd := range p.Pipes {
+		if f := p.TakePipe(fd); f != nil {
+			if pipe, err := p.engine.AdoptPipe(f, fd == 0); err == nil {
+				_ = p.engine.CloseFD(pipe.FD) // nobody is left to be told
+			}
+		}
+	}
 }
 
 // Signal implements subprocess.Process.

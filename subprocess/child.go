@@ -71,15 +71,14 @@ func (c *Child) started(p Process, err error) {
 	c.state, c.process = running, p
 	c.stop = c.loop.WatchExit(p, c.processExited)
 	for fd := range c.pipes {
-		f := p.TakePipe(fd)
-		switch {
-		case f == nil:
-		case c.err != nil:
-			f.Close()
-		default:
+		if c.err != nil {
+			break
+		}
+		if f := p.TakePipe(fd); f != nil {
 			c.connect(fd, f)
 		}
 	}
+	p.ClosePipes()
 	if c.err != nil { // cancelled, or no pipe: done is called once it is reaped
 		c.closeAll()
 		return

@@ -31,6 +31,9 @@ type Process interface {
 	// caller then owns, or nil where there is none.
 	TakePipe(fd int) *os.File
 
+	// ClosePipes closes our ends of the pipes that were not taken.
+	ClosePipes()
+
 	// Signal sends a signal. Error: os.ErrProcessDone.
 	Signal(sig syscall.Signal) error
 
@@ -80,7 +83,7 @@ func (c *Command) Start() (Process, error) {
 		err = p.start(path, c, append(files.child[:], c.Options.ExtraFiles...))
 	}
 	if err != nil {
-		p.closePipes()
+		p.ClosePipes()
 		return nil, err
 	}
 	return p, nil

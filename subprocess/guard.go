@@ -15,7 +15,11 @@ func (c *Child) tells() bool { return c.done == nil && c.proto != nil }
 
 // guard calls a callback; python is asyncio's name of it.
 func (c *Child) guard(callback, python string, f func()) {
-	defer func() { c.caught(recover(), callback, "Exception in callback protocol."+python+"()") }()
+	leave := c.loop.Enter(callback, c.proto)
+	defer func() {
+		leave()
+		c.caught(recover(), callback, "Exception in callback protocol."+python+"()")
+	}()
 	f()
 }
 
@@ -34,7 +38,9 @@ func (c *Child) caught(r any, callback, message string) error {
 func (c *Child) connectionMade() {
 	done := c.done
 	c.done = nil // from now on the protocol is told
+	leave := c.loop.Enter("ConnectionMade", c.proto)
 	defer func() {
+		leave()
 		err := c.caught(recover(), "ConnectionMade",
 			"Fatal error: protocol.connection_made() call failed.")
 		if err == nil {

@@ -25,6 +25,10 @@ type Loop interface {
 	// that, and kills and reaps p off the loop.
 	WatchExit(p Process, exited func()) (stop func())
 
+	// Enter begins to watch a callback of p for slowness, in debug mode, and leave
+	// ends that.
+	Enter(callback string, p transport.BaseProtocol) (leave func())
+
 	// Report passes what a callback did wrong to the exception handler.
 	Report(message string, err error, t transport.BaseTransport, p transport.BaseProtocol)
 }

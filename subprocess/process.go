@@ -91,14 +91,6 @@ func (p *process) start(path string, c *Command, files []*os.File) (err error) {
 	return err
 }
 
-func (p *process) closePipes() {
-	for fd := range p.pipes {
-		if f := p.TakePipe(fd); f != nil {
-			f.Close()
-		}
-	}
-}
-
 // Pid implements Process.
 func (p *process) Pid() int { return p.os.Pid }
 
@@ -110,6 +102,15 @@ func (p *process) TakePipe(fd int) *os.File {
 	f := p.pipes[fd]
 	p.pipes[fd] = nil
 	return f
+}
+
+// ClosePipes implements Process.
+func (p *process) ClosePipes() {
+	for fd := range p.pipes {
+		if f := p.TakePipe(fd); f != nil {
+			f.Close()
+		}
+	}
 }
 
 // Signal implements Process. With a pidfd behind it, it cannot reach another

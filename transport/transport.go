@@ -20,9 +20,10 @@ type BaseTransport interface {
 
 	// ExtraInfo returns what is known under one of asyncio's names: "peername"
 	// and "sockname" (net.Addr), "socket" (syscall.RawConn), "sslcontext",
-	// "peercert", "cipher", "pipe", "subprocess"; or under "peercred", the
-	// Credentials of a Unix socket's peer. It returns nil for a name that it
-	// does not know. "peername" and "sockname" outlive the connection.
+	// "peercert", "cipher"; "pipe" (syscall.RawConn) of a pipe, also of a child's;
+	// "subprocess" (*os.ProcessState) of a child that has exited; or under
+	// "peercred", the Credentials of a Unix socket's peer. It returns nil for a
+	// name that it does not know. "peername" and "sockname" outlive the connection.
 	ExtraInfo(name string) any
 
 	// SetProtocol replaces the protocol. The next callback, ConnectionLost
@@ -230,7 +231,11 @@ type SubprocessTransport interface {
 	// the child, and false while it runs.
 	ReturnCode() (code int, exited bool)
 
-	// SendSignal sends a signal. Error: os.ErrProcessDone.
+	// SendSignal sends a signal, which must be a syscall.Signal; 0 sends none. It
+	// cannot reach another process that has got the child's number since. One to
+	// a child that has exited is lost without an error until ProcessExited was
+	// called. Errors: os.ErrProcessDone from then on; subprocess.ErrSignal, with
+	// EINVAL, for what is no signal; EPERM where the child has another user.
 	SendSignal(sig os.Signal) error
 
 	// Terminate sends SIGTERM. Error: os.ErrProcessDone.

@@ -145,3 +145,48 @@ func TestS248_accept_out_of_descriptors_is_reported_once(t *testing.T) {
 	}
 	looptest.WaitFor(t, n.Loop, "the end", func() bool { return n.Stats().Transports == 0 })
 }
+
+// Children, too, and whenever the call from outside comes between the loop's rounds.
+func TestWhatOneFunctionStartsHappensTwiceTheSame(t *testing.T) {
+	for seed := range uint64(40) {
+		var hashes [2]uint64
+		for i := range hashes {
+			hashes[i] = family(t, seed)
+		}
+		if hashes[0] != hashes[1] {
+			t.Errorf("seed %d: two histories", seed)
+		}
+	}
+}
+
+// talker writes to a child.
+type talker struct{ protocol.SubprocessBase }
+
+func (talker) ConnectionMade(t transport.SubprocessTransport) {
+	in := t.PipeTransport(0).(transport.WriteTransport)
+	_, _ = in.Write(make([]byte, 100_000)) // it may have broken by a fault
+	_ = in.WriteEOF()
+}
+
+func (talker) PipeDataReceived(int, []byte) {}
+
+// family runs some children and returns a hash of what happened.
+func family(t *testing.T, seed uint64) uint64 {
+	faults := looptest.RandomFaults(seed)
+	faults.Spurious = 0.3
+	n := looptest.New(t, looptest.Options{Seed: seed, Faults: faults})
+	looptest.Turns(n.Loop, int(seed%3))
+	hash := make(chan uint64, 1)
+	looptest.Do(n.Loop, func() {
+		for range 3 {
+			n.SubprocessExecFunc(context.Background(), talker{}, []string{"cat"}, nil,
+				func(c transport.SubprocessTransport, err error) {
+					if err == nil {
+						n.CallLater(time.Second, func() { c.Close() })
+					}
+				})
+		}
+		n.CallLater(20*time.Second, func() { hash <- n.HistoryHash() })
+	})
+	return <-hash
+}

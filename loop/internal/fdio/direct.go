@@ -21,7 +21,16 @@ type direct struct {
 //
 //	idle --outFull--> watching --roomy: the output goes on--> watching
 //	                  watching --anything else is next--> cancelling --> idle
-type room struct{ op proactor.Op }
+type room struct {
+	stream *Stream
+	op     proactor.Op
+}
+
+// Complete implements proactor.Handler.
+func (r *room) Complete(*proactor.Op) {
+	r.stream.roomy()
+	r.stream.completed()
+}
 
 // outcome is how far a direct part of the output got.
 type outcome uint8
@@ -146,8 +155,9 @@ func (s *Stream) goOn() {
 // cancelled its end is waited for.
 func (s *Stream) watchRoom() {
 	if s.room == nil {
-		s.room = &room{op: proactor.Op{Code: proactor.Poll, Mask: pollOut, FD: s.fd,
-			Handler: s}}
+		s.room = &room{stream: s}
+		op := &s.room.op
+		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.fd, s.room
 	}
 	if !s.room.op.InFlight() {
 		s.engine.Submit(&s.room.op)

@@ -34,13 +34,20 @@ type PipeConfig struct {
 //	        open | closing --the reader is gone--> lost
 type pipe struct {
 	PipeConfig
+	stream *Stream
 	reader proactor.Op // writes: watches for the reader to go
 }
 
 func newPipe(s *Stream, c PipeConfig) *pipe {
-	p := &pipe{PipeConfig: c}
-	p.reader.Code, p.reader.FD, p.reader.Handler = proactor.Poll, s.fd, s
+	p := &pipe{PipeConfig: c, stream: s}
+	p.reader.Code, p.reader.FD, p.reader.Handler = proactor.Poll, s.fd, p
 	return p
+}
+
+// Complete implements proactor.Handler for the watch for the reader.
+func (p *pipe) Complete(*proactor.Op) {
+	p.stream.readerGone()
+	p.stream.completed()
 }
 
 // OneWay reports whether the stream has one direction only.
@@ -88,23 +95,16 @@ func (s *Stream) watchReader() {
 }
 
 func (s *Stream) unwatchReader() {
-	if op := s.readerOp(); op != nil {
-		s.engine.Cancel(op)
+	if s.pipe != nil {
+		s.engine.Cancel(&s.pipe.reader)
 	}
 }
 
-// readerOp is the operation that watches the reader, nil where there is none.
-func (s *Stream) readerOp() *proactor.Op {
-	if s.pipe == nil {
-		return nil
-	}
-	return &s.pipe.reader
-}
-
-func (s *Stream) readerWatched() bool { return s.pipe != nil && s.pipe.reader.InFlight() }
+func (s *Stream) watchesReader() bool { return s.pipe != nil && s.pipe.reader.InFlight() }
 
 // readerGone takes an event of the writing end. What is queued can reach nobody.
-func (s *Stream) readerGone(op *proactor.Op) {
+func (s *Stream) readerGone() {
+	op := &s.pipe.reader
 	switch {
 	case s.state >= Lost || op.Res < 0:
 	case op.Res&(pollErr|pollHup) == 0:

@@ -205,8 +205,7 @@ func (s *Stream) RunTask() {
 
 // finish ends a lost stream once nothing is in flight on its descriptor.
 func (s *Stream) finish() {
-	if s.state != Lost || s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() ||
-		s.readerWatched() {
+	if s.state != Lost || s.busy() {
 		return
 	}
 	s.move(Gone)
@@ -228,18 +227,23 @@ func (s *Stream) bury() {
 	s.owner.Lost(s)
 }
 
-// Complete implements proactor.Handler.
+// busy reports whether an operation is in flight on the descriptor.
+func (s *Stream) busy() bool {
+	return s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() || s.watchesReader()
+}
+
+// Complete implements proactor.Handler. The watches have handlers of their own.
 func (s *Stream) Complete(op *proactor.Op) {
-	switch op {
-	case &s.recv:
+	if op == &s.recv {
 		s.received()
-	case &s.send:
+	} else {
 		s.sent()
-	case s.readerOp():
-		s.readerGone(op)
-	default:
-		s.roomy()
 	}
+	s.completed()
+}
+
+// completed is called after each completion: it may have been the last one.
+func (s *Stream) completed() {
 	if !s.soon {
 		s.finish()
 	}

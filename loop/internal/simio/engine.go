@@ -105,7 +105,8 @@ func (e *Engine) Cancel(op *proactor.Op) {
 // Wait implements proactor.Proactor, in virtual time: where nothing is to be
 // delivered now, it is at once later. With no timeout and nothing that will
 // ever happen it calls Options.Idle and blocks, in real time, until Wake or
-// until another goroutine does something to the world.
+// until another goroutine does something to the world. Such a wait draws no fault:
+// whether there is one before a call from outside is a matter of real time.
 func (e *Engine) Wait(timeout time.Duration) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -129,7 +130,9 @@ func (e *Engine) Wait(timeout time.Duration) error {
 		deadline = e.now + timeout
 	}
 	e.takeQueue()
-	if e.turns.chance(e.faults.Spurious) {
+	idle := timeout < 0 && len(e.ready) == 0 && len(e.events) == 0
+	if !idle && e.turns.chance(e.faults.Spurious) {
+		e.woken = false
 		e.now += turnCost
 		return nil
 	}

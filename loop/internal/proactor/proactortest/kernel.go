@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -26,8 +25,6 @@ var kernelTests = []test{
 	{name: "UnixSocketInTheFileSystem", run: unixPath},
 	{name: "SpliceFileToPipeToSocket", run: spliceFile},
 	{name: "SpliceWaitsForThePipe", run: spliceWaits},
-	{name: "WaitidSeesTheExit", run: waitid},
-	{name: "WaitidIsCancelled", run: waitidCancel},
 	{name: "DuplicateOfAClosedDescriptor", run: duplicate},
 	{name: "PollableSaysWhatPollTakes", run: pollable},
 }
@@ -264,42 +261,6 @@ func spliceWaits(r *rig) {
 	r.same(recv.receive(4), []byte("late"))
 	r.closeFD(wr)
 	splice.submit().want(0)
-}
-
-// child starts a child with that much of a life and returns its pidfd.
-func (r *rig) child(args ...string) (*exec.Cmd, int) {
-	r.Helper()
-	fd := -1
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &fd}
-	if err := cmd.Start(); err != nil {
-		r.Skipf("needs %s: %v", args[0], err)
-	}
-	if fd < 0 {
-		r.must(cmd.Process.Kill())
-		cmd.Wait()
-		r.Skip("needs pidfds (Linux 5.4)")
-	}
-	r.fds = append(r.fds, fd)
-	return cmd, fd
-}
-
-func waitid(r *rig) {
-	cmd, fd := r.child("sleep", "0.05")
-	r.probe(proactor.Waitid, fd).submit().want(0)
-	r.must(cmd.Wait()) // it was not reaped
-}
-
-func waitidCancel(r *rig) {
-	cmd, fd := r.child("sleep", "60")
-	p := r.probe(proactor.Waitid, fd).submit()
-	r.settle()
-	r.Cancel(&p.op)
-	p.wantErrno(syscall.ECANCELED)
-	p.submit()
-	r.must(cmd.Process.Kill())
-	p.want(0)
-	cmd.Wait()
 }
 
 // duplicate closes a descriptor of which there is a copy: its events must not

@@ -32,7 +32,8 @@ type test struct {
 // Run runs the suite on engines that open makes, one for each subtest.
 func Run(t *testing.T, open func(t *testing.T, cfg proactor.Config) proactor.Proactor) {
 	for _, tests := range [][]test{contractTests, streamTests, sendTests, cancelTests,
-		datagramTests, batchTests, groupTests, pollTests, memoryTests, fileTests, rightsTests} {
+		datagramTests, batchTests, groupTests, pollTests, pipeTests, memoryTests, fileTests,
+		rightsTests} {
 		runAll(t, open, tests)
 	}
 }

@@ -1,0 +1,270 @@
+package loop_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/subprocess"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// offspring counts the children of this process, and those of them that nobody has
+// waited for.
+func offspring(t *testing.T) (all, zombies int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		_, rest, _ := bytes.Cut(stat, []byte(") "))
+		var state string
+		var parent int
+		fmt.Sscan(string(rest), &state, &parent)
+		if parent != os.Getpid() {
+			continue
+		}
+		all++
+		if state == "Z" {
+			zombies++
+		}
+	}
+	return all, zombies
+}
+
+// waitChildless waits, without a loop, until this process has no child.
+func waitChildless(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
+		all, _ := offspring(t)
+		switch {
+		case all == 0:
+			return
+		case time.Now().After(end):
+			t.Fatalf("%d children are left", all)
+		}
+	}
+}
+
+// launchOld starts a child whose exit a goroutine waits for.
+func launchOld(t *testing.T, l *loop.Loop, n *nurse, args ...string) {
+	t.Helper()
+	started := make(chan error, 1)
+	looptest.Do(l, func() {
+		l.SubprocessWithoutPidfd(n, args, func(_ transport.SubprocessTransport, err error) {
+			started <- err
+		})
+	})
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestS332_without_pidfds_a_goroutine_waits(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		launchOld(t, l, n, "echo", "hello")
+		n.over(t, 0)
+		if string(n.out[1]) != "hello\n" || n.lostErr != nil {
+			t.Errorf("%q, %v", n.out[1], n.lostErr)
+		}
+		n = newNurse(t)
+		launchOld(t, l, n, "false")
+		n.over(t, 1)
+		n = newNurse(t)
+		launchOld(t, l, n, "sleep", "infinity")
+		if code, exited := n.t.ReturnCode(); exited {
+			t.Error("exited with", code)
+		}
+		looptest.Do(l, func() {
+			if err := n.t.Terminate(); err != nil {
+				t.Error(err)
+			}
+		})
+		n.over(t, -15)
+		waitChildless(t)
+	})
+}
+
+// statements: 332
+func TestS338_end_of_a_loop_kills_children_without_pidfds(t *testing.T) {
+	for _, shutdown := range []bool{true, false} {
+		l, err := loop.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := newNurse(t)
+		started := make(chan error, 1)
+		l.CallSoon(func() {
+			l.SubprocessWithoutPidfd(n, []string{"sleep", "infinity"},
+				func(_ transport.SubprocessTransport, err error) {
+					started <- err
+					l.Stop()
+				})
+		})
+		if err := l.RunForever(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-started; err != nil {
+			t.Fatal(err)
+		}
+		endLoop(t, l, shutdown)
+		if shutdown {
+			n.over(t, -9)
+		}
+		waitChildless(t)
+	}
+}
+
+// endLoop shuts a loop down, or only closes it.
+func endLoop(t *testing.T, l *loop.Loop, shutdown bool) {
+	t.Helper()
+	end := l.Close
+	if shutdown {
+		end = func() error { return l.Shutdown(withTimeout(t)) }
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The child is there already or not, its birth was told to the loop or not.
+func TestS338_end_of_a_loop_during_a_start(t *testing.T) {
+	const tries = 20
+	for i := range 2 * tries {
+		l, err := loop.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := newNurse(t)
+		var answers []error
+		l.CallSoon(func() {
+			l.SubprocessExecFunc(t.Context(), n, []string{"sleep", "infinity"}, nil,
+				func(_ transport.SubprocessTransport, err error) {
+					answers = append(answers, err)
+				})
+		})
+		l.Stop()
+		if err := l.RunForever(); err != nil { // one round
+			t.Fatal(err)
+		}
+		for range i % tries * 1000 {
+			runtime.Gosched()
+		}
+		shutdown := i < tries
+		endLoop(t, l, shutdown)
+		switch {
+		case !shutdown && len(answers) > 0, shutdown && len(answers) != 1:
+			t.Errorf("shutdown %v: answers %v", shutdown, answers)
+		case shutdown && answers[0] == nil:
+			n.over(t, -9) // it was started in time
+		case shutdown && !errors.Is(answers[0], loop.ErrLoopClosed) || len(n.events) > 0:
+			t.Errorf("shutdown %v: answers %v, events %v", shutdown, answers, n.events)
+		}
+	}
+	waitChildless(t)
+}
+
+// A start that is given up while it is under way: the child is killed and reaped
+// before the answer comes.
+func TestS329_cancel_during_a_start(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		var finish func()
+		var cancel func(error)
+		var answers []error
+		looptest.Do(l, func() {
+			cancel = l.SubprocessHeld(n, []string{"sleep", "infinity"}, &finish,
+				func(tr transport.SubprocessTransport, err error) {
+					if tr != nil {
+						t.Error("a transport of a start that was given up")
+					}
+					answers = append(answers, err)
+				})
+		})
+		looptest.WaitFor(t, l, "the child", func() bool { return finish != nil })
+		looptest.Do(l, func() {
+			cancel(context.Canceled)
+			cancel(errors.New("the first reason counts"))
+			if len(answers) > 0 {
+				t.Error("answered before the child is reaped")
+			}
+			finish()
+		})
+		looptest.WaitFor(t, l, "the answer", func() bool { return len(answers) > 0 })
+		if len(answers) != 1 || !errors.Is(answers[0], context.Canceled) || n.t != nil {
+			t.Errorf("answers %v, protocol told %v", answers, n.t)
+		}
+		waitChildless(t)
+	})
+}
+
+// What a child cannot open or write is its affair: it says so itself.
+func TestS306_unwritable_paths_are_the_childs_affair(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		missing := filepath.Join(t.TempDir(), "no", "such", "file")
+		n := newNurse(t)
+		_, err := l.SubprocessShell(withTimeout(t), n, "echo hello >"+missing, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-n.gone
+		if code, _ := n.t.ReturnCode(); code <= 0 || !bytes.Contains(n.out[2], []byte(missing)) {
+			t.Errorf("return code %d, %q", code, n.out[2])
+		}
+		readOnly, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer readOnly.Close()
+		n = newNurse(t)
+		_, err = l.SubprocessShell(withTimeout(t), n, "cat /proc/self/stat",
+			&subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.File(readOnly)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-n.gone
+		if code, _ := n.t.ReturnCode(); code <= 0 || n.t.PipeTransport(1) != nil ||
+			!strings.Contains(strings.ToLower(string(n.out[2])), "bad file descriptor") {
+			t.Errorf("return code %d, %q", code, n.out[2])
+		}
+	})
+}
+
+// A slow callback is reported under the name that the user knows.
+func TestS414_a_slow_child_callback_is_the_users(t *testing.T) {
+	log := &lines{}
+	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+		if l.Engine().String() == "sim" {
+			t.Skip("needs a clock that passes by itself")
+		}
+		*log = lines{}
+		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
+		n := newNurse(t)
+		for _, event := range []string{"made", "data 1", "closed 1", "exited", "lost"} {
+			n.on[event] = func() { dawdle(l) }
+		}
+		launch(t, l, n, nil, "echo", "hello").over(t, 0)
+		looptest.Do(l, func() {})
+		for _, callback := range []string{"ConnectionMade", "PipeDataReceived",
+			"PipeConnectionLost", "ProcessExited", "ConnectionLost"} {
+			if !log.contains("Executing " + callback + " of *loop_test.nurse") {
+				t.Errorf("%s is not logged", callback)
+			}
+		}
+	})
+}
