@@ -17,7 +17,7 @@ type oldProcess struct{ subprocess.Process }
 // PidFD implements subprocess.Process.
 func (oldProcess) PidFD() int { return -1 }
 
-// StartProcess implements subprocess.Loop.
+// StartProcess implements subprocess.Host.
 func (h oldParent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
 	h.parent.StartProcess(c, func(p subprocess.Process, err error) {
 		if err == nil {
@@ -32,7 +32,7 @@ func (h oldParent) StartProcess(c *subprocess.Command, done func(subprocess.Proc
 func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var child *subprocess.Child
-	child = subprocess.Start(oldParent{parent{l}}, p, subprocess.Command{Args: args}, done,
+	child = subprocess.Spawn(oldParent{parent{l}}, p, subprocess.Command{Args: args}, done,
 		func() { l.forgetChild(child) })
 	l.children = append(l.children, child)
 }
@@ -43,7 +43,7 @@ type heldParent struct {
 	held *func()
 }
 
-// StartProcess implements subprocess.Loop.
+// StartProcess implements subprocess.Host.
 func (h heldParent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
 	h.parent.StartProcess(c, func(p subprocess.Process, err error) {
 		*h.held = func() { done(p, err) }
@@ -55,7 +55,7 @@ func (h heldParent) StartProcess(c *subprocess.Command, done func(subprocess.Pro
 func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
 	var child *subprocess.Child
-	child = subprocess.Start(heldParent{parent{l}, held}, p, subprocess.Command{Args: args}, done,
+	child = subprocess.Spawn(heldParent{parent{l}, held}, p, subprocess.Command{Args: args}, done,
 		func() { l.forgetChild(child) })
 	l.children = append(l.children, child)
 	return child.Cancel

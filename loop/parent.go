@@ -14,7 +14,7 @@ import (
 // parent is the loop as its children see it.
 type parent struct{ *Loop }
 
-var _ subprocess.Loop = parent{}
+var _ subprocess.Host = parent{}
 
 // birth is a child that is being started, on a goroutine of its own but where it is
 // simulated.
@@ -27,7 +27,7 @@ type birth struct {
 	abandoned bool
 }
 
-// StartProcess implements subprocess.Loop. An engine that has children of its own
+// StartProcess implements subprocess.Host. An engine that has children of its own
 // starts those.
 func (h parent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
 	if s, ok := h.engine.(proactor.Spawner); ok {
@@ -121,7 +121,7 @@ type exitWatch struct {
 // rewatchPause is how long a child is left alone whose exit could not be waited for.
 const rewatchPause = 10 * time.Millisecond
 
-// WatchExit implements subprocess.Loop. Without a pidfd (before Linux 5.4, or in a
+// WatchExit implements subprocess.Host. Without a pidfd (before Linux 5.4, or in a
 // sandbox that forbids it) a goroutine waits.
 func (h parent) WatchExit(p subprocess.Process, exited func()) (stop func()) {
 	w := &exitWatch{loop: h.Loop, process: p, exited: exited}
@@ -197,7 +197,7 @@ func (l *Loop) forgetExit(gone *exitWatch) {
 	l.checkDrained()
 }
 
-// Enter implements subprocess.Loop.
+// Enter implements subprocess.Host.
 func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
 	if !h.debug.Load() {
 		return func() {}
@@ -207,7 +207,7 @@ func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) 
 	return watcher.Leave
 }
 
-// Report implements subprocess.Loop.
+// Report implements subprocess.Host.
 func (h parent) Report(message string, err error, t transport.BaseTransport,
 	p transport.BaseProtocol) {
 	h.report(Exception{Message: message, Err: err, Transport: t, Protocol: p})

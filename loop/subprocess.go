@@ -71,7 +71,7 @@ func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c subpr
 	var child *subprocess.Child
 	over := false
 	stop := func() {}
-	child = subprocess.Start(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
+	child = subprocess.Spawn(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
 		stop()
 		done(t, err)
 	}, func() {

@@ -97,7 +97,7 @@ func (n *nurse) ResumeWriting() { n.note("resume") }
 // launch starts a child.
 func launch(t *testing.T, l *loop.Loop, n *nurse, o *subprocess.Options, args ...string) *nurse {
 	t.Helper()
-	tr, err := l.SubprocessExec(withTimeout(t), n, args, o)
+	tr, err := subprocess.Start(withTimeout(t), l, n, args, o)
 	if err != nil {
 		t.Fatal(err)
 	}

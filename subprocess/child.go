@@ -28,7 +28,7 @@ var stateNames = [...]string{"starting", "running", "exited", "lost"}
 // Child is a child process on a loop: a transport.SubprocessTransport. Its methods
 // are for the loop's goroutine, but for Exited.
 type Child struct {
-	loop  Loop
+	loop  Host
 	cmd   Command
 	proto protocol.SubprocessProtocol
 	done  func(transport.SubprocessTransport, error) // nil once called
@@ -47,10 +47,10 @@ type Child struct {
 
 var _ transport.SubprocessTransport = (*Child)(nil)
 
-// Start starts a child. done is called once, after ConnectionMade or with why there
+// Spawn starts a child. done is called once, after ConnectionMade or with why there
 // is no child; over is called when nothing is left of it, after ConnectionLost. It
-// is for the goroutine of l. loop.Loop.SubprocessExec is the way for everybody else.
-func Start(l Loop, p protocol.SubprocessProtocol, c Command,
+// is for package loop, on the loop's goroutine; Start is for everybody else.
+func Spawn(l Host, p protocol.SubprocessProtocol, c Command,
 	done func(transport.SubprocessTransport, error), over func()) *Child {
 	child := &Child{loop: l, cmd: c, proto: p, done: done, over: over,
 		exited: make(chan struct{})}

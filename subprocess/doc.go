@@ -1,6 +1,6 @@
 // Package subprocess is asyncio's subprocess transport: a child process, the pipes
-// to its standard streams, and the callbacks that tell of both. Loop.SubprocessExec
-// and Loop.SubprocessShell start one.
+// to its standard streams, and the callbacks that tell of both. Start, which is
+// Loop.SubprocessExec, and Loop.SubprocessShell start one.
 //
 // A child is started off the loop, because fork blocks its caller for a quarter of
 // a millisecond and more. Its exit is seen by its pidfd; there is no SIGCHLD

@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Loop is what a child needs of its loop. Package loop implements it. All of it is
+// Host is what a child needs of its loop. Package loop implements it. All of it is
 // for the loop's goroutine, and all functions are called there.
-type Loop interface {
+type Host interface {
 	// ConnectReadPipeFunc and ConnectWritePipeFunc are those of loop.Loop; they
 	// call done before they return.
 	ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
