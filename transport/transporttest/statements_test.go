@@ -54,7 +54,6 @@ var untested = map[int]string{
 	244: "the backlog is not to be seen from outside",
 	255: "every server test drops its reference to the listener",
 	259: "of the type system: Sock is an *os.File, which no *tls.Conn is",
-	343: "shown by 342: a second file queues",
 	355: "of uvloop",
 	356: "as 366",
 	305: "of the type system: no such options",
