@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -265,6 +266,32 @@ func TestS414_a_slow_child_callback_is_the_users(t *testing.T) {
 			if !log.contains("Executing " + callback + " of *loop_test.nurse") {
 				t.Errorf("%s is not logged", callback)
 			}
+		}
+	})
+}
+
+// What a grandchild does not read keeps nobody waiting: it is lost, and said to be.
+func TestS315_close_while_a_grandchild_holds_the_input(t *testing.T) {
+	net := looptest.New(t, looptest.Options{Seed: 1})
+	var child *looptest.Child
+	net.Program("parent", func(c *looptest.Child) {
+		child = c
+		c.Stdin.PauseReading()
+		c.Leave(7)
+	})
+	n := launch(t, net.Loop, newNurse(t), nil, "parent")
+	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.has("exited") })
+	looptest.Do(net.Loop, func() {
+		stdin(n).Write(make([]byte, 4<<20))
+		n.t.Close()
+	})
+	n.over(t, 7)
+	if !errors.Is(n.pipeErr[0], syscall.EPIPE) {
+		t.Error(n.pipeErr[0])
+	}
+	looptest.Do(net.Loop, func() {
+		for _, p := range []*looptest.Peer{child.Stdin, child.Stdout, child.Stderr} {
+			p.Close()
 		}
 	})
 }
