@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -75,6 +76,9 @@ static void greet(int listener)
 		struct conn *c = calloc(1, sizeof *c);
 		struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 					.data.ptr = c};
+		/* as Go and asyncio set it on every connection */
+		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0)
+			die("TCP_NODELAY");
 		if (c == NULL)
 			die("calloc");
 		c->fd = fd;
