@@ -506,10 +506,12 @@ func TestS321_child_closes_its_input(t *testing.T) {
 			t.Fatal(err)
 		}
 		looptest.WaitFor(t, l, "the end of the input", func() bool { return n.has("closed 0") })
-		if n.pipeErr[0] != nil || n.has("exited") {
-			t.Error(n.pipeErr[0], n.events)
-		}
-		looptest.Do(l, func() { n.t.Close() })
+		looptest.Do(l, func() {
+			if n.pipeErr[0] != nil || n.has("exited") {
+				t.Error(n.pipeErr[0], n.events)
+			}
+			n.t.Close()
+		})
 		n.over(t, -9)
 	})
 }
