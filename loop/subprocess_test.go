@@ -482,7 +482,7 @@ func TestS313_simulated_grandchild(t *testing.T) {
 	})
 	n := launch(t, net.Loop, newNurse(t), nil, "parent")
 	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.has("exited") })
-	looptest.Pass(t, net.Loop, time.Minute)
+	looptest.Pass(t, net.Loop, 5*time.Second)
 	looptest.Do(net.Loop, func() {
 		if n.has("lost") {
 			t.Error("lost before the pipes are")
