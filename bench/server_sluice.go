@@ -65,7 +65,8 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 			p := &bufferedReceiver{counted: counted, sink: contest.NewSink(page), loop: l}
 			return protocol.Buffered(p)
 		case contest.SendFile:
-			return &fileSender{counted: counted, loop: l, file: file}
+			return &fileSender{counted: counted, loop: l, file: file,
+				size: int64(task.Size)}
 		case contest.Relay:
 			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
 		case contest.Send:

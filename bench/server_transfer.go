@@ -9,15 +9,14 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// fileSender answers each byte with FileSize bytes of the pattern, by Sendfile.
+// fileSender answers each byte with size bytes of the pattern, by Sendfile.
 type fileSender struct {
 	counted
 	loop      *loop.Loop
 	file      *os.File
+	size      int64
 	transport transport.Transport
-	credit    int
 	pos       int64
-	busy      bool
 }
 
 func (p *fileSender) ConnectionMade(t transport.Transport) {
@@ -26,27 +25,15 @@ func (p *fileSender) ConnectionMade(t transport.Transport) {
 }
 
 func (p *fileSender) DataReceived(data []byte) {
-	p.credit += len(data)
-	p.next()
-}
-
-func (p *fileSender) next() {
-	if p.busy || p.credit == 0 {
-		return
-	}
-	p.busy = true
-	p.credit--
-	p.loop.SendfileFunc(context.Background(), p.transport, p.file, p.pos%contest.Period,
-		contest.FileSize, p.sent)
-}
-
-func (p *fileSender) sent(n int64, err error) {
-	p.busy = false
-	p.pos += n
-	if err == nil {
-		p.next()
+	for range data {
+		p.loop.SendfileFunc(context.Background(), p.transport, p.file, p.pos%contest.Period,
+			p.size, sent)
+		p.pos += p.size
 	}
 }
+
+// sent has nothing to do: an error ends the connection.
+func sent(int64, error) {}
 
 // A pipe is one end of a proxied connection: what it receives, it writes to the
 // other end. An end whose output is full stops the other one's input.

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 )
 
 // Command is the hidden sub-command that makes a process a server.
@@ -42,8 +43,8 @@ func Child(servers []Server, args []string) int {
 		out.Encode(answer{Error: err.Error()})
 		return 1
 	}
-	if len(args) != 3 {
-		return fail(fmt.Errorf("contest: %s needs a server, a mode and a target", Command))
+	if len(args) != 4 {
+		return fail(fmt.Errorf("contest: %s needs a server, a mode, a target and a size", Command))
 	}
 	i := slices.IndexFunc(servers, func(s Server) bool { return s.Name() == args[0] })
 	if i < 0 {
@@ -53,11 +54,15 @@ func Child(servers []Server, args []string) int {
 	if err := mode.Valid(); err != nil {
 		return fail(err)
 	}
+	size, err := strconv.Atoi(args[3])
+	if err != nil {
+		return fail(err)
+	}
 	page, err := mapPage(pageFD)
 	if err != nil {
 		return fail(err)
 	}
-	task := Task{Mode: mode, Page: page, Target: args[2]}
+	task := Task{Mode: mode, Page: page, Target: args[2], Size: size}
 	hello, failed := make(chan Hello, 1), make(chan error, 1)
 	go func() {
 		defer close(hello)

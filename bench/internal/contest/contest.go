@@ -27,7 +27,7 @@ const (
 	// EchoTLS is Echo over TLS.
 	EchoTLS Mode = "echo-tls"
 
-	// SendFile sends FileSize bytes of a file for each byte that it receives,
+	// SendFile sends Task.Size bytes of a file for each byte that it receives,
 	// out of the kernel's memory where the server can: sendfile(2), splice(2).
 	SendFile Mode = "sendfile"
 
@@ -44,8 +44,8 @@ const (
 // servers' receive buffers.
 const BlockSize = 64 << 10
 
-// FileSize is the size in bytes of a message in the mode SendFile.
-const FileSize = 1 << 20
+// FileMax is the largest Task.Size in bytes in the mode SendFile.
+const FileMax = 1 << 20
 
 // Valid returns an error unless m is one of the modes.
 func (m Mode) Valid() error {
@@ -61,6 +61,7 @@ type Task struct {
 	Mode   Mode   // what to do with connections
 	Page   *Page  // shared with the bench
 	Target string // of Relay: the address to pass on to
+	Size   int    // bytes of a message, where the server has to know
 }
 
 // A Server is one contestant. Its methods are called in a process of its own,

@@ -37,7 +37,7 @@ func Pattern(pos int64, n int) []byte {
 }
 
 // PatternInMemory returns a file in memory that holds the pattern from its
-// beginning, as often as it takes for any FileSize bytes that begin within a
+// beginning, as often as it takes for any FileMax bytes that begin within a
 // period to be one piece. It is the caller's to close.
 func PatternInMemory() (*os.File, error) {
 	fd, err := unix.MemfdCreate("sluice-bench-pattern", unix.MFD_CLOEXEC)
@@ -62,7 +62,7 @@ func PatternFile() (*os.File, error) {
 }
 
 func filled(f *os.File) (*os.File, error) {
-	for pos := int64(0); pos < Period+FileSize; pos += BlockSize {
+	for pos := int64(0); pos < Period+FileMax; pos += BlockSize {
 		if _, err := f.WriteAt(Pattern(pos, BlockSize), pos); err != nil {
 			f.Close()
 			return nil, err

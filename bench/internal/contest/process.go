@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type Spec struct {
 	Server string // its name
 	Mode   Mode   // Task.Mode
 	Target string // Task.Target
+	Size   int    // Task.Size
 
 	// CPU is where the process stays, which makes GOMAXPROCS 1; -1: anywhere.
 	CPU int
@@ -64,7 +66,8 @@ func Start(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{Page: page, file: file}
-	p.cmd = exec.Command(exe, Command, spec.Server, string(spec.Mode), spec.Target)
+	p.cmd = exec.Command(exe, Command, spec.Server, string(spec.Mode), spec.Target,
+		strconv.Itoa(spec.Size))
 	p.cmd.ExtraFiles = []*os.File{file}
 	p.cmd.Stderr = &p.stderr
 	if err := p.start(spec.CPU); err != nil {

@@ -46,7 +46,7 @@ type Options struct {
 	Kind  Kind    // what to do
 	Conns int     // connections
 	Size  int     // bytes of an Echo or Download message
-	Depth int     // Echo messages under way on each connection
+	Depth int     // messages under way on each connection; Download: 0 for as many as are good
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
 	// Datagrams sends each Echo message as a UDP datagram: the connections are

@@ -19,11 +19,14 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
+// fileSize is how much of a file is sent at a time.
+const fileSize = 1 << 20
+
 // serve starts std net in this process.
 func serve(t *testing.T, mode contest.Mode) (addr string, page *contest.Page) {
 	t.Helper()
 	page = new(contest.Page)
-	s, err := netserver.Listen(contest.Task{Mode: mode, Page: page})
+	s, err := netserver.Listen(contest.Task{Mode: mode, Page: page, Size: fileSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,10 +313,10 @@ func testDatagrams(t *testing.T, epoll bool) {
 
 func TestDownloadOfFiles(t *testing.T) {
 	addr, _ := serve(t, contest.SendFile)
-	p := dial(t, addr, load.Options{Kind: load.Download, Conns: 3, Size: contest.FileSize})
+	p := dial(t, addr, load.Options{Kind: load.Download, Conns: 3, Size: fileSize})
 	for _, verify := range []bool{true, false} {
 		out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Verify: verify})
-		if out.Bytes != out.Messages*contest.FileSize {
+		if out.Bytes != out.Messages*fileSize {
 			t.Errorf("%+v: not whole files", out)
 		}
 	}

@@ -130,7 +130,10 @@ const (
 
 func newDownloader(p *Pool) *downloader {
 	blocks := min(max(creditAll/len(p.conns), creditMin), creditMax)
-	messages := max(blocks*block/p.opts.Size, creditLeast)
+	messages := p.opts.Depth
+	if messages == 0 {
+		messages = max(blocks*block/p.opts.Size, creditLeast)
+	}
 	return &downloader{Pool: p, size: int64(p.opts.Size),
 		window: int64(messages * p.opts.Size), credit: make([]byte, messages)}
 }

@@ -145,7 +145,7 @@ func (s *Server) serve(c net.Conn) {
 	case contest.Receive, contest.ReceiveBuffered:
 		receive(c, s.task.Page)
 	case contest.SendFile:
-		sendFile(c, s.file)
+		sendFile(c, s.file, int64(s.task.Size))
 	case contest.Relay:
 		relay(c, s.task.Target)
 	case contest.Send:

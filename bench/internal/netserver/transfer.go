@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-net/sluice/bench/internal/contest"
 )
 
-// sendFile answers each byte with a file, by io.Copy to the connection, which is
+// sendFile answers each byte with size bytes of a file, by io.Copy to the connection, which is
 // sendfile(2). The connection has a descriptor of its own, with its own position.
-func sendFile(c net.Conn, pattern *os.File) {
+func sendFile(c net.Conn, pattern *os.File, size int64) {
 	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", pattern.Fd()))
 	if err != nil {
 		return
@@ -28,10 +28,10 @@ func sendFile(c net.Conn, pattern *os.File) {
 			if _, err := f.Seek(pos%contest.Period, io.SeekStart); err != nil {
 				return
 			}
-			if _, err := io.CopyN(c, f, contest.FileSize); err != nil {
+			if _, err := io.CopyN(c, f, size); err != nil {
 				return
 			}
-			pos += contest.FileSize
+			pos += size
 		}
 	}
 }

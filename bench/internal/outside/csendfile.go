@@ -29,7 +29,7 @@ func (C) Name() string { return CName }
 func (C) Serves(mode contest.Mode) bool { return mode == contest.SendFile }
 
 // Serve builds the server and runs it.
-func (C) Serve(_ contest.Task, ready func(contest.Hello)) error {
+func (C) Serve(task contest.Task, ready func(contest.Hello)) error {
 	pattern, err := contest.PatternFile()
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (C) Serve(_ contest.Task, ready func(contest.Hello)) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, fmt.Sprint(contest.FileSize), fmt.Sprint(contest.Period))
+	cmd := exec.Command(exe, fmt.Sprint(task.Size), fmt.Sprint(contest.Period))
 	cmd.ExtraFiles = []*os.File{pattern}
 	out, err := cmd.StdoutPipe()
 	if err != nil {

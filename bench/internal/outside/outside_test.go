@@ -35,7 +35,8 @@ func launch(t *testing.T, name string, mode contest.Mode, opts load.Options) {
 		t.Cleanup(b.Close)
 		opts.Backend, target = b, b.Addr()
 	}
-	p, err := contest.Start(contest.Spec{Server: name, Mode: mode, Target: target, CPU: -1})
+	p, err := contest.Start(contest.Spec{Server: name, Mode: mode, Target: target,
+		Size: opts.Size, CPU: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestC(t *testing.T) {
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("needs a C compiler")
 	}
-	launch(t, CName, contest.SendFile, load.Options{Kind: load.Download, Size: contest.FileSize})
+	launch(t, CName, contest.SendFile, load.Options{Kind: load.Download, Size: contest.FileMax})
 }
 
 func TestHAProxy(t *testing.T) {

@@ -69,7 +69,7 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 		target = l.backend.Addr()
 	}
 	l.process, err = contest.Start(contest.Spec{Server: l.contestant.Server, Mode: w.Mode,
-		Target: target, CPU: r.ServerCPU, Program: l.contestant.Program})
+		Target: target, Size: w.Size, CPU: r.ServerCPU, Program: l.contestant.Program})
 	if err != nil {
 		return err
 	}

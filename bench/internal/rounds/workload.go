@@ -31,6 +31,10 @@ var (
 	DefaultSizes = []int{64, 16 << 10}
 )
 
+// fileSizes are those of the sendfile workload, in bytes: a page's picture and a
+// part of a film.
+var fileSizes = []int{16 << 10, contest.FileMax}
+
 // datagramClients are how many UDP sockets have a datagram under way each.
 var datagramClients = []int{1, 32}
 
@@ -41,6 +45,7 @@ const (
 	pacedSize     = 64
 	datagramSize  = 512
 	tlsSize       = 1 << 10
+	fileDepth     = 2  // files asked for on each connection
 	idleTLSPart   = 10 // so many fewer: each makes a handshake
 
 	// IdleConns is how many connections the idle workload has.
@@ -93,7 +98,11 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 			Mode:  contest.Datagrams, Conns: n, Size: datagramSize, Depth: 1})
 	}
 	for _, n := range others {
-		out = append(out, echoTLS(n), sendFile(n), relay(n))
+		out = append(out, echoTLS(n))
+		for _, size := range fileSizes {
+			out = append(out, sendFile(size, n))
+		}
+		out = append(out, relay(n))
 	}
 	idleTLS := max(idle/idleTLSPart, 1)
 	return append(out, Workload{
@@ -113,11 +122,12 @@ func echoTLS(conns int) Workload {
 		Mode:  contest.EchoTLS, Conns: conns, Size: tlsSize, Depth: 1}
 }
 
-func sendFile(conns int) Workload {
+func sendFile(size, conns int) Workload {
 	return Workload{
-		Name:  fmt.Sprintf("sendfile/%d/%d", contest.FileSize, conns),
-		Title: fmt.Sprintf("sendfile %s, %s", bytes(contest.FileSize), connections(conns)),
-		Mode:  contest.SendFile, Kind: load.Download, Conns: conns, Size: contest.FileSize}
+		Name:  fmt.Sprintf("sendfile/%d/%d", size, conns),
+		Title: fmt.Sprintf("sendfile %s, %s", bytes(size), connections(conns)),
+		Mode:  contest.SendFile, Kind: load.Download, Conns: conns, Size: size,
+		Depth: fileDepth}
 }
 
 func relay(conns int) Workload {
