@@ -61,7 +61,7 @@ func (l *Loop) Sendfile(ctx context.Context, t transport.WriteTransport, f *os.F
 func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *os.File,
 	offset, count int64, done func(int64, error)) {
 	l.check()
-	from, left, err := openRange(f, offset, count)
+	from, left, err := l.openRange(f, offset, count)
 	if err == nil {
 		err = l.takesFiles(t)
 	}
@@ -105,36 +105,44 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 }
 
 // openRange checks the arguments and returns how many bytes there are to send.
-func openRange(f *os.File, offset, count int64) (proactor.File, int64, error) {
+func (l *Loop) openRange(f *os.File, offset, count int64) (proactor.File, int64, error) {
 	if offset < 0 || count < -1 {
 		return proactor.File{}, 0, ErrBadRange
 	}
-	info, err := f.Stat()
+	stat, err := l.engine.StatFile(f)
+	if err == nil && !stat.Regular {
+		err = ErrNotRegular
+	}
 	if err != nil {
-		return proactor.File{}, 0, err
+		return proactor.File{}, 0, sendfileError(f, err)
 	}
-	if !info.Mode().IsRegular() {
-		err := &fs.PathError{Op: "sendfile", Path: f.Name(), Err: ErrNotRegular}
-		return proactor.File{}, 0, err
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return proactor.File{}, 0, err
-	}
-	left := max(info.Size()-offset, 0)
+	left := max(stat.Size-offset, 0)
 	if count >= 0 {
 		left = min(left, count)
 	}
-	return proactor.File{ReaderAt: f, Conn: raw}, left, nil
+	return stat.File, left, nil
+}
+
+// sendfileError says which file err is about.
+func sendfileError(f *os.File, err error) error {
+	if f == nil {
+		return err
+	}
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		return err
+	}
+	return &fs.PathError{Op: "sendfile", Path: f.Name(), Err: err}
 }
 
 // sendDirectly has the transport send the file.
 func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
-	done := f.Done
-	stop := l.whenDone(ctx, func() { s.CancelFile(f, context.Cause(ctx)) })
-	f.Done = func(n int64, err error) {
-		stop()
-		done(n, err)
+	if ctx.Done() != nil {
+		done := f.Done
+		stop := l.whenDone(ctx, func() { s.CancelFile(f, context.Cause(ctx)) })
+		f.Done = func(n int64, err error) {
+			stop()
+			done(n, err)
+		}
 	}
 	if err := s.SendFile(f); err != nil {
 		f.Done(0, err)

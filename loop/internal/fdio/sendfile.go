@@ -25,6 +25,7 @@ type File struct {
 	// bytes that the kernel took, and why it was not all.
 	Done func(sent int64, err error)
 
+	direct  direct // its place in the output
 	sent    int64
 	err     error
 	warm    int64 // up to there the file is believed to be in memory
@@ -52,7 +53,8 @@ func (s *Stream) SendFile(f *File) error {
 	case s.state > Open:
 		return transport.ErrClosed
 	}
-	s.out.add(chunk{direct: &direct{file: f}, release: func() { s.fileEnded(f) }})
+	f.direct.file = f
+	s.out.add(chunk{direct: &f.direct, release: func() { s.fileEnded(f) }})
 	s.markDirty()
 	return nil
 }

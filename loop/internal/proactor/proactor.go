@@ -156,6 +156,10 @@ type Kernel interface {
 	// one call. It must not be called with a send in flight on fd.
 	TrySend(fd int, bufs [][]byte) (n int, err error)
 
+	// StatFile says what an open file is. Errors: os.ErrInvalid for nil,
+	// os.ErrClosed, fstat(2)'s.
+	StatFile(f *os.File) (FileStat, error)
+
 	// TrySendfile sends at most n > 0 bytes of a file, from offset on, as far as
 	// the kernel takes them right now: 0 without an error if it has no room. The
 	// file's own position is not moved. io.EOF says that nothing is left there,
@@ -164,7 +168,8 @@ type Kernel interface {
 	TrySendfile(fd int, from File, offset int64, n int) (sent int, err error)
 
 	// Cached guesses whether n > 0 bytes of a file, from offset on, can be read
-	// without waiting for a disk or a network.
+	// without waiting for a disk or a network. It may remember for a moment what it
+	// has found of the file with that ID.
 	Cached(from File, offset int64, n int) bool
 
 	// Duplicate returns another descriptor of the open file f, close-on-exec,
@@ -224,6 +229,17 @@ const FDsMax = 253
 type File struct {
 	io.ReaderAt                 // its content, for who reads it on another goroutine
 	Conn        syscall.RawConn // its descriptor; nil where the kernel is simulated
+	ID          FileID          // which file it is; zero if that is not known
+}
+
+// FileID is what tells a file from all others that exist.
+type FileID struct{ Device, Inode uint64 }
+
+// FileStat is what StatFile says of a file.
+type FileStat struct {
+	File
+	Size    int64 // bytes
+	Regular bool  // it is no pipe, device or directory
 }
 
 // Spawner is an engine that has children of its own: the simulated kernel. Where it

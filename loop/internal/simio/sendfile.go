@@ -8,6 +8,17 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
+// StatFile implements proactor.Kernel. The file is a real one.
+func (e *Engine) StatFile(f *os.File) (proactor.FileStat, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return proactor.FileStat{}, err
+	}
+	raw, err := f.SyscallConn()
+	return proactor.FileStat{File: proactor.File{ReaderAt: f, Conn: raw},
+		Size: info.Size(), Regular: info.Mode().IsRegular()}, err
+}
+
 // TrySendfile implements proactor.Kernel. The file is a real one, or whatever else
 // can be read at a position.
 func (e *Engine) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {

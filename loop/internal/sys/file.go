@@ -20,13 +20,36 @@ type fileCall struct {
 	errno  syscall.Errno
 	send   func(from uintptr)
 	look   func(from uintptr)
+	stat   func(from uintptr)
 	byte   [1]byte
 	iov    unix.Iovec
+	info   unix.Stat_t
 }
 
 // readAround is less than what the kernel reads of a file at a time: if its end is
 // cached, so is the rest, as a rule.
 const readAround = 64 << 10
+
+// StatFile implements proactor.Kernel. It is os.File.Stat without its allocations.
+func (k *Kernel) StatFile(f *os.File) (proactor.FileStat, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return proactor.FileStat{}, err
+	}
+	c := k.fileCall()
+	if err := raw.Control(c.stat); err != nil {
+		return proactor.FileStat{}, os.ErrClosed
+	}
+	if c.errno != 0 {
+		return proactor.FileStat{}, c.errno
+	}
+	id := proactor.FileID{Device: uint64(c.info.Dev), Inode: c.info.Ino}
+	return proactor.FileStat{
+		File:    proactor.File{ReaderAt: f, Conn: raw, ID: id},
+		Size:    c.info.Size,
+		Regular: c.info.Mode&unix.S_IFMT == unix.S_IFREG,
+	}, nil
+}
 
 // TrySendfile sends what the socket takes of a file, with sendfile(2). The
 // scheduler is not told: it would hand over what this thread needs again at once,
@@ -50,19 +73,27 @@ func (k *Kernel) TrySendfile(fd int, from proactor.File, offset int64, n int) (i
 
 // Cached asks whether the first and the last byte can be read without waiting:
 // RWF_NOWAIT (Linux 4.14, preadv2(2)). File systems that do not know, tmpfs among
-// them, are asked with cachestat(2) (Linux 6.5). Nobody's answer counts as no.
+// them, are asked with cachestat(2) (Linux 6.5). Nobody's answer counts as no. A yes
+// is remembered.
 func (k *Kernel) Cached(from proactor.File, offset int64, n int) bool {
+	now := Monotonic()
+	if k.seen.has(from.ID, offset, n, now) {
+		return true
+	}
 	c := k.fileCall()
 	c.offset, c.size = offset, n
 	if err := from.Conn.Control(c.look); err != nil {
 		return true // it is closed: the send will tell
+	}
+	if c.errno == 0 {
+		k.seen.add(from.ID, offset, n, now)
 	}
 	return c.errno == 0
 }
 
 func (k *Kernel) fileCall() *fileCall {
 	if k.file.send == nil {
-		k.file.send, k.file.look = k.sendFrom, k.lookAt
+		k.file.send, k.file.look, k.file.stat = k.sendFrom, k.lookAt, k.statOf
 	}
 	return &k.file
 }
@@ -79,6 +110,16 @@ func (k *Kernel) sendFrom(from uintptr) {
 		if errno != syscall.EINTR {
 			return
 		}
+	}
+}
+
+// statOf makes the call. The scheduler is told: some file systems ask a server.
+func (k *Kernel) statOf(from uintptr) {
+	c := &k.file
+	k.Calls++
+	c.errno = 0
+	if err := unix.Fstat(int(from), &c.info); err != nil {
+		c.errno = err.(syscall.Errno)
 	}
 }
 
