@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -109,7 +110,11 @@ func (l *Loop) openRange(f *os.File, offset, count int64) (proactor.File, int64,
 	if offset < 0 || count < -1 {
 		return proactor.File{}, 0, ErrBadRange
 	}
-	stat, err := l.engine.StatFile(f)
+	enough := int64(math.MaxInt64)
+	if count >= 0 && count <= math.MaxInt64-offset {
+		enough = offset + count
+	}
+	stat, err := l.engine.StatFile(f, enough)
 	if err == nil && !stat.Regular {
 		err = ErrNotRegular
 	}

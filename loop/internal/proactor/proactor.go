@@ -156,9 +156,11 @@ type Kernel interface {
 	// one call. It must not be called with a send in flight on fd.
 	TrySend(fd int, bufs [][]byte) (n int, err error)
 
-	// StatFile says what an open file is. Errors: os.ErrInvalid for nil,
-	// os.ErrClosed, fstat(2)'s.
-	StatFile(f *os.File) (FileStat, error)
+	// StatFile says what an open file is. Where it was at least enough bytes long
+	// when it was asked for before, the answer may be the one from then: an open
+	// file does not become another one, and a size that matters is not passed as
+	// enough. Errors: os.ErrInvalid for nil, os.ErrClosed, fstat(2)'s.
+	StatFile(f *os.File, enough int64) (FileStat, error)
 
 	// TrySendfile sends at most n > 0 bytes of a file, from offset on, as far as
 	// the kernel takes them right now: 0 without an error if it has no room. The

@@ -9,7 +9,7 @@ import (
 )
 
 // StatFile implements proactor.Kernel. The file is a real one.
-func (e *Engine) StatFile(f *os.File) (proactor.FileStat, error) {
+func (e *Engine) StatFile(f *os.File, _ int64) (proactor.FileStat, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return proactor.FileStat{}, err

@@ -31,24 +31,26 @@ type fileCall struct {
 const readAround = 64 << 10
 
 // StatFile implements proactor.Kernel. It is os.File.Stat without its allocations.
-func (k *Kernel) StatFile(f *os.File) (proactor.FileStat, error) {
+func (k *Kernel) StatFile(f *os.File, enough int64) (proactor.FileStat, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return proactor.FileStat{}, err
 	}
-	c := k.fileCall()
-	if err := raw.Control(c.stat); err != nil {
-		return proactor.FileStat{}, os.ErrClosed
+	old, ok := k.known.of(f)
+	if !ok || old.size < enough {
+		c := k.fileCall()
+		if err := raw.Control(c.stat); err != nil {
+			return proactor.FileStat{}, os.ErrClosed
+		}
+		if c.errno != 0 {
+			return proactor.FileStat{}, c.errno
+		}
+		old = knownFile{size: c.info.Size, regular: c.info.Mode&unix.S_IFMT == unix.S_IFREG,
+			id: proactor.FileID{Device: uint64(c.info.Dev), Inode: c.info.Ino}}
+		k.known.add(f, old)
 	}
-	if c.errno != 0 {
-		return proactor.FileStat{}, c.errno
-	}
-	id := proactor.FileID{Device: uint64(c.info.Dev), Inode: c.info.Ino}
-	return proactor.FileStat{
-		File:    proactor.File{ReaderAt: f, Conn: raw, ID: id},
-		Size:    c.info.Size,
-		Regular: c.info.Mode&unix.S_IFMT == unix.S_IFREG,
-	}, nil
+	return proactor.FileStat{File: proactor.File{ReaderAt: f, Conn: raw, ID: old.id},
+		Size: old.size, Regular: old.regular}, nil
 }
 
 // TrySendfile sends what the socket takes of a file, with sendfile(2). The

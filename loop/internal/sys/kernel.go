@@ -25,6 +25,7 @@ type Kernel struct {
 	msg    unix.Msghdr
 	iov    [proactor.IOVMax]unix.Iovec
 	file   fileCall
+	known  known
 	seen   seen
 	rights *rights // of TrySendFDs and TryRecvFDs; nil until there are some
 }
