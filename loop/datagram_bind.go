@@ -114,17 +114,18 @@ func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrP
 		then()
 		return
 	}
-	b.loop.resolveAll(b.ctx, []string{name}, passive, func(addrs []netip.AddrPort, err error) {
-		if err == nil {
-			err = b.ctx.Err()
-		}
-		if err != nil {
-			b.done(nil, err)
-			return
-		}
-		*found = addrs
-		then()
-	})
+	b.loop.resolveAll(b.ctx, "udp", []string{name}, passive,
+		func(addrs []netip.AddrPort, err error) {
+			if err == nil {
+				err = b.ctx.Err()
+			}
+			if err != nil {
+				b.done(nil, err)
+				return
+			}
+			*found = addrs
+			then()
+		})
 }
 
 // try makes an endpoint of the first pair that can be had. Otherwise the first

@@ -189,6 +189,36 @@ func TestS179_handshake_timeout(t *testing.T) {
 	})
 }
 
+// statements: 211
+func TestS179_a_handshake_has_a_minute_and_what_follows_all_the_time(t *testing.T) {
+	n := looptest.New(t, looptest.Options{})
+	failures := 0
+	a := serveTLS(t, n.Loop, loop.ServerOptions{
+		OnHandshakeError: func(net.Addr, error) { failures++ }})
+	server, client := a.dialTLS(loop.ConnectionOptions{})
+	mute := n.Dial(a.Addrs()[0].String())
+	over := make(chan struct{})
+	looptest.Do(n.Loop, func() {
+		n.CallLater(59*time.Second, func() {
+			if failures != 0 || mute.EOF() {
+				t.Error("the handshake ended early")
+			}
+		})
+		n.CallLater(61*time.Second, func() {
+			if failures != 1 || !mute.EOF() {
+				t.Errorf("%d handshakes failed in a minute", failures)
+			}
+			if server.Transport().IsClosing() || client.Transport().IsClosing() {
+				t.Error("a connection was ended by the timeout of its handshake")
+			}
+			client.Transport().Abort()
+			close(over)
+		})
+	})
+	<-over
+	waitLost(t, n.Loop, server)
+}
+
 // statements: 180, 209
 func TestS181_options_that_do_not_go_together_are_errors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
