@@ -162,7 +162,7 @@ var _ = []any{
 		LocalAddr: "", RemoteAddr: "", LocalPath: "", RemotePath: "", Network: "",
 		Sock: &os.File{}, ReusePort: true, Broadcast: true, GSO: true, GRO: true, RecvErr: true,
 		JoinGroups: []netip.Addr{}, Interface: "", MulticastTTL: 1, NoMulticastLoop: true,
-		SendBuffer: 1, ReceiveBuffer: 1,
+		SendBuffer: 1, ReceiveBuffer: 1, WriteCap: 1,
 	},
 	loop.TLSOptions{
 		ServerSide: true, ServerName: "", Prefix: []byte{},

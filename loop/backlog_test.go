@@ -103,7 +103,9 @@ func TestS244_Backlog_is_the_length_of_the_accept_queue(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		for asked, want := range map[int]int{0: min(4096, bound), 7: 7, 1 << 20: bound} {
 			a := serve(t, l, "", &loop.ServerOptions{Backlog: asked})
-			info, err := unix.GetsockoptTCPInfo(a.Sockets()[0], unix.SOL_TCP, unix.TCP_INFO)
+			fd := -1
+			looptest.Do(l, func() { fd = a.Sockets()[0] })
+			info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
 			if err != nil {
 				t.Fatal(err)
 			}

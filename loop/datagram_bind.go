@@ -279,7 +279,7 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		return
 	}
 	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
-		Unix: e.family == proactor.Unix}
+		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap}
 	if !c.Unix {
 		b.offload(&c, e.family)
 	}

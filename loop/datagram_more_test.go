@@ -108,6 +108,17 @@ func TestS168_an_address_in_use_is_told_and_later_pairs_are_tried(t *testing.T) 
 	})
 }
 
+// That of a process that has just ended is held by its operations for a moment.
+func TestS168_a_port_in_use_is_tried_again_for_a_while(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		first := office(t, l, &postman{}, anyPort)
+		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.t.Abort) })
+		second := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: here(first).String()})
+		sendAll(t, l, second, here(second), "to myself")
+		wantTexts(t, l, second, "to myself")
+	})
+}
+
 func TestS169_broadcast_sets_a_destination_and_no_peer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)

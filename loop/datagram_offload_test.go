@@ -19,8 +19,8 @@ import (
 // lengths are datagrams that GSO can group, and some that it cannot.
 func lengths() (out []string) {
 	for i, run := range []struct{ count, size int }{
-		{200, 512}, {1, 100}, {2, 60}, {3, 0}, {5, 7}, {70, 1200}, {1, 1300}, {2, 1300}, {3, 30_000},
-		{1, 65507}, {1, 1}, {130, 1}, {2, 0}, {40, 900},
+		{200, 512}, {1, 100}, {2, 60}, {3, 0}, {5, 7}, {70, 1200}, {1, 1300}, {2, 1300},
+		{3, 30_000}, {1, 65507}, {1, 1}, {130, 1}, {2, 0}, {40, 900},
 	} {
 		for j := range run.count {
 			out = append(out, strings.Repeat(string(rune('a'+(i+j)%26)), run.size))
@@ -175,7 +175,8 @@ func TestS174_a_group_that_nobody_may_send_fails_datagram_by_datagram(t *testing
 			}
 			for _, err := range client.errs {
 				op, ok := errors.AsType[*net.OpError](err)
-				if !ok || op.Addr.String() != broadcast.String() || !errors.Is(err, syscall.EACCES) {
+				if !ok || op.Addr.String() != broadcast.String() ||
+					!errors.Is(err, syscall.EACCES) {
 					t.Error(err)
 				}
 			}

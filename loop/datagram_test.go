@@ -100,6 +100,27 @@ func TestS146_pause_and_close_are_seen_between_datagrams_of_a_batch(t *testing.T
 	})
 }
 
+func TestS164_what_came_in_one_batch_ends_with_Close(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server := &postman{}
+		server.received = func(_ []byte, from transport.Addr) {
+			if len(server.got) == 10 {
+				if err := server.t.SendTo([]byte("the last word"), from); err != nil {
+					t.Error(err)
+				}
+				server.t.Close()
+			}
+		}
+		office(t, l, server, anyPort)
+		client := office(t, l, &postman{}, anyPort)
+		all := numbered(30, 20)
+		sendAll(t, l, client, here(server), all...)
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
+		wantTexts(t, l, server, all[:10]...)
+		wantTexts(t, l, client, "the last word")
+	})
+}
+
 func TestS147_a_truncated_datagram_is_an_error_and_no_datagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {

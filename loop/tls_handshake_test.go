@@ -340,6 +340,13 @@ func TestS208_server_name(t *testing.T) {
 		withName := clientTLS()
 		withName.ServerName = "sluice.test"
 		a.dialTLS(loop.ConnectionOptions{TLS: withName})
+		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
+		if _, err := a.tryTLS(other); err != nil {
+			t.Error(err)
+		}
+		if withName.ServerName != "sluice.test" {
+			t.Errorf("the user's Config has another name: %q", withName.ServerName)
+		}
 		for _, want := range []string{"", "sluice.test", "sluice.test"} {
 			if got := <-names; got != want {
 				t.Errorf("the server was asked for %q, want %q", got, want)

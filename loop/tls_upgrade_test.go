@@ -174,29 +174,38 @@ func TestS218_upgrade_of_what_cannot_be_upgraded(t *testing.T) {
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
-		a := serve(t, l, "", &loop.ServerOptions{WriteCap: most,
-			CloseTimeout: 20 * time.Millisecond})
-		server, client := a.dial()
-		var next []*transporttest.Recorder
-		var s, c *upgraded
-		looptest.Do(l, func() {
-			next = overTLS(t, server, client)
-			s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
-			c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
-		})
-		looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
-		if s.err != nil || c.err != nil {
-			t.Fatal(s.err, c.err)
-		}
-		looptest.Do(l, func() {
-			if _, err := s.transport.Write(make([]byte, most+1)); err != transport.ErrBufferFull {
-				t.Errorf("WriteCap: %v", err)
+		for _, below := range []*tls.Config{nil, serverTLS()} {
+			a := serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
+				CloseTimeout: 20 * time.Millisecond})
+			dial := a.dial
+			if below != nil {
+				dial = func() (server, client *transporttest.Recorder) {
+					return a.dialTLS(loop.ConnectionOptions{})
+				}
 			}
-			c.transport.PauseReading()
-			s.transport.Write(make([]byte, most*2/3))
-			s.transport.Close()
-		})
-		lost(t, l, next[0], transport.ErrCloseTimeout)
+			server, client := dial()
+			var next []*transporttest.Recorder
+			var s, c *upgraded
+			looptest.Do(l, func() {
+				next = overTLS(t, server, client)
+				s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
+				c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
+			})
+			looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
+			if s.err != nil || c.err != nil {
+				t.Fatal(s.err, c.err)
+			}
+			looptest.Do(l, func() {
+				_, err := s.transport.Write(make([]byte, most+1))
+				if err != transport.ErrBufferFull {
+					t.Errorf("WriteCap: %v", err)
+				}
+				c.transport.PauseReading()
+				s.transport.Write(make([]byte, most*2/3))
+				s.transport.Close()
+			})
+			lost(t, l, next[0], transport.ErrCloseTimeout)
+		}
 	})
 }
 
