@@ -62,7 +62,6 @@ var untested = map[int]string{
 	370: "as 366",
 	371: "as 366",
 	372: "as 366",
-	404: "nothing here handles SIGCHLD",
-	406: "Go has no fork",
+	406: "Go has no fork; that a child inherits nothing is 331",
 	422: "Go has no asynchronous generators",
 }
