@@ -71,6 +71,46 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 	})
 }
 
+func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		d := office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
+		say := func(word string) {
+			if err := d.t.SendTo([]byte(word), transport.Addr{}); err != nil {
+				t.Error(err)
+			}
+		}
+		other, _ := outside(t, l)
+		abortAtEnd(t, l, other)
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looptest.Turns(l, 3)
+		other.On.Resume = func() { say("second") } // after the first was handed over
+		l.CallSoonThreadsafe(func() {
+			say("first")
+			w := other.Transport()
+			w.SetWriteBufferLimits(transport.Limits{})
+			if err := w.(transport.FDWriter).WriteWithFDs([]byte("f"), []*os.File{f}); err != nil {
+				t.Error(err)
+			}
+			f.Close()
+		})
+		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+		buf := make([]byte, 9)
+		for _, want := range []string{"first", "second"} {
+			if n, _, err := peer.ReadFrom(buf); string(buf[:n]) != want {
+				t.Errorf("%q, %v, want %q", buf[:n], err, want)
+			}
+		}
+	})
+}
+
 // farewell tells when an endpoint is gone, without a look at the loop, which would
 // make it look for completions.
 type farewell struct {

@@ -25,8 +25,10 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 // statements: 189, 190
 func TestS184_close_flushes_and_both_sides_end_with_close_notify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		const wait = 10 * time.Second // whose passing is an error
+		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true, ShutdownTimeout: wait})
+		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true,
+			ShutdownTimeout: wait})
 		size := 3 << 20
 		notified := false
 		looptest.Do(l, func() {

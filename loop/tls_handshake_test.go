@@ -322,7 +322,12 @@ func TestS183_failed_handshakes_do_not_disturb_the_server(t *testing.T) {
 		if len(a.got) != 0 {
 			t.Errorf("%d protocols made", len(a.got))
 		}
-		a.dialTLS(loop.ConnectionOptions{})
+		a.dialTLS(loop.ConnectionOptions{}) // both of whose ends are of this loop
+		looptest.Do(l, func() {
+			if s := l.Stats(); s.HandshakesFailed != 4 || s.Handshakes != 2 {
+				t.Errorf("%d handshakes failed, %d did not", s.HandshakesFailed, s.Handshakes)
+			}
+		})
 	})
 }
 
