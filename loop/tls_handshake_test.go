@@ -196,9 +196,9 @@ func TestS179_a_handshake_has_a_minute_and_what_follows_all_the_time(t *testing.
 	a := serveTLS(t, n.Loop, loop.ServerOptions{
 		OnHandshakeError: func(net.Addr, error) { failures++ }})
 	server, client := a.dialTLS(loop.ConnectionOptions{})
-	mute := n.Dial(a.Addrs()[0].String())
 	over := make(chan struct{})
 	looptest.Do(n.Loop, func() {
+		mute := n.Dial(a.Addrs()[0].String())
 		n.CallLater(59*time.Second, func() {
 			if failures != 0 || mute.EOF() {
 				t.Error("the handshake ended early")
