@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
+	"golang.org/x/sys/unix"
 )
 
 func newCounting() protocol.Protocol { return &countingProtocol{} }
@@ -81,6 +85,33 @@ func TestS233_connections_in_the_backlog_at_Close_are_closed(t *testing.T) {
 		}
 		if len(a.got) != 0 {
 			t.Errorf("%d connections were made by a closed server", len(a.got))
+		}
+	})
+}
+
+// A listening socket's TCP_INFO has the length of its queue where a connection has
+// what the peer acknowledged (tcp_get_info in net/ipv4/tcp.c).
+func TestS244_Backlog_is_the_length_of_the_accept_queue(t *testing.T) {
+	most, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := strconv.Atoi(strings.TrimSpace(string(most)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		for asked, want := range map[int]int{0: min(4096, bound), 7: 7, 1 << 20: bound} {
+			a := serve(t, l, "", &loop.ServerOptions{Backlog: asked})
+			fd := -1
+			looptest.Do(l, func() { fd = a.Sockets()[0] })
+			info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int(info.Sacked) != want {
+				t.Errorf("Backlog %d: room for %d, want %d", asked, info.Sacked, want)
+			}
 		}
 	})
 }

@@ -35,8 +35,8 @@ type DatagramOptions struct {
 	Network string
 
 	// Sock is a datagram socket, bound and connected as its maker likes, to use
-	// instead of all other fields but GSO, GRO and RecvErr. It is duplicated and
-	// closed.
+	// instead of all other fields but WriteCap, GSO, GRO and RecvErr. It is
+	// duplicated and closed.
 	Sock *os.File
 
 	// ReusePort sets SO_REUSEPORT: several endpoints share a port, and the kernel
@@ -62,6 +62,10 @@ type DatagramOptions struct {
 	// which the kernel doubles and bounds (socket(7)); 0 means its defaults. A full
 	// receive buffer drops datagrams.
 	SendBuffer, ReceiveBuffer int
+
+	// WriteCap bounds what is buffered, as WriteBufferSize counts it, beyond which
+	// SendTo returns transport.ErrBufferFull. 0: no bound.
+	WriteCap int
 
 	// GSO hands the kernel what is sent in one round, one after the other, to one
 	// address and of one size, as one piece, at most 64 datagrams or 64 KiB: it, or

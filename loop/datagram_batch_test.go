@@ -124,3 +124,37 @@ func TestS174_PauseWriting_in_SendBatch_may_abort(t *testing.T) {
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return client.count("lost") == 1 })
 	})
 }
+
+func TestS110_WriteCap_of_an_endpoint_refuses_what_is_beyond_it(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server := office(t, l, &postman{}, anyPort)
+		client := office(t, l, &postman{},
+			loop.DatagramOptions{RemoteAddr: here(server).String(), WriteCap: 1000})
+		batch := client.t.(transport.BatchSender)
+		looptest.Do(l, func() {
+			for i, c := range []struct {
+				size int // of which eight are not the datagram's
+				want error
+			}{{508, nil}, {493, transport.ErrBufferFull}, {400, nil}, {92, nil},
+				{8, transport.ErrBufferFull}} {
+				if err := client.t.SendTo(make([]byte, c.size-8), nobody); err != c.want {
+					t.Errorf("%d: %v, want %v", i, err, c.want)
+				}
+			}
+			n, err := batch.SendBatch([]transport.Datagram{{}})
+			if n != 0 || err != transport.ErrBufferFull || client.t.WriteBufferSize() != 1000 {
+				t.Errorf("%d, %v, %d bytes are buffered", n, err, client.t.WriteBufferSize())
+			}
+		})
+		looptest.WaitFor(t, l, "the end of it", func() bool { return len(server.got) == 3 })
+		looptest.WaitFor(t, l, "room", func() bool { return client.t.WriteBufferSize() == 0 })
+		looptest.Do(l, func() {
+			n, err := batch.SendBatch([]transport.Datagram{{Data: make([]byte, 492)},
+				{Data: make([]byte, 492)}, {}})
+			if n != 2 || err != transport.ErrBufferFull {
+				t.Errorf("%d of a batch, %v", n, err)
+			}
+		})
+		looptest.WaitFor(t, l, "both", func() bool { return len(server.got) == 5 })
+	})
+}

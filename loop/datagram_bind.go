@@ -114,17 +114,18 @@ func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrP
 		then()
 		return
 	}
-	b.loop.resolveAll(b.ctx, []string{name}, passive, func(addrs []netip.AddrPort, err error) {
-		if err == nil {
-			err = b.ctx.Err()
-		}
-		if err != nil {
-			b.done(nil, err)
-			return
-		}
-		*found = addrs
-		then()
-	})
+	b.loop.resolveAll(b.ctx, "udp", []string{name}, passive,
+		func(addrs []netip.AddrPort, err error) {
+			if err == nil {
+				err = b.ctx.Err()
+			}
+			if err != nil {
+				b.done(nil, err)
+				return
+			}
+			*found = addrs
+			then()
+		})
 }
 
 // try makes an endpoint of the first pair that can be had. Otherwise the first
@@ -278,7 +279,7 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		return
 	}
 	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
-		Unix: e.family == proactor.Unix}
+		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap}
 	if !c.Unix {
 		b.offload(&c, e.family)
 	}

@@ -37,6 +37,8 @@ func TestS166_options_that_name_nothing_or_do_not_go_together_are_refused(t *tes
 		} {
 			if tr, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, o); err == nil {
 				t.Errorf("%s: made %v", name, tr)
+			} else if name == "no family" && !errors.Is(err, loop.ErrNoAddress) {
+				t.Errorf("%s: %v", name, err)
 			}
 		}
 		_, err := l.CreateDatagramEndpoint(withTimeout(t), nil, &anyPort)
@@ -64,6 +66,19 @@ func TestS166_options_that_name_nothing_or_do_not_go_together_are_refused(t *tes
 }
 
 // statements: 26
+func TestS167_a_service_has_the_port_that_it_has_with_udp(t *testing.T) {
+	port, err := net.LookupPort("udp", "tftp") // which is none of tcp's
+	if err != nil {
+		t.Skip("needs the service tftp in /etc/services")
+	}
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		p := office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
+		if a, ok := transport.PeerName(p.t).(*net.UDPAddr); !ok || a.Port != port {
+			t.Errorf("peername %v, want port %d", transport.PeerName(p.t), port)
+		}
+	})
+}
+
 func TestS168_an_address_in_use_is_told_and_later_pairs_are_tried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first := office(t, l, &postman{}, anyPort)
@@ -90,6 +105,17 @@ func TestS168_an_address_in_use_is_told_and_later_pairs_are_tried(t *testing.T) 
 		if _, ok := transport.Socket(p.t); ok {
 			t.Error("the socket does")
 		}
+	})
+}
+
+// That of a process that has just ended is held by its operations for a moment.
+func TestS168_a_port_in_use_is_tried_again_for_a_while(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		first := office(t, l, &postman{}, anyPort)
+		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.t.Abort) })
+		second := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: here(first).String()})
+		sendAll(t, l, second, here(second), "to myself")
+		wantTexts(t, l, second, "to myself")
 	})
 }
 
@@ -142,13 +168,32 @@ func TestS170_sock_is_taken_over_and_goes_alone(t *testing.T) {
 		if !errors.Is(err, loop.ErrNotDatagram) {
 			t.Error(err)
 		}
-		again, _ := socketPair(t, syscall.SOCK_DGRAM)
-		defer again.Close()
-		_, err = l.CreateDatagramEndpoint(withTimeout(t), &postman{},
-			&loop.DatagramOptions{Sock: again, LocalAddr: "x:1", ReusePort: true})
-		const want = "loop: DatagramOptions.Sock goes without LocalAddr, ReusePort"
-		if err == nil || err.Error() != want {
-			t.Error(err)
+	})
+}
+
+func TestS170_sock_goes_without_what_is_for_a_new_socket(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		sock, _ := socketPair(t, syscall.SOCK_DGRAM)
+		defer sock.Close()
+		for want, o := range map[string]loop.DatagramOptions{
+			"LocalAddr, ReusePort": {LocalAddr: "x:1", ReusePort: true},
+			"RemoteAddr":           {RemoteAddr: "x:1"},
+			"LocalPath":            {LocalPath: "x"},
+			"RemotePath":           {RemotePath: "x"},
+			"Network":              {Network: "udp"},
+			"Broadcast":            {Broadcast: true},
+			"JoinGroups":           {JoinGroups: []netip.Addr{netip.IPv6LinkLocalAllNodes()}},
+			"Interface":            {Interface: "lo"},
+			"MulticastTTL":         {MulticastTTL: 1},
+			"NoMulticastLoop":      {NoMulticastLoop: true},
+			"SendBuffer":           {SendBuffer: 1},
+			"ReceiveBuffer":        {ReceiveBuffer: 1},
+		} {
+			o.Sock = sock
+			_, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, &o)
+			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
+				t.Errorf("%s: %v", want, err)
+			}
 		}
 	})
 }
@@ -404,6 +449,60 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 		looptest.Do(l, func() {
 			if client.count("pause") != 0 && client.t.WritePaused() || len(client.errs) > 0 {
 				t.Error(client.events, client.errs)
+			}
+		})
+	})
+}
+
+// With dup3(2) the descriptor becomes something that is no socket: what nobody
+// should do, and what a fatal error of the system calls looks like.
+func TestS154_an_error_that_is_no_datagrams_ends_the_endpoint(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		p := office(t, l, &postman{}, anyPort)
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		looptest.Do(l, func() {
+			p.t.PauseReading()
+			raw, _ := transport.Socket(p.t)
+			err := raw.Control(func(fd uintptr) {
+				if err := syscall.Dup3(int(f.Fd()), int(fd), syscall.O_CLOEXEC); err != nil {
+					t.Error(err)
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			for range 3 {
+				if err := p.t.SendTo([]byte("x"), here(p)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.count("lost") == 1 })
+		looptest.Do(l, func() {
+			if !errors.Is(p.lostErr, syscall.ENOTSOCK) || len(p.errs) > 0 {
+				t.Errorf("ConnectionLost(%v), errors %v", p.lostErr, p.errs)
+			}
+		})
+	})
+}
+
+func TestS037_a_datagram_endpoint_is_no_stream(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		p := office(t, l, &postman{}, anyPort)
+		looptest.Do(l, func() {
+			if _, ok := p.t.(transport.WriteTransport); ok {
+				t.Error("it has the methods of a WriteTransport")
+			}
+			r := transporttest.NewRecorder(t)
+			if err := p.t.SetProtocol(r); !errors.Is(err, transport.ErrProtocolKind) {
+				t.Errorf("SetProtocol: %v", err)
+			}
+			if p.t.Protocol() != transport.BaseProtocol(p) {
+				t.Error("the protocol has changed")
 			}
 		})
 	})

@@ -3,6 +3,8 @@ package loop_test
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,8 +19,8 @@ import (
 // lengths are datagrams that GSO can group, and some that it cannot.
 func lengths() (out []string) {
 	for i, run := range []struct{ count, size int }{
-		{200, 512}, {1, 100}, {3, 0}, {5, 7}, {70, 1200}, {1, 1300}, {2, 1300}, {3, 30_000},
-		{1, 65507}, {1, 1}, {130, 1}, {2, 0}, {40, 900},
+		{200, 512}, {1, 100}, {2, 60}, {3, 0}, {5, 7}, {70, 1200}, {1, 1300}, {2, 1300},
+		{3, 30_000}, {1, 65507}, {1, 1}, {130, 1}, {2, 0}, {40, 900},
 	} {
 		for j := range run.count {
 			out = append(out, strings.Repeat(string(rune('a'+(i+j)%26)), run.size))
@@ -99,6 +101,9 @@ func TestS174_pause_and_close_are_seen_within_what_GRO_brought(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
 		server.received = func([]byte, transport.Addr) {
+			if !server.t.IsReading() {
+				t.Errorf("datagram %d in spite of a pause", len(server.got))
+			}
 			switch len(server.got) {
 			case 3, 4, 17:
 				server.t.PauseReading()
@@ -140,6 +145,38 @@ func TestS174_an_error_in_a_group_costs_one_datagram(t *testing.T) {
 			}
 			for _, err := range client.errs {
 				if !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Error(err)
+				}
+			}
+			if n := client.t.WriteBufferSize(); n != 0 {
+				t.Errorf("%d bytes are buffered", n)
+			}
+		})
+	})
+}
+
+// statements: 152, 157
+func TestS174_a_group_that_nobody_may_send_fails_datagram_by_datagram(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		client, server := offloaded(t, l, false)
+		broadcast := transport.Addr{AddrPort: netip.MustParseAddrPort("127.255.255.255:9")}
+		looptest.Do(l, func() {
+			for i := range 10 {
+				if err := client.t.SendTo(make([]byte, 50-i/9), broadcast); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		sendAll(t, l, client, here(server), "what comes after")
+		wantTexts(t, l, server, "what comes after")
+		looptest.Do(l, func() {
+			if len(client.errs) != 10 {
+				t.Errorf("%d errors for 10 datagrams", len(client.errs))
+			}
+			for _, err := range client.errs {
+				op, ok := errors.AsType[*net.OpError](err)
+				if !ok || op.Addr.String() != broadcast.String() ||
+					!errors.Is(err, syscall.EACCES) {
 					t.Error(err)
 				}
 			}

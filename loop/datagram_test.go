@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,11 +66,14 @@ func TestS145_the_sender_is_a_value_to_answer_to(t *testing.T) {
 func TestS146_pause_and_close_are_seen_between_datagrams_of_a_batch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := &postman{}
-		server.received = func([]byte, transport.Addr) {
+		server.received = func(_ []byte, from transport.Addr) {
 			switch len(server.got) {
 			case 3:
 				server.t.PauseReading()
-			case 10:
+			case 10: // there is something to send, so that it is not lost at once
+				if err := server.t.SendTo([]byte("the last word"), from); err != nil {
+					t.Error(err)
+				}
 				server.t.Close()
 			}
 		}
@@ -92,6 +96,28 @@ func TestS146_pause_and_close_are_seen_between_datagrams_of_a_batch(t *testing.T
 		})
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
 		wantTexts(t, l, server, all[:10]...)
+		wantTexts(t, l, client, "the last word")
+	})
+}
+
+func TestS164_what_came_in_one_batch_ends_with_Close(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server := &postman{}
+		server.received = func(_ []byte, from transport.Addr) {
+			if len(server.got) == 10 {
+				if err := server.t.SendTo([]byte("the last word"), from); err != nil {
+					t.Error(err)
+				}
+				server.t.Close()
+			}
+		}
+		office(t, l, server, anyPort)
+		client := office(t, l, &postman{}, anyPort)
+		all := numbered(30, 20)
+		sendAll(t, l, client, here(server), all...)
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
+		wantTexts(t, l, server, all[:10]...)
+		wantTexts(t, l, client, "the last word")
 	})
 }
 
@@ -153,6 +179,27 @@ func TestS148_SendTo_keeps_nothing_of_its_argument_and_merges_nothing(t *testing
 	})
 }
 
+// Large ones lie in memory of their own; only Unix sockets send datagrams as large.
+func TestS148_SendTo_keeps_nothing_of_a_large_argument(t *testing.T) {
+	o := loop.Options{Buffers: loop.BufferOptions{Size: 128 << 10, Max: 16}}
+	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
+		if l.Engine().String() == "sim" {
+			t.Skip("needs datagrams that are longer than those of IP")
+		}
+		server := office(t, l, &postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
+		client := office(t, l, &postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
+		want := strings.Repeat("x", 100<<10)
+		looptest.Do(l, func() {
+			buf := []byte(want)
+			if err := client.t.SendTo(buf, nobody); err != nil {
+				t.Error(err)
+			}
+			clear(buf)
+		})
+		wantTexts(t, l, server, want)
+	})
+}
+
 func TestS150_another_address_than_the_peers_is_ErrAddrMismatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
@@ -162,8 +209,11 @@ func TestS150_another_address_than_the_peers_is_ErrAddrMismatch(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		mapped := here(server)
+		mapped.AddrPort = netip.AddrPortFrom(netip.AddrFrom16(mapped.Addr().As16()), mapped.Port())
 		sendAll(t, l, client, here(server), "to the peer by name")
-		wantTexts(t, l, server, "to the peer by name")
+		sendAll(t, l, client, mapped, "and by another one")
+		wantTexts(t, l, server, "to the peer by name", "and by another one")
 	})
 }
 
@@ -406,5 +456,29 @@ func TestS161_Close_sends_what_is_queued_and_Abort_drops_it(t *testing.T) {
 			want[i] = "close" + want[i]
 		}
 		wantTexts(t, l, server, append(want, "the end")...)
+	})
+}
+
+func TestS009_ConnectionLost_is_not_nested_where_nothing_is_in_flight(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		for _, end := range []string{"close", "abort"} {
+			client, server := correspondents(t, l)
+			looptest.Do(l, server.t.PauseReading)
+			sendAll(t, l, client, nobody, "held back, which ends the receive")
+			looptest.Pass(t, l, 10*time.Millisecond)
+			looptest.Do(l, func() {
+				if end == "close" {
+					server.t.Close()
+				} else {
+					server.t.Abort()
+				}
+				if server.count("lost") > 0 {
+					t.Errorf("ConnectionLost from inside %s", end)
+				}
+			})
+			looptest.WaitFor(t, l, "ConnectionLost", func() bool {
+				return server.count("lost") == 1
+			})
+		}
 	})
 }

@@ -52,7 +52,7 @@ type dial struct {
 
 // resolve looks up the addresses, LocalAddr's too.
 func (d *dial) resolve(addr string) {
-	d.loop.resolveAll(d.ctx, []string{addr}, false, func(addrs []netip.AddrPort, err error) {
+	d.loop.resolveAll(d.ctx, "tcp", []string{addr}, false, func(addrs []netip.AddrPort, err error) {
 		if err == nil {
 			err = d.ctx.Err()
 		}
@@ -70,7 +70,7 @@ func (d *dial) resolve(addr string) {
 }
 
 func (d *dial) resolveLocal() {
-	d.loop.resolveAll(d.ctx, []string{d.opts.LocalAddr}, true,
+	d.loop.resolveAll(d.ctx, "tcp", []string{d.opts.LocalAddr}, true,
 		func(addrs []netip.AddrPort, err error) {
 			if err != nil {
 				d.done(nil, err)

@@ -93,8 +93,6 @@ func (l *Loop) engineConfig() proactor.Config {
 		BuffersMin: l.opts.Buffers.Min,
 		BuffersMax: l.opts.Buffers.Max,
 	}
-	if t := l.opts.Trace; t != nil {
-		cfg.BuffersExhausted, cfg.Fallback = t.BuffersExhausted, t.Fallback
-	}
+	l.traceEngine(&cfg)
 	return cfg.WithDefaults()
 }

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"os"
 	"syscall"
 
 	"github.com/sluice-net/sluice/protocol"
@@ -59,4 +60,24 @@ func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held
 		func() { l.forgetChild(child) })
 	l.children = append(l.children, child)
 	return child.Cancel
+}
+
+// brokenParent is a loop that cannot connect the pipes of a child's output.
+type brokenParent struct{ parent }
+
+// ConnectReadPipeFunc implements subprocess.Host.
+func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
+	done func(transport.ReadTransport, error)) {
+	f.Close()
+	done(nil, syscall.EMFILE)
+}
+
+// SubprocessWithoutOutput is SubprocessExecFunc where the first pipe can be had and
+// no other.
+func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []string,
+	done func(transport.SubprocessTransport, error)) {
+	var child *subprocess.Child
+	child = subprocess.Spawn(brokenParent{parent{l}}, p, subprocess.Command{Args: args}, done,
+		func() { l.forgetChild(child) })
+	l.children = append(l.children, child)
 }

@@ -50,23 +50,17 @@ func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }
 
 // Fallback implements fdio.Host.
 func (h *host) Fallback(feature string, err error) {
-	if h.opts.Trace != nil && h.opts.Trace.Fallback != nil {
-		h.opts.Trace.Fallback(feature, err)
-	}
+	h.loop().traceFallback(feature, err)
 }
 
 // Paused implements fdio.Host.
 func (h *host) Paused(t transport.BaseTransport, size int, l transport.Limits) {
-	if h.opts.Trace != nil && h.opts.Trace.PauseWriting != nil {
-		h.opts.Trace.PauseWriting(t, size, l)
-	}
+	h.loop().tracePause(t, size, l)
 }
 
 // Resumed implements fdio.Host.
 func (h *host) Resumed(t transport.BaseTransport, size int, l transport.Limits) {
-	if h.opts.Trace != nil && h.opts.Trace.ResumeWriting != nil {
-		h.opts.Trace.ResumeWriting(t, size, l)
-	}
+	h.loop().traceResume(t, size, l)
 }
 
 // Check implements fdio.Host.

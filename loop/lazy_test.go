@@ -2,12 +2,14 @@ package loop_test
 
 import (
 	"io"
+	"net"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -64,6 +66,96 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 				case <-time.After(looptest.Patience):
 					t.Error("the protocol stays paused")
 				}
+			}
+		}
+	})
+}
+
+func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		d := office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
+		say := func(word string) {
+			if err := d.t.SendTo([]byte(word), transport.Addr{}); err != nil {
+				t.Error(err)
+			}
+		}
+		other, _ := outside(t, l)
+		abortAtEnd(t, l, other)
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looptest.Turns(l, 3)
+		other.On.Resume = func() { say("second") } // after the first was handed over
+		l.CallSoonThreadsafe(func() {
+			say("first")
+			w := other.Transport()
+			w.SetWriteBufferLimits(transport.Limits{})
+			if err := w.(transport.FDWriter).WriteWithFDs([]byte("f"), []*os.File{f}); err != nil {
+				t.Error(err)
+			}
+			f.Close()
+		})
+		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+		buf := make([]byte, 9)
+		for _, want := range []string{"first", "second"} {
+			if n, _, err := peer.ReadFrom(buf); string(buf[:n]) != want {
+				t.Errorf("%q, %v, want %q", buf[:n], err, want)
+			}
+		}
+	})
+}
+
+// farewell tells when an endpoint is gone, without a look at the loop, which would
+// make it look for completions.
+type farewell struct {
+	protocol.DatagramBase
+	gone chan struct{}
+}
+
+func (farewell) DatagramReceived([]byte, transport.Addr) {}
+
+func (f farewell) ConnectionLost(error) { close(f.gone) }
+
+func TestS161_the_end_of_the_last_datagram_is_told(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+		for _, later := range []bool{false, true} {
+			f := farewell{gone: make(chan struct{})}
+			d, err := l.CreateDatagramEndpoint(withTimeout(t), f,
+				&loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			looptest.Turns(l, 3)
+			l.CallSoonThreadsafe(func() {
+				if err := d.SendTo([]byte("bye"), transport.Addr{}); err != nil {
+					t.Error(err)
+				}
+				if !later {
+					d.Close()
+				}
+			})
+			if _, _, err := peer.ReadFrom(make([]byte, 9)); err != nil {
+				t.Error(err)
+			}
+			if later {
+				l.CallSoonThreadsafe(func() { d.Close() })
+			}
+			select {
+			case <-f.gone:
+			case <-time.After(looptest.Patience):
+				t.Fatalf("no ConnectionLost; closed later: %v", later)
 			}
 		}
 	})

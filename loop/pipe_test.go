@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -492,4 +493,26 @@ func statusFlags(t *testing.T, fd int) (flags int) {
 		t.Fatal(err)
 	}
 	return flags
+}
+
+// statements: 301
+func TestS297_a_peer_that_has_said_all_is_still_a_reader(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := socketPair(t, syscall.SOCK_STREAM)
+		writer := transporttest.NewRecorder(t)
+		abortAtEnd(t, l, writer)
+		writePipe(t, l, writer, f)
+		if err := peer.(*net.UnixConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		looptest.Pass(t, l, 10*time.Millisecond)
+		looptest.Do(l, func() { writer.Transport().Write([]byte("go on")) })
+		buf := make([]byte, 10)
+		if n, err := peer.Read(buf); string(buf[:n]) != "go on" {
+			t.Errorf("read %q, %v", buf[:n], err)
+		}
+		if got := writer.Trace(); got != "made" {
+			t.Errorf("callbacks %s", got)
+		}
+	})
 }

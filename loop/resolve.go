@@ -12,8 +12,9 @@ import (
 
 // resolveAll resolves each "host:port" and calls done on the loop's goroutine
 // with their addresses in order, each once. Literals are resolved at once, names
-// off the loop. passive: an empty host means all interfaces, else the local one.
-func (l *Loop) resolveAll(ctx context.Context, names []string, passive bool,
+// off the loop. network is "tcp" or "udp", whose services may have other ports.
+// passive: an empty host means all interfaces, else the local one.
+func (l *Loop) resolveAll(ctx context.Context, network string, names []string, passive bool,
 	done func([]netip.AddrPort, error)) {
 	var addrs []netip.AddrPort
 	literal := true
@@ -28,7 +29,7 @@ func (l *Loop) resolveAll(ctx context.Context, names []string, passive bool,
 	}
 	go func() {
 		began := time.Now()
-		addrs, err := lookupAll(ctx, names, passive)
+		addrs, err := lookupAll(ctx, network, names, passive)
 		took := time.Since(began)
 		l.CallSoonThreadsafe(func() {
 			l.noteLookup(names, took)
@@ -81,13 +82,14 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 }
 
 // lookupAll blocks.
-func lookupAll(ctx context.Context, names []string, passive bool) ([]netip.AddrPort, error) {
+func lookupAll(ctx context.Context, network string, names []string, passive bool) (
+	[]netip.AddrPort, error) {
 	var addrs []netip.AddrPort
 	for _, name := range names {
 		found, ok := literalAddrs(name, passive)
 		if !ok {
 			var err error
-			if found, err = lookup(ctx, name); err != nil {
+			if found, err = lookup(ctx, network, name); err != nil {
 				return nil, err
 			}
 		}
@@ -96,12 +98,12 @@ func lookupAll(ctx context.Context, names []string, passive bool) ([]netip.AddrP
 	return unique(addrs), nil
 }
 
-func lookup(ctx context.Context, name string) ([]netip.AddrPort, error) {
+func lookup(ctx context.Context, network, name string) ([]netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(name)
 	if err != nil {
-		return nil, &net.OpError{Op: "resolve", Net: "tcp", Err: err}
+		return nil, &net.OpError{Op: "resolve", Net: network, Err: err}
 	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	port, err := net.DefaultResolver.LookupPort(ctx, network, service)
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
@@ -72,9 +72,12 @@ func TestACopyLeavesFlowControlToTheProtocol(t *testing.T) {
 			s = send(l, t.Context(), o, f, 0, -1)
 		})
 		waitFull(t, l, server.Transport())
-		if s.ended {
-			t.Error("the copy does not wait for room")
-		}
+		looptest.Pass(t, l, 20*time.Millisecond)
+		looptest.Do(l, func() {
+			if most := o.WriteBufferLimits().Low + 256<<10; s.ended || o.most > most {
+				t.Errorf("the copy does not wait for room: %d bytes were buffered", o.most)
+			}
+		})
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
 		waitData(t, l, client, content)

@@ -134,6 +134,34 @@ func TestOverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
 	})
 }
 
+// The blocks of a file are half of a high mark that is low.
+func TestOverTLSLowMarksMeanSmallBlocks(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := pairTLS(t, l)
+		f, content := fileOf(t, 8<<20)
+		looptest.Do(l, func() {
+			client.Transport().PauseReading()
+			l := transport.Limits{High: 64 << 10, Low: 16 << 10}
+			if err := server.Transport().SetWriteBufferLimits(l); err != nil {
+				t.Error(err)
+			}
+		})
+		var s *sending
+		looptest.Do(l, func() { s = send(l, t.Context(), server.Transport(), f, 0, -1) })
+		waitFull(t, l, server.Transport())
+		looptest.Turns(l, 10)
+		looptest.Do(l, func() {
+			n := server.Transport().WriteBufferSize()
+			if most := 32<<10 + 64<<10 + 2*17<<10; n > most {
+				t.Errorf("%d buffered, more than %d", n, most)
+			}
+			client.Transport().ResumeReading()
+		})
+		waitEnded(t, l, s)
+		waitData(t, l, client, content)
+	})
+}
+
 // With marks of nothing a paused protocol is resumed all the same.
 func TestOverTLSAFileRespectsTheMarks(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -239,6 +267,9 @@ func TestOverTLSACancelledFileLeavesTheTransportUsable(t *testing.T) {
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitData(t, l, client, append(content[:first.n:first.n], "after"...))
+		looptest.WaitFor(t, l, "an empty buffer", func() bool {
+			return server.Transport().WriteBufferSize() == 0
+		})
 		looptest.Do(l, func() { server.Transport().Close() })
 		waitLost(t, l, client)
 	})

@@ -53,7 +53,6 @@ func TestS325_panic_in_ConnectionMade_kills(t *testing.T) {
 	})
 }
 
-// statements: 330
 func TestS329_cancel_kills_and_reaps(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
@@ -79,6 +78,31 @@ func TestS329_cancel_kills_and_reaps(t *testing.T) {
 			context.Canceled) {
 			t.Error(err)
 		}
+	})
+}
+
+func TestS330_a_pipe_that_cannot_be_had_ends_the_start(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		result := make(chan error, 1)
+		looptest.Do(l, func() {
+			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
+				func(_ transport.SubprocessTransport, err error) { result <- err })
+		})
+		select {
+		case err := <-result:
+			if !errors.Is(err, syscall.EMFILE) {
+				t.Error(err)
+			}
+		case <-time.After(looptest.Patience):
+			t.Fatal("the start does not end")
+		}
+		looptest.Turns(l, 3)
+		looptest.Do(l, func() {
+			if len(n.events) > 0 {
+				t.Errorf("the protocol was told %v", n.events)
+			}
+		})
 	})
 }
 

@@ -201,3 +201,22 @@ func TestS286_devices_that_cannot_be_polled(t *testing.T) {
 		waitLostWith(t, l, out, nil)
 	})
 }
+
+func TestS404_SIGCHLD_is_the_users(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		told := 0
+		looptest.Do(l, func() {
+			if err := l.AddSignalHandler(syscall.SIGCHLD, func() { told++ }); err != nil {
+				t.Error(err)
+			}
+		})
+		launch(t, l, newNurse(t), noErr(), "true").over(t, 0)
+		looptest.WaitFor(t, l, "the signal", func() bool { return told > 0 })
+		looptest.Do(l, func() {
+			if !l.RemoveSignalHandler(syscall.SIGCHLD) {
+				t.Error("there is no handler")
+			}
+		})
+		launch(t, l, newNurse(t), noErr(), "true").over(t, 0)
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -292,6 +293,34 @@ func TestS315_close_while_a_grandchild_holds_the_input(t *testing.T) {
 	looptest.Do(net.Loop, func() {
 		for _, p := range []*looptest.Peer{child.Stdin, child.Stdout, child.Stderr} {
 			p.Close()
+		}
+	})
+}
+
+// The child is killed, but what it has left behind could keep the input open.
+func TestS315_close_of_a_child_whose_grandchild_holds_the_input(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		_, err := l.SubprocessShell(withTimeout(t), n,
+			"sleep 60 <&0 >/dev/null 2>&1 & echo $!; exec sleep 60", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looptest.WaitFor(t, l, "its number", func() bool {
+			return strings.HasSuffix(string(n.out[1]), "\n")
+		})
+		grandchild, err := strconv.Atoi(strings.TrimSpace(string(n.out[1])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Kill(grandchild, syscall.SIGKILL)
+		looptest.Do(l, func() {
+			stdin(n).Write(make([]byte, 4<<20))
+			n.t.Close()
+		})
+		n.over(t, -9)
+		if !errors.Is(n.pipeErr[0], syscall.EPIPE) {
+			t.Error(n.pipeErr[0])
 		}
 	})
 }

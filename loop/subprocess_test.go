@@ -180,7 +180,7 @@ func TestS316_return_codes(t *testing.T) {
 			Stderr: subprocess.DevNull}
 		launch(t, l, newNurse(t), o, "true").over(t, 0)
 		launch(t, l, newNurse(t), o, "false").over(t, 1)
-		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP} {
+		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGUSR1} {
 			n := launch(t, l, newNurse(t), o, "sleep", "infinity")
 			looptest.Do(l, func() {
 				var err error
@@ -314,7 +314,7 @@ func TestS309_unsent_input_is_EPIPE(t *testing.T) {
 	})
 }
 
-// statements: 327, 328
+// statements: 327
 func TestS320_back_pressure_of_a_childs_input(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
@@ -339,6 +339,27 @@ func TestS320_back_pressure_of_a_childs_input(t *testing.T) {
 		n.over(t, 0)
 		if !n.has("resume") || !bytes.Equal(n.out[1], want) {
 			t.Errorf("%d bytes of %d, %v", len(n.out[1]), len(want), n.events)
+		}
+	})
+}
+
+func TestS328_what_was_written_before_the_exit_is_delivered_after_it(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		n := newNurse(t)
+		n.on["made"] = func() {
+			n.t.PipeTransport(1).(transport.ReadTransport).PauseReading()
+		}
+		launch(t, l, n, noErr(), "echo", "the last words")
+		looptest.WaitFor(t, l, "the exit", func() bool { return n.has("exited") })
+		looptest.Do(l, func() {
+			if len(n.out[1]) > 0 || n.has("closed 1") {
+				t.Error(n.events)
+			}
+			n.t.PipeTransport(1).(transport.ReadTransport).ResumeReading()
+		})
+		n.over(t, 0)
+		if string(n.out[1]) != "the last words\n" {
+			t.Errorf("%q, %v", n.out[1], n.events)
 		}
 	})
 }

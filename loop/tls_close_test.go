@@ -25,8 +25,10 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 // statements: 189, 190
 func TestS184_close_flushes_and_both_sides_end_with_close_notify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		const wait = 10 * time.Second // whose passing is an error
+		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true, ShutdownTimeout: wait})
+		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true,
+			ShutdownTimeout: wait})
 		size := 3 << 20
 		notified := false
 		looptest.Do(l, func() {
@@ -131,6 +133,7 @@ func TestWriteCap_with_TLS(t *testing.T) {
 }
 
 // statements: 187
+// statements: 202
 func TestS188_data_after_close_is_discarded_without_an_error(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
@@ -139,12 +142,39 @@ func TestS188_data_after_close_is_discarded_without_an_error(t *testing.T) {
 			server.Transport().Write(make([]byte, 100<<10))
 			client.Transport().Close()
 			client.Transport().Close()
+			if client.Transport().IsReading() {
+				t.Error("reading after Close")
+			}
 		})
 		lost(t, l, client, nil)
 		lost(t, l, server, nil)
 		if client.Received() != 0 {
 			t.Errorf("%d bytes after Close", client.Received())
 		}
+	})
+}
+
+func TestS188_a_reset_after_all_was_sent_is_no_error(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serveTLS(t, l, loop.ServerOptions{})
+		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
+		var reset func()
+		reset = func() { // once the client has sent all
+			if client.Transport().WriteBufferSize() > 0 {
+				l.CallLater(time.Millisecond, reset)
+				return
+			}
+			looptest.Reset(l, server.Transport())
+		}
+		looptest.Do(l, func() {
+			server.Transport().(interface{ Underlying() transport.Transport }).
+				Underlying().PauseReading()
+			client.Transport().Write([]byte("the last word"))
+			client.Transport().Close()
+			l.CallLater(time.Millisecond, reset)
+		})
+		lost(t, l, client, nil)
+		lost(t, l, server, nil)
 	})
 }
 
@@ -199,7 +229,7 @@ func TestS192_no_half_close(t *testing.T) {
 	})
 }
 
-// statements: 194, 202, 203
+// statements: 194, 203
 func TestS201_close_while_reading_is_paused_ends(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
@@ -237,9 +267,9 @@ func TestS203_closing_below_is_closing(t *testing.T) {
 		looptest.Do(l, func() {
 			tr := client.Transport()
 			tr.(interface{ Underlying() transport.Transport }).Underlying().Abort()
-			if _, err := tr.Write([]byte("x")); !tr.IsClosing() ||
+			if _, err := tr.Write([]byte("x")); !tr.IsClosing() || tr.IsReading() ||
 				!errors.Is(err, transport.ErrClosed) {
-				t.Errorf("closing %v, Write: %v", tr.IsClosing(), err)
+				t.Errorf("closing %v, reading %v, Write: %v", tr.IsClosing(), tr.IsReading(), err)
 			}
 		})
 		lost(t, l, client, nil)

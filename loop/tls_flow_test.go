@@ -103,6 +103,30 @@ func TestS197_reading_below_stops_at_the_read_limits(t *testing.T) {
 	})
 }
 
+func TestS200_an_end_that_came_with_the_data_waits_for_ResumeReading(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := serveTLS(t, l, loop.ServerOptions{})
+		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		looptest.Do(l, func() {
+			client.On.Data = func([]byte) { client.Transport().PauseReading() }
+			server.Transport().Write([]byte("the last word"))
+			server.Transport().Close()
+		})
+		looptest.WaitFor(t, l, "the data", func() bool { return client.Received() > 0 })
+		looptest.Pass(t, l, 10*time.Millisecond)
+		looptest.Do(l, func() {
+			if over, _ := client.Lost(); over || client.GotEOF() {
+				t.Errorf("while reading is paused: %s", client.Trace())
+			}
+			client.Transport().ResumeReading()
+		})
+		lost(t, l, client, nil)
+		if client.Count("eof") != 1 {
+			t.Error(client.Trace())
+		}
+	})
+}
+
 func TestS204_a_write_error_below_reaches_the_application(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})

@@ -189,6 +189,36 @@ func TestS179_handshake_timeout(t *testing.T) {
 	})
 }
 
+// statements: 211
+func TestS179_a_handshake_has_a_minute_and_what_follows_all_the_time(t *testing.T) {
+	n := looptest.New(t, looptest.Options{})
+	failures := 0
+	a := serveTLS(t, n.Loop, loop.ServerOptions{
+		OnHandshakeError: func(net.Addr, error) { failures++ }})
+	server, client := a.dialTLS(loop.ConnectionOptions{})
+	over := make(chan struct{})
+	looptest.Do(n.Loop, func() {
+		mute := n.Dial(a.Addrs()[0].String())
+		n.CallLater(59*time.Second, func() {
+			if failures != 0 || mute.EOF() {
+				t.Error("the handshake ended early")
+			}
+		})
+		n.CallLater(61*time.Second, func() {
+			if failures != 1 || !mute.EOF() {
+				t.Errorf("%d handshakes failed in a minute", failures)
+			}
+			if server.Transport().IsClosing() || client.Transport().IsClosing() {
+				t.Error("a connection was ended by the timeout of its handshake")
+			}
+			client.Transport().Abort()
+			close(over)
+		})
+	})
+	<-over
+	waitLost(t, n.Loop, server)
+}
+
 // statements: 180, 209
 func TestS181_options_that_do_not_go_together_are_errors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -292,7 +322,12 @@ func TestS183_failed_handshakes_do_not_disturb_the_server(t *testing.T) {
 		if len(a.got) != 0 {
 			t.Errorf("%d protocols made", len(a.got))
 		}
-		a.dialTLS(loop.ConnectionOptions{})
+		a.dialTLS(loop.ConnectionOptions{}) // both of whose ends are of this loop
+		looptest.Do(l, func() {
+			if s := l.Stats(); s.HandshakesFailed != 4 || s.Handshakes != 2 {
+				t.Errorf("%d handshakes failed, %d did not", s.HandshakesFailed, s.Handshakes)
+			}
+		})
 	})
 }
 
@@ -310,6 +345,13 @@ func TestS208_server_name(t *testing.T) {
 		withName := clientTLS()
 		withName.ServerName = "sluice.test"
 		a.dialTLS(loop.ConnectionOptions{TLS: withName})
+		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
+		if _, err := a.tryTLS(other); err != nil {
+			t.Error(err)
+		}
+		if withName.ServerName != "sluice.test" {
+			t.Errorf("the user's Config has another name: %q", withName.ServerName)
+		}
 		for _, want := range []string{"", "sluice.test", "sluice.test"} {
 			if got := <-names; got != want {
 				t.Errorf("the server was asked for %q, want %q", got, want)

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -99,25 +101,64 @@ func TestS216_upgrade_of_an_open_connection_in_both_roles(t *testing.T) {
 	})
 }
 
+// statements: 219
+func TestS216_a_pause_of_reading_ends_with_the_upgrade(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server, client := pair(t, l)
+		var next []*transporttest.Recorder
+		var s, c *upgraded
+		looptest.Do(l, func() {
+			next = overTLS(t, server, client)
+			server.Transport().PauseReading()
+			c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
+			l.CallLater(10*time.Millisecond, func() { // the hello has come, and is held back
+				s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
+			})
+		})
+		looptest.WaitFor(t, l, "the handshakes", func() bool {
+			return s != nil && s.done && c.done
+		})
+		if s.err != nil || c.err != nil || server.Received() != 0 {
+			t.Fatal(s.err, c.err, server.Received())
+		}
+		looptest.Do(l, func() {
+			if !s.transport.IsReading() {
+				t.Error("reading is still paused")
+			}
+		})
+	})
+}
+
 func TestS218_upgrade_of_what_cannot_be_upgraded(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
+		reader, _ := pipeEnds(t, l)
 		_, over := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
+		ended := transporttest.NewTransport(transporttest.NewRecorder(t), nil)
+		ended.Close()
 		looptest.Do(l, func() {
-			try := func(tr transport.Transport, p protocol.Protocol, c *tls.Config) (err error) {
-				l.StartTLSFunc(context.Background(), tr, p, c, nil,
-					func(_ transport.Transport, e error) { err = e })
-				return err
-			}
 			below := over.Transport().(interface{ Underlying() transport.Transport }).Underlying()
-			for i, err := range []error{
-				try(nil, client, clientTLS()), try(client.Transport(), nil, clientTLS()),
-				try(client.Transport(), client, nil),
-				try(client.Transport(), client, clientTLS()), // without a name
-				try(below, over, clientTLS()),
+			good := clientTLS()
+			good.ServerName = "127.0.0.1"
+			for i, c := range []struct {
+				on   transport.Transport
+				p    protocol.Protocol
+				c    *tls.Config
+				want error
+			}{
+				{nil, client, good, transport.ErrClosed},
+				{ended, client, good, transport.ErrClosed},
+				{client.Transport(), nil, good, transport.ErrNilProtocol},
+				{client.Transport(), client, nil, tlstransport.ErrNoConfig},
+				{client.Transport(), client, clientTLS(), tlstransport.ErrNoServerName},
+				{below, over, good, loop.ErrTLSBelow},
+				{reader.Transport(), reader, good, errors.ErrUnsupported},
 			} {
-				if err == nil {
-					t.Errorf("case %d succeeded", i)
+				var err error
+				l.StartTLSFunc(context.Background(), c.on, c.p, c.c, nil,
+					func(_ transport.Transport, e error) { err = e })
+				if !errors.Is(err, c.want) {
+					t.Errorf("case %d: %v, want %v", i, err, c.want)
 				}
 			}
 			if client.Transport().IsClosing() || client.Transport().Protocol() !=
@@ -127,6 +168,44 @@ func TestS218_upgrade_of_what_cannot_be_upgraded(t *testing.T) {
 			server.Transport().Write([]byte("still in the clear"))
 		})
 		looptest.WaitFor(t, l, "the data", func() bool { return client.Received() == 18 })
+	})
+}
+
+func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		const most = 24 << 20
+		for _, below := range []*tls.Config{nil, serverTLS()} {
+			a := serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
+				CloseTimeout: 20 * time.Millisecond})
+			dial := a.dial
+			if below != nil {
+				dial = func() (server, client *transporttest.Recorder) {
+					return a.dialTLS(loop.ConnectionOptions{})
+				}
+			}
+			server, client := dial()
+			var next []*transporttest.Recorder
+			var s, c *upgraded
+			looptest.Do(l, func() {
+				next = overTLS(t, server, client)
+				s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
+				c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
+			})
+			looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
+			if s.err != nil || c.err != nil {
+				t.Fatal(s.err, c.err)
+			}
+			looptest.Do(l, func() {
+				_, err := s.transport.Write(make([]byte, most+1))
+				if err != transport.ErrBufferFull {
+					t.Errorf("WriteCap: %v", err)
+				}
+				c.transport.PauseReading()
+				s.transport.Write(make([]byte, most*2/3))
+				s.transport.Close()
+			})
+			lost(t, l, next[0], transport.ErrCloseTimeout)
+		}
 	})
 }
 

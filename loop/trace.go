@@ -1,13 +1,17 @@
 package loop
 
 import (
+	"runtime/debug"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // Trace is a set of hooks, all optional, that are called on the loop's
-// goroutine while the thing happens. They must not block.
+// goroutine while the thing happens. They must not block. A panic of one goes to
+// the exception handler and changes nothing else.
 type Trace struct {
 	// PauseWriting is called just before the protocol's, with the buffer's size.
 	PauseWriting func(t transport.BaseTransport, size int, l transport.Limits)
@@ -29,4 +33,59 @@ type Trace struct {
 	// for Loop.SlowCallbackDuration or longer, callbacks inside it not counted.
 	// The log says which, and what it was doing.
 	SlowCallback func(d time.Duration)
+}
+
+// The hooks are called only from here.
+
+// caughtInTrace reports the panic of a hook. It is to be deferred.
+func (l *Loop) caughtInTrace(hook string) {
+	if r := recover(); r != nil {
+		l.report(Exception{Message: "Exception in Trace." + hook, Err: &protocol.PanicError{
+			Callback: "Trace." + hook, Value: r, Stack: debug.Stack()}})
+	}
+}
+
+func (l *Loop) tracePause(t transport.BaseTransport, size int, limits transport.Limits) {
+	if l.opts.Trace != nil && l.opts.Trace.PauseWriting != nil {
+		defer l.caughtInTrace("PauseWriting")
+		l.opts.Trace.PauseWriting(t, size, limits)
+	}
+}
+
+func (l *Loop) traceResume(t transport.BaseTransport, size int, limits transport.Limits) {
+	if l.opts.Trace != nil && l.opts.Trace.ResumeWriting != nil {
+		defer l.caughtInTrace("ResumeWriting")
+		l.opts.Trace.ResumeWriting(t, size, limits)
+	}
+}
+
+func (l *Loop) traceFallback(feature string, err error) {
+	if l.opts.Trace != nil && l.opts.Trace.Fallback != nil {
+		defer l.caughtInTrace("Fallback")
+		l.opts.Trace.Fallback(feature, err)
+	}
+}
+
+func (l *Loop) traceSlow(took time.Duration) {
+	if l.opts.Trace != nil && l.opts.Trace.SlowCallback != nil {
+		defer l.caughtInTrace("SlowCallback")
+		l.opts.Trace.SlowCallback(took)
+	}
+}
+
+// traceEngine has the engine call its hooks, those that there are.
+func (l *Loop) traceEngine(cfg *proactor.Config) {
+	t := l.opts.Trace
+	if t == nil {
+		return
+	}
+	if t.BuffersExhausted != nil {
+		cfg.BuffersExhausted = func(group uint16) {
+			defer l.caughtInTrace("BuffersExhausted")
+			t.BuffersExhausted(group)
+		}
+	}
+	if t.Fallback != nil {
+		cfg.Fallback = l.traceFallback
+	}
 }

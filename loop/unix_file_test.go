@@ -105,6 +105,19 @@ func TestS280_Close_removes_the_socket_file(t *testing.T) {
 	})
 }
 
+func TestS280_a_relative_path_is_of_the_directory_in_which_it_was_bound(t *testing.T) {
+	onKernels(t, func(t *testing.T, l *loop.Loop) {
+		where := t.TempDir()
+		t.Chdir(where)
+		a := serveUnix(t, l, "socket", nil)
+		t.Chdir(t.TempDir())
+		a.Close()
+		if exists(filepath.Join(where, "socket")) {
+			t.Error("the file is there after Close")
+		}
+	})
+}
+
 func TestS280_Close_leaves_what_is_not_its_own(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)

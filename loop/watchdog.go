@@ -115,9 +115,7 @@ func (w *watchdog) disarm() string {
 
 // sawSlow reports a slow callback.
 func (l *Loop) sawSlow(c *callback, took time.Duration, stack string) {
-	if l.opts.Trace != nil && l.opts.Trace.SlowCallback != nil {
-		l.opts.Trace.SlowCallback(took)
-	}
+	l.traceSlow(took)
 	name := nameOf(c.of)
 	if c.name != "" {
 		name = c.name + " of " + name

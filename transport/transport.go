@@ -172,7 +172,8 @@ type DatagramTransport interface {
 	//
 	// Errors: ErrNoDestination without an address on an endpoint without a peer,
 	// ErrAddrMismatch with another address than the peer's on one that has a peer,
-	// ErrClosed after Close, Abort or the loss of the endpoint.
+	// ErrClosed after Close, Abort or the loss of the endpoint, ErrBufferFull beyond
+	// a hard limit that was asked for.
 	SendTo(data []byte, addr Addr) error
 
 	// Abort closes at once and drops the datagrams that were not sent.

@@ -38,8 +38,7 @@ var sections = []section{
 // untested are the statements without a test of their own, and why. Those with
 // tag N need no reason.
 var untested = map[int]string{
-	5:  "says that there is no order to rely on",
-	37: "of the type system: a DatagramTransport is no Transport",
+	5: "says that there is no order to rely on",
 	40: "deviation: a round passes on at most what the shared buffers hold, " +
 		"BufferOptions.Max times Size, whoever sends it",
 	41:  "invisible by nature: the engines' own suite makes them",
@@ -49,9 +48,7 @@ var untested = map[int]string{
 	113: "not offered: the socket can be asked",
 	122: "Go has no context variables",
 	129: "Go has no read-only slices",
-	154: "internal errors only, of a descriptor that is no socket",
 	165: "of the type system: addresses are numeric",
-	244: "the backlog is not to be seen from outside",
 	255: "every server test drops its reference to the listener",
 	259: "of the type system: Sock is an *os.File, which no *tls.Conn is",
 	355: "of uvloop",
@@ -65,8 +62,6 @@ var untested = map[int]string{
 	370: "as 366",
 	371: "as 366",
 	372: "as 366",
-	404: "nothing here handles SIGCHLD",
-	406: "Go has no fork",
-	411: "shown by 42",
+	406: "Go has no fork; that a child inherits nothing is 331",
 	422: "Go has no asynchronous generators",
 }

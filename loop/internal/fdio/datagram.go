@@ -51,6 +51,7 @@ type Datagram struct {
 	doubt    int           // the size of datagrams that were refused as a group; or 0
 	doubtErr syscall.Errno // and how
 	recvErr  bool          // the network's answers are in the socket's error queue
+	writeCap int           // the most that is buffered; 0: no limit
 
 	unix        bool
 	connected   bool           // the kernel knows the peer
@@ -69,6 +70,7 @@ type DatagramConfig struct {
 	Group       bool   // the kernel takes datagrams in groups: option Segmentation
 	Coalesced   bool   // and gives them in groups: option Coalesce
 	RecvErr     bool   // it keeps errors in a queue: option RecvErr
+	WriteCap    int    // the most that is buffered; 0: no limit
 	Lost        func() // is called after ConnectionLost
 }
 
@@ -76,7 +78,7 @@ type DatagramConfig struct {
 func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d := &Datagram{host: host, engine: host.Engine(), debug: host.Debug(), lost: c.Lost,
 		fd: c.FD, proto: c.Protocol, unix: c.Unix, connected: c.Connected, remote: c.Remote,
-		local: c.Local, peer: c.Peer, recvErr: c.RecvErr}
+		local: c.Local, peer: c.Peer, recvErr: c.RecvErr, writeCap: c.WriteCap}
 	if c.Group {
 		d.out.segmentMax = proactor.SegmentedMax
 	}

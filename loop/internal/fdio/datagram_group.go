@@ -32,8 +32,9 @@ func (d *Datagram) settleDoubt() {
 	if d.doubt == 0 {
 		return
 	}
+	grouped := d.out.segmentMax > 0 // a group that was queued before is no news
 	d.out.segmentMax = min(d.out.segmentMax, d.doubt-1)
-	if d.doubtErr != syscall.EINVAL {
+	if d.doubtErr != syscall.EINVAL && grouped {
 		d.out.segmentMax = 0
 		d.host.Fallback("UDP_SEGMENT", opError("write", "sendmmsg", d.doubtErr, d.local, d.peer))
 	}

@@ -42,12 +42,13 @@ const pollOut = 0x4 // of poll(2)
 // SendTo implements transport.DatagramTransport.
 func (d *Datagram) SendTo(data []byte, addr transport.Addr) error {
 	d.host.Check()
-	to, err := d.destination(addr)
+	size := len(data) + datagramOverhead
+	to, err := d.destination(addr, size)
 	if err != nil {
 		return err
 	}
 	d.push(data, to)
-	d.grew(len(data) + datagramOverhead)
+	d.grew(size)
 	return nil
 }
 
@@ -56,13 +57,14 @@ func (d *Datagram) SendBatch(batch []transport.Datagram) (int, error) {
 	d.host.Check()
 	size := 0
 	for i := range batch {
-		to, err := d.destination(batch[i].Addr)
+		more := size + len(batch[i].Data) + datagramOverhead
+		to, err := d.destination(batch[i].Addr, more)
 		if err != nil {
 			d.grew(size)
 			return i, err
 		}
 		d.push(batch[i].Data, to)
-		size += len(batch[i].Data) + datagramOverhead
+		size = more
 	}
 	d.grew(size)
 	return len(batch), nil
@@ -84,8 +86,9 @@ func (d *Datagram) grew(size int) {
 	}
 }
 
-// destination says where a datagram goes: the zero Addr is the kernel's peer.
-func (d *Datagram) destination(addr transport.Addr) (transport.Addr, error) {
+// destination says where a datagram goes, after which size more is counted: the zero
+// Addr is the kernel's peer.
+func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, error) {
 	hasPeer := d.connected || !d.remote.IsZero()
 	switch {
 	case d.state > Open:
@@ -94,6 +97,8 @@ func (d *Datagram) destination(addr transport.Addr) (transport.Addr, error) {
 		return addr, transport.ErrNoDestination
 	case hasPeer && !addr.IsZero() && !samePlace(addr, d.remote):
 		return addr, transport.ErrAddrMismatch
+	case d.writeCap > 0 && d.flow.Size()+size > d.writeCap:
+		return addr, transport.ErrBufferFull
 	case d.connected:
 		return transport.Addr{}, nil
 	case addr.IsZero():
