@@ -119,3 +119,56 @@ func TestFileServerAnswersPipelinedRequestsInOrder(t *testing.T) {
 		}
 	})
 }
+
+// A server without descriptors left lives on, and serves again when there are some. The
+// runtime would end it if it had to make its poller only then.
+func TestFileServerLivesOnWithoutDescriptors(t *testing.T) {
+	sh, bin := need(t, "sh"), build(t, "file-server")
+	dir, _ := directory(t)
+	engines(t, func(t *testing.T, env []string) {
+		s := start(t, env, "Serving on", sh, "-c", `ulimit -n 40; exec "$@"`, "sh", bin,
+			"-addr", "127.0.0.1:0", dir)
+		addr := s.serving("Serving on")
+		var conns []net.Conn
+		for range 60 {
+			conns = append(conns, dial(t, addr))
+		}
+		s.expect("too many open files")
+		if got := ask(conns[0]); got != "HTTP/1.1 200" && got != "HTTP/1.1 503" {
+			t.Fatalf("answer %q while there are none\n%s", got, s.output())
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+		// It takes a moment until those are gone.
+		for end := time.Now().Add(patience); ; {
+			conn := dial(t, addr)
+			got := ask(conn)
+			conn.Close()
+			if got == "HTTP/1.1 200" {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("it does not serve any more: %q\n%s", got, s.output())
+			}
+		}
+	})
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// ask asks for the empty file and returns how the answer begins.
+func ask(conn net.Conn) string {
+	fmt.Fprint(conn, "GET /empty HTTP/1.1\r\n\r\n")
+	answer := make([]byte, len("HTTP/1.1 200"))
+	n, _ := io.ReadFull(conn, answer)
+	return string(answer[:n])
+}

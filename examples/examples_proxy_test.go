@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -170,20 +172,31 @@ func TestProxyPassesResetsThrough(t *testing.T) {
 		gone := make(chan error, 1)
 		target := behind(t, func(c *net.TCPConn) {
 			io.WriteString(c, "hello")
-			_, err := io.Copy(io.Discard, c)
+			_, err := io.CopyN(io.Discard, c, 1)
+			if err == nil { // the client would have this one break it
+				c.SetLinger(0)
+			}
 			gone <- err
 		})
 		s := start(t, env, "Proxying", bin, "127.0.0.1:0", target)
-		c := through(t, s)
-		if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
-			t.Fatal(err)
-		}
-		c.SetLinger(0)
-		c.Close()
-		select {
-		case <-gone:
-		case <-time.After(patience):
-			t.Error("the server was not told")
+		for _, byServer := range []bool{false, true} {
+			c := through(t, s)
+			if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			if byServer {
+				io.WriteString(c, "!")
+				_, err := c.Read(make([]byte, 1))
+				if <-gone; !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("the client was told %v", err)
+				}
+				continue
+			}
+			c.SetLinger(0)
+			c.Close()
+			if err := <-gone; !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the server was told %v", err)
+			}
 		}
 	})
 }
@@ -206,6 +219,8 @@ func TestProxyTerminatesTLS(t *testing.T) {
 		if !bytes.Equal([]byte(got), large) {
 			t.Errorf("%d bytes of %d, or other ones", len(got), len(large))
 		}
+		io.WriteString(through(t, s), "GET / HTTP/1.0\r\n\r\n") // who knows nothing of TLS
+		contains(t, s.expect("does not look like a TLS handshake"), "127.0.0.1:")
 	})
 }
 

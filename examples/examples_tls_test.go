@@ -77,7 +77,7 @@ func TestTLSEchoClient(t *testing.T) {
 		if err == nil {
 			t.Errorf("the client trusts a certificate that it does not know: %s", out)
 		}
-		contains(t, string(out), "certificate signed by unknown authority")
+		contains(t, string(out), "certificate signed by unknown authority", "127.0.0.1:18844")
 		contains(t, s.expect("No connection:"), "bad certificate")
 	})
 }

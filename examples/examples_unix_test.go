@@ -98,3 +98,19 @@ func TestUnixEchoLeavesAFileThatIsNoSocketAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestUnixEchoLeavesAServerThatRunsAlone(t *testing.T) {
+	nc, bin := need(t, "nc"), build(t, "unix-echo")
+	engines(t, func(t *testing.T, env []string) {
+		path := socketPath(t)
+		start(t, env, "Serving on", bin, path)
+		cmd := exec.Command(bin, path)
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			t.Errorf("two servers on one path: %s", out)
+		}
+		contains(t, string(out), "address already in use", path)
+		contains(t, run(t, env, []byte("first\n"), nc, "-N", "-U", path), "first\n")
+	})
+}

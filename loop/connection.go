@@ -74,10 +74,11 @@ type ConnectionOptions struct {
 // transport whose ConnectionMade has been called is returned in any case.
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
-// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop. With TLS also
-// *tls.CertificateVerificationError, tls.RecordHeaderError, an alert of the peer as
-// *net.OpError, transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET
-// where the peer closed; p has then had no callback.
+// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop. With TLS also, in a
+// *net.OpError that names the peer, *tls.CertificateVerificationError,
+// tls.RecordHeaderError, an alert of the peer as tls.AlertError,
+// transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET where the peer
+// closed; p has then had no callback.
 func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {

@@ -43,7 +43,7 @@ func (b *datagramBinding) join(fd int, family proactor.Family) error {
 	if name := b.opts.Interface; name != "" {
 		in, err := net.InterfaceByName(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("interface %q: %w", name, err)
 		}
 		index = in.Index
 		if err := b.loop.engine.MulticastFrom(fd, family, index); err != nil {

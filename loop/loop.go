@@ -96,6 +96,7 @@ func New(opts *Options) (*Loop, error) {
 		return nil, err
 	}
 	l := prepare(o)
+	startNetpoll()
 	if err := l.chooseEngine(); err != nil {
 		return nil, err
 	}
@@ -105,6 +106,12 @@ func New(opts *Options) (*Loop, error) {
 	reserveP(o)
 	return l, nil
 }
+
+// startNetpoll has the Go runtime make its own poller, once in a process. Else the
+// first timer or the first file of package os does, wherever that happens, and where
+// no descriptor is left by then the runtime ends the process: a loop's clients could
+// bring that about.
+var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).Stop() })
 
 // prepare makes a loop without an engine.
 func prepare(o Options) *Loop {

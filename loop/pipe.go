@@ -84,12 +84,12 @@ func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 // connectPipe makes a stream of one direction and calls ConnectionMade.
 func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.Stream, error) {
 	if f == nil {
-		return nil, pipeError(os.ErrInvalid)
+		return nil, pipeError("", os.ErrInvalid)
 	}
 	a, err := l.engine.AdoptPipe(f, writes)
 	switch {
 	case err != nil:
-		return nil, pipeError(err)
+		return nil, pipeError(f.Name(), err)
 	case p == nil:
 		l.dropPipe(a)
 		return nil, transport.ErrNilProtocol
@@ -139,5 +139,11 @@ func (l *Loop) dropPipe(p proactor.Pipe) {
 	l.drop(p.FD)
 }
 
-// pipeError is what ConnectReadPipe and ConnectWritePipe return for a file.
-func pipeError(err error) error { return &net.OpError{Op: "file", Net: "pipe", Err: err} }
+// pipeError is what ConnectReadPipe and ConnectWritePipe return for a file of that name.
+func pipeError(name string, err error) error {
+	e := &net.OpError{Op: "file", Net: "pipe", Err: err}
+	if name != "" {
+		e.Addr = &net.UnixAddr{Name: name, Net: "pipe"}
+	}
+	return e
+}

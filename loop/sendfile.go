@@ -23,7 +23,8 @@ import (
 // earlier. A count of -1 means up to the end that the file has now.
 //
 // f must be a regular file and stay open; its own position is neither used nor
-// moved. A file that is not in memory is read by another goroutine first, so that
+// moved. One that says that it is empty, as those of /proc do, is taken at its word:
+// nothing is sent. A file that is not in memory is read by another goroutine first, so that
 // the loop does not wait for the disk. The bytes of the file do not count as
 // buffered: WriteBufferSize and the water marks are about memory. What is written
 // meanwhile queues behind the file and does count.

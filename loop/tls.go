@@ -112,7 +112,20 @@ func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
 		done(t, nil)
 		return
 	}
+	err = withPeer(t, err)
 	l.CallSoon(func() { done(nil, err) }) // when the descriptor is closed
+}
+
+// withPeer adds with whom a handshake failed, where err does not say so already and the
+// peer, not the caller's ctx or protocol, is the reason.
+func withPeer(t *tlstransport.Transport, err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	peer := transport.PeerName(t)
+	if t.Shaken() || peer == nil || ok && op.Addr != nil ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &net.OpError{Op: "tls handshake", Net: peer.Network(), Addr: peer, Err: err}
 }
 
 func (l *Loop) countHandshake(t *tlstransport.Transport) {
@@ -217,7 +230,7 @@ type TLSOptions struct {
 // hands over the beginning as TLSOptions.Prefix.
 //
 // Where the handshake fails or ctx ends first, the connection is closed, p's
-// ConnectionLost gets the error, and then StartTLS returns it.
+// ConnectionLost gets the error, and then StartTLS returns it, with the peer's address.
 //
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,

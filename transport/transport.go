@@ -19,11 +19,14 @@ type BaseTransport interface {
 	IsClosing() bool
 
 	// ExtraInfo returns what is known under one of asyncio's names: "peername"
-	// and "sockname" (net.Addr), "socket" (syscall.RawConn), "sslcontext",
-	// "peercert", "cipher"; "pipe" (syscall.RawConn) of a pipe, also of a child's;
-	// "subprocess" (*os.ProcessState) of a child that has exited; or under
-	// "peercred", the Credentials of a Unix socket's peer. It returns nil for a
-	// name that it does not know. "peername" and "sockname" outlive the connection.
+	// and "sockname" (net.Addr), "socket" (syscall.RawConn); of a TLS transport
+	// "ssl_object" (tls.ConnectionState), "sslcontext" (*tls.Config), "peercert"
+	// (*x509.Certificate) and "cipher" (Cipher); "pipe" (syscall.RawConn) of a pipe,
+	// also of a child's; "subprocess" (*os.ProcessState) of a child that has exited.
+	// Names of our own are "peercred", the Credentials of a Unix socket's peer, and
+	// "close_notify", true where a TLS peer has ended its output in order. It returns
+	// nil for a name that it does not know. "peername" and "sockname" outlive the
+	// connection.
 	ExtraInfo(name string) any
 
 	// SetProtocol replaces the protocol. The next callback, ConnectionLost

@@ -15,6 +15,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
@@ -68,7 +69,7 @@ func (u *upload) ConnectionLost(err error) {
 func main() {
 	addr := flag.String("listen", "127.0.0.1:9000", "address to listen on")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := loop.Run(ctx, func(ctx context.Context, l *loop.Loop) error {
 		factory := func() protocol.Protocol { return protocol.Buffered(&upload{loop: l}) }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // The statuses that are answered.
@@ -22,6 +23,7 @@ const (
 	statusMethod    = "405 Method Not Allowed"
 	statusBadRange  = "416 Range Not Satisfiable"
 	statusTooLarge  = "431 Request Header Fields Too Large"
+	statusBusy      = "503 Service Unavailable"
 	statusVersion   = "505 HTTP Version Not Supported"
 )
 
@@ -141,8 +143,11 @@ func ending(keep bool) string {
 
 // statusOf is what the client is told of an error.
 func statusOf(err error) string {
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return statusForbidden
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return statusBusy
 	}
 	return statusNotFound
 }

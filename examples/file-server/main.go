@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/protocol"
@@ -141,16 +143,23 @@ func (c *client) ended(r request, err error) {
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to serve on")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: file-server [-addr host:port] directory")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: file-server [-addr host:port] directory")
+		flag.Usage()
 		os.Exit(2)
 	}
 	root, err := os.OpenRoot(flag.Arg(0)) // nothing outside of it is served
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(loop.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
+	// Ending in order lets answers under way be sent, for three seconds at most.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err = loop.Run(ctx, func(ctx context.Context, l *loop.Loop) error {
 		factory := func() protocol.Protocol { return &client{ctx: ctx, loop: l, root: root} }
 		server, err := l.CreateServer(ctx, factory, *addr, nil)
 		if err != nil {
@@ -158,5 +167,8 @@ func main() {
 		}
 		fmt.Println("Serving on", server.Addrs()[0])
 		return server.ServeForever(ctx)
-	}))
+	})
+	if err != nil && ctx.Err() == nil {
+		log.Fatal(err)
+	}
 }

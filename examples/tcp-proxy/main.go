@@ -16,7 +16,10 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
@@ -64,11 +67,23 @@ func (s *side) ConnectionLost(err error) {
 	switch other := s.other.transport; {
 	case other == nil:
 	case err != nil:
-		other.Abort()
+		reset(other)
 	default:
 		other.ResumeReading() // this side will not ask for it any more
 		other.Close()
 	}
+}
+
+// reset ends a connection by RST: its peer must not take for the end of the data what
+// was an interruption.
+func reset(t transport.Transport) {
+	if socket, ok := transport.Socket(t); ok {
+		socket.Control(func(fd uintptr) {
+			syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
+				&syscall.Linger{Onoff: 1})
+		})
+	}
+	t.Abort()
 }
 
 // proxy connects each client to the server at target.
@@ -103,20 +118,30 @@ func (p *proxy) dial(client, server *side) {
 		func(_ transport.Transport, err error) {
 			cancel()
 			if err != nil {
-				fmt.Printf("%v: %v\n", transport.PeerName(client.transport), err)
-				client.transport.Abort()
+				complain(transport.PeerName(client.transport), err)
+				reset(client.transport)
 			}
 		})
 }
+
+// complain says why a client is not connected.
+func complain(client net.Addr, err error) { fmt.Printf("%v: %v\n", client, err) }
 
 func main() {
 	useTLS := flag.Bool("tls", false, "clients speak TLS")
 	cert := flag.String("cert", "cert.pem", "certificate file, for -tls")
 	key := flag.String("key", "key.pem", "key file, for -tls")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: tcp-proxy [-tls -cert file -key file] listen target")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if flag.NArg() != 2 {
-		fmt.Fprintln(os.Stderr, "usage: tcp-proxy [-tls -cert file -key file] listen target")
+		flag.Usage()
 		os.Exit(2)
+	}
+	if _, _, err := net.SplitHostPort(flag.Arg(1)); err != nil {
+		log.Fatal("target: ", err)
 	}
 	var opts loop.ServerOptions
 	if *useTLS {
@@ -125,8 +150,11 @@ func main() {
 			log.Fatal(err)
 		}
 		opts.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+		opts.OnHandshakeError = complain
 	}
-	log.Fatal(loop.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := loop.Run(ctx, func(ctx context.Context, l *loop.Loop) error {
 		p := &proxy{ctx: ctx, loop: l, target: flag.Arg(1)}
 		server, err := l.CreateServer(ctx, p.newClient, flag.Arg(0), &opts)
 		if err != nil {
@@ -134,5 +162,8 @@ func main() {
 		}
 		fmt.Println("Proxying", server.Addrs()[0], "to", p.target)
 		return server.ServeForever(ctx)
-	}))
+	})
+	if err != nil && ctx.Err() == nil {
+		log.Fatal(err)
+	}
 }

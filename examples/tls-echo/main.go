@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/protocol"
@@ -105,7 +106,9 @@ func talk(ctx context.Context, l *loop.Loop) error {
 			return err
 		}
 		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM(pem)
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("%s: no certificate in it", *ca)
+		}
 	}
 	p := &printer{want: len(input), lost: make(chan error, 1)}
 	t, err := l.CreateConnection(ctx, p, *connect, &loop.ConnectionOptions{TLS: config})
@@ -118,7 +121,10 @@ func talk(ctx context.Context, l *loop.Loop) error {
 
 func main() {
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	if (*cert == "") != (*key == "") {
+		log.Fatal("-cert and -key are needed together")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := serve
 	if *connect != "" {

@@ -42,7 +42,7 @@ func serve(ctx context.Context, l *loop.Loop) error {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := loop.Run(ctx, serve); err != nil {
+	if err := loop.Run(ctx, serve); err != nil && ctx.Err() == nil {
 		log.Fatal(err)
 	}
 }

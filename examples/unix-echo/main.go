@@ -1,10 +1,12 @@
-// Command unix-echo serves on a Unix socket, the path of which is its argument,
-// and sends back what it receives. A path that begins with '@' is an abstract
-// name.
+// Command unix-echo serves on a Unix socket and sends back what it receives. A path
+// that begins with '@' is an abstract name.
+//
+//	unix-echo [path]
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -31,12 +33,18 @@ func (p *echo) ConnectionMade(t transport.Transport) {
 
 func (p *echo) DataReceived(data []byte) { p.transport.Write(data) }
 
+// A peer that sends and does not read is not read from either.
+func (p *echo) PauseWriting()  { p.transport.PauseReading() }
+func (p *echo) ResumeWriting() { p.transport.ResumeReading() }
+
 func serve(ctx context.Context, l *loop.Loop) error {
 	path := "echo.sock"
-	if len(os.Args) > 1 {
-		path = os.Args[1]
+	if flag.NArg() > 0 {
+		path = flag.Arg(0)
 	}
-	server, err := l.CreateUnixServer(ctx, newEcho, path, nil)
+	// The file of a server that has ended is replaced, that of one that runs is not.
+	opts := &loop.ServerOptions{ProbeSocket: true}
+	server, err := l.CreateUnixServer(ctx, newEcho, path, opts)
 	if err != nil {
 		return err
 	}
@@ -45,6 +53,8 @@ func serve(ctx context.Context, l *loop.Loop) error {
 }
 
 func main() {
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: unix-echo [path]") }
+	flag.Parse()
 	// Ending in order removes the socket's file.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -102,12 +102,23 @@ func (e *engine) waited(op *proactor.Op, res int32) {
 		e.finishDone(op, res)
 		return
 	}
+	if res >= 0 && (op.Code == proactor.Recv || op.Code == proactor.RecvAny) {
+		op.Engine.Flag |= flagReady
+	}
 	e.again(op)
+}
+
+// early reports whether a read met a FIFO that nobody has opened for writing yet. The
+// kernel answers it with 0 like the end, but a poll waits for the first writer
+// (pipe_poll in fs/pipe.c, f_version), after which 0 is the end. Others are not asked
+// again: what a read has taken of a terminal, its end too, is gone.
+func (e *engine) early(op *proactor.Op, res int32) bool {
+	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) && isFIFO(op.FD)
 }
 
 func (e *engine) completeOnce(op *proactor.Op, res int32) {
 	switch {
-	case res == eagain && op.Code == proactor.Recv:
+	case op.Code == proactor.Recv && (res == eagain || e.early(op, res)):
 		op.Engine.Flag |= flagPollFirst
 		e.again(op)
 	case res == eintr && op.Code != proactor.Connect:
@@ -232,7 +243,7 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	}
 	switch {
 	case cqe.More():
-	case cqe.Res == eagain || cqe.Res == eintr:
+	case cqe.Res == eagain || cqe.Res == eintr || e.early(op, cqe.Res):
 		op.Engine.Flag |= flagPollFirst
 		e.again(op)
 	default:

@@ -16,9 +16,11 @@ const (
 	flagDoomed                      // on the list doomed
 	flagPollFirst                   // EAGAIN: wait for readiness before trying again
 	flagPolling                     // the kernel is waiting, not moving: a splice, no socket
-	flagTarget                      // a splice: for the target, not the source
+	flagTarget                      // a splice: for the target, not the source; else flagReady
 	flagTried                       // a lazy send that the socket had no room for
 	flagServed                      // a receive that got a buffer since it was starved
+
+	flagReady = flagTarget // a read from what is no socket, which was ready once
 )
 
 // Every send says MSG_WAITALL, so that the kernel sends the rest of a short send
@@ -203,6 +205,12 @@ func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
 
 // isFile reports whether fd was found not to be a socket.
 func (e *engine) isFile(fd int) bool { return uint(fd) < uint(len(e.files)) && e.files[fd] }
+
+// isFIFO reports whether fd is a pipe.
+func isFIFO(fd int) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO
+}
 
 // noteFile remembers that fd is not a socket, until it is closed.
 func (e *engine) noteFile(fd int) {
