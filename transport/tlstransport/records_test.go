@@ -85,9 +85,7 @@ func TestNothingStaysBehindWhereverTheBytesAreCut(t *testing.T) {
 
 // cutUp runs a cutter; a buffer of 0 bytes means a plain protocol.
 func cutUp(t *testing.T, version uint16, buffer int) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	c := &cutter{t: t, rand: rand.New(rand.NewPCG(seed, 0))}
+	c := &cutter{t: t, rand: rand.New(rand.NewPCG(uint64(version), uint64(buffer)))}
 	s, config := configs(version)
 	c.client = newEnd(t, false, config)
 	c.server = newEndOf(t, true, s, func(e *end) protocol.Protocol {
