@@ -11,8 +11,8 @@ import (
 )
 
 // crypto/tls makes a reader of 24 bytes whenever it has to read: here once in the
-// client, and twice in the server, which looks whether there is more.
-const allocatedByCryptoTLS = 3
+// client and once in the server, which knows when there is no more.
+const allocatedByCryptoTLS = 2
 
 func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 	if debug.On {

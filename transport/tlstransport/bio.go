@@ -16,6 +16,7 @@ type bio struct {
 	eof     bool   // nothing follows in
 	eofRead bool   // and crypto/tls has seen that
 	flooded bool   // more than floodMax waits below
+	records records
 }
 
 var _ net.Conn = (*bio)(nil)
@@ -53,9 +54,13 @@ func (b *bio) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, b.in)
+	b.records.give(b.in[:n])
 	b.in = b.in[n:]
 	return n, nil
 }
+
+// dry reports whether crypto/tls would ask for bytes and get none.
+func (b *bio) dry() bool { return len(b.in) == 0 && b.records.none() && !b.eof }
 
 // Write implements net.Conn. The transport below copies p and sends what came of a
 // round of the loop together. That it is closed is learned from its ConnectionLost.

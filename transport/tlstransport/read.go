@@ -144,8 +144,14 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		if t.readErr != nil {
 			return n, t.readErr
 		}
+		if t.bio.dry() {
+			return n, errDry // as Read would, after more work than a short message takes
+		}
 		m, err := t.read(buf[n:])
 		n += m
+		if 0 < m && n < len(buf) {
+			t.bio.records.used()
+		}
 		if t.bio.flooded {
 			err = transport.ErrBufferFull
 		}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -105,8 +106,14 @@ type end struct {
 
 // newEnd makes an end.
 func newEnd(tb testing.TB, server bool, config *tls.Config) *end {
+	return newEndOf(tb, server, config, func(e *end) protocol.Protocol { return e.rec })
+}
+
+// newEndOf makes an end with a protocol of its recorder's.
+func newEndOf(tb testing.TB, server bool, config *tls.Config,
+	of func(e *end) protocol.Protocol) *end {
 	e := &end{rec: transporttest.NewRecorder(tb)}
-	c := &tlstransport.Config{TLS: config, Server: server, Protocol: e.rec,
+	c := &tlstransport.Config{TLS: config, Server: server, Protocol: of(e),
 		Done: func(_ *tlstransport.Transport, err error) { e.done = append(e.done, err) }}
 	if err := c.Check(); err != nil {
 		tb.Fatal(err)
