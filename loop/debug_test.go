@@ -255,11 +255,7 @@ func panicIn(t *testing.T, l *loop.Loop, callback string) {
 		switch callback {
 		case "PauseWriting", "ResumeWriting":
 			server.Transport().SetWriteBufferLimits(transport.Limits{})
-			size := 8 << 20 // more than a kernel takes
-			if l.Engine().String() == "sim" {
-				size = 2 << 20 // it takes less, and is slow under the race detector
-			}
-			server.Transport().Write(make([]byte, size))
+			server.Transport().Write(make([]byte, 8<<20)) // more than a kernel takes
 		case "ConnectionLost":
 			server.Transport().Abort()
 		default:

@@ -180,6 +180,7 @@ func TestS316_return_codes(t *testing.T) {
 			Stderr: subprocess.DevNull}
 		launch(t, l, newNurse(t), o, "true").over(t, 0)
 		launch(t, l, newNurse(t), o, "false").over(t, 1)
+		// Not SIGHUP: a child ignores it where its parent was started with nohup.
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGUSR1} {
 			n := launch(t, l, newNurse(t), o, "sleep", "infinity")
 			looptest.Do(l, func() {

@@ -10,6 +10,11 @@ import (
 // Patience is how long WaitFor waits, on the loop's clock.
 const Patience = 20 * time.Second
 
+// patienceReal is how long WaitFor waits at least, in real time: on a simulated
+// clock Patience is over in less than a second, and what is waited for may be
+// up to a goroutine that has not had its turn.
+const patienceReal = 5 * time.Second
+
 // interval is how often WaitFor asks.
 const interval = 100 * time.Microsecond
 
@@ -44,21 +49,51 @@ func Do(l *loop.Loop, f func()) bool {
 // says what is waited for.
 func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	tb.Helper()
+	waitFor(tb, l, what, Patience, cond)
+}
+
+// Pass lets d pass on the loop's clock while the loop runs: no time at all on a
+// simulated one. It is for showing that something does not happen.
+func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
+	tb.Helper()
+	passed := make(chan struct{})
+	if !Do(l, func() { l.CallLater(d, func() { close(passed) }) }) {
+		tb.Fatalf("loop closed before %v passed", d)
+	}
+	select {
+	case <-passed:
+	case <-time.After(d + Patience):
+		tb.Fatalf("loop stands still, waiting for %v to pass", d)
+	}
+}
+
+// Turns lets the loop make n rounds.
+func Turns(l *loop.Loop, n int) {
+	for range n {
+		Do(l, func() {})
+	}
+}
+
+// waitFor is WaitFor with a patience of its own.
+func waitFor(tb testing.TB, l *loop.Loop, what string, patience time.Duration,
+	cond func() bool) {
+	tb.Helper()
 	result := make(chan bool, 1)
 	var deadline time.Duration
+	began := time.Now()
 	var look func()
 	look = func() {
 		switch {
 		case cond():
 			result <- true
-		case l.Time() > deadline:
+		case l.Time() > deadline && time.Since(began) > patienceReal:
 			result <- false
 		default:
 			l.CallLater(interval, look)
 		}
 	}
 	ran := Do(l, func() {
-		deadline = l.Time() + Patience
+		deadline = l.Time() + patience
 		look()
 	})
 	if !ran {
@@ -72,21 +107,5 @@ func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 		}
 	case <-time.After(2 * Patience):
 		tb.Fatalf("loop stands still, waiting for %s", what)
-	}
-}
-
-// Pass lets d pass on the loop's clock while the loop runs: no time at all on a
-// simulated one. It is for showing that something does not happen.
-func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
-	tb.Helper()
-	passed := false
-	Do(l, func() { l.CallLater(d, func() { passed = true }) })
-	WaitFor(tb, l, "time to pass", func() bool { return passed })
-}
-
-// Turns lets the loop make n rounds.
-func Turns(l *loop.Loop, n int) {
-	for range n {
-		Do(l, func() {})
 	}
 }

@@ -34,6 +34,16 @@ func TestEnginesRunALoopThatRuns(t *testing.T) {
 	}
 }
 
+// More than what WaitFor waits for.
+func TestPassLetsAnHourPass(t *testing.T) {
+	l := looptest.New(t, looptest.Options{}).Loop
+	before := l.Time()
+	looptest.Pass(t, l, time.Hour)
+	if passed := l.Time() - before; passed < time.Hour {
+		t.Errorf("Pass of an hour took %v", passed)
+	}
+}
+
 func TestExpectedExceptionIsNoFailure(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Exception in callback")

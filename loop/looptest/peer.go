@@ -79,7 +79,7 @@ func (p *Peer) ResumeReading() { p.p.ResumeReading() }
 // Connected reports whether the connection was made, whatever became of it.
 func (p *Peer) Connected() bool { return p.p.Connected() }
 
-// Received returns a copy of all that was read so far.
+// Received returns all that was read so far. Do not write to it.
 func (p *Peer) Received() []byte { return p.p.Received() }
 
 // Pending is how many bytes given to Send the kernel has not taken.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -333,10 +334,22 @@ func (k *kit) reported(message string) error {
 
 // pattern is n bytes of an endless sequence, from offset on.
 func pattern(offset, n int) []byte {
+	period := onePeriod()
 	b := make([]byte, n)
-	for i := range b {
-		at := uint32(offset + i)
-		b[i] = byte(at*167>>3 ^ at>>11)
+	for filled := 0; filled < n; {
+		filled += copy(b[filled:], period[(offset+filled)%len(period):])
 	}
 	return b
 }
+
+// onePeriod is what pattern repeats. It is made once, because a loop over
+// megabytes is slow under the race detector, and its length is a prime number,
+// so that no buffer that is lost or sent twice goes unseen.
+var onePeriod = sync.OnceValue(func() []byte {
+	b := make([]byte, 65521)
+	for i := range b {
+		at := uint32(i)
+		b[i] = byte(at*167>>3 ^ at>>11)
+	}
+	return b
+})

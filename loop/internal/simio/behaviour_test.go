@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -429,4 +430,56 @@ func TestDatagramsFromAPeer(t *testing.T) {
 	p.Close()
 	r.must(r.CloseFD(fd))
 	r.tidy()
+}
+
+// A sender whose buffer is full goes on in large pieces: segments that were cut at
+// random are not cut again and again, down to single bytes.
+func TestAStreamIsNotGroundToBytes(t *testing.T) {
+	const size = 256 << 10
+	for seed := range uint64(20) {
+		r := newRig(t, Options{Seed: seed, BufferMax: 32 << 10})
+		fd, p := r.accepted()
+		if n := r.send(fd, string(make([]byte, size))); n != size {
+			t.Fatalf("sent %d", n)
+		}
+		r.until("all is there", func() bool { return len(p.Received()) == size })
+		received := strings.Count(r.History(), " peer recv ")
+		if mean := size / received; mean < 512 {
+			t.Errorf("seed %d: %d receives of %d bytes in the mean", seed, received, mean)
+		}
+		p.Close()
+		r.must(r.CloseFD(fd))
+		r.tidy()
+	}
+}
+
+// Room that is less than a third of a buffer that was full is no room yet.
+func TestAFullSendBufferHasRoomWhenAThirdIsFree(t *testing.T) {
+	w := NewWorld(Options{Loopback: true, BufferMin: 9000, BufferMax: 9000})
+	a, b := w.newFile(streamSocket, proactor.IPv4), w.newFile(streamSocket, proactor.IPv4)
+	a.stage, b.stage = connected, connected
+	w.join(a, b, false)
+	for _, step := range []struct{ put, arrive, room int }{
+		{put: 8999, room: 1},
+		{arrive: 10, room: 11},
+		{put: 11, room: 0},
+		{arrive: 2999, room: 0},
+		{arrive: 1, room: 3000},
+		{put: 1000, room: 2000},
+		{put: 3000, room: 0},
+		{arrive: 9000, room: 9000},
+	} {
+		if step.put > 0 {
+			a.tx.put(make([]byte, step.put))
+		}
+		if step.arrive > 0 {
+			a.tx.arrive(step.arrive)
+		}
+		if room := a.tx.room(); room != step.room {
+			t.Errorf("after %+v there is room for %d", step, room)
+		}
+		if events := a.events(); (events&pollOut != 0) != (step.room > 0) {
+			t.Errorf("after %+v poll says %#x", step, events)
+		}
+	}
 }

@@ -10,6 +10,8 @@ import "time"
 //
 //	open --shut--> ending --all sent--> finSent --FIN arrives--> ended
 //	any --reset--> cut: nothing moves any more, in can still be read
+//
+//	open --out is filled--> full --a third of it is free--> open
 type lane struct {
 	w        *World
 	from, to *file
@@ -28,6 +30,8 @@ type lane struct {
 	passages          []passage // local: descriptors in it, in order
 
 	ending, finSent, ended, cut bool
+
+	full bool // not local: takes nothing for now
 }
 
 // newLane returns a lane with random sizes, and a random way if it is not local.
@@ -63,10 +67,19 @@ func (l *lane) room() int {
 		return 0
 	case l.local:
 		return max(0, l.inMax-len(l.in))
+	case l.full && !l.spacious():
+		return 0
 	default:
 		return max(0, l.outMax-len(l.out))
 	}
 }
+
+// spacious reports whether a third of what there may be in out is free: only then
+// does a writer that has filled it hear of room (Linux: sk_stream_is_writeable).
+// If it heard of every byte, it would write a segment for each segment that
+// arrived, no longer than that, and as some are cut in two and none are joined,
+// all would be of one byte in the end.
+func (l *lane) spacious() bool { return 2*(l.outMax-len(l.out)) >= len(l.out) }
 
 // put takes what there is room for.
 func (l *lane) put(p []byte) int {
@@ -82,6 +95,7 @@ func (l *lane) put(p []byte) int {
 		return n
 	}
 	l.out = append(l.out, p[:n]...)
+	l.full = len(l.out) >= l.outMax
 	l.transmit()
 	return n
 }
@@ -150,6 +164,7 @@ func (l *lane) arrive(n int) {
 	l.out = l.out[n:]
 	l.wire -= n
 	l.arrived += int64(n)
+	l.full = l.full && !l.spacious()
 	l.to.touch()
 	l.from.touch()
 }

@@ -106,10 +106,8 @@ func (a *allocator) exhume() {
 	a.buried -= len(p.mem)
 	i, _ := a.search(p.start())
 	a.pieces = slices.Delete(a.pieces, i, i+1)
-	for _, c := range p.mem {
-		if c != poisonByte {
-			a.w.violate("%d bytes of Alloc were written to after Free", len(p.mem))
-		}
+	if !poisoned(p.mem) {
+		a.w.violate("%d bytes of Alloc were written to after Free", len(p.mem))
 	}
 }
 

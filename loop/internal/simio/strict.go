@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
@@ -12,14 +13,12 @@ import (
 const poisonByte = 0xA5
 
 // poison spoils b.
-func poison(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	b[0] = poisonByte
-	for n := 1; n < len(b); n *= 2 {
-		copy(b[n:], b[:n])
-	}
+func poison(b []byte) { debug.Fill(b, poisonByte) }
+
+// poisoned reports whether b is as poison left it. Like poison, it does not loop
+// over bytes.
+func poisoned(b []byte) bool {
+	return len(b) == 0 || b[0] == poisonByte && bytes.Equal(b[1:], b[:len(b)-1])
 }
 
 // Violations returns the messages of all strictness panics so far. A loop that

@@ -348,15 +348,20 @@ func (r *rig) send(fd int, b []byte) *probe {
 	return p.submit()
 }
 
-// pattern is n bytes that do not look alike.
+// pattern is n bytes that do not look alike, and that repeat after a prime number
+// of them: a loop over megabytes is slow under the race detector.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(n)*2654435761 + 1
-	for i := range b {
+	filled := min(n, 65521)
+	for i := range b[:filled] {
 		x ^= x << 13
 		x ^= x >> 17
 		x ^= x << 5
 		b[i] = byte(x)
+	}
+	for filled < n {
+		filled += copy(b[filled:], b[:filled])
 	}
 	return b
 }
