@@ -95,7 +95,7 @@ func TestProxyPassesHalfCloseThrough(t *testing.T) {
 func TestProxyIsBoundedByAStalledReader(t *testing.T) {
 	bin := build(t, "tcp-proxy")
 	engines(t, func(t *testing.T, env []string) {
-		const all = 256 << 20
+		const all = 96 << 20
 		target := behind(t, func(c *net.TCPConn) {
 			block := make([]byte, 1<<20)
 			for range all / len(block) {
@@ -112,7 +112,7 @@ func TestProxyIsBoundedByAStalledReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nothing more is read until all that can move has moved: the writer, who
-		// has ten times as much as fits anywhere, is stopped by then.
+		// has four times as much as fits anywhere, is stopped by then.
 		settle(t, s)
 		if grown := s.rss() - before; grown > 16<<20 {
 			t.Errorf("the proxy has grown by %d KiB", grown>>10)

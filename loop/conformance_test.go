@@ -2,12 +2,14 @@ package loop_test
 
 import (
 	"context"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -47,7 +49,7 @@ func connectTCP(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = l.CreateConnection(t.Context(), client, s.Addrs()[0].String(), nil)
+	tr, err := l.CreateConnection(t.Context(), client, s.Addrs()[0].String(), nil)
 	if err != nil {
 		// A panic in ConnectionMade ends the connection; the case looks at that.
 		if _, ok := err.(*protocol.PanicError); !ok {
@@ -59,6 +61,38 @@ func connectTCP(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 	case <-time.After(looptest.Patience):
 		t.Fatal("the server has accepted nothing")
 	}
+	narrowBoth(l, s, tr)
+}
+
+// narrowBoth narrows a client's connection, if there is one, and its server's, where
+// somebody runs l.
+func narrowBoth(l *loop.Loop, s *loop.Server, client transport.Transport) {
+	if !l.IsRunning() {
+		return
+	}
+	looptest.Do(l, func() {
+		if client != nil {
+			narrow(client)
+		}
+		for tr := range s.Conns() {
+			narrow(tr)
+		}
+	})
+}
+
+// narrow keeps the kernel from making the buffers of a connection larger: it goes on
+// with that for a while after a peer has stopped to read, for longer the slower the
+// machine is. There is nothing to do where there is no kernel, or no connection left.
+func narrow(tr transport.BaseTransport) {
+	socket, ok := transport.Socket(tr)
+	if !ok {
+		return
+	}
+	_ = socket.Control(func(fd uintptr) {
+		for _, option := range []int{syscall.SO_SNDBUF, syscall.SO_RCVBUF} {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 256<<10)
+		}
+	})
 }
 
 // link lets the kit drive l.

@@ -108,12 +108,17 @@ func fill(tr transport.Transport) {
 	}
 }
 
-// stuff writes until everything on the way to who does not read is full.
+// stuff writes until everything on the way to who does not read is full, and then as
+// much more as surely stays when a late ACK makes room.
 func stuff(t *testing.T, l *loop.Loop, page *flowpage.Reader, tr transport.Transport) {
 	t.Helper()
 	looptest.WaitFor(t, l, "output that stays", func() bool {
 		fill(tr)
-		return shown(t, page, tr).WritePaused.For > 3*time.Millisecond
+		if shown(t, page, tr).WritePaused.For <= 3*time.Millisecond {
+			return false
+		}
+		tr.Write(make([]byte, 4<<20))
+		return true
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest/oracle"
+	"github.com/sluice-net/sluice/uring"
 )
 
 // kernelPatience is how long a condition may take to come true.
@@ -39,6 +42,53 @@ func newKernelEnv(t *testing.T, engine Engine) *kernelEnv {
 }
 
 func (e *kernelEnv) start() { e.run() }
+
+// Can implements oracle.Env.
+func (e *kernelEnv) Can(need string) bool {
+	return need != "arrival-order" || e.loop.Engine() != Uring || ringKeepsOrder()
+}
+
+// ringKeepsOrder reports whether receives on two sockets complete in the order in
+// which their data came. Linux 6.1 goes through the work that has gathered for a ring
+// (IORING_SETUP_DEFER_TASKRUN) from its end, later kernels from its beginning:
+// __io_run_local_work in io_uring/io_uring.c.
+var ringKeepsOrder = sync.OnceValue(func() bool {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ring, err := uring.New(8, nil)
+	if err != nil {
+		return false
+	}
+	defer ring.Close()
+	var ends [2][2]int
+	for i := range ends {
+		ends[i], err = syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return false
+		}
+		defer closeFD(ends[i][0])
+		defer closeFD(ends[i][1])
+		sqe := ring.SQE()
+		sqe.PrepRecv(ends[i][0], make([]byte, 1), 0)
+		sqe.SetUserData(uint64(i))
+	}
+	if _, err := ring.Submit(); err != nil {
+		return false
+	}
+	for _, end := range ends {
+		_, err = syscall.Write(end[1], []byte("x"))
+		if err != nil {
+			return false
+		}
+	}
+	_, err = ring.SubmitAndWait(2, kernelPatience)
+	first := uint64(1)
+	for c := range ring.CQEs() {
+		first = c.UserData
+		break
+	}
+	return err == nil && first == 0
+})
 
 func (e *kernelEnv) end() error {
 	for _, fd := range e.listeners {

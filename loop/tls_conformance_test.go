@@ -57,7 +57,7 @@ func connectTLS(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = l.CreateConnection(t.Context(), client, s.Addrs()[0].String(),
+	tr, err := l.CreateConnection(t.Context(), client, s.Addrs()[0].String(),
 		&loop.ConnectionOptions{TLS: clientTLS()})
 	if err != nil {
 		// A panic in ConnectionMade ends the connection; the case looks at that.
@@ -70,4 +70,5 @@ func connectTLS(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 	case <-time.After(looptest.Patience):
 		t.Fatal("the server has accepted nothing")
 	}
+	narrowBoth(l, s, tr)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/transport/pressure/internal/demo"
+	"github.com/sluice-net/sluice/uring"
 )
 
 var probeOnce = sync.OnceValue(Probe)
@@ -55,6 +56,9 @@ func watch(t *testing.T, tracer *Tracer, d time.Duration) []*Snapshot {
 // stage starts the demo server and its peers.
 func stage(t *testing.T) *demo.Server {
 	t.Helper()
+	if err := uring.ProbeOnce().Missing(uring.FeatureBufRing); err != nil {
+		t.Skipf("needs what a scene starves of: %v", err)
+	}
 	server, err := demo.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ type engine struct {
 	hungry   list     // receives that found none at all since they were tried
 	lazy     []uint32 // slots of lazy sends handed over and not yet accounted for
 	wakerDue bool     // the waker has no SQE yet
+	scarce   bool     // receives found no buffer in the last turn, and are to be first
 	files    []bool   // by descriptor: found not to be a socket
 
 	pulse     proactor.Pulse // nil: nobody watches
@@ -118,13 +119,22 @@ func (e *engine) Submit(op *proactor.Op) {
 	e.issue(op)
 }
 
-// issue puts op into the submission queue, or on the list of those that wait.
+// issue puts op into the submission queue, or on the list of those that wait: that
+// while buffers are scarce as well, so that the queue is free for issueFirst.
 func (e *engine) issue(op *proactor.Op) {
-	if e.waiting.empty() {
-		if sqe := e.ring.SQE(); sqe != nil {
-			e.prepare(op, sqe)
-			return
-		}
+	if e.waiting.empty() && !e.scarce {
+		e.issueFirst(op)
+		return
+	}
+	op.Engine.Flag |= flagWaiting
+	e.waiting.push(op)
+}
+
+// issueFirst puts op before those that wait, as far as the queue has room.
+func (e *engine) issueFirst(op *proactor.Op) {
+	if sqe := e.ring.SQE(); sqe != nil {
+		e.prepare(op, sqe)
+		return
 	}
 	op.Engine.Flag |= flagWaiting
 	e.waiting.push(op)

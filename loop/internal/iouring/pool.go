@@ -120,8 +120,14 @@ func (e *engine) starve(op *proactor.Op) {
 // feedStarved adds buffers and tries the starved receives again: first those that
 // got nothing when they were last tried. The first of them may take all buffers
 // there are, and is then behind the others, so that every one has its turn.
+//
+// They are handed over before all else. A queue full of sends makes an enter of its
+// own, in which receives that were armed all the time would take the buffers, again
+// and again: connections got nothing for good, a thousand busy ones on Linux 6.1 and
+// 6.12, and on 6.18 with a queue of less than 20 entries.
 func (e *engine) feedStarved() {
-	if e.hungry.empty() && e.starved.empty() {
+	e.scarce = !e.hungry.empty() || !e.starved.empty()
+	if !e.scarce {
 		return
 	}
 	var fed [2]bool // one growth a turn for each group
@@ -140,7 +146,7 @@ func (e *engine) feedStarved() {
 				e.doom(op)
 				continue
 			}
-			e.issue(op)
+			e.issueFirst(op)
 		}
 	}
 }

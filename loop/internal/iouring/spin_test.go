@@ -7,6 +7,10 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
+// brief is a sleep that is short on however slow a machine the test itself runs: it
+// ends before it began.
+const brief = -time.Hour
+
 // sleeps lets n sleeps pass that took d.
 func sleeps(s *spinner, n int, d time.Duration) {
 	for range n {
@@ -16,11 +20,11 @@ func sleeps(s *spinner, n int, d time.Duration) {
 
 func TestSpinsAfterShortSleepsOnly(t *testing.T) {
 	var s spinner
-	sleeps(&s, spinAfter-1, 10*time.Microsecond)
+	sleeps(&s, spinAfter-1, brief)
 	if s.worthwhile(1) {
 		t.Error("spins too soon")
 	}
-	sleeps(&s, 1, 10*time.Microsecond)
+	sleeps(&s, 1, brief)
 	if !s.worthwhile(spinOps) || s.worthwhile(spinOps+1) {
 		t.Error("few operations: must spin; many: must not")
 	}
@@ -32,7 +36,7 @@ func TestSpinsAfterShortSleepsOnly(t *testing.T) {
 
 func TestSpinsNotWhereSleepingIsCheaper(t *testing.T) {
 	var s spinner
-	sleeps(&s, spinAfter, 10*time.Microsecond)
+	sleeps(&s, spinAfter, brief)
 	for range 1000 {
 		s.spun(spinWorth / 2)
 	}
@@ -48,11 +52,11 @@ func TestSpinsNotWhereSleepingIsCheaper(t *testing.T) {
 	if s.worthwhile(1) {
 		t.Error("long spins go on")
 	}
-	sleeps(&s, spinRest, 10*time.Microsecond)
+	sleeps(&s, spinRest, brief)
 	if s.worthwhile(1) {
 		t.Error("tried again too soon")
 	}
-	sleeps(&s, spinAfter, 10*time.Microsecond)
+	sleeps(&s, spinAfter, brief)
 	if !s.worthwhile(1) {
 		t.Error("never tried again")
 	}
@@ -60,7 +64,7 @@ func TestSpinsNotWhereSleepingIsCheaper(t *testing.T) {
 
 func TestASpinInVainEndsSpinning(t *testing.T) {
 	var s spinner
-	sleeps(&s, spinAfter, 10*time.Microsecond)
+	sleeps(&s, spinAfter, brief)
 	s.vain()
 	if s.worthwhile(1) {
 		t.Error("spins on")

@@ -64,3 +64,58 @@ func TestABusyConnectionDoesNotStarveAnother(t *testing.T) {
 		t.Error("nothing for the busy connection")
 	}
 }
+
+// pong sends back what its end of a connection receives.
+type pong struct {
+	e          *engine
+	recv, send proactor.Op
+	count      int
+}
+
+func (p *pong) Complete(op *proactor.Op) {
+	if op == &p.recv && op.Res > 0 {
+		p.count++
+		p.e.Submit(&p.send)
+	}
+}
+
+// As many sends as the queue has room for make an enter of their own, in which the
+// receives that wait for their answers may take every buffer there is. Receives that
+// found none must have their turn all the same.
+func TestFullQueuesOfSendsDoNotStarveReceives(t *testing.T) {
+	const busy, pairs, rounds = 8, 40, 5
+	e, _, _ := lazyRigWith(t,
+		proactor.Config{Entries: busy, BuffersMin: busy, BuffersMax: busy})
+	var all []*pong
+	for range pairs {
+		fds, err := syscall.Socketpair(syscall.AF_UNIX,
+			syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			t.Cleanup(func() { syscall.Close(fd) })
+			p := &pong{e: e}
+			p.recv = proactor.Op{Code: proactor.RecvAny, FD: fd, Handler: p}
+			p.send = proactor.Op{Code: proactor.Send, FD: fd, Buf: []byte("x"), Handler: p}
+			e.Submit(&p.recv)
+			all = append(all, p)
+		}
+		e.Submit(&all[len(all)-1].send)
+	}
+	fewest := func() int {
+		n := all[0].count
+		for _, p := range all {
+			n = min(n, p.count)
+		}
+		return n
+	}
+	for turns := 0; fewest() < rounds; turns++ {
+		if turns == 50*pairs*rounds/busy {
+			t.Fatalf("%d for some connection in %d turns", fewest(), turns)
+		}
+		if err := e.Wait(10 * time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -26,7 +26,9 @@ var ErrQuiet = errors.New("oracle: the loop is quiet and the condition does not 
 // or on the one that is inside RunForever.
 type Env interface {
 	// Can reports whether a scenario's need can be met: "reset" (Peer.Reset),
-	// "unread-reset" (closing a socket with unread input resets it).
+	// "unread-reset" (closing a socket with unread input resets it),
+	// "arrival-order" (what came on two connections before one turn is delivered in
+	// the order in which it came, which nobody promises).
 	Can(need string) bool
 
 	// Do runs f in one callback of the loop and returns after it, also where f
