@@ -22,6 +22,11 @@ const DefaultLimit = 64 << 10
 // its own water marks.
 const writeAhead = 64 << 10
 
+// lingerMax bounds how long a connection that was closed may take to send the rest to
+// a peer that reads slowly or not at all. The kernel gives its own such connections
+// about as long (tcp_orphan_retries, tcp(7)).
+const lingerMax = 2 * time.Minute
+
 // state is where a connection is in its life.
 //
 //	made --ConnectionMade--> open --ConnectionLost | the loop is closed--> lost
@@ -80,6 +85,8 @@ type Conn struct {
 	ending    bool  // CloseWrite was called
 	closed    bool  // Close was
 	aborted   bool  // Abort was
+	late      bool  // it was, because the rest could not be sent in time
+	linger    *time.Timer
 	upgrading context.CancelFunc
 	secure    *tls.ConnectionState // nil without TLS
 
@@ -95,8 +102,8 @@ func newConn(h *hub, network string) *Conn {
 }
 
 // Close closes the connection and returns at once: what was written is sent by the
-// loop, and what was received and not read is dropped. Calls that wait return
-// net.ErrClosed. See WaitClosed for the end of it, and Abort.
+// loop, within two minutes, and what was received and not read is dropped. Calls that
+// wait return net.ErrClosed. See WaitClosed for the end of it, and Abort.
 //
 // Error: net.ErrClosed when called again.
 func (c *Conn) Close() error {
@@ -121,28 +128,24 @@ func (c *Conn) Close() error {
 // Abort closes the connection at once: what was written and not yet sent is dropped.
 // It may follow Close, to end the sending to a peer that does not read.
 func (c *Conn) Abort() {
-	c.mu.Lock()
-	c.aborted = true
-	c.ask()
-	c.mu.Unlock()
+	c.abort(false)
 	_ = c.Close() // again, mostly
+}
+
+func (c *Conn) abort(late bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aborted, c.late = true, late
+	c.ask()
 }
 
 // WaitClosed waits until the connection is closed on both ends' account: after Close,
 // until the peer's kernel has all that was written. It returns why the connection
-// was lost, nil after an end in order, or ctx's error.
+// was lost, nil after an end in order, transport.ErrCloseTimeout where the peer did not
+// take it in time; or ctx's error.
 func (c *Conn) WaitClosed(ctx context.Context) error {
-	select {
-	case <-c.done:
-	default:
-		if c.hub.onLoop() {
-			return c.fault("wait", loop.ErrOnLoop)
-		}
-		select {
-		case <-c.done:
-		case <-ctx.Done():
-			return c.fault("wait", ctx.Err())
-		}
+	if err := c.hub.await(ctx, c.done); err != nil {
+		return c.fault("wait", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,6 +265,12 @@ func (c *Conn) end(err error) {
 	}
 	c.state = lost
 	c.err = err
+	if c.late && err == nil {
+		c.err = transport.ErrCloseTimeout
+	}
+	if c.linger != nil {
+		c.linger.Stop()
+	}
 	if errors.Is(err, net.ErrClosed) {
 		c.err = net.ErrClosed
 	}

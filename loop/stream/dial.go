@@ -21,12 +21,12 @@ func Dial(ctx context.Context, l *loop.Loop, network, addr string) (net.Conn, er
 		return nil, opening("dial", network, err)
 	}
 	c := newConn(h, network)
+	opts := &loop.ConnectionOptions{Network: network}
 	switch network {
 	case "tcp", "tcp4", "tcp6":
-		_, err = l.CreateConnection(ctx, (*wire)(c), addr,
-			&loop.ConnectionOptions{Network: network})
+		_, err = l.CreateConnection(ctx, (*wire)(c), addr, opts)
 	case "unix":
-		_, err = l.CreateUnixConnection(ctx, (*wire)(c), addr, nil)
+		_, err = l.CreateUnixConnection(ctx, (*wire)(c), addr, opts)
 	default:
 		err = net.UnknownNetworkError(network)
 	}

@@ -42,12 +42,14 @@ func (h *half) park() {
 	h.mu.Lock()
 }
 
-// wake ends the wait, if somebody waits.
-func (h *half) wake() {
-	if h.parked {
-		h.parked = false
-		h.woken <- struct{}{}
+// wake ends the wait. It reports whether somebody waited.
+func (h *half) wake() bool {
+	if !h.parked {
+		return false
 	}
+	h.parked = false
+	h.woken <- struct{}{}
+	return true
 }
 
 // expired reports whether the deadline has passed.

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -15,6 +17,8 @@ import (
 type hub struct {
 	loop *loop.Loop
 	gone chan struct{} // closed with the loop
+
+	yields bool // in the next round; the loop's goroutine
 
 	mu      sync.Mutex // guards what follows
 	asking  []member
@@ -64,6 +68,21 @@ func (h *hub) RunTask() {
 	h.mu.Lock()
 	h.spare = batch[:0]
 	h.mu.Unlock()
+	if h.yields {
+		h.yields = false
+		runtime.Gosched()
+	}
+}
+
+// yieldSoon is called when a goroutine was woken on the loop's. Where there is a single
+// P, that goroutine could not run before the runtime had found out that the loop's
+// thread sleeps, which may take it 10 ms. So the loop lets others run first, after
+// another look at what has come meanwhile.
+func (h *hub) yieldSoon() {
+	if !h.yields && runtime.GOMAXPROCS(0) == 1 {
+		h.yields = true
+		hook.Post(h.loop, h)
+	}
 }
 
 // join has m told of the loop's end, at once if that was before.
@@ -100,6 +119,24 @@ func (h *hub) LoopClosed() {
 
 // onLoop reports whether the caller is the loop's goroutine.
 func (h *hub) onLoop() bool { return hook.OnLoop(h.loop) }
+
+// await waits until done is closed, which it is at the loop's end at the latest.
+func (h *hub) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	default:
+	}
+	if h.onLoop() {
+		return loop.ErrOnLoop
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // call runs f on the loop's goroutine and waits for its end. A panic of f's is the
 // caller's.

@@ -120,7 +120,9 @@ func (ln *Listener) push(c *Conn) {
 		return
 	}
 	ln.waiting = append(ln.waiting, c)
-	ln.taker.wake()
+	if ln.taker.wake() {
+		ln.hub.yieldSoon()
+	}
 	if len(ln.waiting) >= waitingMax && !ln.paused {
 		ln.paused = true
 		ln.server.PauseAccepting()

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"time"
+
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -42,10 +44,13 @@ func (w *wire) DataReceived(data []byte) {
 	c.in.write(data)
 	pause := !c.stopped && c.in.size > 2*c.limit
 	c.stopped = c.stopped || pause
-	c.reader.wake()
+	woke := c.reader.wake()
 	c.mu.Unlock()
 	if pause {
 		c.transport.PauseReading()
+	}
+	if woke {
+		c.hub.yieldSoon()
 	}
 }
 
@@ -122,14 +127,29 @@ func (c *Conn) work() {
 		_ = c.transport.WriteEOF() // what is wrong with the connection it will say itself
 	}
 	if closed {
-		c.transport.Close()
+		c.close()
 		return
 	}
 	c.mu.Lock()
-	if !c.full {
-		c.writer.wake()
-	}
+	woke := !c.full && c.writer.wake()
 	c.mu.Unlock()
+	if woke {
+		c.hub.yieldSoon()
+	}
+}
+
+// close closes the transport, and bounds the time that it may take to send the rest.
+func (c *Conn) close() {
+	rest := c.transport.WriteBufferSize()
+	c.transport.Close()
+	if rest == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.linger == nil {
+		c.linger = time.AfterFunc(lingerMax, func() { c.abort(true) })
+	}
 }
 
 // ownedMin is from how many bytes on a chunk is lent to the transport. Below that a
