@@ -80,7 +80,7 @@ func TestReadFromTakesAnyReader(t *testing.T) {
 
 func TestASendingFileEndsWithItsDeadlineAndWithClose(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
-		data := letters(16 << 20)
+		data := letters(8 << 20)
 		f := fileOf(t, data)
 		server.SetReadLimit(1)
 		send := func() <-chan result {

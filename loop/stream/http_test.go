@@ -49,9 +49,11 @@ func TestNetHTTPRunsOnALoop(t *testing.T) {
 				close(ended)
 				return
 			}
-			if _, err := io.Copy(w, r.Body); err != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
 				t.Error(err)
 			}
+			w.Write(body)
 		}))
 		client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8,
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -62,7 +64,7 @@ func TestNetHTTPRunsOnALoop(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 8 {
 			all.Go(func() {
-				for _, body := range []string{"", "short", strings.Repeat(fmt.Sprint(i), 300_000)} {
+				for _, body := range []string{"", "short", strings.Repeat(fmt.Sprint(i), 50_000)} {
 					r, err := client.Post(url, "text/plain", strings.NewReader(body))
 					if err != nil {
 						t.Error(err)

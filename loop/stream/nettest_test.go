@@ -20,7 +20,7 @@ func listen(tb testing.TB, l *loop.Loop, network string) net.Listener {
 	switch {
 	case network == "tcp6":
 		at = "[::1]:0"
-	case network == "unix" && l.Engine().String() == "sim":
+	case network == "unix" && simulated(l):
 		at = "@" + tb.Name()
 	case network == "unix":
 		at = filepath.Join(tb.TempDir(), "socket")

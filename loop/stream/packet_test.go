@@ -57,10 +57,10 @@ func TestDatagramsKeepTheirBounds(t *testing.T) {
 						return "[::1]:0"
 					case network != "unixgram":
 						return "127.0.0.1:0"
-					case l.Engine() == loop.Uring || l.Engine() == loop.Epoll:
-						return filepath.Join(t.TempDir(), name)
+					case simulated(l):
+						return "@" + t.Name() + name
 					}
-					return "@" + t.Name() + name
+					return filepath.Join(t.TempDir(), name)
 				}
 				a, b := endpoint(t, l, network, at("a")), endpoint(t, l, network, at("b"))
 				for _, size := range []int{0, 1, 9000, 0, 20_000, 40_000, 3} {
