@@ -179,7 +179,7 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 
 func TestChosenWorkloads(t *testing.T) {
 	all, err := parsed(t).chosen()
-	if err != nil || len(all) != 18 {
+	if err != nil || len(all) != 19 {
 		t.Errorf("%d workloads, %v", len(all), err)
 	}
 	some, err := parsed(t, "-workload", "^receive").chosen()
@@ -194,7 +194,7 @@ func TestChosenWorkloads(t *testing.T) {
 
 func TestTimeIsSharedByTheWorkloadsThatHaveRounds(t *testing.T) {
 	all, _ := parsed(t).chosen()
-	if got := share(160*time.Second, all); got != 10*time.Second {
+	if got := share(170*time.Second, all); got != 10*time.Second {
 		t.Errorf("each gets %v", got)
 	}
 	if got := share(time.Second, nil); got != time.Second {

@@ -51,7 +51,7 @@ func (b *binding) start(addr string) {
 	}
 	b.bind = b.bindAll
 	names := append([]string{addr}, s.opts.Addrs...)
-	s.loop.resolveAll(b.ctx, "tcp", names, true, func(addrs []netip.AddrPort, err error) {
+	s.loop.resolveIn(b.ctx, s.opts.Network, names, true, func(addrs []netip.AddrPort, err error) {
 		if err != nil {
 			b.fail(err)
 			return

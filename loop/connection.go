@@ -19,6 +19,10 @@ import (
 // addresses, CreateUnixConnection. The zero value is meant to be
 // good.
 type ConnectionOptions struct {
+	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
+	// "tcp". It has no effect on Sock and on Unix sockets.
+	Network string
+
 	// LocalAddr is the "host:port" to connect from; port 0 for any.
 	LocalAddr string
 
@@ -74,9 +78,9 @@ type ConnectionOptions struct {
 // transport whose ConnectionMade has been called is returned in any case.
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
-// ErrNoAddress; ctx's; transport.ErrNilProtocol; ErrOnLoop. With TLS also, in a
-// *net.OpError that names the peer, *tls.CertificateVerificationError,
-// tls.RecordHeaderError, an alert of the peer as tls.AlertError,
+// ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+// With TLS also, in a *net.OpError that names the peer, *tls.CertificateVerificationError,
+// tls.RecordHeaderError, an alert of the peer as another *net.OpError,
 // transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET where the peer
 // closed; p has then had no callback.
 func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr string,

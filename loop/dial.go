@@ -52,7 +52,8 @@ type dial struct {
 
 // resolve looks up the addresses, LocalAddr's too.
 func (d *dial) resolve(addr string) {
-	d.loop.resolveAll(d.ctx, "tcp", []string{addr}, false, func(addrs []netip.AddrPort, err error) {
+	names := []string{addr}
+	then := func(addrs []netip.AddrPort, err error) {
 		if err == nil {
 			err = d.ctx.Err()
 		}
@@ -66,7 +67,8 @@ func (d *dial) resolve(addr string) {
 			return
 		}
 		d.resolveLocal()
-	})
+	}
+	d.loop.resolveIn(d.ctx, d.opts.Network, names, false, then)
 }
 
 func (d *dial) resolveLocal() {

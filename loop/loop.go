@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/subprocess"
@@ -48,11 +49,13 @@ type Loop struct {
 	mu      sync.Mutex // guards what follows
 	phase   phase
 	current *runRequest // that runs the loop, or was the last to
-	posts   []*Handle
+	posts   []fdio.Task
 	starts  chan *runRequest // to the loop's goroutine, made by the first run
 	settled chan struct{}    // closed when the phase leaves running
 	dead    chan struct{}    // closed when the phase becomes closed
 	ended   chan struct{}    // closed when the loop's goroutine has ended
+
+	attached hook.Attached // what package stream keeps, or nil
 
 	// What follows belongs to the loop's goroutine.
 
@@ -196,8 +199,10 @@ func (l *Loop) Close() error {
 func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
-	for _, h := range l.posts {
-		h.Cancel()
+	for _, t := range l.posts {
+		if h, ok := t.(*Handle); ok {
+			h.Cancel()
+		}
 	}
 	l.posts = nil
 }
@@ -223,6 +228,7 @@ func (l *Loop) free() {
 		_ = l.engine.CloseFD(fd) // nobody is left to be told
 	}
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
+	l.detach()
 }
 
 // openDescriptors are those of transports, listeners and connections under way.

@@ -7,8 +7,28 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
+
+// resolveIn is resolveAll for the addresses of a network, "tcp4" or "tcp6", or of both
+// for "tcp" and "". What has none is ErrNoAddress.
+func (l *Loop) resolveIn(ctx context.Context, network string, names []string, passive bool,
+	done func([]netip.AddrPort, error)) {
+	if network != "" && network != "tcp" && network != "tcp4" && network != "tcp6" {
+		done(nil, net.UnknownNetworkError(network))
+		return
+	}
+	l.resolveAll(ctx, "tcp", names, passive, func(addrs []netip.AddrPort, err error) {
+		addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool {
+			return network == "tcp4" && !a.Addr().Is4() || network == "tcp6" && a.Addr().Is4()
+		})
+		if err == nil && len(addrs) == 0 {
+			err = fmt.Errorf("%w of %s: %s", ErrNoAddress, network, strings.Join(names, ", "))
+		}
+		done(addrs, err)
+	})
+}
 
 // resolveAll resolves each "host:port" and calls done on the loop's goroutine
 // with their addresses in order, each once. Literals are resolved at once, names

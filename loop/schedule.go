@@ -30,17 +30,8 @@ func (l *Loop) CallSoon(f func()) *Handle {
 // handle is cancelled from the start.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	h := &Handle{loop: l, f: f, made: l.origin()}
-	l.mu.Lock()
-	if l.phase == closed {
-		l.mu.Unlock()
+	if !l.post(h) {
 		h.Cancel()
-		return h
-	}
-	l.posts = append(l.posts, h)
-	first := len(l.posts) == 1
-	l.mu.Unlock()
-	if first {
-		l.engine.Wake()
 	}
 	return h
 }

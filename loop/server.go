@@ -17,6 +17,10 @@ import (
 
 // ServerOptions configure a server. The zero value is meant to be good.
 type ServerOptions struct {
+	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
+	// "tcp". It has no effect on Sock and on Unix servers.
+	Network string
+
 	// Addrs are more addresses to listen on, beside the one given to
 	// CreateServer. Port 0 stands for the same port on all of them.
 	Addrs []string
@@ -99,8 +103,9 @@ type ServerOptions struct {
 
 	// ProbeSocket has CreateUnixServer connect to a socket file that is in the
 	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
-	// the name away from a live server. That server sees a connection which is
-	// closed at once.
+	// the name away from a live server. That is tried for a moment, in which a
+	// process that was killed may still count as serving. A live server sees
+	// connections which are closed at once.
 	ProbeSocket bool
 }
 
@@ -137,7 +142,8 @@ type Server struct {
 // it (measured on Linux 6.1 to 7.3).
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
-// transport.ErrNilProtocol without a factory; ErrOnLoop.
+// ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
+// ErrOnLoop.
 func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
@@ -221,6 +227,21 @@ func (s *Server) start() error {
 	}
 	s.serving = true
 	return nil
+}
+
+// PauseAccepting leaves whoever connects in the kernel's queue, until ResumeAccepting:
+// so a server that has enough to do is felt by its clients. A few connections that the
+// kernel has already accepted may still come. When the queue is full, the kernel turns
+// clients away (listen(2)). It may be called before the server serves.
+func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(true) }) }
+
+// ResumeAccepting undoes PauseAccepting.
+func (s *Server) ResumeAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(false) }) }
+
+func (s *Server) pauseAccepting(on bool) {
+	for _, a := range s.acceptors {
+		a.Pause(on)
+	}
 }
 
 // Close stops accepting at once; connections stay open. Connections that the

@@ -250,7 +250,7 @@ func TestS222_failed_upgrade_is_ConnectionLost(t *testing.T) {
 		if !errors.As(c.err, &record) || c.transport != nil {
 			t.Errorf("%v, %v", c.transport, c.err)
 		}
-		lost(t, l, client, c.err)
+		lost(t, l, client, errors.Unwrap(c.err))
 		lost(t, l, server, nil)
 	})
 }

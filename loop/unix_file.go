@@ -74,19 +74,24 @@ func (l *Loop) onDisk(path string) bool {
 }
 
 // clearPath removes a socket file, and no other, at the path. What keeps it from
-// looking keeps bind from binding, which then says so. Trying again is only for
-// abstract names: no file goes away by itself, and one that came in between is a
-// live server's.
+// looking keeps bind from binding, which then says so. Trying again is for abstract
+// names and for a file where somebody serves: a process with a ring that was killed
+// does so for a moment longer. Else no file goes away by itself, and one that came in
+// between is a live server's.
 func (b *binding) clearPath() error {
 	if !b.server.loop.onDisk(b.path) {
 		return nil
 	}
-	b.tries = bindTries
 	info, err := os.Lstat(b.path)
-	if err != nil {
-		return nil
+	socket := err == nil && isSocket(info)
+	if socket && b.server.opts.ProbeSocket && isServed(b.path) {
+		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
-	if !isSocket(info) || b.server.opts.ProbeSocket && isServed(b.path) {
+	b.tries = bindTries
+	switch {
+	case err != nil:
+		return nil
+	case !socket:
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	if err := os.Remove(b.path); !errors.Is(err, fs.ErrNotExist) {

@@ -32,6 +32,7 @@ var sections = []section{
 	{"Q threads", 395, 406, "MMMMMMMMMMMM"},
 	{"R exceptions", 407, 418, "MMMMMMMMMMMD"},
 	{"S shutdown", 419, 423, "MMDMD"},
+	{"T streams", 424, 441, "MMMMMMMMMMMMMMNMMM"},
 	{"U rings", 442, 452, "SSSSSSSSSSS"},
 }
 
@@ -64,4 +65,7 @@ var untested = map[int]string{
 	372: "as 366",
 	406: "Go has no fork; that a child inherits nothing is 331",
 	422: "Go has no asynchronous generators",
+	436: "Accept hands the connection to a goroutine of the user's, whose panic is Go's affair",
+	440: "package os/exec does that, without a loop",
+	441: "as 440; a SubprocessProtocol pauses its pipes itself, as 293 shows",
 }

@@ -161,11 +161,13 @@ func TestWorkloads(t *testing.T) {
 		{"the default", nil, nil, "echo/64/1 echo/64/50 echo/64/1000 echo/16384/1 echo/16384/50 " +
 			"echo/16384/1000 pipelined/64x16/50 receive/65536/50 receive-buffered/65536/50 " +
 			"send/65536/50 paced/64/50 udp/512/1 udp/512/32 " +
-			"tls/1024/50 sendfile/16384/50 sendfile/1048576/50 tcp-proxy/65536/50 idle/10 idle-tls/1"},
+			"tls/1024/50 sendfile/16384/50 sendfile/1048576/50 tcp-proxy/65536/50 " +
+			"idle/10 idle-tls/1"},
 		{"connections hold for all", []int{2, 3}, []int{9}, "echo/9/2 echo/9/3 " +
 			"pipelined/64x16/2 receive/65536/2 receive-buffered/65536/2 send/65536/2 paced/64/2 " +
 			"pipelined/64x16/3 receive/65536/3 receive-buffered/65536/3 send/65536/3 paced/64/3 " +
-			"udp/512/1 udp/512/32 tls/1024/2 sendfile/16384/2 sendfile/1048576/2 tcp-proxy/65536/2 " +
+			"udp/512/1 udp/512/32 " +
+			"tls/1024/2 sendfile/16384/2 sendfile/1048576/2 tcp-proxy/65536/2 " +
 			"tls/1024/3 sendfile/16384/3 sendfile/1048576/3 tcp-proxy/65536/3 idle/10 idle-tls/1"},
 	} {
 		got := strings.Join(names(Workloads(c.conns, c.sizes, 20000, 10)), " ")

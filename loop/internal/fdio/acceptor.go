@@ -16,6 +16,7 @@ const retryAfter = time.Second
 //
 //	idle --Start--> accepting --EMFILE, ENFILE--> shedding --spare is back--> accepting
 //	                accepting --ENOMEM …--------> resting --retryAfter-----> accepting
+//	                accepting --Pause(true)-----> paused ---Pause(false)---> accepting
 //	                any --Close--> closed
 //
 // shedding: the spare descriptor was given up, so that one connection at a time
@@ -36,6 +37,7 @@ type Acceptor struct {
 	listening bool
 	shedding  bool
 	outage    bool
+	paused    bool
 	closed    bool
 	buried    bool
 }
@@ -89,9 +91,20 @@ func (a *Acceptor) dropSpare() {
 	}
 }
 
+// Pause leaves connections in the kernel's queue, or goes on with them. Those that
+// the engine has accepted by then are still passed on.
+func (a *Acceptor) Pause(on bool) {
+	a.paused = on
+	if on {
+		a.engine.Cancel(&a.op)
+	} else if a.listening {
+		a.resume()
+	}
+}
+
 // resume arms the accept.
 func (a *Acceptor) resume() {
-	if !a.closed && !a.op.InFlight() {
+	if !a.closed && !a.paused && !a.op.InFlight() {
 		a.shed = 0
 		a.engine.Submit(&a.op)
 	}

@@ -122,14 +122,18 @@ func (s *Stream) resumeWriting() {
 	s.proto.ResumeWriting()
 }
 
-// runReleases gives the user back the slices that were sent or dropped.
+// runReleases gives the user back the slices that were sent or dropped, also those
+// that come to it meanwhile. A short list is kept for the next time.
 func (s *Stream) runReleases() {
-	for len(s.releases) > 0 {
-		f := s.releases[0]
-		s.releases = s.releases[1:]
+	for i := 0; i < len(s.releases); i++ {
+		f := s.releases[i]
+		s.releases[i] = nil
 		s.release(f)
 	}
-	s.releases = nil
+	s.releases = s.releases[:0]
+	if cap(s.releases) > bufsKept {
+		s.releases = nil
+	}
 }
 
 func (s *Stream) release(f func()) {

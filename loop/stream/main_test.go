@@ -1,0 +1,9 @@
+package stream_test
+
+import (
+	"testing"
+
+	"github.com/sluice-net/sluice/loop/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -1,0 +1,170 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// wire is a connection as its transport sees it: the protocol. Its methods run on the
+// loop's goroutine.
+type wire Conn
+
+var _ protocol.Protocol = (*wire)(nil)
+
+func (w *wire) conn() *Conn { return (*Conn)(w) }
+
+// ConnectionMade implements protocol.Protocol.
+func (w *wire) ConnectionMade(t transport.Transport) {
+	c := w.conn()
+	c.mu.Lock()
+	c.transport, c.state = t, open
+	c.local, c.remote = transport.SockName(t), transport.PeerName(t)
+	c.mu.Unlock()
+	c.hub.join(c)
+	if c.born != nil {
+		c.born(c)
+	}
+}
+
+// DataReceived gives data to the Read that waits, and keeps the rest.
+func (w *wire) DataReceived(data []byte) {
+	c := w.conn()
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if c.dst != nil {
+		c.direct = copy(c.dst, data)
+		c.dst = nil
+		data = data[c.direct:]
+	}
+	c.in.write(data)
+	pause := !c.stopped && c.in.size > 2*c.limit
+	c.stopped = c.stopped || pause
+	woke := c.reader.wake()
+	c.mu.Unlock()
+	if pause {
+		c.transport.PauseReading()
+	}
+	if woke {
+		c.hub.yieldSoon()
+	}
+}
+
+// EOFReceived keeps a connection open for writing, unless it has TLS.
+func (w *wire) EOFReceived() (keepOpen bool) {
+	c := w.conn()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eof = true
+	c.reader.wake()
+	return c.secure == nil
+}
+
+// PauseWriting has writers wait.
+func (w *wire) PauseWriting() {
+	c := w.conn()
+	c.mu.Lock()
+	c.full = true
+	c.mu.Unlock()
+}
+
+// ResumeWriting goes on with what is written.
+func (w *wire) ResumeWriting() {
+	c := w.conn()
+	c.mu.Lock()
+	c.full = false
+	c.mu.Unlock()
+	c.work()
+}
+
+// ConnectionLost ends all that waits.
+func (w *wire) ConnectionLost(err error) {
+	c := w.conn()
+	c.end(err)
+	c.hub.leave(c)
+	c.transport = nil
+}
+
+// serve implements member.
+func (c *Conn) serve() {
+	c.mu.Lock()
+	c.asked = false
+	c.mu.Unlock()
+	c.work()
+}
+
+// work passes on what was written, and does what was asked for. While TLS is being
+// started it waits for the end of that.
+func (c *Conn) work() {
+	c.mu.Lock()
+	if c.state != open || c.upgrading != nil {
+		c.mu.Unlock()
+		return
+	}
+	resume := c.stopped && c.in.size <= c.limit
+	c.stopped = c.stopped && !resume
+	closed, ending, aborted := c.closed, c.ending, c.aborted
+	var out queue
+	if !c.full || closed || ending {
+		out = c.out.take()
+	}
+	c.mu.Unlock()
+
+	if aborted {
+		out.drop()
+		c.transport.Abort()
+		return
+	}
+	c.send(&out)
+	if resume {
+		c.transport.ResumeReading()
+	}
+	if ending {
+		_ = c.transport.WriteEOF() // what is wrong with the connection it will say itself
+	}
+	if closed {
+		c.close()
+		return
+	}
+	c.mu.Lock()
+	woke := !c.full && c.writer.wake()
+	c.mu.Unlock()
+	if woke {
+		c.hub.yieldSoon()
+	}
+}
+
+// close closes the transport, and bounds the time that it may take to send the rest.
+func (c *Conn) close() {
+	rest := c.transport.WriteBufferSize()
+	c.transport.Close()
+	if rest == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.linger == nil {
+		c.linger = time.AfterFunc(lingerMax, func() { c.abort(true) })
+	}
+}
+
+// ownedMin is from how many bytes on a chunk is lent to the transport. Below that a
+// copy is cheaper than to be told of the end of the sending.
+const ownedMin = 8 << 10
+
+// send passes chunks to the transport. An error is of a connection that is closing:
+// ConnectionLost tells why.
+func (c *Conn) send(out *queue) {
+	for k := out.pop(); k != nil; k = out.pop() {
+		owner, ok := c.transport.(transport.OwnedWriter)
+		if ok && k.end-k.start >= ownedMin && owner.WriteOwned(k.bytes(), k.release) == nil {
+			continue
+		}
+		_, _ = c.transport.Write(k.bytes())
+		k.put()
+	}
+}

@@ -1,0 +1,81 @@
+package stream
+
+import (
+	"syscall"
+
+	"github.com/sluice-net/sluice/loop"
+)
+
+// Write implements io.Writer. p is copied; it waits while the transport has more to
+// send than its high mark. With an error it says how much was accepted before, which
+// is sent.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	total := 0
+	for {
+		room, err := c.room(len(p) > 0)
+		if err != nil {
+			return total, c.fault("write", err)
+		}
+		n := min(room, len(p))
+		var copied queue
+		copied.write(p[:n]) // without the lock, which the loop may want
+		if err := c.put(&copied); err != nil {
+			return total, c.fault("write", err)
+		}
+		total += n
+		p = p[n:]
+		if len(p) == 0 {
+			return total, nil
+		}
+	}
+}
+
+// room waits until something may be written, and returns how much.
+func (c *Conn) room(wait bool) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		room := writeAhead - c.out.size
+		err := c.writable()
+		switch {
+		case err != nil:
+			return 0, err
+		case !wait || !c.full && room > 0:
+			return room, nil
+		case c.hub.onLoop():
+			return 0, loop.ErrOnLoop
+		}
+		c.writer.wait()
+	}
+}
+
+// put queues what was written.
+func (c *Conn) put(p *queue) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.writable(); err != nil {
+		p.drop()
+		return err
+	}
+	if p.size > 0 {
+		c.out.append(p)
+		c.ask()
+	}
+	return nil
+}
+
+// writable says why nothing may be written. mu is held.
+func (c *Conn) writable() error {
+	if err := c.unusable(&c.writer); err != nil {
+		return err
+	}
+	switch {
+	case c.ending:
+		return errno("write", syscall.EPIPE)
+	case c.state == lost:
+		return c.broken("write")
+	}
+	return nil
+}
