@@ -67,9 +67,9 @@ func TestFieldsAreThoseOfSS(t *testing.T) {
 			}
 			text := ssFields(t, sender.Local, sender.Remote)
 			limited := ssNumber(t, text, `rwnd_limited:(\d+)ms`)
-			now, later := int(sender.RwndLimited.Milliseconds()), int(time.Since(began).Milliseconds())
-			if limited < now || limited > now+later+100 {
-				t.Errorf("rwnd_limited %d ms, ss says %d within the next %d", now, limited, later)
+			now, took := int(sender.RwndLimited.Milliseconds()), time.Since(began)
+			if limited < now || limited > now+int(took.Milliseconds())+100 {
+				t.Errorf("rwnd_limited %d ms, ss says %d within the next %v", now, limited, took)
 			}
 		})
 	}
