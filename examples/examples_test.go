@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sluice-net/sluice/loop"
 )
 
 // patience bounds each program; nothing here takes a second.
@@ -37,10 +39,18 @@ func build(t *testing.T, name string) string {
 	return bin
 }
 
-// engines runs f with each engine that SLUICE_ENGINE can name.
+// engines runs f with each engine that SLUICE_ENGINE can name and that there is.
 func engines(t *testing.T, f func(t *testing.T, env []string)) {
-	for _, engine := range []string{"uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) { f(t, append(os.Environ(), "SLUICE_ENGINE="+engine)) })
+	for _, name := range []string{"uring", "epoll"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("SLUICE_ENGINE", name)
+			l, err := loop.New(nil)
+			if err != nil {
+				t.Skipf("needs %s (%v)", name, err)
+			}
+			l.Close()
+			f(t, append(os.Environ(), "SLUICE_ENGINE="+name))
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package pressure
 import (
 	"context"
 	"encoding/json"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -79,6 +80,7 @@ func stage(t *testing.T) *demo.Server {
 }
 
 func TestVerdictNamesWhatIsStaged(t *testing.T) {
+	needTwoPs(t)
 	needBPF(t)
 	server := stage(t)
 	tracer, err := Attach(t.Context(), Options{PID: server.PID, Interval: -1})
@@ -101,6 +103,16 @@ func TestVerdictNamesWhatIsStaged(t *testing.T) {
 		t.Logf("%s", text)
 		text, _ = json.MarshalIndent(findings, "", " ")
 		t.Logf("%s", text)
+	}
+}
+
+// needTwoPs skips where there is a single P: a loop also waits for the load and the
+// tracer then, which it shares it with, and the verdict of a connection that waits for
+// nothing else is rightly "loop".
+func needTwoPs(t *testing.T) {
+	t.Helper()
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("needs two processors")
 	}
 }
 

@@ -168,6 +168,7 @@ func TestAnotherUsersProcessIsRefusedInOneSentence(t *testing.T) {
 // Without eBPF the process of the demo server can be looked into as well, by its
 // own user: the verdicts are the same but for what only the ring knows.
 func TestProcessLevelGivesTheSameVerdicts(t *testing.T) {
+	needTwoPs(t)
 	server := stage(t)
 	tracer, err := Attach(t.Context(), Options{PID: server.PID, Level: LevelProcess, Interval: -1})
 	if err != nil {
