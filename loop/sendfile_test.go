@@ -75,37 +75,53 @@ func waitData(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want []byte
 func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
-		f, content := fileOf(t, 3<<20)
-		var want []byte
-		var sends []*sending
-		looptest.Do(l, func() {
-			w := server.Transport()
-			put := func(s string) {
-				if _, err := w.Write([]byte(s)); err != nil {
-					t.Error(err)
-				}
-				want = append(want, s...)
-			}
-			put("before")
-			sends = append(sends, send(l, t.Context(), w, f, 0, -1))
-			want = append(want, content...)
-			put("between")
-			sends = append(sends, send(l, t.Context(), w, f, 100, 1000))
-			want = append(want, content[100:1100]...)
-			sends = append(sends, send(l, t.Context(), w, f, 0, 0))
-			put("after")
-		})
-		for i, n := range []int64{int64(len(content)), 1000, 0} {
-			waitEnded(t, l, sends[i])
-			if sends[i].n != n || sends[i].err != nil {
-				t.Errorf("file %d: %d bytes, %v, want %d", i, sends[i].n, sends[i].err, n)
-			}
-		}
-		waitData(t, l, client, want)
-		if pos, _ := f.Seek(0, io.SeekCurrent); pos != 0 {
-			t.Errorf("the file's position is %d", pos)
-		}
+		writesAndFiles(t, l, server, client)
 	})
+}
+
+// writesAndFiles sends by every call that there is, in one go.
+func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Recorder) {
+	t.Helper()
+	f, content := fileOf(t, 3<<20)
+	var want []byte
+	var sends []*sending
+	looptest.Do(l, func() {
+		w := server.Transport()
+		put := func(s string) {
+			if _, err := w.Write([]byte(s)); err != nil {
+				t.Error(err)
+			}
+			want = append(want, s...)
+		}
+		file := func(offset, count int64, sent []byte) {
+			sends = append(sends, send(l, t.Context(), w, f, offset, count))
+			want = append(want, sent...)
+		}
+		put("before")
+		file(0, -1, content)
+		put("between")
+		file(100, 1000, content[100:1100])
+		file(0, 0, nil)
+		file(3<<20-5, 100, content[3<<20-5:])
+		put("after")
+		if err := w.WriteLines([][]byte{[]byte("lin"), []byte("es")}); err != nil {
+			t.Error(err)
+		}
+		if err := w.(transport.OwnedWriter).WriteOwned([]byte("owned"), nil); err != nil {
+			t.Error(err)
+		}
+		want = append(want, "linesowned"...)
+	})
+	for i, n := range []int64{int64(len(content)), 1000, 0, 5} {
+		waitEnded(t, l, sends[i])
+		if sends[i].n != n || sends[i].err != nil {
+			t.Errorf("file %d: %d bytes, %v, want %d", i, sends[i].n, sends[i].err, n)
+		}
+	}
+	waitData(t, l, client, want)
+	if pos, _ := f.Seek(0, io.SeekCurrent); pos != 0 {
+		t.Errorf("the file's position is %d", pos)
+	}
 }
 
 // statements: 346

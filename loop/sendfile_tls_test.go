@@ -27,41 +27,7 @@ func pairTLS(t *testing.T, l *loop.Loop) (server, client *transporttest.Recorder
 func TestOverTLSWritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
-		f, content := fileOf(t, 3<<20)
-		var want []byte
-		var sends []*sending
-		looptest.Do(l, func() {
-			w := server.Transport()
-			put := func(s string) {
-				if _, err := w.Write([]byte(s)); err != nil {
-					t.Error(err)
-				}
-				want = append(want, s...)
-			}
-			put("before")
-			sends = append(sends, send(l, t.Context(), w, f, 0, -1))
-			want = append(want, content...)
-			put("between")
-			sends = append(sends, send(l, t.Context(), w, f, 100, 1000))
-			want = append(want, content[100:1100]...)
-			sends = append(sends, send(l, t.Context(), w, f, 0, 0),
-				send(l, t.Context(), w, f, 3<<20-5, 100))
-			want = append(want, content[3<<20-5:]...)
-			if err := w.WriteLines([][]byte{[]byte("lin"), []byte("es")}); err != nil {
-				t.Error(err)
-			}
-			if err := w.(transport.OwnedWriter).WriteOwned([]byte("owned"), nil); err != nil {
-				t.Error(err)
-			}
-			want = append(want, "linesowned"...)
-		})
-		for i, n := range []int64{int64(len(content)), 1000, 0, 5} {
-			waitEnded(t, l, sends[i])
-			if sends[i].n != n || sends[i].err != nil {
-				t.Errorf("file %d: %d bytes, %v, want %d", i, sends[i].n, sends[i].err, n)
-			}
-		}
-		waitData(t, l, client, want)
+		writesAndFiles(t, l, server, client)
 	})
 }
 

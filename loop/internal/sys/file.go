@@ -36,12 +36,17 @@ func (k *Kernel) StatFile(f *os.File, enough int64) (proactor.FileStat, error) {
 	if err != nil {
 		return proactor.FileStat{}, err
 	}
-	old, ok := k.known.of(f)
-	if !ok || old.size < enough {
-		c := k.fileCall()
-		if err := raw.Control(c.stat); err != nil {
-			return proactor.FileStat{}, os.ErrClosed
-		}
+	c := k.fileCall()
+	ask := c.stat
+	old, suffices := k.known.of(f)
+	suffices = suffices && old.size >= enough
+	if suffices {
+		ask = nothing // only find out whether it is open
+	}
+	if err := raw.Control(ask); err != nil {
+		return proactor.FileStat{}, os.ErrClosed
+	}
+	if !suffices {
 		if c.errno != 0 {
 			return proactor.FileStat{}, c.errno
 		}
@@ -114,6 +119,8 @@ func (k *Kernel) sendFrom(from uintptr) {
 		}
 	}
 }
+
+func nothing(uintptr) {}
 
 // statOf makes the call. The scheduler is told: some file systems ask a server.
 func (k *Kernel) statOf(from uintptr) {
