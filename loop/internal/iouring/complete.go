@@ -179,12 +179,12 @@ func (e *engine) completeAccept(op *proactor.Op, cqe uring.CQE) {
 
 // completeSend ends a send or has the rest of it sent, when there is room.
 func (e *engine) completeSend(op *proactor.Op, res int32) {
-	if res < 0 && res != eagain && res != eintr {
-		if res == enotsock && !e.isFile(op.FD) {
-			e.noteFile(op.FD)
-			e.again(op)
-			return
-		}
+	switch {
+	case res == enotsock && !e.isFile(op.FD):
+		e.noteFile(op.FD)
+		e.again(op)
+		return
+	case res == enotsock || endsConnection(res):
 		e.finishDone(op, res)
 		return
 	}

@@ -291,13 +291,24 @@ func (e *engine) collect() int {
 	return n
 }
 
-// failed notes that a silent send was not done.
+// failed notes that a silent send was not done. An error of the connection is
+// delivered in its order: a receive of the same enter may have been told of it first,
+// and better, since a socket tells its error once.
 func (e *engine) failed(cqe uring.CQE) {
 	s := e.slots.find(cqe.UserData)
 	if s == nil || !s.silent || s.failed {
 		panic("iouring: completion of a send that is not in flight")
 	}
 	s.failed, s.res = true, cqe.Res
+	if endsConnection(cqe.Res) {
+		e.arrived = append(e.arrived, cqe)
+	}
+}
+
+// endsConnection reports whether a send that completed with res will not be tried
+// again.
+func endsConnection(res int32) bool {
+	return res < 0 && res != eagain && res != eintr && res != enotsock
 }
 
 // account completes the silent sends that were taken, now that the queue is whole:
@@ -309,12 +320,13 @@ func (e *engine) account() {
 		op := s.op
 		failed, res := s.failed, s.res
 		s.silent, s.failed = false, false
-		if failed {
+		switch {
+		case !failed:
+			op.Engine.Done = sendSize(op)
+			e.finish(op, int32(op.Engine.Done))
+		case !endsConnection(res): // else its completion is among those that arrived
 			e.completeSend(op, res)
-			continue
 		}
-		op.Engine.Done = sendSize(op)
-		e.finish(op, int32(op.Engine.Done))
 	}
 	e.silent = append(e.silent[:0], e.silent[e.head:]...)
 	e.head = 0
