@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"syscall"
 	"testing"
@@ -123,6 +124,41 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the completion queue has no room for is kept by the kernel. Stats count it.
+func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
+	onKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
+		guests := crowd(t, l, "unix", 4500)
+		looptest.Do(l, func() {
+			for _, g := range guests {
+				setOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
+				fillSocket(t, g.Transport())
+				g.On.EOF = func() bool { return true }
+			}
+		})
+		looptest.Turns(l, 3)
+		if n := loopStats(l).Overflows; n > 0 {
+			t.Errorf("%d completions have overflowed before there were many", n)
+		}
+		looptest.Do(l, func() {
+			// Completions of all kinds while the loop does not look: the ends of the
+			// peers' streams, and whatever becomes of the sends.
+			for _, g := range guests {
+				if err := g.peer.(*net.UnixConn).CloseWrite(); err != nil {
+					t.Error(err)
+				}
+			}
+			fanOut(guests, []byte("more than there is room for"))
+		})
+		for _, g := range guests {
+			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
+		}
+		n := loopStats(l).Overflows
+		if rings := l.Engine() == loop.Uring; rings != (n > 0) {
+			t.Errorf("Stats.Overflows is %d", n)
+		}
+	})
 }
 
 // readBehind reads the zeros that filled the sockets, and then size bytes of stream 1
