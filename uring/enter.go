@@ -81,23 +81,11 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 	if atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 && flags&enterGetEvents != 0 {
 		r.stats.Overflows++
 	}
-	var n uintptr
-	var errno syscall.Errno
 	flags |= r.enterFlags
 	if block {
 		r.stats.Blocking++
-		if flags&enterExtArg != 0 {
-			n, _, errno = syscall.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-				uintptr(submit), uintptr(wait), uintptr(flags),
-				uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
-		} else {
-			n, _, errno = syscall.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-				uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
-		}
-	} else {
-		n, _, errno = syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-			uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
 	}
+	n, errno := r.enterCall(submit, wait, flags, block)
 	if errno != 0 {
 		return 0, r.enterError(errno)
 	}
@@ -105,7 +93,22 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 		return 0, nil // n counts something else then
 	}
 	r.stats.Submitted += uint64(n)
-	return int(n), nil
+	return n, nil
+}
+
+// enterCall makes the call: of Linux without a detour.
+func (r *Ring) enterCall(submit, wait, flags uint32, block bool) (int, syscall.Errno) {
+	var arg unsafe.Pointer
+	var size uintptr
+	if flags&enterExtArg != 0 {
+		arg, size = unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
+	}
+	if block || r.simulated {
+		return r.system.Enter(r.enterFD, submit, wait, flags, arg, size)
+	}
+	n, _, errno := syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
+		uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
+	return int(n), errno
 }
 
 // enterError sorts what is no error, what passes, and what is a mistake.
@@ -138,8 +141,7 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 // it cannot bring the next enter will.
 func (r *Ring) flush() {
 	r.stats.Enters++
-	_, _, _ = syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-		0, 0, uintptr(enterGetEvents|r.enterFlags), 0, 0)
+	_, _ = r.enterCall(0, 0, enterGetEvents|r.enterFlags, false)
 }
 
 // usable says why a ring that is not enabled cannot be used.

@@ -57,6 +57,8 @@ type Ring struct {
 	owner     int // thread that enabled the ring
 	stats     Stats
 
+	system    System
+	simulated bool   // system is not Linux
 	rings     []byte // the mapping of both queues
 	sqesMap   []byte
 	buffers   [][]byte // registered ones, kept reachable
@@ -199,7 +201,7 @@ func (r *Ring) Close() error {
 	}
 	r.state = ringClosed
 	err := r.unmap()
-	if cerr := unix.Close(r.fd); err == nil {
+	if cerr := callError("close", r.system.Close(r.fd)); err == nil {
 		err = cerr
 	}
 	for _, b := range r.bufRings {
@@ -227,8 +229,8 @@ func (r *Ring) quiesce() {
 func (r *Ring) onOwner() bool { return unix.Gettid() == r.owner }
 
 func (r *Ring) unmap() error {
-	err := unix.Munmap(r.sqesMap)
-	if rerr := unix.Munmap(r.rings); err == nil {
+	err := callError("munmap", r.system.Unmap(r.sqesMap))
+	if rerr := callError("munmap", r.system.Unmap(r.rings)); err == nil {
 		err = rerr
 	}
 	r.rings, r.sqesMap = nil, nil

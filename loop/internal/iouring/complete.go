@@ -113,7 +113,7 @@ func (e *engine) waited(op *proactor.Op, res int32) {
 // (pipe_poll in fs/pipe.c, f_version), after which 0 is the end. Others are not asked
 // again: what a read has taken of a terminal, its end too, is gone.
 func (e *engine) early(op *proactor.Op, res int32) bool {
-	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) && isFIFO(op.FD)
+	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) && e.machine.IsFIFO(op.FD)
 }
 
 func (e *engine) completeOnce(op *proactor.Op, res int32) {

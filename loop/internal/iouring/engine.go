@@ -29,12 +29,14 @@ const (
 )
 
 type engine struct {
-	sys.Kernel
+	proactor.Kernel // the machine's
 
-	cfg   proactor.Config
-	ring  *uring.Ring
-	pool  pool
-	slots slots
+	machine   Machine
+	simulated bool
+	cfg       proactor.Config
+	ring      *uring.Ring
+	pool      pool
+	slots     slots
 
 	datagrams pool
 
@@ -70,29 +72,56 @@ func New(cfg proactor.Config) (proactor.Proactor, error) {
 	if err := supported(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.WithDefaults()
-	ring, err := uring.New(cfg.Entries, &uring.Options{CQEntries: cqEntries(cfg), Disabled: true})
+	e, err := newEngine(&linux{}, cfg)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cfg: cfg, ring: ring,
-		hasWaitid: uring.ProbeOnce().Has(uring.FeatureWaitid)}
+	e.hasWaitid = uring.ProbeOnce().Has(uring.FeatureWaitid)
+	return e, nil
+}
+
+// NewOn makes an engine on a machine that is not Linux. It never spins before it
+// sleeps: there time passes only asleep.
+func NewOn(m Machine, cfg proactor.Config) (proactor.Proactor, error) {
+	e, err := newEngine(m, cfg)
+	if err != nil {
+		return nil, err
+	}
+	e.simulated, e.hasWaitid = true, true
+	return e, nil
+}
+
+func newEngine(m Machine, cfg proactor.Config) (*engine, error) {
+	cfg = cfg.WithDefaults()
+	ring, err := uring.New(cfg.Entries, &uring.Options{CQEntries: cqEntries(cfg),
+		Disabled: true, System: m.System()})
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring}
 	if err := e.openPools(cfg); err != nil {
 		ring.Close()
 		return nil, err
 	}
-	if err := e.waker.Open(); err != nil {
+	fd, signal, err := m.Eventfd()
+	if err != nil {
 		ring.Close()
 		return nil, err
 	}
-	e.arena = arena.New(sys.Mmap)
+	e.waker.OpenOn(fd, signal, m.CloseEventfd)
+	e.arena = arena.New(m.Mmap)
 	return e, nil
 }
 
-// cqEntries leaves room for several completions of each submission: multishot
-// operations post more than one. What does not fit is kept by the kernel and
-// counted.
-func cqEntries(cfg proactor.Config) uint32 { return max(4*cfg.Entries, 4096) }
+// cqEntries leaves room for several completions of each submission, unless the
+// configuration knows better: multishot operations post more than one. What does not
+// fit is kept by the kernel and counted.
+func cqEntries(cfg proactor.Config) uint32 {
+	if cfg.CQEntries != 0 {
+		return max(cfg.CQEntries, cfg.Entries)
+	}
+	return max(4*cfg.Entries, 4096)
+}
 
 // Start enables the ring for the calling thread.
 func (e *engine) Start() error {
@@ -103,7 +132,7 @@ func (e *engine) Start() error {
 		return err
 	}
 	e.thread = sys.ThreadID()
-	e.lastYield = sys.Monotonic()
+	e.lastYield = e.Now()
 	e.started = true
 	e.armWaker()
 	return nil
@@ -237,7 +266,7 @@ func (e *engine) enter(timeout time.Duration) error {
 	if timeout == 0 || e.ring.TaskrunPending() {
 		return e.enterNow()
 	}
-	if e.spin.worthwhile(e.slots.used) {
+	if !e.simulated && e.spin.worthwhile(e.slots.used) {
 		done, err := e.spinFor()
 		if done || err != nil {
 			return err
@@ -264,7 +293,7 @@ func (e *engine) enter(timeout time.Duration) error {
 // woke tells that a sleep has ended, at the time now where that is known.
 func (e *engine) woke(now time.Duration) {
 	if now == 0 {
-		now = sys.Monotonic()
+		now = e.Now()
 	}
 	e.pulse.Woke(now)
 }
@@ -281,7 +310,7 @@ func (e *engine) enterNow() error {
 // yield tells the scheduler that this goroutine is alive, now and then, and who
 // watches that a round begins.
 func (e *engine) yield() {
-	now := sys.Monotonic()
+	now := e.Now()
 	if e.pulse != nil {
 		e.pulse.Round(now)
 	}
@@ -294,8 +323,8 @@ func (e *engine) yield() {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
-// Now is the system's monotonic clock.
-func (e *engine) Now() time.Duration { return sys.Monotonic() }
+// Now is the machine's monotonic clock.
+func (e *engine) Now() time.Duration { return e.machine.Now() }
 
 // Watch has p told of time and of a lack of buffers.
 func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
@@ -312,7 +341,7 @@ func (e *engine) Close() error {
 	e.closed = true
 	e.waker.Close()
 	err := e.ring.Close() // and the pool with it
-	e.memory.unmap()
+	e.memory.unmap(e.machine.Munmap)
 	return err
 }
 
@@ -320,7 +349,7 @@ func (e *engine) Close() error {
 func (e *engine) Stats() proactor.Stats {
 	s := e.stats
 	ring := e.ring.Stats()
-	s.Syscalls = ring.Enters + e.Kernel.Calls
+	s.Syscalls = ring.Enters + e.machine.KernelCalls()
 	s.Overflows = uint64(e.ring.Overflow())
 	s.Wakes = e.waker.Writes()
 	s.BuffersInUse = e.pool.circulating + e.datagrams.circulating

@@ -206,12 +206,6 @@ func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
 // isFile reports whether fd was found not to be a socket.
 func (e *engine) isFile(fd int) bool { return uint(fd) < uint(len(e.files)) && e.files[fd] }
 
-// isFIFO reports whether fd is a pipe.
-func isFIFO(fd int) bool {
-	var stat unix.Stat_t
-	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO
-}
-
 // noteFile remembers that fd is not a socket, until it is closed.
 func (e *engine) noteFile(fd int) {
 	for len(e.files) <= fd {

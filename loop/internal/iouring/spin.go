@@ -34,6 +34,7 @@ type spinner struct {
 
 func (s *spinner) worthwhile(ops int) bool { return s.short >= spinAfter && ops <= spinOps }
 
+// began is the time at which a sleep begins.
 func (s *spinner) began() time.Duration { return sys.Monotonic() }
 
 // slept notes how long a sleep took. It returns the time, 0 if it did not look.
