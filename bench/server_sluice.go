@@ -126,6 +126,11 @@ type receiver struct {
 	sink *contest.Sink
 }
 
+func (p *receiver) ConnectionMade(t transport.Transport) {
+	p.sink.From(transport.PeerName(t))
+	p.counted.ConnectionMade(t)
+}
+
 func (p *receiver) DataReceived(data []byte) { p.sink.Take(data) }
 
 // bufferedReceiver has the kernel write into one registered buffer.
@@ -138,6 +143,7 @@ type bufferedReceiver struct {
 
 func (p *bufferedReceiver) ConnectionMade(t transport.Transport) {
 	p.buf = p.loop.AllocBuffer(contest.BlockSize)
+	p.sink.From(transport.PeerName(t))
 	p.counted.ConnectionMade(t)
 }
 

@@ -168,6 +168,7 @@ func echo(c net.Conn) {
 
 func receive(c net.Conn, page *contest.Page) {
 	buf, sink := make([]byte, contest.BlockSize), contest.NewSink(page)
+	sink.From(c.RemoteAddr())
 	for {
 		n, err := c.Read(buf)
 		if err != nil {

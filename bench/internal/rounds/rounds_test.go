@@ -1,6 +1,7 @@
 package rounds
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -41,6 +42,49 @@ func (l liar) Serve(task contest.Task, ready func(contest.Hello)) error {
 	}
 }
 
+// A forger takes what comes, but for one byte of the second connection, which it
+// changes before it looks.
+type forger struct{}
+
+const forgedByte = 300_000
+
+func (forger) Name() string { return "forger" }
+
+func (forger) Serves(mode contest.Mode) bool { return mode == contest.Receive }
+
+func (forger) Serve(task contest.Task, ready func(contest.Hello)) error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: listener.Addr().String()})
+	for n := 0; ; n++ {
+		c, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		task.Page.Conns.Add(1)
+		sink := contest.NewSink(task.Page)
+		sink.From(c.RemoteAddr())
+		go forge(c, sink, n == 1)
+	}
+}
+
+func forge(c net.Conn, sink *contest.Sink, forges bool) {
+	buf := make([]byte, contest.BlockSize)
+	for pos := 0; ; {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if at := forgedByte - pos; forges && at >= 0 && at < n {
+			buf[at] ^= 1
+		}
+		pos += n
+		sink.Take(buf[:n])
+	}
+}
+
 var testServers = []contest.Server{
 	netserver.Contestant{},
 	liar{"spoiler", func(c net.Conn) {
@@ -55,6 +99,7 @@ var testServers = []contest.Server{
 		}
 	}},
 	liar{"quitter", func(c net.Conn) { c.Close() }},
+	forger{},
 }
 
 func TestMain(m *testing.M) {
@@ -122,7 +167,7 @@ func checkRow(t *testing.T, w Workload, row result.Row, base bool) {
 func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
 	w := Workloads([]int{2}, []int{64}, 1000, 10)[0]
 	out := runner("net", "spoiler", "quitter", "nobody").Run(w)
-	for i, want := range []string{"", "differ", "", "no server", ""} {
+	for i, want := range []string{"", ", byte 0 of what came", "", "no server", ""} {
 		row := out.Rows[i]
 		switch {
 		case row.Contestant == "quitter":
@@ -135,6 +180,19 @@ func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
 		if row.Missing != (row.Contestant == "nobody") {
 			t.Errorf("%s: missing is %v", row.Label, row.Missing)
 		}
+	}
+}
+
+// What is uploaded the server compares; the row says where it differed.
+func TestWrongBytesOfAnUploadHaveAPlace(t *testing.T) {
+	r := runner("forger")
+	out := r.Run(stream("receive", "receive %s, %s", contest.Receive, load.Upload, 2))
+	want := fmt.Sprintf("connection 1, byte %d of", forgedByte)
+	if got := out.Rows[0]; !strings.Contains(got.Error, want) || got.Missing {
+		t.Errorf("%+v, want an error with %q", got, want)
+	}
+	if out.Rows[1].Error != "" {
+		t.Errorf("%+v", out.Rows[1])
 	}
 }
 

@@ -25,6 +25,12 @@ type Workload struct {
 	Idle bool
 }
 
+// oneWay reports whether bytes go one way only: then the load does not look at each
+// of them while it measures, lest it be dearer than the server.
+func (w Workload) oneWay() bool {
+	return w.Kind == load.Upload || w.Kind == load.Download || w.Kind == load.Relay
+}
+
 // What the set of workloads is made of, unless the caller says otherwise.
 var (
 	DefaultConns = []int{1, 50, 1000}
@@ -82,10 +88,10 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 			Title: fmt.Sprintf("echo %s × %d deep, %s",
 				bytes(pipelineSize), pipelineDepth, connections(n)),
 			Mode: contest.Echo, Conns: n, Size: pipelineSize, Depth: pipelineDepth},
-			oneWay("receive", "receive %s, %s", contest.Receive, load.Upload, n),
-			oneWay("receive-buffered", "receive %s buffered, %s",
+			stream("receive", "receive %s, %s", contest.Receive, load.Upload, n),
+			stream("receive-buffered", "receive %s buffered, %s",
 				contest.ReceiveBuffered, load.Upload, n),
-			oneWay("send", "send %s, %s", contest.Send, load.Download, n),
+			stream("send", "send %s, %s", contest.Send, load.Download, n),
 			Workload{
 				Name:  fmt.Sprintf("paced/%d/%d", pacedSize, n),
 				Title: fmt.Sprintf("echo %s at %g/s, %s", bytes(pacedSize), rate, connections(n)),
@@ -137,7 +143,7 @@ func relay(conns int) Workload {
 		Mode:  contest.Relay, Kind: load.Relay, Conns: conns, Size: contest.BlockSize}
 }
 
-func oneWay(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
+func stream(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
 	return Workload{
 		Name:  fmt.Sprintf("%s/%d/%d", name, contest.BlockSize, conns),
 		Title: fmt.Sprintf(title, bytes(contest.BlockSize), connections(conns)),

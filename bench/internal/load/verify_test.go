@@ -1,0 +1,140 @@
+package load_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/load"
+	"github.com/sluice-net/sluice/bench/internal/netserver"
+)
+
+// A spoilt is a kind of load and where its stream is spoiled.
+type spoilt struct {
+	name     string
+	mode     contest.Mode
+	opts     load.Options
+	at       int64
+	toServer bool
+	windows  bool // a slice that does not verify compares windows only
+}
+
+const spoiltConns, spoiltConn = 3, 1
+
+var everyKind = []spoilt{
+	{"ping-pong", contest.Echo, load.Options{Size: 64, Depth: 1}, 1290, false, false},
+	{"large ping-pong", contest.Echo, load.Options{Size: 16 << 10, Depth: 1}, 100_000, false,
+		false},
+	{"pipelined", contest.Echo, load.Options{Size: 64, Depth: 16}, 5000, false, false},
+	{"paced", contest.Echo, load.Options{Size: 64, Depth: 1, Rate: 20_000}, 1290, false, false},
+	{"on the way there", contest.Echo, load.Options{Size: 64, Depth: 1}, 1290, true, false},
+	{"TLS", contest.Echo, load.Options{Size: 1024, Depth: 1, TLS: true}, 5200, false, false},
+	{"send", contest.Send, load.Options{Kind: load.Download, Size: contest.BlockSize},
+		1_000_000, false, true},
+	{"files", contest.SendFile, load.Options{Kind: load.Download, Size: fileSize, Depth: 2},
+		3_000_000, false, true},
+	{"proxy", contest.Relay, load.Options{Kind: load.Relay, Size: contest.BlockSize},
+		1_000_000, true, true},
+}
+
+func TestEveryKindOfLoadFindsEveryFault(t *testing.T) {
+	carriers(t, func(t *testing.T, epoll bool) {
+		for _, k := range everyKind {
+			for _, f := range faults {
+				for _, verify := range []bool{true, false} {
+					if !verify && k.windows && f.name != "a byte is lost" &&
+						f.name != "a byte comes twice" {
+						continue // found where it falls into a window
+					}
+					t.Run(fmt.Sprintf("%s, %s, verify %v", k.name, f.name, verify),
+						func(t *testing.T) { k.find(t, f, epoll, verify) })
+				}
+			}
+		}
+	})
+}
+
+// find makes load through a spoiler.
+func (k spoilt) find(t *testing.T, f fault, epoll, verify bool) {
+	task := contest.Task{Mode: k.mode, Page: new(contest.Page), Size: k.opts.Size}
+	opts := k.opts
+	opts.Conns, opts.Epoll = spoiltConns, epoll
+	if opts.Kind == load.Relay {
+		backend, err := load.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(backend.Close)
+		opts.Backend, task.Target = backend, backend.Addr()
+	}
+	server, err := netserver.Listen(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	s := &spoiler{server: server.Addr(), conn: spoiltConn, at: k.at, toServer: k.toServer, fault: f}
+	if opts.TLS {
+		if s.tls, err = contest.TLSServer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := dial(t, s.start(t), opts)
+	conn := spoiltConn
+	if opts.Kind == load.Relay {
+		conn += spoiltConns // of the other side
+	}
+	_, err = p.Run(load.Slice{Time: 10 * time.Second, Verify: verify})
+	isMismatch(t, err, conn, k.at)
+}
+
+// isMismatch fails the test unless err says that conn is wrong, at or after a byte.
+func isMismatch(t *testing.T, err error, conn int, at int64) {
+	t.Helper()
+	var m *load.Mismatch
+	if !errors.As(err, &m) || !errors.Is(err, load.ErrMismatch) {
+		t.Fatalf("Run returned %v, want a Mismatch", err)
+	}
+	if m.Conn != conn || m.Offset < at {
+		t.Errorf("%v, want connection %d, byte %d or later", err, conn, at)
+	}
+	if !strings.Contains(err.Error(), fmt.Sprintf("connection %d, byte %d", m.Conn, m.Offset)) {
+		t.Errorf("the error does not say where: %v", err)
+	}
+}
+
+func TestDatagramsFindEveryFault(t *testing.T) {
+	carriers(t, func(t *testing.T, epoll bool) {
+		for _, f := range faults {
+			t.Run(f.name, func(t *testing.T) {
+				p := dial(t, spoilDatagrams(t, 20, f), load.Options{
+					Conns: 1, Size: 512, Depth: 1, Datagrams: true, Epoll: epoll})
+				_, err := p.Run(load.Slice{Time: 10 * time.Second})
+				isMismatch(t, err, 0, 20*512)
+			})
+		}
+	})
+}
+
+// What is uploaded the server compares: that a byte too many or too few was counted
+// is the load's to see.
+func TestAServerThatCountsMoreThanWasSentIsFound(t *testing.T) {
+	addr, page := serve(t, contest.Receive)
+	p := dial(t, addr, load.Options{Kind: load.Upload, Conns: 2,
+		Received: func() int64 { return page.Received.Load() + 1 }})
+	if _, err := p.Run(load.Slice{Time: 20 * time.Millisecond}); !errors.Is(err, load.ErrMismatch) {
+		t.Errorf("Run returned %v, want ErrMismatch", err)
+	}
+}
+
+func TestUploadsOfConnectionsAreNotInStep(t *testing.T) {
+	addr, page := serve(t, contest.Receive)
+	p := dial(t, addr, load.Options{Kind: load.Upload, Conns: 3, Received: page.Received.Load})
+	run(t, p, load.Slice{Time: 20 * time.Millisecond})
+	if n := page.Received.Load() % contest.BlockSize; n != (0+1+2)*4096 {
+		t.Errorf("%d bytes beyond whole blocks: connections send alike", n)
+	}
+}
