@@ -23,6 +23,7 @@ type config struct {
 	sizes    []int
 	rate     float64
 	idle     int
+	fanOut   []int
 	time     time.Duration
 	slice    time.Duration
 	workload *regexp.Regexp
@@ -42,6 +43,7 @@ const (
 	defaultSlice = 100 * time.Millisecond
 	smokeSlice   = 20 * time.Millisecond
 	smokeIdle    = 500
+	smokeFanOut  = 200
 	connsMax     = 1 << 20
 	sizeMax      = 64 << 20
 )
@@ -83,6 +85,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
 	f.Func("idle", "connections of the idle workload, and ten times those of "+
 		"idle-tls (default 10000)", c.setIdle)
+	f.Func("fan-out", "numbers of connections of the fan-out workload (default 1000,10000)",
+		numbers(&c.fanOut, connsMax))
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
 		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
@@ -135,6 +139,9 @@ func (c *config) settle(names []string, given map[string]bool) {
 	}
 	if !given["idle"] {
 		c.idle = smokeIdle
+	}
+	if !given["fan-out"] {
+		c.fanOut = []int{smokeFanOut}
 	}
 }
 
@@ -225,7 +232,8 @@ func duration(to *time.Duration) func(string) error {
 
 // chosen returns the workloads that the command line asks for.
 func (c *config) chosen() ([]rounds.Workload, error) {
-	all := rounds.Workloads(c.conns, c.sizes, c.rate, c.idle)
+	all := rounds.Workloads(rounds.Choice{Conns: c.conns, Sizes: c.sizes, FanOut: c.fanOut,
+		Rate: c.rate, Idle: c.idle})
 	if c.workload == nil {
 		return all, nil
 	}

@@ -260,7 +260,7 @@ func share(left time.Duration, workloads []rounds.Workload) time.Duration {
 func (m *measurement) one(r *rounds.Runner, w rounds.Workload, p *progress) result.Workload {
 	p.next(w.Title, r.View)
 	r.Progress = p.show
-	if err := rounds.AllowFiles(rounds.FilesNeeded(w, len(r.Contestants))); err != nil {
+	if err := rounds.AllowFiles(r.FilesNeeded(w)); err != nil {
 		out := result.Workload{Name: w.Name, Title: w.Title, View: r.View, Conns: w.Conns,
 			Size: w.Size, Depth: w.Depth, Rate: w.Rate}
 		for _, c := range r.Contestants {

@@ -57,6 +57,7 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 			return nil, err
 		}
 	}
+	all := &room{size: task.Size}
 	return func() protocol.Protocol {
 		switch counted := (counted{page: page}); task.Mode {
 		case contest.Receive:
@@ -69,6 +70,8 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 				size: int64(task.Size)}
 		case contest.Relay:
 			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
+		case contest.FanOut:
+			return &member{counted: counted, room: all}
 		case contest.Send:
 			return &sender{counted: counted}
 		default:

@@ -39,13 +39,17 @@ const (
 
 	// Relay is Upload to a proxy and takes what comes out of it at Backend.
 	Relay
+
+	// FanOut asks for a message of Size to all connections, with one byte on one
+	// of them, and for the next when all have it.
+	FanOut
 )
 
 // Options say what load to make.
 type Options struct {
 	Kind  Kind    // what to do
 	Conns int     // connections
-	Size  int     // bytes of an Echo or Download message
+	Size  int     // bytes of an Echo, Download or FanOut message
 	Depth int     // messages under way on each connection; Download: 0 for as many as are good
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
@@ -87,8 +91,8 @@ type Slice struct {
 	Time time.Duration // for how long new messages are started
 
 	// Verify has every byte of a Download or a Relay compared, not only windows of
-	// them. An Echo has every byte compared in any case, and of an Upload the server
-	// sees what came: contest.Page.Verify.
+	// them. Echo and FanOut compare every byte in any case, and of an Upload the
+	// server sees what came: contest.Page.Verify.
 	Verify bool
 
 	// Latency gets the nanoseconds of each message's way; nil for none.
@@ -157,6 +161,8 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		p.driver = newDownloader(p)
 	case Relay:
 		p.driver = newRelayer(p)
+	case FanOut:
+		p.driver = newFanner(p)
 	default:
 		p.driver = newEchoer(p)
 	}

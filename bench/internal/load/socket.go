@@ -85,7 +85,7 @@ func (p *Pool) open(to netip.AddrPort) error {
 			return err
 		}
 	}
-	if p.opts.Kind == Echo && !p.opts.Epoll && Uring() == nil {
+	if p.opts.OnRing() {
 		// Where this fails, another contestant's load may have a ring: to go on
 		// without one would compare what is not alike.
 		var err error
@@ -125,6 +125,11 @@ func (p *Pool) watch() (err error) {
 		}
 	}
 	return nil
+}
+
+// OnRing reports whether the load is made on io_uring.
+func (o Options) OnRing() bool {
+	return (o.Kind == Echo || o.Kind == FanOut) && !o.Epoll && Uring() == nil
 }
 
 func (o Options) socketType() int {

@@ -3,6 +3,7 @@ package load_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ var everyKind = []spoilt{
 		3_000_000, false, true},
 	{"proxy", contest.Relay, load.Options{Kind: load.Relay, Size: contest.BlockSize},
 		1_000_000, true, true},
+	{"fan-out", contest.FanOut, load.Options{Kind: load.FanOut, Size: 64}, 645, false, false},
 }
 
 func TestEveryKindOfLoadFindsEveryFault(t *testing.T) {
@@ -83,6 +85,9 @@ func (k spoilt) find(t *testing.T, f fault, epoll, verify bool) {
 		}
 	}
 	p := dial(t, s.start(t), opts)
+	for task.Page.Conns.Load() < spoiltConns { // a fan-out is to all
+		runtime.Gosched()
+	}
 	conn := spoiltConn
 	if opts.Kind == load.Relay {
 		conn += spoiltConns // of the other side
@@ -136,5 +141,35 @@ func TestUploadsOfConnectionsAreNotInStep(t *testing.T) {
 	run(t, p, load.Slice{Time: 20 * time.Millisecond})
 	if n := page.Received.Load() % contest.BlockSize; n != (0+1+2)*4096 {
 		t.Errorf("%d bytes beyond whole blocks: connections send alike", n)
+	}
+}
+
+func TestFanOut(t *testing.T) { carriers(t, testFanOut) }
+
+func testFanOut(t *testing.T, epoll bool) {
+	for _, c := range []struct{ conns, size int }{{1, 1}, {7, 64}, {500, 1000}, {2, 200_000},
+		{3000, 64}} {
+		page := new(contest.Page)
+		s, err := netserver.Listen(contest.Task{Mode: contest.FanOut, Page: page, Size: c.size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		t.Cleanup(s.Close)
+		p := dial(t, s.Addr(), load.Options{
+			Kind: load.FanOut, Conns: c.conns, Size: c.size, Epoll: epoll})
+		for page.Conns.Load() < int64(c.conns) {
+			runtime.Gosched()
+		}
+		for range 2 {
+			h := histogram()
+			out := run(t, p, load.Slice{Time: 20 * time.Millisecond, Latency: h})
+			if out.Messages%int64(c.conns) != 0 || out.Bytes != out.Messages*int64(c.size) {
+				t.Errorf("%+v: not one message to each of %d connections", out, c.conns)
+			}
+			if h.TotalCount() != out.Messages {
+				t.Errorf("%d latencies of %d messages", h.TotalCount(), out.Messages)
+			}
+		}
 	}
 }

@@ -124,9 +124,10 @@ func legend(f *result.File) []string {
 			"round; median and its 95 % interval. The row \"again\" is the base once more: what " +
 			"it differs from 1 by is the error.",
 		fmt.Sprintf("Contestants take turns of %g ms. msg/s, MB/s (10^6 bytes, one direction) "+
-			"and CPU are medians of the rounds; a one-way message is 64 KiB.", f.SliceMS),
+			"and CPU are medians of the rounds; a one-way message is 64 KiB, and a fan-out's is "+
+			"what one connection gets.", f.SliceMS),
 		"Latency is a message's way there and back; at a fixed rate it is counted from when the " +
-			"message was due.",
+			"message was due, in a fan-out from when it was asked for until a connection has it.",
 	}
 	for _, w := range f.Workloads {
 		for _, r := range w.Rows {

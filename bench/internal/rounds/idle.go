@@ -69,11 +69,12 @@ func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) 
 	return float64(after.RSS-before.RSS) / n, float64(after.Heap-before.Heap) / n, err
 }
 
-// FilesNeeded is how many descriptors the program that carries w out needs for
-// the given number of contestants, with some to spare.
-func FilesNeeded(w Workload, contestants int) uint64 {
+// FilesNeeded is how many descriptors the program that carries w out needs, or a
+// server if that is more, with some to spare.
+func (r *Runner) FilesNeeded(w Workload) uint64 {
 	const spare = 64
-	if w.Idle {
+	contestants := len(r.Contestants)
+	if w.Idle || w.Kind == load.FanOut && r.load(w).OnRing() { // which keeps none
 		return uint64(w.Conns) + spare
 	}
 	if w.Kind == load.Relay { // both sides of a proxy, each

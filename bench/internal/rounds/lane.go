@@ -87,7 +87,7 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	if err := l.verify(r.Slice / 2); err != nil {
 		return err
 	}
-	if w.Kind == load.Echo {
+	if w.Kind == load.Echo || w.Kind == load.FanOut {
 		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
 	}
 	if l.process.Foreign() {
@@ -108,11 +108,17 @@ func (l *lane) verify(length time.Duration) error {
 
 // dial connects the load.
 func (l *lane) dial(r *Runner, w Workload) (err error) {
-	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
-		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
-		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS,
-		Backend: l.backend, Received: l.process.Page.Received.Load})
+	options := r.load(w)
+	options.Backend, options.Received = l.backend, l.process.Page.Received.Load
+	l.pool, err = load.Dial(l.process.Addr, options)
 	return err
+}
+
+// load is what load w takes, but for what depends on the server.
+func (r *Runner) load(w Workload) load.Options {
+	return load.Options{Kind: w.Kind, Conns: w.Conns,
+		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
+		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS}
 }
 
 // awaitAccepted returns when the server has all the connections.
