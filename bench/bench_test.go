@@ -24,6 +24,9 @@ const asMain = "SLUICE_BENCH_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
+		if os.Getenv(asForger) != "" {
+			servers = []contest.Server{forger{}}
+		}
 		main()
 		return
 	}
@@ -164,6 +167,11 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 		{"-rate NaN", "above 0"},
 		{"-idle 0", "from 1 to"},
 		{"-fan-out 0", "from 1 to"},
+		{"-other old", "NAME=PROGRAM"},
+		{"-other again=/bin/sh", "NAME=PROGRAM"},
+		{"-other old=/no/such/program", "no such file"},
+		{"-other old=/etc/passwd", "is no program"},
+		{"-other old=/bin/sh -other old=/bin/sh", "twice"},
 		{"-workload (", "missing closing )"},
 		{"-view sideways", "pinned, unpinned or both"},
 		{"-frobnicate", "frobnicate"},

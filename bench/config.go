@@ -24,6 +24,7 @@ type config struct {
 	rate     float64
 	idle     int
 	fanOut   []int
+	others   []other
 	time     time.Duration
 	slice    time.Duration
 	workload *regexp.Regexp
@@ -62,6 +63,7 @@ table and writes a report with charts.
   go run ./bench -compare x.json                 against an earlier run
   go run ./bench -workload paced -rate 60000     latency at a fixed rate
   go run ./bench -peers -workload ^echo -time 3m with gnet, netpoll and nbio
+  go run ./bench -engine uring -other old=/tmp/old  this code against an older build
   go run ./bench -overhead                       what tracing costs the traced
 
 Root, or CAP_SYS_ADMIN and CAP_PERFMON, is not needed, but gives a network of
@@ -87,6 +89,9 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		"idle-tls (default 10000)", c.setIdle)
 	f.Func("fan-out", "numbers of connections of the fan-out workload (default 1000,10000)",
 		numbers(&c.fanOut, connsMax))
+	f.Func("other", "NAME=PROGRAM: another build of this benchmark, whose servers on the same "+
+		"engines take part and are compared with these round by round; may be repeated",
+		c.addOther)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
 		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))

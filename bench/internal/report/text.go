@@ -45,6 +45,10 @@ func Text(w io.Writer, f *result.File) {
 			fmt.Fprintln(w, line)
 		}
 	}
+	if pairs := pairLines(f); pairs != nil {
+		fmt.Fprintf(w, "\nPAIRS: %s\n", pairsText)
+		align(w, append([][]string{pairHeads}, pairs...), 4)
+	}
 	if idle := idleLines(f); idle != nil {
 		fmt.Fprintf(w, "\nMEMORY of an idle connection\n")
 		align(w, idle, 3)

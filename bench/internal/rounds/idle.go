@@ -15,12 +15,14 @@ import (
 // message, and measures what memory they take. Garbage is collected before both
 // looks. A second look at the same server is of no use: it is exact.
 func (r *Runner) idle(w Workload) (rows []result.Row) {
-	done := map[string]bool{}
+	type server struct{ name, program string }
+	done := map[server]bool{}
 	for _, c := range r.entered(w) {
-		if done[c.Server] {
+		s := server{c.Server, c.Program}
+		if done[s] {
 			continue
 		}
-		done[c.Server] = true
+		done[s] = true
 		r.say("connecting to " + c.Label)
 		row := result.Row{Contestant: c.Key, Label: c.Label}
 		l := &lane{contestant: c, workload: w}

@@ -202,6 +202,21 @@ func TestWrongBytesOfAnUploadHaveAPlace(t *testing.T) {
 	}
 }
 
+func TestPairsAreComparedInEachRound(t *testing.T) {
+	r := runner("net", "spoiler")
+	r.Pairs = [][2]string{{"again", "net"}, {"again", "spoiler"}, {"net", "nobody"}}
+	out := r.Run(pingPong())
+	for _, row := range out.Rows {
+		if (len(row.Pairs) == 1) != (row.Contestant == "again") || len(row.Pairs) > 1 {
+			t.Fatalf("%s has pairs %+v", row.Label, row.Pairs)
+		}
+	}
+	p := out.Row("again").Pairs[0]
+	if p.To != "net" || p.Label != "NET" || p.Ratio != *out.Row("again").Ratio {
+		t.Errorf("%+v, the ratio to the base is %v", p, out.Row("again").Ratio)
+	}
+}
+
 func TestWithoutABaseThereIsNoRatio(t *testing.T) {
 	w := pingPong()
 	out := runner("spoiler").Run(w)
