@@ -3,6 +3,8 @@ package load_test
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -171,5 +173,59 @@ func testFanOut(t *testing.T, epoll bool) {
 				t.Errorf("%d latencies of %d messages", h.TotalCount(), out.Messages)
 			}
 		}
+	}
+}
+
+// More comes than was asked for, and all of it is what would be due next.
+func TestMoreThanWasAskedForIsFound(t *testing.T) {
+	carriers(t, func(t *testing.T, epoll bool) {
+		for _, opts := range []load.Options{
+			{Kind: load.FanOut, Size: 64},
+			{Kind: load.Download, Size: contest.BlockSize, Depth: 2},
+		} {
+			opts.Conns, opts.Epoll = 1, epoll
+			due := opts.Size * max(opts.Depth, 1)
+			addr := single(t, func(c net.Conn) {
+				c.Read(make([]byte, 64))
+				c.Write(contest.Pattern(0, due+1))
+				c.Read(make([]byte, 64))
+			})
+			_, err := dial(t, addr, opts).Run(load.Slice{Verify: true})
+			isMismatch(t, err, 0, int64(due))
+		}
+	})
+}
+
+func TestAFanOutOnARingHoldsNoDescriptors(t *testing.T) {
+	if err := load.Uring(); err != nil {
+		t.Skipf("needs io_uring: %v", err)
+	}
+	const conns = 200
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	page := new(contest.Page)
+	s, err := netserver.Listen(contest.Task{Mode: contest.FanOut, Page: page, Size: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	before := open()
+	p := dial(t, s.Addr(), load.Options{Kind: load.FanOut, Conns: conns, Size: 64})
+	for page.Conns.Load() < conns {
+		runtime.Gosched()
+	}
+	if n := open() - before; n > conns+conns/2 { // the server's are among them
+		t.Errorf("%d descriptors more, with %d connections", n, conns)
+	}
+	run(t, p, load.Slice{Time: 5 * time.Millisecond})
+	p.Close()
+	for page.Conns.Load() > 0 { // the connections are gone with the pool
+		runtime.Gosched()
 	}
 }
