@@ -3,10 +3,12 @@ package load_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,7 +96,7 @@ func (k spoilt) find(t *testing.T, f fault, epoll, verify bool) {
 	if opts.Kind == load.Relay {
 		conn += spoiltConns // of the other side
 	}
-	_, err = p.Run(load.Slice{Time: 10 * time.Second, Verify: verify})
+	_, err = p.Run(load.Slice{Time: 3 * time.Second, Verify: verify})
 	isMismatch(t, err, conn, k.at)
 }
 
@@ -119,7 +121,7 @@ func TestDatagramsFindEveryFault(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) {
 				p := dial(t, spoilDatagrams(t, 20, f), load.Options{
 					Conns: 1, Size: 512, Depth: 1, Datagrams: true, Epoll: epoll})
-				_, err := p.Run(load.Slice{Time: 10 * time.Second})
+				_, err := p.Run(load.Slice{Time: 3 * time.Second})
 				isMismatch(t, err, 0, 20*512)
 			})
 		}
@@ -228,4 +230,64 @@ func TestAFanOutOnARingHoldsNoDescriptors(t *testing.T) {
 	for page.Conns.Load() > 0 { // the connections are gone with the pool
 		runtime.Gosched()
 	}
+}
+
+// Two connections whose streams are equally far, each of which gets what is the
+// other's.
+func TestBytesOnTheWrongConnectionAreFound(t *testing.T) {
+	carriers(t, func(t *testing.T, epoll bool) {
+		backend, err := load.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(backend.Close)
+		for _, opts := range []load.Options{
+			{Size: 64, Depth: 1},
+			{Kind: load.Relay, Size: contest.BlockSize, Backend: backend},
+		} {
+			target := ""
+			if opts.Kind == load.Relay {
+				target = backend.Addr()
+			}
+			opts.Conns, opts.Epoll = 2, epoll
+			p := dial(t, crossing(t, target), opts)
+			_, err := p.Run(load.Slice{Time: 3 * time.Second, Verify: true})
+			var m *load.Mismatch
+			if !errors.As(err, &m) || m.Offset != 0 {
+				t.Errorf("Run returned %v, want a Mismatch of the first byte", err)
+			}
+		}
+	})
+}
+
+// crossing serves two connections: what comes on one goes back on the other or,
+// with a target, on where that is connected to there.
+func crossing(t *testing.T, target string) (addr string) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	all.Go(func() {
+		var in, out [2]net.Conn
+		for i := range in {
+			if in[i], err = l.Accept(); err != nil {
+				return
+			}
+			defer in[i].Close()
+			if out[i] = in[i]; target == "" {
+				continue
+			}
+			if out[i], err = net.Dial("tcp4", target); err != nil {
+				return
+			}
+			defer out[i].Close()
+		}
+		var both sync.WaitGroup
+		both.Go(func() { io.Copy(out[1], in[0]) })
+		both.Go(func() { io.Copy(out[0], in[1]) })
+		both.Wait()
+	})
+	return l.Addr().String()
 }
