@@ -132,7 +132,7 @@ var (
 
 var _ = []any{
 	loop.Options{
-		Engine: loop.Auto, Loops: 1, Entries: uint32(1), ReserveP: true,
+		Engine: loop.Auto, Loops: 1, Entries: uint32(1), CQEntries: uint32(1), ReserveP: true,
 		Buffers: loop.BufferOptions{Size: 1, Min: 1, Max: 1},
 		Trace:   &loop.Trace{}, Logger: &slog.Logger{}, Debug: true, Repanic: true, FlowPage: true,
 	},

@@ -89,6 +89,7 @@ func (l *Loop) openEpoll(cfg proactor.Config, why string) (err error) {
 func (l *Loop) engineConfig() proactor.Config {
 	cfg := proactor.Config{
 		Entries:    l.opts.Entries,
+		CQEntries:  l.opts.CQEntries,
 		BufferSize: l.opts.Buffers.Size,
 		BuffersMin: l.opts.Buffers.Min,
 		BuffersMax: l.opts.Buffers.Max,

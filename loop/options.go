@@ -36,8 +36,15 @@ type Options struct {
 	// Loops is how many loops Options.Run makes, a thread each; 0 means 1.
 	Loops int
 
-	// Entries is the size of the submission queue, a power of two; 0 means 256.
+	// Entries is the size of io_uring's submission queue, a power of two up to 32768;
+	// 0 means 256. A round that has more operations makes more system calls.
 	Entries uint32
+
+	// CQEntries is the size of io_uring's completion queue, a power of two from
+	// Entries to 65536; 0 means 4096, or four times Entries where that is more.
+	// Completions that do not fit wait in the kernel, which costs a system call for
+	// each queue full of them: see Stats.Overflows.
+	CQEntries uint32
 
 	// Buffers are the receive buffers that connections share.
 	Buffers BufferOptions
@@ -107,6 +114,9 @@ func (o *Options) engineFor() (engine Engine, forced string, err error) {
 	return Auto, "", fmt.Errorf("loop: %s=%q: must be uring, epoll or auto", EngineEnv, value)
 }
 
+// entriesMax is the kernel's bound (IORING_MAX_ENTRIES).
+const entriesMax = 32768
+
 func (o *Options) validate() error {
 	switch {
 	case o.Engine > sim:
@@ -115,6 +125,15 @@ func (o *Options) validate() error {
 		return fmt.Errorf("loop: Options.Loops %d is negative", o.Loops)
 	case o.Entries&(o.Entries-1) != 0:
 		return fmt.Errorf("loop: Options.Entries %d is not a power of two", o.Entries)
+	case o.Entries > entriesMax:
+		return fmt.Errorf("loop: Options.Entries %d is beyond %d", o.Entries, entriesMax)
+	case o.CQEntries&(o.CQEntries-1) != 0:
+		return fmt.Errorf("loop: Options.CQEntries %d is not a power of two", o.CQEntries)
+	case o.CQEntries > 2*entriesMax:
+		return fmt.Errorf("loop: Options.CQEntries %d is beyond %d", o.CQEntries, 2*entriesMax)
+	case o.CQEntries != 0 && o.CQEntries < max(o.Entries, 1):
+		return fmt.Errorf("loop: Options.CQEntries %d is less than Entries %d",
+			o.CQEntries, o.Entries)
 	case o.Buffers.Size < 0 || o.Buffers.Min < 0 || o.Buffers.Max < 0:
 		return fmt.Errorf("loop: Options.Buffers %+v has negative values", o.Buffers)
 	case o.Buffers.Max&(o.Buffers.Max-1) != 0:

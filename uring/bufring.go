@@ -5,12 +5,9 @@ package uring
 import (
 	"errors"
 	"math"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // BufRing is a group of buffers from which the kernel takes one when a receive
@@ -95,17 +92,17 @@ func (r *Ring) RegisterBufRingWith(group uint16, o BufRingOptions) (*BufRing, er
 }
 
 func (b *BufRing) mmap(count int) error {
-	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
-	var err error
-	b.table, err = unix.Mmap(-1, 0, count*int(unsafe.Sizeof(bufEntry{})), prot, flags)
-	if err != nil {
-		return syscallError("mmap", errnoOf(err))
+	system := b.ring.system
+	var errno syscall.Errno
+	b.table, errno = system.Map(-1, 0, count*int(unsafe.Sizeof(bufEntry{})))
+	if errno != 0 {
+		return syscallError("mmap", errno)
 	}
-	// MAP_NORESERVE: what is never in circulation is never paid for.
-	b.bufs, err = unix.Mmap(-1, 0, count*b.size, prot, flags|unix.MAP_NORESERVE)
-	if err != nil {
-		unix.Munmap(b.table)
-		return syscallError("mmap", errnoOf(err))
+	// What is never in circulation is never paid for.
+	b.bufs, errno = system.Map(-1, 0, count*b.size)
+	if errno != 0 {
+		system.Unmap(b.table)
+		return syscallError("mmap", errno)
 	}
 	return nil
 }
@@ -209,10 +206,11 @@ func (b *BufRing) unmap() error {
 	if b.table == nil {
 		return nil
 	}
-	err := unix.Munmap(b.table)
-	if berr := unix.Munmap(b.bufs); err == nil {
+	system := b.ring.system
+	err := callError("munmap", system.Unmap(b.table))
+	if berr := callError("munmap", system.Unmap(b.bufs)); err == nil {
 		err = berr
 	}
 	b.table, b.bufs = nil, nil
-	return os.NewSyscallError("munmap", err)
+	return err
 }

@@ -75,11 +75,10 @@ func (r *Ring) register(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	}
 	for {
 		r.stats.Registers++
-		res, _, errno := syscall.Syscall6(iosys.SYS_IO_URING_REGISTER,
-			uintptr(r.fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
+		res, errno := r.system.Register(r.fd, op, arg, n)
 		switch errno {
 		case 0:
-			return int(res), nil
+			return res, nil
 		case syscall.EINTR:
 		case syscall.EEXIST:
 			if r.state == ringEnabled && !r.onOwner() {

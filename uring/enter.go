@@ -55,13 +55,30 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 		}
 		return r.enter(pending, 0, enterGetEvents, false)
 	}
-	flags := enterGetEvents | r.waitFlags
-	if timeout > 0 {
-		r.ts.Sec = int64(timeout / time.Second)
-		r.ts.Nsec = int64(timeout % time.Second)
-		flags |= enterExtArg
+	return r.enter(pending, n, enterGetEvents|r.until(timeout), true)
+}
+
+// Wait submits nothing and waits until n completions are Ready, or timeout has
+// passed: negative is forever. With n or timeout 0 it does not block: it brings what
+// waits inside the kernel, also what did not fit into the CQ, as far as there is room.
+// Errors are those of SubmitAndWait; a signal ends the wait early, with nil.
+func (r *Ring) Wait(n uint32, timeout time.Duration) error {
+	if n == 0 || timeout == 0 {
+		_, err := r.enter(0, 0, enterGetEvents, false)
+		return err
 	}
-	return r.enter(pending, n, flags, true)
+	_, err := r.enter(0, n, enterGetEvents|r.until(timeout), true)
+	return err
+}
+
+// until stores the timeout of a wait, negative is forever, and returns the flags
+// for it.
+func (r *Ring) until(timeout time.Duration) uint32 {
+	if timeout < 0 {
+		return r.waitFlags
+	}
+	r.ts = NewTimespec(timeout)
+	return r.waitFlags | enterExtArg
 }
 
 // publish lets the kernel see the prepared SQEs and counts them.
@@ -81,23 +98,12 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 	if atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 && flags&enterGetEvents != 0 {
 		r.stats.Overflows++
 	}
-	var n uintptr
-	var errno syscall.Errno
 	flags |= r.enterFlags
 	if block {
 		r.stats.Blocking++
-		if flags&enterExtArg != 0 {
-			n, _, errno = syscall.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-				uintptr(submit), uintptr(wait), uintptr(flags),
-				uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
-		} else {
-			n, _, errno = syscall.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-				uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
-		}
-	} else {
-		n, _, errno = syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-			uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
 	}
+	n, errno := r.enterCall(submit, wait, flags, block)
+	r.taken()
 	if errno != 0 {
 		return 0, r.enterError(errno)
 	}
@@ -105,7 +111,22 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 		return 0, nil // n counts something else then
 	}
 	r.stats.Submitted += uint64(n)
-	return int(n), nil
+	return n, nil
+}
+
+// enterCall makes the call: of Linux without a detour.
+func (r *Ring) enterCall(submit, wait, flags uint32, block bool) (int, syscall.Errno) {
+	var arg unsafe.Pointer
+	var size uintptr
+	if flags&enterExtArg != 0 {
+		arg, size = unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
+	}
+	if block || r.simulated {
+		return r.system.Enter(r.enterFD, submit, wait, flags, arg, size)
+	}
+	n, _, errno := syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
+		uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
+	return int(n), errno
 }
 
 // enterError sorts what is no error, what passes, and what is a mistake.
@@ -117,7 +138,7 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 	case syscall.ETIME:
 		r.stats.Timeouts++
 		return ErrTimeout
-	case syscall.EBUSY, syscall.EAGAIN:
+	case syscall.EBUSY, syscall.EAGAIN, syscall.ENOMEM:
 		r.stats.Busy++
 		r.flush()
 		return ErrBusy
@@ -138,8 +159,7 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 // it cannot bring the next enter will.
 func (r *Ring) flush() {
 	r.stats.Enters++
-	_, _, _ = syscall.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFD),
-		0, 0, uintptr(enterGetEvents|r.enterFlags), 0, 0)
+	_, _ = r.enterCall(0, 0, enterGetEvents|r.enterFlags, false)
 }
 
 // usable says why a ring that is not enabled cannot be used.

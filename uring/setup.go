@@ -29,6 +29,8 @@ type Options struct {
 	Without uint32
 	// NoRegisteredFD uses the plain descriptor in each io_uring_enter.
 	NoRegisteredFD bool
+	// System carries the ring out; nil is Linux.
+	System System
 }
 
 // Setup flags, for Options.Without and Ring.Flags.
@@ -91,21 +93,30 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 	if opts.CQEntries != 0 && opts.CQEntries < entries {
 		return nil, ErrSize
 	}
+	var system System = linux{}
+	if opts.System != nil {
+		system = opts.System
+	}
 	var p iosys.IOURingParams
-	fd, err := negotiate(setupCall, entries, opts, &p)
+	fd, err := negotiate(system.Setup, entries, opts, &p)
 	if err != nil {
 		return nil, err
 	}
 	r := &Ring{
 		fd: fd, enterFD: fd, flags: p.Flags, features: p.Features,
-		plainFD: opts.NoRegisteredFD,
+		plainFD: opts.NoRegisteredFD, system: system, simulated: opts.System != nil,
 	}
 	if p.Features&featExtArg == 0 {
-		unix.Close(fd)
+		system.Close(fd)
 		return nil, notSupported(FeatureExtArg, syscall.EINVAL)
 	}
 	if err := r.mmap(&p); err != nil {
-		unix.Close(fd)
+		system.Close(fd)
+		return nil, err
+	}
+	if err := r.openStage(); err != nil {
+		r.unmap()
+		system.Close(fd)
 		return nil, err
 	}
 	r.arg.ts = address(unsafe.Pointer(&r.ts))
@@ -120,14 +131,6 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 
 // setup is io_uring_setup, or a stand-in.
 type setup func(entries uint32, p *iosys.IOURingParams) (int, syscall.Errno)
-
-func setupCall(entries uint32, p *iosys.IOURingParams) (int, syscall.Errno) {
-	fd, err := iosys.IOURingSetup(uint(entries), p)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	return fd, 0
-}
 
 // negotiate finds flags and sizes that the kernel accepts.
 func negotiate(call setup, entries uint32, o *Options, p *iosys.IOURingParams) (int, error) {
@@ -234,21 +237,20 @@ func memlockError(what string, need uint64) error {
 
 // mmap maps the queues and finds their parts.
 func (r *Ring) mmap(p *iosys.IOURingParams) error {
-	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
 	size := int(p.CQOffset.Cqes) + int(p.CQEntries)*int(unsafe.Sizeof(CQE{}))
 	if p.Flags&setupNoSQArray == 0 {
 		size = max(size, int(p.SQOffset.Array)+int(p.SQEntries)*4)
 	}
-	var err error
-	r.rings, err = unix.Mmap(r.fd, int64(iosys.IORING_OFF_SQ_RING), size, prot, flags)
-	if err != nil {
-		return syscallError("mmap", errnoOf(err))
+	var errno syscall.Errno
+	r.rings, errno = r.system.Map(r.fd, int64(iosys.IORING_OFF_SQ_RING), size)
+	if errno != 0 {
+		return syscallError("mmap", errno)
 	}
 	size = int(p.SQEntries) * int(unsafe.Sizeof(SQE{}))
-	r.sqesMap, err = unix.Mmap(r.fd, int64(iosys.IORING_OFF_SQES), size, prot, flags)
-	if err != nil {
-		unix.Munmap(r.rings)
-		return syscallError("mmap", errnoOf(err))
+	r.sqesMap, errno = r.system.Map(r.fd, int64(iosys.IORING_OFF_SQES), size)
+	if errno != 0 {
+		r.system.Unmap(r.rings)
+		return syscallError("mmap", errno)
 	}
 	r.sqEntries, r.cqEntries = p.SQEntries, p.CQEntries
 	r.sqMask, r.cqMask = p.SQEntries-1, p.CQEntries-1

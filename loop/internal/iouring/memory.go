@@ -2,7 +2,6 @@ package iouring
 
 import (
 	"github.com/sluice-net/sluice/loop/internal/arena"
-	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
 // tableMax is how many chunks of memory can be registered.
@@ -77,8 +76,8 @@ func (e *engine) registerNew() error {
 }
 
 // unmap frees the chunks. The ring is closed.
-func (m *memory) unmap() {
+func (m *memory) unmap(munmap func([]byte) error) {
 	for _, chunk := range m.arena.Chunks() {
-		_ = sys.Munmap(chunk) // it was mapped by us: this cannot fail
+		_ = munmap(chunk) // it was mapped by us: this cannot fail
 	}
 }

@@ -365,7 +365,8 @@ const OptionCount = int(optionCount)
 
 // Config is what an engine is made with. The zero value has defaults.
 type Config struct {
-	Entries uint32 // submission queue entries, a power of two; 0: 256
+	Entries   uint32 // submission queue entries, a power of two; 0: 256
+	CQEntries uint32 // completion queue entries, a power of two; 0: enough
 
 	// Receive buffers, handed out to RecvAny and RecvMsg.
 

@@ -31,17 +31,46 @@ type Waker struct {
 
 	mu     sync.Mutex // keeps Close from a write in progress
 	fd     int
+	signal func() // makes the descriptor readable
+	shut   func(fd int)
 	closed bool
 }
 
-// Open makes the eventfd, close-on-exec and non-blocking.
+// Open makes the eventfd.
 func (w *Waker) Open() error {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	fd, signal, err := Eventfd()
 	if err != nil {
-		return os.NewSyscallError("eventfd2", err)
+		return err
 	}
-	w.fd = fd
+	w.OpenOn(fd, signal, func(fd int) { unix.Close(fd) })
 	return nil
+}
+
+// OpenOn uses a descriptor that signal, called by any goroutine, makes readable, and
+// that shut closes.
+func (w *Waker) OpenOn(fd int, signal func(), shut func(fd int)) {
+	w.fd, w.signal, w.shut = fd, signal, shut
+}
+
+// Eventfd makes an eventfd, close-on-exec and non-blocking, and a function that makes
+// it readable.
+func Eventfd() (fd int, signal func(), err error) {
+	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return -1, nil, os.NewSyscallError("eventfd2", err)
+	}
+	return fd, func() { addOne(fd) }, nil
+}
+
+func addOne(fd int) {
+	one := uint64(1)
+	for {
+		_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd),
+			uintptr(unsafe.Pointer(&one)), 8)
+		if e != syscall.EINTR {
+			return
+		}
+	}
 }
 
 // FD returns the eventfd. The engine watches it for POLLIN and calls Drain when
@@ -92,7 +121,7 @@ func (w *Waker) Close() {
 	defer w.mu.Unlock()
 	if !w.closed {
 		w.closed = true
-		unix.Close(w.fd)
+		w.shut(w.fd)
 	}
 }
 
@@ -105,12 +134,5 @@ func (w *Waker) write() {
 		return
 	}
 	w.writes.Add(1)
-	one := uint64(1)
-	for {
-		_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fd),
-			uintptr(unsafe.Pointer(&one)), 8)
-		if e != syscall.EINTR {
-			return
-		}
-	}
+	w.signal()
 }
