@@ -128,12 +128,14 @@ func (e *engine) sendIovecs(s *slot, fd, used int) (int, syscall.Errno) {
 	}
 }
 
-// sent goes on from n more bytes of total sent.
+// sent goes on from n more bytes of total sent. An error counts for more than what was
+// sent before it: the kernel tells it once, and a second attempt would hear of a reset as
+// EPIPE, or a receive as an end.
 func (e *engine) sent(op *proactor.Op, n, total int, errno syscall.Errno) {
 	op.Engine.Done += n
 	switch {
 	case errno != 0 && errno != syscall.EAGAIN:
-		e.fail(op, errno)
+		e.finish(op, -int32(errno))
 	case errno == 0 && op.Engine.Done >= total:
 		e.finish(op, int32(op.Engine.Done))
 	default:
