@@ -87,11 +87,12 @@ func finish(t *testing.T, l *loop.Loop, guests []guest, size int) {
 // More sends of one round fail, for want of room, than the completion queue holds.
 func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 	for _, c := range []struct {
-		n       int
-		entries uint32
-	}{{4500, 0}, {400, 1}} {
-		t.Run(fmt.Sprint(c.n), func(t *testing.T) {
-			onKernelsWith(t, loop.Options{Entries: c.entries}, func(t *testing.T, l *loop.Loop) {
+		n     int
+		queue uint32
+	}{{4500, 0}, {400, 1}, {400, 16}} {
+		t.Run(fmt.Sprint(c.n, " queue ", c.queue), func(t *testing.T) {
+			o := loop.Options{Entries: c.queue, CQEntries: c.queue}
+			onKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
 				guests := crowd(t, l, "unix", c.n)
 				filled := make([]int, len(guests))
 				looptest.Do(l, func() {
@@ -128,8 +129,9 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 
 // What the completion queue has no room for is kept by the kernel. Stats count it.
 func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
-	onKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
-		guests := crowd(t, l, "unix", 4500)
+	options := loop.Options{Entries: 16, CQEntries: 16}
+	onKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
+		guests := crowd(t, l, "unix", 500)
 		looptest.Do(l, func() {
 			for _, g := range guests {
 				setOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
@@ -138,9 +140,6 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 			}
 		})
 		looptest.Turns(l, 3)
-		if n := loopStats(l).Overflows; n > 0 {
-			t.Errorf("%d completions have overflowed before there were many", n)
-		}
 		looptest.Do(l, func() {
 			// Completions of all kinds while the loop does not look: the ends of the
 			// peers' streams, and whatever becomes of the sends.

@@ -128,14 +128,12 @@ func (e *engine) sendIovecs(s *slot, fd, used int) (int, syscall.Errno) {
 	}
 }
 
-// sent goes on from n more bytes of total sent. An error counts for more than what was
-// sent before it: the kernel tells it once, and a second attempt would hear of a reset as
-// EPIPE, or a receive as an end.
+// sent goes on from n more bytes of total sent.
 func (e *engine) sent(op *proactor.Op, n, total int, errno syscall.Errno) {
 	op.Engine.Done += n
 	switch {
 	case errno != 0 && errno != syscall.EAGAIN:
-		e.finish(op, -int32(errno))
+		e.fail(op, errno)
 	case errno == 0 && op.Engine.Done >= total:
 		e.finish(op, int32(op.Engine.Done))
 	default:
