@@ -51,6 +51,11 @@ func crowd(t *testing.T, l *loop.Loop, network string, n int) []guest {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
+		if tcp, ok := c.(*net.TCPConn); ok { // or loopback takes megabytes
+			if err := tcp.SetReadBuffer(256 << 10); err != nil {
+				t.Fatal(err)
+			}
+		}
 		guests[i].peer = c
 	}
 	looptest.WaitFor(t, l, "the accepts", func() bool {

@@ -191,3 +191,21 @@ type lender struct {
 
 func (p *lender) GetBuffer(int) []byte { return p.buf }
 func (p *lender) BufferUpdated(n int)  { p.all.DataReceived(p.buf[:n]) }
+
+// Datagrams have buffers of their own: where there is only one for all connections, it
+// is not theirs.
+func TestOneBufferIsEnoughForStreamsBesideDatagrams(t *testing.T) {
+	o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1}}
+	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
+		client, endpoint := correspondents(t, l)
+		sendAll(t, l, client, nobody, "a datagram")
+		wantTexts(t, l, endpoint, "a datagram")
+		server, other := pair(t, l)
+		looptest.Do(l, func() { other.Transport().Write([]byte("a stream")) })
+		looptest.WaitFor(t, l, "the stream", func() bool {
+			return string(server.Data()) == "a stream"
+		})
+		sendAll(t, l, client, nobody, "another")
+		wantTexts(t, l, endpoint, "a datagram", "another")
+	})
+}

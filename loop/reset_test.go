@@ -30,21 +30,23 @@ var breaks = map[string]func(t *testing.T, g guest){
 
 // statements: 43
 func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
-	outputs := map[string]func(t *testing.T, l *loop.Loop, tr transport.Transport){
-		"blocked": func(_ *testing.T, _ *loop.Loop, tr transport.Transport) {
-			tr.Write(make([]byte, 16<<20))
-		},
-		"blocked with slices of its own": func(_ *testing.T, _ *loop.Loop, tr transport.Transport) {
-			for range 64 {
-				tr.(transport.OwnedWriter).WriteOwned(make([]byte, 256<<10), nil)
+	const size, slices, room = 4 << 20, 64, 256 << 10
+	outputs := map[string]func(l *loop.Loop, tr transport.Transport){
+		"blocked": func(_ *loop.Loop, tr transport.Transport) { tr.Write(make([]byte, size)) },
+		"blocked with slices of its own": func(_ *loop.Loop, tr transport.Transport) {
+			for range slices {
+				tr.(transport.OwnedWriter).WriteOwned(make([]byte, size/slices), nil)
 			}
 		},
-		"blocked little by little": func(_ *testing.T, l *loop.Loop, tr transport.Transport) {
-			drip(l, tr, 200)
+		"blocked little by little": func(l *loop.Loop, tr transport.Transport) {
+			drip(l, tr, slices)
 		},
-		"taken": func(_ *testing.T, _ *loop.Loop, tr transport.Transport) {
-			tr.Write(make([]byte, 10<<10))
+		// Whoever sends is then the first to hear of it.
+		"blocked, reading paused": func(l *loop.Loop, tr transport.Transport) {
+			tr.PauseReading()
+			drip(l, tr, slices)
 		},
+		"taken": func(_ *loop.Loop, tr transport.Transport) { tr.Write(make([]byte, 10<<10)) },
 	}
 	for how, breaks := range breaks {
 		for name, output := range outputs {
@@ -53,15 +55,28 @@ func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 					guests := crowd(t, l, "tcp", 30)
 					looptest.Do(l, func() {
 						for _, g := range guests {
+							setOption(t, g.Transport(), syscall.SO_SNDBUF, room)
 							g.On.EOF = func() bool { return true }
-							output(t, l, g.Transport())
+							output(l, g.Transport())
 						}
 					})
-					looptest.Turns(l, 5)
 					for _, g := range guests {
-						if err := skip(g.peer, 1); err != nil { // it has begun to arrive
+						if _, err := g.peer.Write([]byte("to be held back")); err != nil {
 							t.Error(err)
 						}
+					}
+					looptest.Turns(l, 5)
+					read := 1 // it has begun to arrive
+					if name != "taken" {
+						read = room // and then there is room for a part of the rest
+					}
+					for _, g := range guests {
+						if err := skip(g.peer, read); err != nil {
+							t.Error(err)
+						}
+					}
+					looptest.Turns(l, 5)
+					for _, g := range guests {
 						breaks(t, g)
 					}
 					wantResets(t, l, guests)

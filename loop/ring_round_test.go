@@ -87,11 +87,12 @@ func finish(t *testing.T, l *loop.Loop, guests []guest, size int) {
 // More sends of one round fail, for want of room, than the completion queue holds.
 func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 	for _, c := range []struct {
-		n       int
-		entries uint32
-	}{{4500, 0}, {400, 1}} {
-		t.Run(fmt.Sprint(c.n), func(t *testing.T) {
-			onKernelsWith(t, loop.Options{Entries: c.entries}, func(t *testing.T, l *loop.Loop) {
+		n     int
+		queue uint32
+	}{{4500, 0}, {400, 1}, {400, 16}} {
+		t.Run(fmt.Sprint(c.n, " queue ", c.queue), func(t *testing.T) {
+			o := loop.Options{Entries: c.queue, CQEntries: c.queue}
+			onKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
 				guests := crowd(t, l, "unix", c.n)
 				filled := make([]int, len(guests))
 				looptest.Do(l, func() {

@@ -152,7 +152,8 @@ func (s *Stream) filled(n int) {
 		s.bufferUpdated(n)
 		return
 	}
-	s.pass(buf[:n])
+	// A copy: from its first callback on the successor may use that buffer.
+	s.pass(append([]byte(nil), buf[:n]...))
 }
 
 // pass gives data to the protocol, whatever its kind. What a protocol that

@@ -158,8 +158,10 @@ func (a *actor) writeOwned() {
 	if a.rng.IntN(4) == 0 {
 		n, most = 1+a.rng.IntN(200_000), 1<<20
 	}
-	for _, p := range a.cut(n, most) {
-		if !a.give(p) {
+	// One at a time: PauseWriting, inside the call, may write as well.
+	for n > 0 {
+		p := exacttest.Bytes(min(1+a.rng.IntN(most), n), a.fromLoop(), a.written)
+		if n -= len(p); !a.give(p) {
 			return
 		}
 	}

@@ -86,13 +86,17 @@ func (a *actor) made(t transport.Transport) {
 	a.soon()
 }
 
-// narrow makes the socket's buffers small, or leaves them as they are. A window that is
-// smaller than a segment of the loopback would only make the peer wait for timers.
+// narrow makes the socket's buffers small, or leaves them as they are. Those of TCP that
+// are much smaller than a segment of the loopback only make both ends wait for the timer
+// of delayed acknowledgements, 40 ms.
 func (a *actor) narrow() {
 	size := pick(a.rng, 0, 0, 1, 16<<10, 64<<10)
 	raw, ok := transport.Socket(a.t)
 	if !ok || size == 0 || a.kind.pipe() {
 		return
+	}
+	if a.kind.tcp() {
+		size = max(size, 16<<10)
 	}
 	err := raw.Control(func(fd uintptr) {
 		syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, size)

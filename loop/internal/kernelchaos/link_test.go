@@ -25,8 +25,11 @@ const (
 	unixPair                 // a socketpair, of which the loop gets one end
 	pipeRead                 // by the loop
 	pipeWrite                // by the loop
-	kinds
 )
+
+// kinds are those that are drawn from, TCP more often: it alone has resets.
+var kinds = []kind{tcpAccepted, tcpAccepted, tcpAccepted, tcpDialed, tcpDialed, unixAccepted,
+	unixAccepted, unixPair, pipeRead, pipeWrite}
 
 func (k kind) String() string {
 	return [...]string{"tcp accepted", "tcp dialed", "unix accepted", "unix pair",
@@ -60,7 +63,7 @@ func (l *link) rand(whose uint64) *rand.Rand {
 func (w *world) spawn() {
 	w.mu.Lock()
 	w.nextID++
-	l := &link{world: w, id: w.nextID, kind: kind(w.rng.IntN(int(kinds)))}
+	l := &link{world: w, id: w.nextID, kind: pick(w.rng, kinds...)}
 	w.live[l.id] = l
 	w.count.links++
 	w.mu.Unlock()

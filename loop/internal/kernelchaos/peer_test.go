@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/exacttest"
+	"github.com/sluice-net/sluice/loop/looptest"
 	"golang.org/x/sys/unix"
 )
 
@@ -72,10 +73,8 @@ func newPeer(l *link) *peer {
 		latest:  time.Duration(rng.IntN(300_000)) * time.Microsecond,
 		shrinks: rng.IntN(2) == 0,
 	}}
-	if rng.IntN(2) == 0 {
-		p.plan.manner = manner(rng.IntN(3))
-	}
-	p.plan.total = rng.IntN(p.plan.total + 1)
+	p.plan.manner = pick(rng, orderly, orderly, resets, resets, closes)
+	p.plan.total = rng.IntN(min(p.plan.total, 300*p.plan.chunk) + 1)
 	switch l.kind {
 	case pipeRead: // there is nothing to read, and nobody to wait for
 		p.plan.parks, p.plan.after = false, 1<<30
@@ -106,7 +105,11 @@ func (p *peer) start(c io.ReadWriteCloser) {
 		SetReadBuffer(int) error
 		SetWriteBuffer(int) error
 	}); ok && p.plan.shrinks {
-		if err := errors.Join(c.SetReadBuffer(32<<10), c.SetWriteBuffer(4096)); err != nil {
+		size := 4 << 10
+		if p.kind.tcp() {
+			size = 16 << 10 // see narrow
+		}
+		if err := errors.Join(c.SetReadBuffer(32<<10), c.SetWriteBuffer(size)); err != nil {
 			p.failf("peer %d: %v", p.id, err)
 		}
 	}
@@ -192,6 +195,7 @@ func (p *peer) read() {
 		n, err := p.conn.Read(buf[:1+rng.IntN(len(buf))])
 		if wrong := exacttest.Check(buf[:n], p.fromLoop(), p.got); wrong != nil {
 			p.failf("%v %d: the peer received: %v", p.kind, p.id, wrong)
+			looptest.Do(p.loop, func() { p.failf("it is %s", p.describe()) })
 			p.giveUp()
 			return
 		}
