@@ -89,7 +89,7 @@ type Loop struct {
 // Options.
 //
 // Errors: an engine that was asked for by name and is not to be had, with the
-// reason and the remedy; options out of bounds; no memory for the flow page.
+// reason and the remedy; ErrBadOption; no memory for the flow page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
 	if opts != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io/fs"
 	"iter"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -33,7 +34,9 @@ type ServerOptions struct {
 	Sock *os.File
 
 	// Backlog is the length of the accept queue; 0 means 4096, which the kernel
-	// bounds by net.core.somaxconn.
+	// bounds by net.core.somaxconn. ErrBadOption where it, or another number here,
+	// is negative; a duration that is never over, or a size beyond all there is, may
+	// be as large as it likes.
 	Backlog int
 
 	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and
@@ -147,7 +150,7 @@ type Server struct {
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
-// ErrOnLoop.
+// ErrBadOption; ErrOnLoop.
 func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
@@ -172,10 +175,11 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	if opts != nil {
 		s.opts = *opts
 	}
-	if s.opts.Backlog <= 0 {
+	if s.opts.Backlog == 0 {
 		s.opts.Backlog = 4096
 	}
-	err := s.opts.checkTLS()
+	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // an int of C
+	err := s.opts.check()
 	if factory == nil {
 		err = transport.ErrNilProtocol
 	}

@@ -92,7 +92,7 @@ func New(cfg proactor.Config) (proactor.Proactor, error) {
 // cqEntries leaves room for several completions of each submission: multishot
 // operations post more than one. What does not fit is kept by the kernel and
 // counted.
-func cqEntries(cfg proactor.Config) uint32 { return max(4*cfg.Entries, 4096) }
+func cqEntries(cfg proactor.Config) uint32 { return min(max(4*cfg.Entries, 4096), 65536) }
 
 // Start enables the ring for the calling thread.
 func (e *engine) Start() error {
