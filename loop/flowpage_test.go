@@ -120,6 +120,9 @@ func stuff(t *testing.T, l *loop.Loop, page *flowpage.Reader, tr transport.Trans
 		tr.Write(make([]byte, 4<<20))
 		return true
 	})
+	looptest.WaitFor(t, l, "a send that waits for room", func() bool {
+		return shown(t, page, tr).Sending.Running
+	})
 }
 
 func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {

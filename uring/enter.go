@@ -55,13 +55,30 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 		}
 		return r.enter(pending, 0, enterGetEvents, false)
 	}
-	flags := enterGetEvents | r.waitFlags
-	if timeout > 0 {
-		r.ts.Sec = int64(timeout / time.Second)
-		r.ts.Nsec = int64(timeout % time.Second)
-		flags |= enterExtArg
+	return r.enter(pending, n, enterGetEvents|r.until(timeout), true)
+}
+
+// Wait submits nothing and waits until n completions are Ready, or timeout has
+// passed: negative is forever. With n or timeout 0 it does not block: it brings what
+// waits inside the kernel, also what did not fit into the CQ, as far as there is room.
+// Errors are those of SubmitAndWait; a signal ends the wait early, with nil.
+func (r *Ring) Wait(n uint32, timeout time.Duration) error {
+	if n == 0 || timeout == 0 {
+		_, err := r.enter(0, 0, enterGetEvents, false)
+		return err
 	}
-	return r.enter(pending, n, flags, true)
+	_, err := r.enter(0, n, enterGetEvents|r.until(timeout), true)
+	return err
+}
+
+// until stores the timeout of a wait, negative is forever, and returns the flags
+// for it.
+func (r *Ring) until(timeout time.Duration) uint32 {
+	if timeout < 0 {
+		return r.waitFlags
+	}
+	r.ts = NewTimespec(timeout)
+	return r.waitFlags | enterExtArg
 }
 
 // publish lets the kernel see the prepared SQEs and counts them.
@@ -86,6 +103,7 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 		r.stats.Blocking++
 	}
 	n, errno := r.enterCall(submit, wait, flags, block)
+	r.taken()
 	if errno != 0 {
 		return 0, r.enterError(errno)
 	}
@@ -120,7 +138,7 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 	case syscall.ETIME:
 		r.stats.Timeouts++
 		return ErrTimeout
-	case syscall.EBUSY, syscall.EAGAIN:
+	case syscall.EBUSY, syscall.EAGAIN, syscall.ENOMEM:
 		r.stats.Busy++
 		r.flush()
 		return ErrBusy

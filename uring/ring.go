@@ -5,6 +5,7 @@ package uring
 import (
 	"errors"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -41,6 +42,8 @@ type Ring struct {
 	cqTail    *uint32
 	cqes      unsafe.Pointer
 	cqDropped *uint32
+
+	stage stage // what prepared SQEs point to
 
 	enterFD    int // descriptor, or index of the registered one
 	enterFlags uint32
@@ -192,15 +195,21 @@ func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 // sockets when Close returns, wherever the kernel can cancel in place (Linux
 // 6.0). From elsewhere the kernel does that later, and the ring itself lives
 // until that thread ends, because the thread's registered descriptor holds it.
+// As long as it is not known that the kernel has let go, the buffers that it may
+// still write to stay mapped, to the end of the process: see Quiet.
 func (r *Ring) Close() error {
 	if r.state == ringClosed {
 		return nil
 	}
-	if r.state == ringEnabled && r.onOwner() {
-		r.quiesce()
-	}
+	quiet := r.Quiet()
 	r.state = ringClosed
+	if !quiet {
+		abandon(r)
+	}
 	err := r.unmap()
+	if serr := callError("munmap", r.closeStage()); err == nil {
+		err = serr
+	}
 	if cerr := callError("close", r.system.Close(r.fd)); err == nil {
 		err = cerr
 	}
@@ -214,16 +223,46 @@ func (r *Ring) Close() error {
 	return err
 }
 
-// quiesce ends what is in flight, so that no buffer and no port is still in use
-// when Close returns. What cannot be cancelled is left to the kernel.
-func (r *Ring) quiesce() {
+// Quiet cancels all that is in flight, waits for that at most 100 ms, and reports
+// whether it has ended: no memory is in use by the kernel any more but for the
+// completions, which Peek and Wait still bring. It is the first half of Close, for
+// who wants to see them. It is false on any thread but the one that enabled the ring,
+// before Linux 6.0, and where a kernel worker is busy with something that cannot be
+// cancelled: then the memory that was lent must stay as it is to the end of the
+// process. Nothing may be submitted afterwards.
+func (r *Ring) Quiet() bool {
+	if r.state != ringEnabled {
+		return true
+	}
+	if !r.onOwner() {
+		return r.stats.Submitted == 0
+	}
 	_, err := r.SyncCancel(0, -1, CancelAny|CancelAll, closePatience)
-	if err == nil || errors.Is(err, syscall.ETIME) {
+	ended := err == nil || errors.Is(err, syscall.ENOENT)
+	if ended || errors.Is(err, syscall.ETIME) {
 		r.enter(0, 0, enterGetEvents, false)
 	}
 	if r.ringFDReg {
 		r.unregisterRingFD()
 	}
+	return ended
+}
+
+// abandoned keeps reachable what the kernel may still use.
+var abandoned struct {
+	sync.Mutex
+	bufs [][]byte
+}
+
+// abandon leaves the ring's buffers to the kernel.
+func abandon(r *Ring) {
+	abandoned.Lock()
+	defer abandoned.Unlock()
+	for _, b := range r.bufRings {
+		abandoned.bufs = append(abandoned.bufs, b.table, b.bufs)
+		b.table, b.bufs = nil, nil
+	}
+	abandoned.bufs = append(abandoned.bufs, r.buffers...)
 }
 
 func (r *Ring) onOwner() bool { return unix.Gettid() == r.owner }

@@ -114,6 +114,11 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 		system.Close(fd)
 		return nil, err
 	}
+	if err := r.openStage(); err != nil {
+		r.unmap()
+		system.Close(fd)
+		return nil, err
+	}
 	r.arg.ts = address(unsafe.Pointer(&r.ts))
 	if p.Features&featNoIOWait != 0 {
 		r.waitFlags = enterNoIOWait

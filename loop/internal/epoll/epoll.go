@@ -34,7 +34,7 @@ const (
 
 // Where an operation in flight is: in Op.Engine.Flag.
 const (
-	nowhere   uint8 = iota
+	nowhere   uint16 = iota
 	queued          // on the list for the next pass
 	reading         // its slot's reader
 	writing         // its slot's writer

@@ -30,11 +30,14 @@ type batch struct {
 }
 
 // newBatch takes up to batchMax buffers out of the pool, for good, and leaves
-// RecvAny the one that it needs.
+// RecvAny the one that it needs: where there is only that, it makes one of its own.
 func (e *engine) newBatch() *batch {
 	b := &batch{size: max(1, min(batchMax, e.cfg.BuffersMax-1))}
 	for i := range b.size {
-		buf := e.pool.Get()
+		var buf []byte
+		if e.cfg.BuffersMax > 1 {
+			buf = e.pool.Get()
+		}
 		if buf == nil {
 			buf = e.memory.Alloc(e.cfg.BufferSize)
 		}

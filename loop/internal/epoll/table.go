@@ -74,7 +74,7 @@ func (t *table) make(fd int) *slot {
 // arm gives op its place in fd's slot and has the kernel watch fd. If that is
 // impossible op fails: EBADF, EBUSY if another operation is there, EPERM for a
 // regular file. A device that is always ready is read from all the same.
-func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
+func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 	if fd < 0 {
 		e.fail(op, syscall.EBADF)
 		return
@@ -109,7 +109,7 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint8) {
 }
 
 // place is where an operation with that flag is kept.
-func (s *slot) place(flag uint8) **proactor.Op {
+func (s *slot) place(flag uint16) **proactor.Op {
 	switch flag {
 	case reading:
 		return &s.reader

@@ -1,13 +1,10 @@
 package iouring
 
 import (
-	"encoding/binary"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -18,35 +15,52 @@ const (
 	enotsock  = -int32(syscall.ENOTSOCK)
 )
 
-// reap delivers the completions that are there.
+// fairShare is how many bytes one operation may bring in a round: what asyncio
+// receives at a time, at most. What it has brought besides waits for the next round,
+// in its buffers, so that timers and other connections do not wait for one sender.
+// An accepted connection counts as acceptCost.
+const (
+	fairShare  = 256 << 10
+	acceptCost = 4 << 10
+)
+
+// reap delivers the completions that were moved out of the queue: first those of
+// writes, so that whoever writes in a callback finds as sent what is sent, then those
+// that the last round left over.
 func (e *engine) reap() {
-	for c := e.ring.Peek(); c != nil; c = e.ring.Peek() {
-		cqe := *c
-		e.ring.Advance(1)
+	for i := 0; i < len(e.writes); i++ {
+		e.complete(e.writes[i])
+	}
+	e.writes = e.writes[:0]
+	left := e.later
+	e.later = e.late[:0]
+	for _, cqe := range left {
 		e.complete(cqe)
 	}
+	e.late = left[:0]
+	for i := 0; i < len(e.arrived); i++ {
+		e.complete(e.arrived[i])
+	}
+	e.arrived = e.arrived[:0]
 }
 
 func (e *engine) complete(cqe uring.CQE) {
-	switch cqe.UserData >> 56 {
-	case kindIgnore, kindLazy: // lazy ones were accounted for
-		return
-	case kindWake:
-		e.armWaker()
-		return
-	}
 	s := e.slots.find(cqe.UserData)
 	if s == nil {
 		panic("iouring: completion of an operation that is not in flight")
 	}
 	op := s.op
+	if e.hadShare(s) {
+		e.later = append(e.later, cqe)
+		return
+	}
 	if cqe.Res == enotsock && !e.isFile(op.FD) {
 		e.noteFile(op.FD)
 		e.again(op)
 		return
 	}
-	if op.Engine.Flag&flagPolling != 0 && op.Code != proactor.Splice {
-		e.waited(op, cqe.Res)
+	if op.Engine.Flag&flagPolling != 0 {
+		e.polled(s, cqe)
 		return
 	}
 	switch op.Code {
@@ -56,11 +70,22 @@ func (e *engine) complete(cqe uring.CQE) {
 		e.completeAny(op, cqe)
 	case proactor.Send, proactor.SendMsg, proactor.SendZC:
 		e.completeSend(op, cqe.Res)
-	case proactor.Poll:
-		e.completePoll(op, cqe.Res)
 	default:
 		e.completeOnce(op, cqe.Res)
 	}
+}
+
+// hadShare reports whether the operation has had its share of this round.
+func (e *engine) hadShare(s *slot) bool { return s.round == e.round && s.got >= fairShare }
+
+// share counts n bytes for the operation.
+func (e *engine) share(op *proactor.Op, n int) (got int) {
+	s := &e.slots.all[op.Engine.Slot]
+	if s.round != e.round {
+		s.round, s.got = e.round, 0
+	}
+	s.got += n
+	return s.got
 }
 
 // finish lets go of op and delivers its last completion.
@@ -95,25 +120,13 @@ func (e *engine) again(op *proactor.Op) {
 	e.issue(op)
 }
 
-// waited goes on with what waited for readiness, which an error ends.
-func (e *engine) waited(op *proactor.Op, res int32) {
-	op.Engine.Flag &^= flagPolling
-	if res < 0 && res != eintr {
-		e.finishDone(op, res)
-		return
-	}
-	if res >= 0 && (op.Code == proactor.Recv || op.Code == proactor.RecvAny) {
-		op.Engine.Flag |= flagReady
-	}
-	e.again(op)
-}
-
 // early reports whether a read met a FIFO that nobody has opened for writing yet. The
 // kernel answers it with 0 like the end, but a poll waits for the first writer
 // (pipe_poll in fs/pipe.c, f_version), after which 0 is the end. Others are not asked
 // again: what a read has taken of a terminal, its end too, is gone.
 func (e *engine) early(op *proactor.Op, res int32) bool {
-	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) && e.machine.IsFIFO(op.FD)
+	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) &&
+		e.machine.IsFIFO(op.FD)
 }
 
 func (e *engine) completeOnce(op *proactor.Op, res int32) {
@@ -125,8 +138,9 @@ func (e *engine) completeOnce(op *proactor.Op, res int32) {
 		e.again(op)
 	case op.Code == proactor.Waitid:
 		e.completeWaitid(op, res)
-	case op.Code == proactor.Splice:
-		e.completeSplice(op, res)
+	case op.Code == proactor.Splice && res == eagain:
+		op.Engine.Flag |= flagPollFirst
+		e.again(op)
 	default:
 		e.finish(op, res)
 	}
@@ -144,19 +158,6 @@ func (e *engine) completeWaitid(op *proactor.Op, res int32) {
 	e.finish(op, min(res, 0))
 }
 
-func (e *engine) completeSplice(op *proactor.Op, res int32) {
-	switch {
-	case op.Engine.Flag&flagPolling != 0 && res >= 0:
-		op.Engine.Flag ^= flagPolling | flagTarget
-		e.again(op)
-	case res == eagain:
-		op.Engine.Flag |= flagPolling
-		e.again(op)
-	default:
-		e.finish(op, res)
-	}
-}
-
 func (e *engine) completeAccept(op *proactor.Op, cqe uring.CQE) {
 	switch cqe.Res {
 	case eagain, eintr, -int32(syscall.ECONNABORTED):
@@ -169,36 +170,32 @@ func (e *engine) completeAccept(op *proactor.Op, cqe uring.CQE) {
 		e.finish(op, cqe.Res)
 		return
 	}
+	e.share(op, acceptCost)
 	e.more(op, cqe.Res, nil)
 	if !cqe.More() {
 		e.again(op)
 	}
 }
 
-func (e *engine) completePoll(op *proactor.Op, res int32) {
-	if res < 0 {
-		e.finish(op, res)
-		return
-	}
-	e.more(op, res, nil)
-	e.again(op)
-}
-
-// completeSend ends a send or has the rest of it sent.
+// completeSend ends a send or has the rest of it sent, when there is room.
 func (e *engine) completeSend(op *proactor.Op, res int32) {
-	if res == eagain || res == eintr {
-		op.Engine.Flag |= flagPollFirst
+	switch {
+	case res == enotsock && !e.isFile(op.FD):
+		e.noteFile(op.FD)
 		e.again(op)
 		return
-	}
-	if res < 0 {
+	case res == enotsock || endsConnection(res):
 		e.finishDone(op, res)
 		return
 	}
-	op.Engine.Done += int(res)
+	op.Engine.Done += int(max(res, 0))
 	if op.Engine.Done == sendSize(op) || res == 0 {
 		e.finish(op, int32(op.Engine.Done))
 		return
+	}
+	op.Engine.Flag |= flagTried
+	if res != eintr {
+		op.Engine.Flag |= flagPollFirst
 	}
 	e.again(op)
 }
@@ -212,103 +209,4 @@ func sendSize(op *proactor.Op) int {
 		size += len(b)
 	}
 	return size
-}
-
-// completeAny delivers what a multishot receive put into a shared buffer, and
-// gives the buffer back.
-func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
-	if cqe.Res == enobufs {
-		e.starve(op)
-		return
-	}
-	if cqe.HasBuffer() {
-		id := cqe.BufID()
-		op.Engine.Flag |= flagServed
-		p := e.poolOf(op)
-		data := p.buffer(id)[:max(cqe.Res, 0)]
-		switch {
-		case cqe.Res < 0:
-		case op.Code == proactor.RecvMsg:
-			e.deliverDatagram(op, data)
-		case cqe.Res > 0:
-			e.more(op, cqe.Res, data)
-		}
-		p.giveBack(id, len(data))
-		if cqe.Res > 0 || op.Code == proactor.RecvMsg && cqe.Res == 0 {
-			if !cqe.More() {
-				e.again(op)
-			}
-			return
-		}
-	}
-	switch {
-	case cqe.More():
-	case cqe.Res == eagain || cqe.Res == eintr || e.early(op, cqe.Res):
-		op.Engine.Flag |= flagPollFirst
-		e.again(op)
-	default:
-		e.finish(op, cqe.Res)
-	}
-}
-
-// deliverDatagram takes apart what multishot RECVMSG writes: a header of four
-// words (name length, control length, payload length, flags), room for the
-// name, for control messages, and the payload
-// (io_uring_prep_recvmsg_multishot(3)). With MSG_TRUNC the payload's length is the
-// datagram's, also where there was no room for all of it.
-func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
-	nameLen := binary.NativeEndian.Uint32(data)
-	controlLen := binary.NativeEndian.Uint32(data[4:])
-	op.Size = int(binary.NativeEndian.Uint32(data[8:]))
-	flags := binary.NativeEndian.Uint32(data[12:])
-	head, payload := data[headerSize:datagramHead], data[datagramHead:]
-	op.Segment = 0
-	if op.Coalesced {
-		control := head[sys.SockaddrSize-sys.ControlRoom:]
-		op.Segment = sys.SegmentSize(control[:min(controlLen, sys.ControlRoom)])
-		head = head[:sys.SockaddrSize-sys.ControlRoom]
-	}
-	op.Addr = senderName(head, nameLen)
-	op.Truncated = flags&unix.MSG_TRUNC != 0
-	e.more(op, int32(len(payload)), payload)
-}
-
-// account completes the lazy sends of the last enter. A failed one has posted a
-// completion; all others are done. It runs before any other completion of that
-// enter is delivered, for they happened later.
-func (e *engine) account() {
-	if e.ring.Pending() > 0 {
-		return // not all were taken; nothing is known of the rest
-	}
-	e.scratch.reset()
-	if len(e.lazy) == 0 {
-		return
-	}
-	for i := range e.ring.Ready() {
-		cqe := e.ring.PeekAt(i)
-		if cqe.UserData>>56 == kindLazy {
-			s := e.slots.find(cqe.UserData)
-			s.failed, s.res = true, cqe.Res
-		}
-	}
-	lazy := e.lazy
-	e.lazy = e.lazy[:0]
-	for _, slot := range lazy {
-		s := &e.slots.all[slot]
-		op := s.op
-		if !s.failed {
-			op.Engine.Done = sendSize(op)
-			e.finish(op, int32(op.Engine.Done))
-			continue
-		}
-		res := s.res
-		s.failed = false
-		op.Engine.Flag |= flagTried // the rest is an ordinary send
-		if res == enotsock {
-			e.noteFile(op.FD)
-			e.again(op)
-			continue
-		}
-		e.completeSend(op, res)
-	}
 }

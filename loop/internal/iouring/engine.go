@@ -3,15 +3,20 @@
 // for it (IORING_SETUP_DEFER_TASKRUN).
 //
 // All of a turn's operations are handed over, and all of its completions
-// fetched, by one io_uring_enter.
+// fetched, by one io_uring_enter where they fit into the queues: see turn.
+//
+// An operation is in one place at a time:
+//
+//	on a list: waiting (for an SQE), starved (for a buffer), doomed (to end)
+//	in an SQE, or in the kernel: one request, which its slot names
+//	in a list of completions: arrived, writes, later
 package iouring
 
 import (
-	"runtime"
+	"sync"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/arena"
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
@@ -35,25 +40,23 @@ type engine struct {
 	simulated bool
 	cfg       proactor.Config
 	ring      *uring.Ring
-	pool      pool
 	slots     slots
-
+	pool      pool
 	datagrams pool
 
 	memory
-	scratch scratch
 	waker   sys.Waker
 	wakeBuf [8]byte
 	spin    spinner
+	name    sys.Sockaddr // scratch, of an address that is about to be staged
 
+	turn
 	waiting  list     // operations without an SQE yet
 	cancels  []uint64 // user_data to cancel, without an SQE yet
-	doomed   list     // cancelled before the kernel had them
-	starved  list     // receives that found no buffer any more
-	hungry   list     // receives that found none at all since they were tried
-	lazy     []uint32 // slots of lazy sends handed over and not yet accounted for
+	doomed   list     // cancelled, and not the kernel's
 	wakerDue bool     // the waker has no SQE yet
 	scarce   bool     // receives found no buffer in the last turn, and are to be first
+	unlisted int      // cancelled while on a list
 	files    []bool   // by descriptor: found not to be a socket
 
 	pulse     proactor.Pulse // nil: nobody watches
@@ -99,6 +102,7 @@ func newEngine(m Machine, cfg proactor.Config) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring}
+	e.lost = ring.Overflow()
 	if err := e.openPools(cfg); err != nil {
 		ring.Close()
 		return nil, err
@@ -161,8 +165,8 @@ func (e *engine) issue(op *proactor.Op) {
 
 // issueFirst puts op before those that wait, as far as the queue has room.
 func (e *engine) issueFirst(op *proactor.Op) {
-	if sqe := e.ring.SQE(); sqe != nil {
-		e.prepare(op, sqe)
+	if e.hasRoom(op) {
+		e.prepare(op)
 		return
 	}
 	op.Engine.Flag |= flagWaiting
@@ -174,149 +178,22 @@ func (e *engine) Cancel(op *proactor.Op) {
 	if !op.BeginCancel() {
 		return
 	}
-	if op.Engine.Flag&(flagWaiting|flagStarved|flagDoomed) != 0 {
-		return // whoever takes it off its list sees that it is cancelled
+	e.cancelled = true
+	switch {
+	case op.Engine.Flag&flagDoomed != 0:
+	case op.Engine.Flag&(flagWaiting|flagStarved) != 0:
+		e.unlisted++ // sweep takes it off its list
+	case e.slots.all[op.Engine.Slot].silent: // ends by itself in the enter that takes it
+	default:
+		e.cancel(op)
 	}
-	e.cancel(e.slots.userData(kindOp, op.Engine.Slot))
 }
 
-func (e *engine) cancel(target uint64) {
-	sqe := e.ring.SQE()
-	if sqe == nil {
+// cancel asks the kernel to end the request of op.
+func (e *engine) cancel(op *proactor.Op) {
+	target := e.slots.userData(op.Engine.Slot)
+	if len(e.cancels) > 0 || !e.prepareCancel(target) {
 		e.cancels = append(e.cancels, target)
-		return
-	}
-	sqe.PrepCancel(target, 0)
-	sqe.SetFlags(uring.CQESkipSuccess)
-	sqe.SetUserData(pack(kindIgnore, 0, 0))
-}
-
-// Wait makes one turn.
-func (e *engine) Wait(timeout time.Duration) error {
-	if e.closed {
-		return proactor.ErrClosed
-	}
-	if debug.On {
-		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
-	}
-	e.yield()
-	e.registerChunks()
-	if err := e.hand(); err != nil {
-		return err
-	}
-	if e.deliverDoomed() || e.ring.Ready() > 0 {
-		timeout = 0
-	}
-	if err := e.enter(timeout); err != nil {
-		return err
-	}
-	e.account()
-	e.reap()
-	e.feedStarved()
-	return nil
-}
-
-// hand moves what waits for an SQE into the queue, handing full queues over.
-func (e *engine) hand() error {
-	if e.wakerDue {
-		e.armWaker()
-	}
-	for len(e.cancels) > 0 || !e.waiting.empty() {
-		if !e.fill() {
-			if err := e.enterNow(); err != nil {
-				return err
-			}
-			e.account()
-		}
-	}
-	return nil
-}
-
-// fill reports whether everything that waited has an SQE now.
-func (e *engine) fill() bool {
-	for !e.waiting.empty() {
-		sqe := e.ring.SQE()
-		if sqe == nil {
-			return false
-		}
-		op := e.waiting.pop()
-		op.Engine.Flag &^= flagWaiting
-		if op.Cancelling() {
-			sqe.PrepNop()
-			sqe.SetUserData(pack(kindIgnore, 0, 0))
-			e.doom(op)
-			continue
-		}
-		e.prepare(op, sqe)
-	}
-	targets := e.cancels
-	e.cancels = e.cancels[:0]
-	for i, target := range targets {
-		e.cancel(target)
-		if len(e.cancels) > 0 {
-			e.cancels = append(e.cancels, targets[i+1:]...)
-			return false
-		}
-	}
-	return true
-}
-
-// enter hands the queue over and waits for a completion, no longer than timeout.
-func (e *engine) enter(timeout time.Duration) error {
-	if timeout == 0 || e.ring.TaskrunPending() {
-		return e.enterNow()
-	}
-	if !e.simulated && e.spin.worthwhile(e.slots.used) {
-		done, err := e.spinFor()
-		if done || err != nil {
-			return err
-		}
-	}
-	if !e.waker.Sleep() {
-		e.waker.Awake()
-		return e.enterNow()
-	}
-	began := e.spin.began()
-	if e.pulse != nil {
-		e.pulse.Sleep(began)
-	}
-	_, err := e.ring.SubmitAndWait(1, timeout)
-	e.waker.Awake()
-	now := e.spin.slept(began)
-	if e.pulse != nil {
-		e.woke(now)
-	}
-	e.stats.Waits++
-	return fatal(err)
-}
-
-// woke tells that a sleep has ended, at the time now where that is known.
-func (e *engine) woke(now time.Duration) {
-	if now == 0 {
-		now = e.Now()
-	}
-	e.pulse.Woke(now)
-}
-
-// enterNow hands the queue over and fetches what is there, without waiting.
-func (e *engine) enterNow() error {
-	if e.ring.Pending() == 0 && !e.ring.TaskrunPending() {
-		return nil
-	}
-	_, err := e.ring.EnterNB()
-	return fatal(err)
-}
-
-// yield tells the scheduler that this goroutine is alive, now and then, and who
-// watches that a round begins.
-func (e *engine) yield() {
-	now := e.Now()
-	if e.pulse != nil {
-		e.pulse.Round(now)
-	}
-	if now-e.lastYield >= yieldEvery {
-		e.lastYield = now
-		runtime.Gosched()
 	}
 }
 
@@ -334,23 +211,59 @@ func (e *engine) RingFD() int { return e.ring.FD() }
 
 // Close cancels what is in flight and, on the ring's thread, waits until the
 // kernel has let go of it, so that neither buffers nor ports are still in use.
+// Where it does not let go in time, all memory that it may use stays as it is and
+// reachable, to the end of the process.
 func (e *engine) Close() error {
 	if e.closed {
 		return nil
 	}
 	e.closed = true
+	quiet := !e.started || e.ring.Quiet()
+	e.dropAccepted()
 	e.waker.Close()
-	err := e.ring.Close() // and the pool with it
+	err := e.ring.Close() // and the pools with it
+	if !quiet {
+		abandoned.Lock()
+		defer abandoned.Unlock()
+		abandoned.engines = append(abandoned.engines, e)
+		return err
+	}
 	e.memory.unmap(e.machine.Munmap)
 	return err
+}
+
+// abandoned keeps reachable what the kernel may still use, by its slots.
+var abandoned struct {
+	sync.Mutex
+	engines []*engine
+}
+
+// dropAccepted closes the connections that were accepted and not delivered: nobody
+// else knows of them.
+func (e *engine) dropAccepted() {
+	left := append(e.later, e.arrived...)
+	for {
+		for cqe := range e.ring.CQEs() {
+			left = append(left, cqe)
+		}
+		if !e.ring.Overflowed() || e.ring.Wait(0, 0) != nil {
+			break
+		}
+	}
+	for _, cqe := range left {
+		s := e.slots.find(cqe.UserData)
+		if s != nil && cqe.UserData>>56 == kindOp && s.op.Code == proactor.Accept && cqe.Res >= 0 {
+			_ = e.CloseFD(int(cqe.Res)) // nobody is left to be told
+		}
+	}
+	e.later, e.arrived = nil, nil
 }
 
 // Stats counts.
 func (e *engine) Stats() proactor.Stats {
 	s := e.stats
-	ring := e.ring.Stats()
-	s.Syscalls = ring.Enters + e.machine.KernelCalls()
-	s.Overflows = uint64(e.ring.Overflow())
+	s.Syscalls = e.ring.Stats().Enters + e.machine.KernelCalls()
+	s.Overflows = e.overflown + uint64(e.ring.Overflow()-e.lost)
 	s.Wakes = e.waker.Writes()
 	s.BuffersInUse = e.pool.circulating + e.datagrams.circulating
 	return s

@@ -26,8 +26,12 @@ type pool struct {
 	ring        *uring.BufRing
 	spare       []uint16
 	circulating int
+	inKernel    int // of those, how many the kernel may take
 	min, max    int
 	usual       int // bytes of a message, times 16: a moving average
+
+	starved list // receives that wait for a buffer
+	hungry  list // those of them that found none at all since they were tried
 }
 
 // open registers the pool. No buffer is in circulation yet.
@@ -71,6 +75,7 @@ func (p *pool) grow(n int) {
 		p.ring.Add(p.spare[last])
 		p.spare = p.spare[:last]
 		p.circulating++
+		p.inKernel++
 	}
 	p.ring.Advance()
 }
@@ -92,51 +97,74 @@ func (p *pool) giveBack(id uint16, n int) {
 		return
 	}
 	p.ring.Add(id)
+	p.inKernel++
 	p.ring.Advance()
 }
 
-// starve notes that a receive found no buffer. It is tried again at the end of
-// the turn, when the buffers of the turn are back: at once it would find none.
+// scarce reports whether a receive that wants one more buffer has to wait: for those
+// before it, or because the kernel has none left.
+func (p *pool) scarce() bool {
+	return p.inKernel == 0 || !p.hungry.empty() || !p.starved.empty()
+}
+
+// feedable reports whether a receive waits for a buffer and there is one.
+func (p *pool) feedable() bool {
+	return p.inKernel > 0 && !(p.hungry.empty() && p.starved.empty())
+}
+
+// next takes the receive off its list that is to have the next buffer, nil if none
+// waits: first those that got nothing when they were last tried.
+func (p *pool) next() *proactor.Op {
+	if op := p.hungry.pop(); op != nil {
+		return op
+	}
+	return p.starved.pop()
+}
+
+// starve has a receive wait for a buffer: one that found none, or one that has had
+// one and wants more while others wait.
 func (e *engine) starve(op *proactor.Op) {
+	p := e.poolOf(op)
 	e.stats.BuffersExhausted++
 	if e.cfg.BuffersExhausted != nil {
-		e.cfg.BuffersExhausted(e.poolOf(op).group)
+		e.cfg.BuffersExhausted(p.group)
 	}
 	if op.Cancelling() {
 		e.finish(op, ecanceled)
 		return
 	}
-	op.Engine.Flag |= flagStarved
 	if e.pulse != nil {
 		e.pulse.Starved(op)
 	}
+	op.Engine.Flag |= flagStarved
 	if op.Engine.Flag&flagServed == 0 {
-		e.hungry.push(op)
+		p.hungry.push(op)
 	} else {
-		e.starved.push(op)
+		p.starved.push(op)
 	}
 }
 
-// feedStarved adds buffers and tries the starved receives again: first those that
-// got nothing when they were last tried. The first of them may take all buffers
-// there are, and is then behind the others, so that every one has its turn.
+// feedStarved has as many starved receives tried again as there are buffers, at the
+// end of the turn, when those of the turn are back: more of them would find none, and
+// each that finds none costs as much as one that does. What has to wait longer keeps
+// the loop from sleeping as long as there is a buffer that nobody takes.
 //
 // They are handed over before all else. A queue full of sends makes an enter of its
 // own, in which receives that were armed all the time would take the buffers, again
 // and again: connections got nothing for good, a thousand busy ones on Linux 6.1 and
 // 6.12, and on 6.18 with a queue of less than 20 entries.
 func (e *engine) feedStarved() {
-	e.scarce = !e.hungry.empty() || !e.starved.empty()
-	if !e.scarce {
-		return
-	}
-	var fed [2]bool // one growth a turn for each group
-	for _, list := range [...]*list{&e.hungry, &e.starved} {
-		for range list.len() {
-			op := list.pop()
-			if p := e.poolOf(op); !fed[p.group] {
-				fed[p.group] = true
-				p.grow(min(p.circulating, p.wanted()-p.circulating))
+	e.scarce = false
+	for _, p := range [...]*pool{&e.pool, &e.datagrams} {
+		if p.hungry.empty() && p.starved.empty() {
+			continue
+		}
+		e.scarce = true
+		p.grow(min(p.circulating, p.wanted()-p.circulating))
+		for range p.inKernel {
+			op := p.next()
+			if op == nil {
+				break
 			}
 			op.Engine.Flag &^= flagStarved | flagServed
 			if e.pulse != nil {
@@ -151,8 +179,27 @@ func (e *engine) feedStarved() {
 	}
 }
 
+// feedable reports whether a receive waits for a buffer that is there.
+func (e *engine) feedable() bool { return e.pool.feedable() || e.datagrams.feedable() }
+
+// sweep takes the operations off their lists that were cancelled while they were on
+// one, so that they end in the next turn.
+func (e *engine) sweep() {
+	if e.unlisted == 0 {
+		return
+	}
+	e.unlisted = 0
+	for _, l := range [...]*list{&e.waiting, &e.pool.hungry, &e.pool.starved,
+		&e.datagrams.hungry, &e.datagrams.starved} {
+		l.sweep(func(op *proactor.Op) {
+			op.Engine.Flag &^= flagWaiting | flagStarved
+			e.doom(op)
+		})
+	}
+}
+
 // doom has a cancelled operation that the kernel does not have completed in the
-// next turn.
+// next turn, or at the end of this one.
 func (e *engine) doom(op *proactor.Op) {
 	op.Engine.Flag |= flagDoomed
 	e.doomed.push(op)

@@ -1,8 +1,7 @@
 package iouring
 
 import (
-	"unsafe"
-
+	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
@@ -11,30 +10,58 @@ import (
 
 // The engine's flags of an operation.
 const (
-	flagWaiting   uint8 = 1 << iota // on the list waiting
-	flagStarved                     // on the list starved
-	flagDoomed                      // on the list doomed
-	flagPollFirst                   // EAGAIN: wait for readiness before trying again
-	flagPolling                     // the kernel is waiting, not moving: a splice, no socket
-	flagTarget                      // a splice: for the target, not the source; else flagReady
-	flagTried                       // a lazy send that the socket had no room for
-	flagServed                      // a receive that got a buffer since it was starved
-
-	flagReady = flagTarget // a read from what is no socket, which was ready once
+	flagWaiting   uint16 = 1 << iota // on the list waiting
+	flagStarved                      // on a list of starved receives
+	flagDoomed                       // on the list doomed
+	flagPollFirst                    // wait for readiness before the next attempt
+	flagPolling                      // the kernel is waiting, not moving
+	flagEdge                         // waits by edges, see poll.go
+	flagSated                        // the poll has seen what it waited for, and is to end
+	flagTarget                       // a splice: for the target, not the source
+	flagReady                        // a read from what is no socket, which was ready once
+	flagTried                        // a send that is the rest of one
+	flagServed                       // a receive that got a buffer since it was starved
+	flagBulk                         // a receive that takes one buffer at a time
+	flagLeaving                      // a multishot receive that is to become one of those
 )
 
-// Every send says MSG_WAITALL, so that the kernel sends the rest of a short send
-// by itself, and MSG_NOSIGNAL, so that EPIPE is all that a lost peer causes.
-// Lazy ones say MSG_DONTWAIT: they are done, or have failed, when enter returns.
-const (
-	sendFlags = unix.MSG_WAITALL | unix.MSG_NOSIGNAL
-	lazyFlags = sendFlags | unix.MSG_DONTWAIT
-)
+// Every send says MSG_WAITALL, so that a short send counts as failed and posts a
+// completion, MSG_DONTWAIT, so that it is over when enter returns, and MSG_NOSIGNAL,
+// so that EPIPE is all that a lost peer causes.
+const sendFlags = unix.MSG_WAITALL | unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
-// prepare fills in an SQE for op, or for what is left of it.
-func (e *engine) prepare(op *proactor.Op, sqe *uring.SQE) {
-	slot := op.Engine.Slot
-	kind := uint64(kindOp)
+// hasRoom reports whether op can be prepared now: there is an SQE, and room for what
+// that is to point to.
+func (e *engine) hasRoom(op *proactor.Op) bool {
+	if e.ring.Space() == 0 {
+		return false
+	}
+	switch op.Code {
+	case proactor.SendMsg:
+		return e.ring.CanStage(len(op.Bufs))
+	case proactor.Connect, proactor.RecvMsg:
+		return e.ring.CanStage(0)
+	}
+	return true
+}
+
+// sqe lends an SQE, nil if the queue is full.
+func (e *engine) sqe() *uring.SQE {
+	sqe := e.ring.SQE()
+	if sqe != nil {
+		e.prepared++
+	}
+	return sqe
+}
+
+// prepare fills in an SQE for op, or for what is left of it. All that the SQE points
+// to is either staged in memory of the ring, or the op's own buffers, which its slot
+// keeps reachable; no other file of this package makes SQEs of operations.
+func (e *engine) prepare(op *proactor.Op) {
+	sqe := e.sqe()
+	s := &e.slots.all[op.Engine.Slot]
+	debug.Assert(!s.silent, "one request of an operation at a time")
+	kind := kindOp
 	switch op.Code {
 	case proactor.Nop:
 		sqe.PrepNop()
@@ -47,27 +74,49 @@ func (e *engine) prepare(op *proactor.Op, sqe *uring.SQE) {
 	case proactor.RecvAny:
 		e.prepareRecvAny(op, sqe)
 	case proactor.RecvMsg:
-		if e.datagrams.circulating == 0 {
-			e.datagrams.grow(e.datagrams.min)
-		}
-		header := &recvHeader
-		if op.Coalesced {
-			header = &coalescedHeader
-		}
-		sqe.PrepRecvMsgMultishot(op.FD, header, datagramGroup, unix.MSG_TRUNC)
-		e.pollFirst(op, sqe)
+		e.prepareRecvMsg(op, sqe)
+		kind = kindMsg
 	case proactor.Send, proactor.SendMsg, proactor.SendZC:
 		kind = e.prepareSend(op, sqe)
 	case proactor.Splice:
 		e.prepareSplice(op, sqe)
 	case proactor.Poll:
-		sqe.PrepPollAdd(op.FD, uint32(op.Mask))
+		e.preparePoll(op, sqe, op.FD, uint32(op.Mask))
 	case proactor.Waitid:
 		e.prepareWaitid(op, sqe)
 	}
-	sqe.SetUserData(e.slots.userData(kind, slot))
+	s.kind = uint8(kind)
+	sqe.SetUserData(e.slots.userData(op.Engine.Slot))
+	if kind == kindSend {
+		s.silent = true
+		e.silent = append(e.silent, silentSend{op.Engine.Slot, e.prepared - 1})
+		e.eager = e.eager || !op.Lazy || op.Engine.Flag&flagTried != 0
+	}
 }
 
+// prepareCancel reports whether there was an SQE for it.
+func (e *engine) prepareCancel(target uint64) bool {
+	sqe := e.sqe()
+	if sqe == nil {
+		return false
+	}
+	sqe.PrepCancel(target, 0)
+	sqe.SetFlags(uring.CQESkipSuccess)
+	sqe.SetUserData(pack(kindIgnore, 0, 0))
+	return true
+}
+
+// armWaker has the ring tell of writes to the waker's eventfd.
+func (e *engine) armWaker() {
+	sqe := e.sqe()
+	e.wakerDue = sqe == nil
+	if sqe != nil {
+		sqe.PrepRead(e.waker.FD(), e.wakeBuf[:], 0)
+		sqe.SetUserData(pack(kindWake, 0, 0))
+	}
+}
+
+// pollFirst has a receive wait for readiness before it is tried.
 func (e *engine) pollFirst(op *proactor.Op, sqe *uring.SQE) {
 	if op.Engine.Flag&flagPollFirst != 0 {
 		op.Engine.Flag &^= flagPollFirst
@@ -75,7 +124,9 @@ func (e *engine) pollFirst(op *proactor.Op, sqe *uring.SQE) {
 	}
 }
 
-// prepareRecvAny takes one buffer at a time from what is not a socket.
+// prepareRecvAny takes one buffer at a time from what is not a socket, and from a
+// socket that fills them. A receive that would find no buffer waits until there is
+// data: only then it starves.
 func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 	if e.isFile(op.FD) {
 		if e.waitFirst(op, sqe, unix.POLLIN) {
@@ -86,7 +137,32 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 		sqe.SetBufGroup(group)
 		return
 	}
-	sqe.PrepRecvMultishot(op.FD, group, 0)
+	if op.Engine.Flag&flagBulk != 0 {
+		sqe.PrepRecvSelect(op.FD, group, 0, 0)
+	} else {
+		sqe.PrepRecvMultishot(op.FD, group, 0)
+	}
+	if e.pool.inKernel == 0 {
+		op.Engine.Flag |= flagPollFirst
+	}
+	e.pollFirst(op, sqe)
+}
+
+// prepareRecvMsg leaves room for the sender's address in front of each datagram, and
+// for control messages: a path is not to be expected where there are some.
+func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
+	if e.datagrams.circulating == 0 {
+		e.datagrams.grow(e.datagrams.min)
+	}
+	name, control := sys.SockaddrSize, 0
+	if op.Coalesced {
+		name, control = sys.SockaddrSize-sys.ControlRoom, sys.ControlRoom
+	}
+	sqe.PrepRecvMsgMultishot(op.FD, e.ring.StageHeader(name, control), datagramGroup,
+		unix.MSG_TRUNC)
+	if e.datagrams.inKernel == 0 {
+		op.Engine.Flag |= flagPollFirst
+	}
 	e.pollFirst(op, sqe)
 }
 
@@ -94,12 +170,12 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 // for it: in turns, since EAGAIN does not tell which is missing.
 func (e *engine) prepareSplice(op *proactor.Op, sqe *uring.SQE) {
 	switch {
-	case op.Engine.Flag&flagPolling == 0:
+	case op.Engine.Flag&flagPollFirst == 0:
 		sqe.PrepSplice(op.File, op.Offset, op.FD, -1, uint32(op.Len), unix.SPLICE_F_MOVE)
 	case op.Engine.Flag&flagTarget == 0:
-		sqe.PrepPollAdd(op.File, unix.POLLIN)
+		e.preparePoll(op, sqe, op.File, unix.POLLIN)
 	default:
-		sqe.PrepPollAdd(op.FD, unix.POLLOUT)
+		e.preparePoll(op, sqe, op.FD, unix.POLLOUT)
 	}
 }
 
@@ -113,14 +189,13 @@ func (e *engine) prepareWaitid(op *proactor.Op, sqe *uring.SQE) {
 	sqe.PrepWaitid(unix.P_PIDFD, op.FD, nil, unix.WEXITED|unix.WNOWAIT, 0)
 }
 
+// prepareConnect lets the kernel refuse an address that cannot be encoded: one of no
+// bytes is EINVAL.
 func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
-	addr := new(sys.Sockaddr)
-	if err := addr.Set(op.Addr); err != nil {
-		// Let the kernel refuse it: an address of no bytes is EINVAL.
-		addr.Len = 0
+	if err := e.name.Set(op.Addr); err != nil {
+		e.name.Len = 0
 	}
-	e.slots.all[op.Engine.Slot].hold = addr
-	sqe.PrepConnect(op.FD, addr.Pointer(), addr.Len)
+	sqe.PrepConnect(op.FD, e.ring.StageAddr(e.name.Bytes()), e.name.Len)
 }
 
 // prepareRecv receives into the owner's buffer: as a fixed buffer where it lies
@@ -154,53 +229,44 @@ func (e *engine) prepareRead(op *proactor.Op, sqe *uring.SQE) {
 	sqe.PrepRead(op.FD, op.Buf, uring.CurrentOffset)
 }
 
-// waitFirst is pollFirst for what is not a socket, where a poll of its own has
-// to go before the next attempt. It reports whether that is what was prepared.
-func (e *engine) waitFirst(op *proactor.Op, sqe *uring.SQE, mask uint32) bool {
-	if op.Engine.Flag&flagPollFirst == 0 {
-		return false
-	}
-	op.Engine.Flag ^= flagPollFirst | flagPolling
-	sqe.PrepPollAdd(op.FD, mask)
-	return true
-}
-
-// prepareSend sends what is left of op and returns the kind of its user_data.
+// prepareSend sends what is left of op, or waits for room, and returns the kind of
+// its user_data.
 func (e *engine) prepareSend(op *proactor.Op, sqe *uring.SQE) uint64 {
+	if e.waitFirst(op, sqe, unix.POLLOUT) {
+		return kindOp
+	}
 	if e.isFile(op.FD) {
 		e.prepareWrite(op, sqe)
-		return kindOp
-	}
-	lazy := op.Lazy && op.Engine.Flag&flagTried == 0
-	flags := sendFlags
-	if lazy {
-		flags = lazyFlags
+		return kindWrite
 	}
 	if op.Code == proactor.SendMsg {
-		sqe.PrepSendMsg(op.FD, e.scratch.message(op), flags)
+		sqe.PrepSendMsg(op.FD, e.ring.StageMsg(op.Bufs, op.Engine.Done, e.nameOf(op)), sendFlags)
 	} else {
-		sqe.PrepSend(op.FD, op.Buf[op.Engine.Done:], flags)
-	}
-	if !lazy {
-		e.pollFirst(op, sqe)
-		return kindOp
+		sqe.PrepSend(op.FD, op.Buf[op.Engine.Done:], sendFlags)
 	}
 	sqe.SetFlags(uring.CQESkipSuccess)
-	e.lazy = append(e.lazy, op.Engine.Slot)
-	return kindLazy
+	return kindSend
+}
+
+// nameOf is where a datagram goes, empty for the connected peer. Where it cannot be
+// encoded the kernel's EINVAL is the answer.
+func (e *engine) nameOf(op *proactor.Op) []byte {
+	if op.Addr.IsZero() {
+		return nil
+	}
+	if err := e.name.Set(op.Addr); err != nil {
+		e.name.Len = 1
+	}
+	return e.name.Bytes()
 }
 
 // prepareWrite is a send to what is not a socket.
 func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
-	if e.waitFirst(op, sqe, unix.POLLOUT) {
-		return
-	}
 	if op.Code != proactor.SendMsg {
 		sqe.PrepWrite(op.FD, op.Buf[op.Engine.Done:], uring.CurrentOffset)
 		return
 	}
-	h := e.scratch.message(op)
-	sqe.PrepWritev(op.FD, unsafe.Slice(h.Iov, h.Iovlen), uring.CurrentOffset)
+	sqe.PrepWritev(op.FD, e.ring.StageVectors(op.Bufs, op.Engine.Done), uring.CurrentOffset)
 }
 
 // isFile reports whether fd was found not to be a socket.
@@ -221,79 +287,6 @@ func (e *engine) CloseFD(fd int) error {
 	}
 	return e.Kernel.CloseFD(fd)
 }
-
-// scratch is the message headers of the operations that are being handed over.
-// The kernel copies them during enter (IORING_FEAT_SUBMIT_STABLE), so they are
-// used again once the queue is empty.
-type scratch struct {
-	headers []unix.Msghdr
-	vectors []unix.Iovec
-	names   []sys.Sockaddr
-}
-
-const vectorsMax = 4 * proactor.IOVMax
-
-// message returns a header for what is left of op.
-func (s *scratch) message(op *proactor.Op) *unix.Msghdr {
-	if cap(s.headers) == 0 {
-		s.headers = make([]unix.Msghdr, 0, 512)
-		s.vectors = make([]unix.Iovec, 0, vectorsMax)
-	}
-	if len(s.headers) == cap(s.headers) || len(s.vectors)+len(op.Bufs) > cap(s.vectors) {
-		// The old memory stays where it is as long as an SQE points to it: the
-		// slices that are kept reachable here are only for the next ones.
-		s.headers = make([]unix.Msghdr, 0, cap(s.headers))
-		s.vectors = make([]unix.Iovec, 0, vectorsMax)
-	}
-	first := len(s.vectors)
-	skip := op.Engine.Done
-	for _, b := range op.Bufs {
-		if skip >= len(b) {
-			skip -= len(b)
-			continue
-		}
-		v := unix.Iovec{Base: unsafe.SliceData(b[skip:])}
-		v.SetLen(len(b) - skip)
-		s.vectors = append(s.vectors, v)
-		skip = 0
-	}
-	s.headers = append(s.headers, unix.Msghdr{})
-	h := &s.headers[len(s.headers)-1]
-	if n := len(s.vectors) - first; n > 0 {
-		h.Iov = &s.vectors[first]
-		h.SetIovlen(n)
-	}
-	if !op.Addr.IsZero() {
-		s.address(h, op)
-	}
-	return h
-}
-
-func (s *scratch) address(h *unix.Msghdr, op *proactor.Op) {
-	if len(s.names) == cap(s.names) {
-		s.names = make([]sys.Sockaddr, 0, 512)
-	}
-	s.names = append(s.names, sys.Sockaddr{})
-	name := &s.names[len(s.names)-1]
-	if err := name.Set(op.Addr); err != nil {
-		name.Len = 1 // the kernel's EINVAL is the answer
-	}
-	h.Name, h.Namelen = (*byte)(name.Pointer()), name.Len
-}
-
-// reset lets the memory be used again.
-func (s *scratch) reset() {
-	s.headers, s.vectors, s.names = s.headers[:0], s.vectors[:0], s.names[:0]
-}
-
-// recvHeader says how much room multishot RECVMSG leaves for the sender's
-// address in front of each datagram. The kernel only reads it.
-var recvHeader = unix.Msghdr{Namelen: sys.SockaddrSize}
-
-// coalescedHeader gives the end of the room for the address to control messages: a
-// path is not to be expected there.
-var coalescedHeader = unix.Msghdr{Namelen: sys.SockaddrSize - sys.ControlRoom,
-	Controllen: sys.ControlRoom}
 
 // What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out
 // and the sender's address.

@@ -6,10 +6,12 @@ import "github.com/sluice-net/sluice/loop/internal/proactor"
 // bits, slot 32 bits. It is never a pointer, and a completion that comes late
 // for a slot that has a new owner is recognised by its generation.
 const (
-	kindOp     = iota // a slot's operation
-	kindLazy          // a slot's send that posts a completion only when it fails
-	kindIgnore        // nobody's
-	kindWake          // the waker's
+	kindOp     uint64 = iota // a slot's operation, or the poll that it waits for
+	kindMsg                  // a slot's RecvMsg
+	kindSend                 // a slot's send that posts a completion only when it fails
+	kindWrite                // a slot's write to what is no socket
+	kindIgnore               // nobody's
+	kindWake                 // the waker's
 )
 
 const genMask = 1<<24 - 1
@@ -18,14 +20,18 @@ func pack(kind uint64, gen, slot uint32) uint64 {
 	return kind<<56 | uint64(gen&genMask)<<32 | uint64(slot)
 }
 
-// slot is an operation in flight. It keeps reachable what the kernel uses.
+// slot is an operation in flight. It keeps reachable what the kernel uses: the Op,
+// and by it the buffers, until the operation's last completion.
 type slot struct {
 	op     *proactor.Op
 	gen    uint32
 	next   uint32 // of the free list, plus one
-	failed bool   // a lazy send posted a completion
-	res    int32  // and this was its result
-	hold   any    // what else the kernel reads or writes
+	kind   uint8  // of its last request
+	silent bool   // a send that is not accounted for
+	failed bool   // and has posted a completion
+	res    int32  // with this result; or what a poll has seen
+	round  uint32 // the turn that got is about
+	got    int    // of its share in that turn
 }
 
 // slots is a slab with a free list.
@@ -55,8 +61,8 @@ func (s *slots) drop(i uint32) {
 	s.free = i + 1
 }
 
-// userData names the operation in slot i.
-func (s *slots) userData(kind uint64, i uint32) uint64 { return pack(kind, s.all[i].gen, i) }
+// userData names the last request of the operation in slot i.
+func (s *slots) userData(i uint32) uint64 { return pack(uint64(s.all[i].kind), s.all[i].gen, i) }
 
 // find returns the slot that a user_data names, or nil if that has gone.
 func (s *slots) find(userData uint64) *slot {
@@ -70,29 +76,3 @@ func (s *slots) find(userData uint64) *slot {
 	}
 	return found
 }
-
-// list is operations in order, first in, first out.
-type list struct {
-	ops  []*proactor.Op
-	head int
-}
-
-func (l *list) empty() bool { return l.head == len(l.ops) }
-
-func (l *list) push(op *proactor.Op) { l.ops = append(l.ops, op) }
-
-// pop removes and returns the first operation, nil if there is none.
-func (l *list) pop() *proactor.Op {
-	if l.empty() {
-		return nil
-	}
-	op := l.ops[l.head]
-	l.ops[l.head] = nil
-	l.head++
-	if l.empty() {
-		l.ops, l.head = l.ops[:0], 0
-	}
-	return op
-}
-
-func (l *list) len() int { return len(l.ops) - l.head }

@@ -34,16 +34,13 @@ type spinner struct {
 
 func (s *spinner) worthwhile(ops int) bool { return s.short >= spinAfter && ops <= spinOps }
 
-// began is the time at which a sleep begins.
-func (s *spinner) began() time.Duration { return sys.Monotonic() }
-
 // slept notes how long a sleep took. It returns the time, 0 if it did not look.
-func (s *spinner) slept(began time.Duration) time.Duration {
+func (s *spinner) slept(began time.Duration, clock interface{ Now() time.Duration }) time.Duration {
 	if s.rest > 0 {
 		s.rest--
 		return 0
 	}
-	now := sys.Monotonic()
+	now := clock.Now()
 	if now-began < spinMax {
 		s.short++
 	} else {

@@ -14,7 +14,7 @@ const brief = -time.Hour
 // sleeps lets n sleeps pass that took d.
 func sleeps(s *spinner, n int, d time.Duration) {
 	for range n {
-		s.slept(sys.Monotonic() - d)
+		s.slept(sys.Monotonic()-d, &linux{})
 	}
 }
 

@@ -132,7 +132,7 @@ type Op struct {
 type EngineState struct {
 	Slot uint32 // index in the engine's slab, or whatever it needs
 	Done int    // bytes done so far
-	Flag uint8  // the engine's flags
+	Flag uint16 // the engine's flags
 	Next *Op    // link of the engine's lists
 }
 

@@ -30,6 +30,9 @@ const (
 // Pointer returns the address of the raw bytes, for a system call.
 func (s *Sockaddr) Pointer() unsafe.Pointer { return unsafe.Pointer(&s.Raw) }
 
+// Bytes is the encoded address, which is valid until s changes.
+func (s *Sockaddr) Bytes() []byte { return unsafe.Slice((*byte)(s.Pointer()), s.Len) }
+
 // Reset makes s ready to be filled in by the kernel.
 func (s *Sockaddr) Reset() {
 	s.Raw.Addr.Family = unix.AF_UNSPEC

@@ -1,0 +1,170 @@
+package loop_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/exacttest"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/transport"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// onKernelsWith is onKernels with options for the loop.
+func onKernelsWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop)) {
+	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
+		if l.Engine().String() == "sim" {
+			t.Skip("needs descriptors of the kernel")
+		}
+		f(t, l)
+	})
+}
+
+// guest is one connection of a crowd: the loop's end and that of package net.
+type guest struct {
+	*transporttest.Recorder
+	peer net.Conn
+}
+
+// crowd connects n peers to a server on l, which is told of each connection before
+// anything else, so that room can be made in its hooks. The peers are closed at the
+// end of the test.
+func crowd(t *testing.T, l *loop.Loop, network string, n int) []guest {
+	t.Helper()
+	needDescriptors(t, 2*n+100)
+	var a *accepting
+	if network == "unix" {
+		a = serveUnix(t, l, socketPath(t), nil)
+	} else {
+		a = serve(t, l, "", nil)
+	}
+	guests := make([]guest, n)
+	for i := range guests {
+		// One after the other: they are accepted in the order of their connects.
+		c, err := net.Dial(network, a.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		guests[i].peer = c
+	}
+	looptest.WaitFor(t, l, "the accepts", func() bool {
+		return len(a.got) == n && a.got[n-1].Transport() != nil
+	})
+	looptest.Do(l, func() {
+		for i := range guests {
+			guests[i].Recorder = a.got[i]
+			peer := transport.PeerName(a.got[i].Transport())
+			if network == "tcp" && peer.String() != guests[i].peer.LocalAddr().String() {
+				t.Errorf("connection %d is that of %v", i, peer)
+			}
+		}
+	})
+	return guests
+}
+
+// needDescriptors skips the test where the process may not have n open.
+func needDescriptors(t *testing.T, n int) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur < uint64(n) {
+		t.Skipf("needs RLIMIT_NOFILE of %d, which is %d", n, limit.Cur)
+	}
+}
+
+// setOption sets an option of the socket level of a transport.
+func setOption(t *testing.T, tr transport.BaseTransport, option, value int) {
+	t.Helper()
+	raw, ok := transport.Socket(tr)
+	if !ok {
+		t.Error("no socket")
+		return
+	}
+	err := raw.Control(func(fd uintptr) {
+		err := syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, value)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// fillSocket writes zeros to the descriptor of a transport until the kernel takes no
+// more, and returns how many it took.
+func fillSocket(t *testing.T, tr transport.BaseTransport) (n int) {
+	raw, ok := transport.Socket(tr)
+	if !ok {
+		t.Error("no socket")
+		return 0
+	}
+	var page [4096]byte
+	err := raw.Control(func(fd uintptr) {
+		for size := len(page); size > 0; size /= 16 {
+			for {
+				k, err := syscall.Write(int(fd), page[:size])
+				if err != nil {
+					break
+				}
+				n += k
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+// readExactly reads size bytes of a stream's content from offset off on.
+func readExactly(c net.Conn, size int, key, off uint64) error {
+	c.SetReadDeadline(time.Now().Add(looptest.Patience))
+	buf := make([]byte, min(size, 64<<10))
+	for size > 0 {
+		n, err := c.Read(buf[:min(size, len(buf))])
+		if wrong := exacttest.Check(buf[:n], key, off); wrong != nil {
+			return wrong
+		}
+		size, off = size-n, off+uint64(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readToEnd reads a stream's content up to its end, size bytes in all.
+func readToEnd(c net.Conn, size int, key uint64) error {
+	err := readExactly(c, size, key, 0)
+	if err != nil {
+		return err
+	}
+	if n, err := c.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		return fmt.Errorf("at the end %d more bytes, %v", n, err)
+	}
+	return nil
+}
+
+// reset breaks the connection of a TCP peer.
+func reset(t *testing.T, c net.Conn) {
+	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+}
+
+// skip reads n bytes, whatever they are.
+func skip(c net.Conn, n int) error {
+	c.SetReadDeadline(time.Now().Add(looptest.Patience))
+	_, err := io.CopyN(io.Discard, c, int64(n))
+	return err
+}

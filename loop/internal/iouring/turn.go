@@ -1,0 +1,355 @@
+package iouring
+
+import (
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/sys"
+	"github.com/sluice-net/sluice/uring"
+)
+
+// errLost ends an engine: the kernel had no memory left to keep a completion that did
+// not fit into the queue. Whose it was nobody knows.
+var errLost = errors.New("iouring: the kernel lost a completion for want of memory")
+
+// turn is what is known of the operations of a turn. A turn makes one enter, or
+// several: when there are more SQEs than the queue holds, when completions overflow,
+// when something was cancelled. Each enter is followed by settle, whatever it
+// returned, and nothing is concluded from an enter before it is settled.
+//
+//	            SQE filled in               the kernel's head has passed it
+//	idle ------------------------> prepared ------------------------------> taken
+//	                                  ^  |                                    |
+//	             partial submission,  |  | EBUSY, EAGAIN, ENOMEM, EINTR:      |
+//	             the next enter       +--+ not passed, still prepared         |
+//	                                                                          |
+//	     its handler is called        the queue is whole: no overflow is left |
+//	done <--------------------- reaped <--------------------------------------+
+//	                              |            accounted
+//	                              +--> prepared again: the rest, or a wait for room
+//
+// What an enter took is known by the queue's head alone, never by what the call
+// returned. The completion queue is whole when everything that the kernel had for it
+// was moved to our own lists: those that overflowed are fetched until there are none,
+// and a completion that the kernel had no memory for ends the engine (errLost).
+//
+// A send to a socket is silent: it says MSG_DONTWAIT, so the enter that takes it
+// carries it out, and IOSQE_CQE_SKIP_SUCCESS with MSG_WAITALL, so it posts a
+// completion exactly if not all of it was sent. It is accounted for when it was taken
+// and the queue is whole: then it has failed by its completion, or it is done. Each
+// completion is looked at once, when it is moved.
+type turn struct {
+	prepared uint64 // SQEs filled in since the ring was made
+	taken    uint64 // of those, how many the kernel has taken
+
+	silent  []silentSend // prepared or taken, not accounted for, in that order
+	head    int          // the first of them
+	eager   bool         // somebody waits for one of them: do not sleep
+	arrived []uring.CQE  // moved out of the queue, not delivered yet, in order
+	writes  []uring.CQE  // the same, of writes to what is no socket
+	later   []uring.CQE  // of those who have had their share of the round
+	late    []uring.CQE  // the other buffer of later
+
+	lost      uint32 // what the ring counted as dropped when it was made
+	overflown uint64 // completions that were fetched because they overflowed
+	round     uint32 // counts turns
+	cancelled bool   // something was cancelled since the last enter
+	stalled   bool   // the kernel took nothing of what it was offered
+}
+
+// silentSend is a send that says nothing if it succeeds.
+type silentSend struct {
+	slot uint32
+	at   uint64 // which SQE it was
+}
+
+// nap is how long to wait before a kernel is asked again that took nothing.
+const nap = time.Millisecond
+
+// flushesMax bounds the fruitless calls in a row to fetch what overflowed. Then the
+// turn ends without having concluded anything, and the next one goes on.
+const flushesMax = 64
+
+// Wait makes one turn.
+func (e *engine) Wait(timeout time.Duration) error {
+	if e.closed {
+		return proactor.ErrClosed
+	}
+	if debug.On {
+		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
+	}
+	e.round++
+	e.yield()
+	e.registerChunks()
+	e.cancelled, e.stalled = false, false
+	if err := e.hand(); err != nil {
+		return err
+	}
+	if e.deliverDoomed() || e.busy() {
+		timeout = 0
+	}
+	if whole, err := e.handLast(timeout); !whole {
+		return err
+	}
+	e.reap()
+	if e.cancelled {
+		if err := e.endCancelled(); err != nil {
+			return err
+		}
+	}
+	e.feedStarved()
+	return nil
+}
+
+// handLast makes the enter that may sleep, and says what settle says. A kernel that
+// takes nothing is left alone for a moment, in which it may go on with what it has.
+func (e *engine) handLast(timeout time.Duration) (whole bool, err error) {
+	if !e.stalled {
+		if err := e.enter(timeout); err != nil {
+			return false, err
+		}
+		if whole, err := e.settle(); !whole || !e.stalled {
+			return whole, err
+		}
+	}
+	if timeout != 0 {
+		if err := fatal(e.ring.Wait(1, nap)); err != nil {
+			return false, err
+		}
+	}
+	return e.settle()
+}
+
+// busy reports whether there is something to do that no completion will tell of.
+func (e *engine) busy() bool {
+	return e.eager || len(e.arrived) > 0 || len(e.writes) > 0 || len(e.later) > 0 ||
+		!e.waiting.empty() || len(e.cancels) > 0 || !e.doomed.empty() || e.feedable()
+}
+
+// endCancelled has what was cancelled in this turn end in it, as far as the kernel
+// lets go of it at once: as with epoll, who aborts a connection is told of its end
+// before what it schedules afterwards is run.
+func (e *engine) endCancelled() error {
+	e.cancelled = false
+	if err := e.hand(); err != nil {
+		return err
+	}
+	if err := e.enterNow(); err != nil {
+		return err
+	}
+	if whole, err := e.settle(); !whole {
+		return err
+	}
+	e.deliverDoomed()
+	e.reap()
+	return nil
+}
+
+// hand moves what waits for an SQE into the queue, handing full queues over. What
+// its handlers add waits for the next turn, so that none can keep this one from
+// ending.
+func (e *engine) hand() error {
+	if e.wakerDue {
+		e.armWaker()
+	}
+	e.sweep()
+	left := e.waiting.len()
+	for !e.fill(&left) {
+		if err := e.enterNow(); err != nil {
+			return err
+		}
+		if whole, err := e.settle(); !whole || e.stalled {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill reports whether everything that waited has an SQE now: all cancels, and as
+// many operations as are left.
+func (e *engine) fill(left *int) bool {
+	for i, target := range e.cancels {
+		if !e.prepareCancel(target) {
+			e.cancels = append(e.cancels[:0], e.cancels[i:]...)
+			return false
+		}
+	}
+	e.cancels = e.cancels[:0]
+	for ; *left > 0; *left-- {
+		op := e.waiting.first()
+		if op.Cancelling() {
+			e.waiting.pop()
+			op.Engine.Flag &^= flagWaiting
+			e.doom(op)
+			continue
+		}
+		if !e.hasRoom(op) {
+			return false
+		}
+		e.waiting.pop()
+		op.Engine.Flag &^= flagWaiting
+		e.prepare(op)
+	}
+	return true
+}
+
+// enter hands the queue over and waits for a completion, no longer than timeout.
+func (e *engine) enter(timeout time.Duration) error {
+	if timeout == 0 || e.ring.TaskrunPending() || e.ring.Overflowed() {
+		return e.enterNow()
+	}
+	if !e.simulated && e.spin.worthwhile(e.slots.used) {
+		done, err := e.spinFor()
+		if done || err != nil {
+			return err
+		}
+	}
+	if !e.waker.Sleep() {
+		e.waker.Awake()
+		return e.enterNow()
+	}
+	began := e.Now()
+	if e.pulse != nil {
+		e.pulse.Sleep(began)
+	}
+	_, err := e.ring.SubmitAndWait(1, timeout)
+	e.waker.Awake()
+	if now := e.spin.slept(began, e.machine); e.pulse != nil {
+		e.woke(now)
+	}
+	e.stats.Waits++
+	return fatal(err)
+}
+
+// enterNow hands the queue over and fetches what is there, without waiting.
+func (e *engine) enterNow() error {
+	if e.ring.Pending() == 0 && !e.ring.TaskrunPending() && !e.ring.Overflowed() {
+		return nil
+	}
+	_, err := e.ring.EnterNB()
+	return fatal(err)
+}
+
+// settle is called after every enter. It moves the completions out of the queue,
+// until none is left in the kernel that overflowed, and then accounts for the sends
+// that were taken. It reports whether the queue is whole; where it is not, nothing is
+// known and nothing may be delivered.
+func (e *engine) settle() (whole bool, err error) {
+	before := e.taken
+	e.taken = e.prepared - uint64(e.ring.Pending())
+	debug.Assert(e.taken >= before, "the kernel gives nothing back that it has taken")
+	e.stalled = e.taken == before && e.prepared > before
+	e.collect()
+	for fruitless := 0; e.ring.Overflowed(); {
+		if err := fatal(e.ring.Wait(0, 0)); err != nil {
+			return false, err
+		}
+		n := e.collect()
+		e.overflown += uint64(n)
+		if n > 0 {
+			fruitless = 0
+		} else if fruitless++; fruitless == flushesMax {
+			return false, nil
+		}
+	}
+	if e.ring.Overflow() != e.lost {
+		return false, errLost
+	}
+	e.account()
+	return true, nil
+}
+
+// collect moves the completions that are in the queue to our own lists, and returns
+// how many there were. The failure of a silent send is noted in its slot.
+func (e *engine) collect() int {
+	n := e.ring.Ready()
+	for i := range n {
+		cqe := e.ring.PeekAt(i)
+		switch cqe.UserData >> 56 {
+		case kindOp:
+			if cqe.HasBuffer() {
+				e.pool.inKernel--
+			}
+			e.arrived = append(e.arrived, *cqe)
+		case kindMsg:
+			if cqe.HasBuffer() {
+				e.datagrams.inKernel--
+			}
+			e.arrived = append(e.arrived, *cqe)
+		case kindSend:
+			e.failed(*cqe)
+		case kindWrite:
+			e.writes = append(e.writes, *cqe)
+		case kindWake:
+			e.armWaker()
+		}
+	}
+	e.ring.Advance(n)
+	return n
+}
+
+// failed notes that a silent send was not done. An error of the connection is
+// delivered in its order: a receive of the same enter may have been told of it first,
+// and better, since a socket tells its error once.
+func (e *engine) failed(cqe uring.CQE) {
+	s := e.slots.find(cqe.UserData)
+	if s == nil || !s.silent || s.failed {
+		panic("iouring: completion of a send that is not in flight")
+	}
+	s.failed, s.res = true, cqe.Res
+	if endsConnection(cqe.Res) {
+		e.arrived = append(e.arrived, cqe)
+	}
+}
+
+// endsConnection reports whether a send that completed with res will not be tried
+// again.
+func endsConnection(res int32) bool {
+	return res < 0 && res != eagain && res != eintr && res != enotsock
+}
+
+// account completes the silent sends that were taken, now that the queue is whole:
+// before any other completion is delivered, for those happened later.
+func (e *engine) account() {
+	for e.head < len(e.silent) && e.silent[e.head].at < e.taken {
+		s := &e.slots.all[e.silent[e.head].slot]
+		e.head++
+		op := s.op
+		failed, res := s.failed, s.res
+		s.silent, s.failed = false, false
+		switch {
+		case !failed:
+			op.Engine.Done = sendSize(op)
+			e.finish(op, int32(op.Engine.Done))
+		case !endsConnection(res): // else its completion is among those that arrived
+			e.completeSend(op, res)
+		}
+	}
+	e.silent = append(e.silent[:0], e.silent[e.head:]...)
+	e.head = 0
+	e.eager = e.eager && len(e.silent) > 0
+}
+
+// yield tells the scheduler that this goroutine is alive, now and then, and who
+// watches that a round begins.
+func (e *engine) yield() {
+	now := e.Now()
+	if e.pulse != nil {
+		e.pulse.Round(now)
+	}
+	if now-e.lastYield >= yieldEvery {
+		e.lastYield = now
+		runtime.Gosched()
+	}
+}
+
+// woke tells that a sleep has ended, at the time now where that is known.
+func (e *engine) woke(now time.Duration) {
+	if now == 0 {
+		now = e.Now()
+	}
+	e.pulse.Woke(now)
+}
