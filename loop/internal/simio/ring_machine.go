@@ -24,8 +24,6 @@ type Machine struct {
 	maps   mappings
 	audit  *auditor // of Drive, else nil
 
-	headers []uint64 // addresses of headers that are not in the ring's memory
-
 	busy    bool // something has happened since the last turn that takes time
 	scripts bool // a test's function is due, which Drive calls
 }

@@ -137,8 +137,14 @@ type message struct {
 	nameLen, controlLen uint32
 }
 
+// header reads the msghdr.
+func (t *task) header() *msghdr {
+	b := t.staged(t.sqe.addr, int(unsafe.Sizeof(msghdr{})), "the msghdr")
+	return (*msghdr)(unsafe.Pointer(&b[0]))
+}
+
 func (t *task) prepareSendMsg() {
-	h := (*msghdr)(unsafe.Pointer(&t.staged(t.sqe.addr, int(unsafe.Sizeof(msghdr{})), "the msghdr")[0]))
+	h := t.header()
 	if t.sqe.len != 1 || h.controlLen != 0 || h.flags != 0 {
 		t.violate("a msghdr of %+v", *h)
 	}
@@ -148,37 +154,16 @@ func (t *task) prepareSendMsg() {
 }
 
 // prepareRecvMsg reads how much room a multishot receive leaves for names and for
-// control messages. That header is the same for all: it is not spoiled.
+// control messages.
 func (t *task) prepareRecvMsg() {
 	if t.sqe.ioprio&recvMultishot == 0 || t.sqe.flags&sqeSelect == 0 {
 		t.violate("the simulated ring knows it as multishot only")
 	}
-	h := t.r.m.header(t)
-	if h.iovLen > 1 || h.iov != 0 {
+	h := t.header()
+	if h.iovLen != 0 || h.iov != 0 || h.name != 0 || h.control != 0 {
 		t.violate("a msghdr of %+v", *h)
 	}
 	t.message = &message{nameLen: h.nameLen, controlLen: uint32(h.controlLen)}
-}
-
-// headersMax is how many headers of multishot receives a machine may have that are
-// not in memory of the ring: one that is made for each receive is none that stays.
-const headersMax = 4
-
-// header is the header of a multishot receive.
-func (m *Machine) header(t *task) *msghdr {
-	n := uint64(unsafe.Sizeof(msghdr{}))
-	if b := m.maps.find(t.sqe.addr, n); b != nil {
-		return (*msghdr)(unsafe.Pointer(&b[0]))
-	}
-	for i := range len(m.headers) {
-		if m.headers[i] == t.sqe.addr {
-			return (*msghdr)(pointer(t.sqe.addr))
-		}
-	}
-	if m.headers = append(m.headers, t.sqe.addr); len(m.headers) > headersMax {
-		t.violate("the msghdr is not in memory of the ring, and not always the same")
-	}
-	return (*msghdr)(pointer(t.sqe.addr))
 }
 
 // iovecsMax is UIO_MAXIOV.

@@ -114,7 +114,7 @@ func (t *task) room() ([]byte, *provided) {
 	if p == nil {
 		return nil, nil
 	}
-	if n := int(t.sqe.len); n > 0 && n < len(p.mem) {
+	if n := int(t.sqe.len); t.message == nil && n > 0 && n < len(p.mem) {
 		return p.mem[:n], p
 	}
 	return p.mem, p
