@@ -128,8 +128,9 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 
 // What the completion queue has no room for is kept by the kernel. Stats count it.
 func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
-	onKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
-		guests := crowd(t, l, "unix", 4500)
+	options := loop.Options{Entries: 16, CQEntries: 16}
+	onKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
+		guests := crowd(t, l, "unix", 500)
 		looptest.Do(l, func() {
 			for _, g := range guests {
 				setOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
@@ -138,9 +139,6 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 			}
 		})
 		looptest.Turns(l, 3)
-		if n := loopStats(l).Overflows; n > 0 {
-			t.Errorf("%d completions have overflowed before there were many", n)
-		}
 		looptest.Do(l, func() {
 			// Completions of all kinds while the loop does not look: the ends of the
 			// peers' streams, and whatever becomes of the sends.

@@ -35,10 +35,10 @@ const (
 // Where an operation in flight is: in Op.Engine.Flag.
 const (
 	nowhere   uint16 = iota
-	queued          // on the list for the next pass
-	reading         // its slot's reader
-	writing         // its slot's writer
-	pollFirst       // its slot's polls[0]; the others follow
+	queued           // on the list for the next pass
+	reading          // its slot's reader
+	writing          // its slot's writer
+	pollFirst        // its slot's polls[0]; the others follow
 )
 
 type engine struct {
@@ -254,10 +254,11 @@ func (e *engine) finish(op *proactor.Op, res int32) {
 	op.Deliver(res, false, nil)
 }
 
-// fail completes op with an errno, or, if it had done something already, with
-// how much that was.
+// fail completes op with an errno. If it was cancelled and had done something already,
+// that is with how much it was; an error of the descriptor is told only once, and must
+// not get lost.
 func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
-	if op.Engine.Done > 0 {
+	if op.Engine.Done > 0 && errno == syscall.ECANCELED {
 		e.finish(op, int32(op.Engine.Done))
 		return
 	}

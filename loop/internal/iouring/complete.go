@@ -95,8 +95,8 @@ func (e *engine) finish(op *proactor.Op, res int32) {
 	op.Deliver(res, false, nil)
 }
 
-// finishDone ends an operation that failed or was cancelled: by what it had
-// done, if that was anything.
+// finishDone ends an operation that was cancelled: by what it had done, if that was
+// anything.
 func (e *engine) finishDone(op *proactor.Op, errno int32) {
 	if op.Engine.Done > 0 {
 		errno = int32(op.Engine.Done)
@@ -185,7 +185,7 @@ func (e *engine) completeSend(op *proactor.Op, res int32) {
 		e.again(op)
 		return
 	case res == enotsock || endsConnection(res):
-		e.finishDone(op, res)
+		e.finish(op, res) // a socket tells its error once: it must not get lost
 		return
 	}
 	op.Engine.Done += int(max(res, 0))

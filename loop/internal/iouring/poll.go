@@ -95,8 +95,10 @@ func (e *engine) polled(s *slot, cqe uring.CQE) {
 // ready goes on with what waited for readiness, which an error ends.
 func (e *engine) ready(op *proactor.Op, res int32) {
 	switch {
-	case res < 0:
+	case res == ecanceled:
 		e.finishDone(op, res)
+	case res < 0:
+		e.finish(op, res)
 	case op.Code == proactor.Poll:
 		e.more(op, res, nil)
 		e.again(op)

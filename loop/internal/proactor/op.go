@@ -40,7 +40,8 @@ const (
 	// may be several datagrams of one sender: see Segment.
 	RecvMsg
 	// Send sends all of Buf. Res is len(Buf), or an error, or, when it was
-	// cancelled or failed midway, the number of bytes that were sent.
+	// cancelled midway, the number of bytes that were sent. An error is told however
+	// much was sent before: the kernel tells it once.
 	Send
 	// SendMsg sends all of Bufs in order as Send does; to Addr where that is
 	// not zero. The slice of slices and its elements are the engine's until

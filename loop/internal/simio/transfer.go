@@ -103,9 +103,9 @@ func (fl *flight) trySend() {
 	f.maybeReset(true)
 	total := fl.total
 	for fl.done < total {
-		room, errno := f.sendRoom(fl.done)
+		room, errno := f.writable()
 		if errno != 0 {
-			fl.stopShort(errno)
+			fl.fail(errno)
 			return
 		}
 		if room == 0 {
@@ -127,26 +127,6 @@ func (fl *flight) trySend() {
 		return
 	}
 	fl.finish(int32(fl.done))
-}
-
-// sendRoom is writable, but leaves the error to the next operation when part
-// was sent already, as Linux does.
-func (f *file) sendRoom(done int) (room int, errno Errno) {
-	pending := f.err
-	room, errno = f.writable()
-	if done > 0 {
-		f.err = pending
-	}
-	return room, errno
-}
-
-// stopShort ends a send midway.
-func (fl *flight) stopShort(errno Errno) {
-	if fl.done > 0 {
-		fl.finish(int32(fl.done))
-		return
-	}
-	fl.fail(errno)
 }
 
 // tryNotify ends a SendZC when the kernel has let go of its memory.
