@@ -36,6 +36,13 @@ type Faults struct {
 	Cold         float64 // a part of a file has to be read from its disk first
 	NoGroups     float64 // datagrams are not taken in groups (DatagramOptions.GSO)
 
+	// Of the simulated io_uring alone.
+
+	TakePart   float64 // only a part of what is handed over is taken
+	Busy       float64 // nothing of it is taken, for a while
+	SmallBatch float64 // less is completed at a time
+	Again      float64 // an operation has to be tried again without a reason
+
 	DelayMax time.Duration // 0: 20 ms
 }
 
