@@ -279,10 +279,10 @@ func (e *calls) StopListening(fd int) error {
 }
 
 // Discard implements proactor.Kernel.
-func (e *Engine) Discard(fd int) { _ = e.CloseFD(fd) }
+func (e *calls) Discard(fd int) { _ = e.CloseFD(fd) }
 
 // DiscardFile implements proactor.Kernel.
-func (e *Engine) DiscardFile(f *os.File) { _ = f.Close() }
+func (e *calls) DiscardFile(f *os.File) { _ = f.Close() }
 
 // CloseFD implements proactor.Kernel.
 func (e *calls) CloseFD(fd int) error {
