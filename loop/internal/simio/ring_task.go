@@ -110,7 +110,9 @@ func (t *task) arm() {
 		return
 	}
 	t.state, t.polled = taskArmed, true
-	t.file.noSpace = t.file.noSpace || t.waitsFor()&pollOut != 0 && !t.ready()
+	if t.waitsFor()&pollOut != 0 && t.file.events()&pollOut == 0 {
+		t.file.noSpace = true
+	}
 	t.edges = t.file.edges()
 	if t.sqe.opcode != opPollAdd && t.ready() {
 		t.enqueue()
