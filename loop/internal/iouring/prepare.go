@@ -292,18 +292,17 @@ func (s *scratch) reset() {
 	s.headers, s.vectors, s.names = s.headers[:0], s.vectors[:0], s.names[:0]
 }
 
-// recvHeader says how much room multishot RECVMSG leaves for the sender's
-// address in front of each datagram. The kernel only reads it.
-var recvHeader = unix.Msghdr{Namelen: sys.SockaddrSize}
+// recvHeader says how much room multishot RECVMSG leaves for the sender's address in
+// front of each datagram, so that all begin at the same place. Without room for control
+// messages no descriptor comes that way. The kernel only reads it.
+var recvHeader = unix.Msghdr{Namelen: sys.SockaddrSize + sys.ControlRoom}
 
-// coalescedHeader gives the end of the room for the address to control messages: a
-// path is not to be expected there.
-var coalescedHeader = unix.Msghdr{Namelen: sys.SockaddrSize - sys.ControlRoom,
-	Controllen: sys.ControlRoom}
+// coalescedHeader gives the end of that room to control messages.
+var coalescedHeader = unix.Msghdr{Namelen: sys.SockaddrSize, Controllen: sys.ControlRoom}
 
-// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out
-// and the sender's address.
+// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out, the
+// sender's address and control messages.
 const (
 	headerSize   = 16
-	datagramHead = headerSize + sys.SockaddrSize
+	datagramHead = headerSize + sys.SockaddrSize + sys.ControlRoom
 )
