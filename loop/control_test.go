@@ -129,7 +129,8 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 			t.Skipf("needs UDP_GRO (Linux 5.0): %v", err)
 		}
 		server := office(t, l, &postman{}, loop.DatagramOptions{Sock: f})
-		client := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
+		client := office(t, l, &postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		want := numbered(50, 300)
 		looptest.Do(l, func() {
 			for _, text := range want {
