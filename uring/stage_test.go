@@ -118,7 +118,8 @@ func TestStagedMemoryIsOutsideOfTheHeapAndBounded(t *testing.T) {
 	for r.StageHeader(0, 0) != nil || r.StageTimespec(1) != nil {
 		n++ // the rest
 	}
-	if n < 100 || r.CanStage(0) || r.StageVectors(bufs, 0) != nil || r.StageMsg(bufs, 0, nil) != nil {
+	if n < 100 || r.CanStage(0) || r.StageVectors(bufs, 0) != nil ||
+		r.StageMsg(bufs, 0, nil) != nil {
 		t.Errorf("full after %d, and then not", n)
 	}
 	r.SQE().PrepNop()
