@@ -124,7 +124,8 @@ func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
 	}}
 	looptest.Do(l, func() {
 		setOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
-		if err := g.peer.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(8 << 20); err != nil {
+		ahead := g.peer.(interface{ SetWriteBuffer(int) error })
+		if err := ahead.SetWriteBuffer(8 << 20); err != nil {
 			t.Error(err)
 		}
 		p := transport.BaseProtocol(all)
