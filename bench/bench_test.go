@@ -24,6 +24,9 @@ const asMain = "SLUICE_BENCH_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
+		if os.Getenv(asForger) != "" {
+			servers = []contest.Server{forger{}}
+		}
 		main()
 		return
 	}
@@ -46,7 +49,7 @@ func TestSmoke(t *testing.T) {
 	dir := t.TempDir()
 	numbers, page := filepath.Join(dir, "numbers.json"), filepath.Join(dir, "report.html")
 	args := []string{"-smoke", "-conns", "2", "-size", "100", "-idle", "50",
-		"-o", page}
+		"-fan-out", "20", "-o", page}
 	stdout, stderr, err := bench(t, append(args, "-json", numbers)...)
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
@@ -73,7 +76,8 @@ func TestSmoke(t *testing.T) {
 	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("</html>")) {
 		t.Errorf("the report is no page: %v", err)
 	}
-	if !strings.Contains(stdout, "echo 100 B, 2 connections") {
+	if !strings.Contains(stdout, "echo 100 B, 2 connections") ||
+		!strings.Contains(stdout, "fan-out 1 KiB, 20 connections") {
 		t.Errorf("the table lacks a workload:\n%s", stdout)
 	}
 	again, stderr, err := bench(t, append(args, "-compare", numbers, "-workload", "^echo")...)
@@ -140,7 +144,8 @@ func TestFlags(t *testing.T) {
 		t.Errorf("with flags: %+v", c)
 	}
 	c = parsed(t, "-smoke")
-	if c.time != 0 || c.slice != smokeSlice || c.idle != smokeIdle {
+	if c.time != 0 || c.slice != smokeSlice || c.idle != smokeIdle ||
+		!slices.Equal(c.fanOut, []int{smokeFanOut}) {
 		t.Errorf("smoke: %+v", c)
 	}
 	if c = parsed(t, "-time", "3s", "-smoke"); c.time != 3*time.Second {
@@ -161,6 +166,12 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 		{"-rate -5", "above 0"},
 		{"-rate NaN", "above 0"},
 		{"-idle 0", "from 1 to"},
+		{"-fan-out 0", "from 1 to"},
+		{"-other old", "NAME=PROGRAM"},
+		{"-other again=/bin/sh", "NAME=PROGRAM"},
+		{"-other old=/no/such/program", "no such file"},
+		{"-other old=/etc/passwd", "is no program"},
+		{"-other old=/bin/sh -other old=/bin/sh", "twice"},
 		{"-workload (", "missing closing )"},
 		{"-view sideways", "pinned, unpinned or both"},
 		{"-frobnicate", "frobnicate"},
@@ -179,7 +190,7 @@ func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 
 func TestChosenWorkloads(t *testing.T) {
 	all, err := parsed(t).chosen()
-	if err != nil || len(all) != 19 {
+	if err != nil || len(all) != 22 {
 		t.Errorf("%d workloads, %v", len(all), err)
 	}
 	some, err := parsed(t, "-workload", "^receive").chosen()
@@ -192,9 +203,22 @@ func TestChosenWorkloads(t *testing.T) {
 	}
 }
 
+func TestFanOutIsAskedFor(t *testing.T) {
+	c := parsed(t, "-fan-out", "30,20", "-workload", "^fan-out")
+	ws, err := c.chosen()
+	var names []string
+	for _, w := range ws {
+		names = append(names, w.Name)
+	}
+	want := []string{"fan-out/64/30", "fan-out/64/20", "fan-out/1024/20"}
+	if err != nil || !slices.Equal(names, want) {
+		t.Errorf("%q, %v, want %q", names, err, want)
+	}
+}
+
 func TestTimeIsSharedByTheWorkloadsThatHaveRounds(t *testing.T) {
 	all, _ := parsed(t).chosen()
-	if got := share(170*time.Second, all); got != 10*time.Second {
+	if got := share(200*time.Second, all); got != 10*time.Second {
 		t.Errorf("each gets %v", got)
 	}
 	if got := share(time.Second, nil); got != time.Second {

@@ -23,6 +23,8 @@ type config struct {
 	sizes    []int
 	rate     float64
 	idle     int
+	fanOut   []int
+	others   []other
 	time     time.Duration
 	slice    time.Duration
 	workload *regexp.Regexp
@@ -42,6 +44,7 @@ const (
 	defaultSlice = 100 * time.Millisecond
 	smokeSlice   = 20 * time.Millisecond
 	smokeIdle    = 500
+	smokeFanOut  = 200
 	connsMax     = 1 << 20
 	sizeMax      = 64 << 20
 )
@@ -60,6 +63,7 @@ table and writes a report with charts.
   go run ./bench -compare x.json                 against an earlier run
   go run ./bench -workload paced -rate 60000     latency at a fixed rate
   go run ./bench -peers -workload ^echo -time 3m with gnet, netpoll and nbio
+  go run ./bench -engine uring -other old=/tmp/old  this code against an older build
   go run ./bench -overhead                       what tracing costs the traced
 
 Root, or CAP_SYS_ADMIN and CAP_PERFMON, is not needed, but gives a network of
@@ -83,6 +87,11 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 	f.Func("rate", "messages a second of the paced workload (default 20000)", c.setRate)
 	f.Func("idle", "connections of the idle workload, and ten times those of "+
 		"idle-tls (default 10000)", c.setIdle)
+	f.Func("fan-out", "numbers of connections of the fan-out workload (default 1000,10000)",
+		numbers(&c.fanOut, connsMax))
+	f.Func("other", "NAME=PROGRAM: another build of this benchmark, whose servers on the same "+
+		"engines take part and are compared with these round by round; may be repeated",
+		c.addOther)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
 		"(default 85s)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
@@ -135,6 +144,9 @@ func (c *config) settle(names []string, given map[string]bool) {
 	}
 	if !given["idle"] {
 		c.idle = smokeIdle
+	}
+	if !given["fan-out"] {
+		c.fanOut = []int{smokeFanOut}
 	}
 }
 
@@ -225,7 +237,8 @@ func duration(to *time.Duration) func(string) error {
 
 // chosen returns the workloads that the command line asks for.
 func (c *config) chosen() ([]rounds.Workload, error) {
-	all := rounds.Workloads(c.conns, c.sizes, c.rate, c.idle)
+	all := rounds.Workloads(rounds.Choice{Conns: c.conns, Sizes: c.sizes, FanOut: c.fanOut,
+		Rate: c.rate, Idle: c.idle})
 	if c.workload == nil {
 		return all, nil
 	}

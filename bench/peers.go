@@ -37,9 +37,10 @@ func (m *measurement) buildPeers() (remove func()) {
 	return func() { os.RemoveAll(dir) }
 }
 
-// contestants are those of this program that were asked for, and the peers.
+// contestants are those of this program that were asked for, those of other builds,
+// and the peers.
 func (m *measurement) contestants() []rounds.Contestant {
-	out := contestants(m.cfg.engines)
+	out := withOthers(contestants(m.cfg.engines), m.cfg.others)
 	if m.peers == "" {
 		return out
 	}

@@ -57,6 +57,7 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 			return nil, err
 		}
 	}
+	all := &room{size: task.Size}
 	return func() protocol.Protocol {
 		switch counted := (counted{page: page}); task.Mode {
 		case contest.Receive:
@@ -69,6 +70,8 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 				size: int64(task.Size)}
 		case contest.Relay:
 			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
+		case contest.FanOut:
+			return &member{counted: counted, room: all}
 		case contest.Send:
 			return &sender{counted: counted}
 		default:
@@ -126,6 +129,11 @@ type receiver struct {
 	sink *contest.Sink
 }
 
+func (p *receiver) ConnectionMade(t transport.Transport) {
+	p.sink.From(transport.PeerName(t))
+	p.counted.ConnectionMade(t)
+}
+
 func (p *receiver) DataReceived(data []byte) { p.sink.Take(data) }
 
 // bufferedReceiver has the kernel write into one registered buffer.
@@ -138,6 +146,7 @@ type bufferedReceiver struct {
 
 func (p *bufferedReceiver) ConnectionMade(t transport.Transport) {
 	p.buf = p.loop.AllocBuffer(contest.BlockSize)
+	p.sink.From(transport.PeerName(t))
 	p.counted.ConnectionMade(t)
 }
 

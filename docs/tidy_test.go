@@ -43,6 +43,9 @@ var rules = []rule{
 	{"LibraryImportsNoTestKit", libraryImportsNoTestKit},
 	{"LoopDependsOnTwoModules", loopDependsOnTwoModules},
 
+	// What the kernel is pointed at.
+	{"SQEsPointToStagedMemory", sqesPointToStagedMemory},
+
 	// What is deterministic.
 	{"NoWallClock", noWallClock},
 	{"NoGlobalRandom", noGlobalRandom},

@@ -78,6 +78,7 @@ func (b *binding) adopt(addr string, unix bool) {
 		return
 	}
 	b.listenOn(fd, family)
+	s.acceptors[0].Share()
 	if unix {
 		b.noteFile()
 	}

@@ -78,7 +78,8 @@ type ConnectionOptions struct {
 // transport whose ConnectionMade has been called is returned in any case.
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
-// ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+// ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption
+// for a negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop.
 // With TLS also, in a *net.OpError that names the peer, *tls.CertificateVerificationError,
 // tls.RecordHeaderError, an alert of the peer as another *net.OpError,
 // transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET where the peer
@@ -113,7 +114,7 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 	if opts != nil {
 		d.opts = *opts
 	}
-	err := d.opts.checkTLS()
+	err := d.opts.check()
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -128,7 +129,7 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 // accepted elsewhere. f is duplicated and closed. With ServerOptions.TLS it returns
 // when the handshake is over, or ctx ends it.
 //
-// Errors: ErrNotStream, transport.ErrNilProtocol, ErrOnLoop.
+// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -147,7 +148,7 @@ func (l *Loop) connectAccepted(ctx context.Context, p protocol.Protocol, f *os.F
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
-	err := opts.checkTLS()
+	err := opts.check()
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}

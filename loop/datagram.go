@@ -100,7 +100,8 @@ type DatagramOptions struct {
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, for paths
 // ECONNREFUSED and ENOENT …; *net.DNSError; ErrNoAddress; ErrNotDatagram;
-// net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+// net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption for a number
+// that is negative or that no socket takes; ErrOnLoop.
 func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramProtocol,
 	opts *DatagramOptions) (transport.DatagramTransport, error) {
 	return block(ctx, l, func(done func(transport.DatagramTransport, error)) {
@@ -116,8 +117,12 @@ func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.Datagr
 	if opts != nil {
 		b.opts = *opts
 	}
+	err := b.opts.check()
 	if p == nil {
-		done(nil, transport.ErrNilProtocol)
+		err = transport.ErrNilProtocol
+	}
+	if err != nil {
+		done(nil, err)
 		return
 	}
 	b.start()

@@ -54,6 +54,10 @@ var (
 	// ErrBadRange: a negative offset or count.
 	ErrBadRange = errors.New("loop: negative offset or count")
 
+	// ErrBadOption: a number in the options is out of its range. The error that wraps
+	// it says which, and what the range is.
+	ErrBadOption = errors.New("loop: bad option")
+
 	// ErrWithoutTLS: an option that is only meaningful with TLS was set without it.
 	ErrWithoutTLS = errors.New("loop: HandshakeTimeout, ShutdownTimeout, ServerName, " +
 		"RequireCloseNotify and OnHandshakeError are only meaningful with TLS")

@@ -124,8 +124,8 @@ func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
 	}}
 	looptest.Do(l, func() {
 		setOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
-		ahead := g.peer.(interface{ SetWriteBuffer(int) error })
-		if err := ahead.SetWriteBuffer(8 << 20); err != nil {
+		peer := g.peer.(interface{ SetWriteBuffer(int) error })
+		if err := peer.SetWriteBuffer(8 << 20); err != nil {
 			t.Error(err)
 		}
 		p := transport.BaseProtocol(all)

@@ -14,7 +14,7 @@ import (
 )
 
 // A send of which nobody awaits the end is not told of until something happens
-// (decision 0004). Whoever begins to wait before the loop does must not wait in vain:
+// (decision 0022). Whoever begins to wait before the loop does must not wait in vain:
 // here in ResumeWriting, which the sending of descriptors calls after the first send
 // was handed over.
 func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {

@@ -89,7 +89,7 @@ type Loop struct {
 // Options.
 //
 // Errors: an engine that was asked for by name and is not to be had, with the
-// reason and the remedy; options out of bounds; no memory for the flow page.
+// reason and the remedy; ErrBadOption; no memory for the flow page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
 	if opts != nil {
@@ -222,6 +222,9 @@ func (l *Loop) free() {
 	for t := range l.streams.all() {
 		if s, ok := t.(*fdio.Stream); ok {
 			s.RestoreMode()
+			for _, fd := range s.QueuedFDs(nil) {
+				l.engine.Discard(fd)
+			}
 		}
 	}
 	for _, fd := range fds {
@@ -234,11 +237,6 @@ func (l *Loop) free() {
 // openDescriptors are those of transports, listeners and connections under way.
 func (l *Loop) openDescriptors() []int {
 	fds := l.streams.descriptors()
-	for t := range l.streams.all() {
-		if s, ok := t.(*fdio.Stream); ok {
-			fds = s.QueuedFDs(fds)
-		}
-	}
 	for _, s := range l.servers {
 		for _, a := range s.acceptors {
 			fds = append(fds, a.FD())

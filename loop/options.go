@@ -33,7 +33,7 @@ type Options struct {
 	// Engine forces an engine; New fails where it is not to be had.
 	Engine Engine
 
-	// Loops is how many loops Options.Run makes, a thread each; 0 means 1.
+	// Loops is how many loops Options.Run makes, a thread each, up to 4096; 0 means 1.
 	Loops int
 
 	// Entries is the size of io_uring's submission queue, a power of two up to 32768;
@@ -86,14 +86,15 @@ type Options struct {
 // BufferOptions are the receive buffers of one loop. A connection holds one of
 // them only while its DataReceived runs.
 type BufferOptions struct {
-	// Size of a buffer in bytes; 0 means 64 KiB. It bounds one DataReceived.
+	// Size of a buffer in bytes, up to 1 GiB; 0 means 64 KiB. It bounds one
+	// DataReceived. Size times Max is 1 TiB at most.
 	Size int
 
 	// Min is how many are in circulation at first; 0 means 16. Few stay within
 	// the processor's cache; the loop adds more when they run out.
 	Min int
 
-	// Max is how many may be in circulation, a power of two; 0 means 256.
+	// Max is how many may be in circulation, a power of two up to 32768; 0 means 256.
 	Max int
 }
 
@@ -112,37 +113,4 @@ func (o *Options) engineFor() (engine Engine, forced string, err error) {
 		return Epoll, EngineEnv, nil
 	}
 	return Auto, "", fmt.Errorf("loop: %s=%q: must be uring, epoll or auto", EngineEnv, value)
-}
-
-// entriesMax is the kernel's bound (IORING_MAX_ENTRIES).
-const entriesMax = 32768
-
-func (o *Options) validate() error {
-	switch {
-	case o.Engine > sim:
-		return fmt.Errorf("loop: Options.Engine %d is none", o.Engine)
-	case o.Loops < 0:
-		return fmt.Errorf("loop: Options.Loops %d is negative", o.Loops)
-	case o.Entries&(o.Entries-1) != 0:
-		return fmt.Errorf("loop: Options.Entries %d is not a power of two", o.Entries)
-	case o.Entries > entriesMax:
-		return fmt.Errorf("loop: Options.Entries %d is beyond %d", o.Entries, entriesMax)
-	case o.CQEntries&(o.CQEntries-1) != 0:
-		return fmt.Errorf("loop: Options.CQEntries %d is not a power of two", o.CQEntries)
-	case o.CQEntries > 2*entriesMax:
-		return fmt.Errorf("loop: Options.CQEntries %d is beyond %d", o.CQEntries, 2*entriesMax)
-	case o.CQEntries != 0 && o.CQEntries < max(o.Entries, 1):
-		return fmt.Errorf("loop: Options.CQEntries %d is less than Entries %d",
-			o.CQEntries, o.Entries)
-	case o.Buffers.Size < 0 || o.Buffers.Min < 0 || o.Buffers.Max < 0:
-		return fmt.Errorf("loop: Options.Buffers %+v has negative values", o.Buffers)
-	case o.Buffers.Max&(o.Buffers.Max-1) != 0:
-		return fmt.Errorf("loop: Options.Buffers.Max %d is not a power of two", o.Buffers.Max)
-	case o.Buffers.Max > 32768:
-		return fmt.Errorf("loop: Options.Buffers.Max %d is beyond 32768", o.Buffers.Max)
-	case o.Buffers.Max > 0 && o.Buffers.Min > o.Buffers.Max:
-		return fmt.Errorf("loop: Options.Buffers.Min %d is beyond Max %d",
-			o.Buffers.Min, o.Buffers.Max)
-	}
-	return nil
 }

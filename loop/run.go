@@ -35,7 +35,7 @@ func Run(ctx context.Context, main func(ctx context.Context, l *Loop) error) err
 // contexts.
 func (o Options) Run(ctx context.Context, main func(context.Context, *Loop) error) error {
 	n := max(o.Loops, 1)
-	loops := make([]*Loop, 0, n)
+	var loops []*Loop
 	for range n {
 		l, err := New(&o)
 		if err != nil {

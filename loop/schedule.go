@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
 // The longest that the loop sleeps without looking at its clock.
@@ -38,9 +39,10 @@ func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 
 // CallLater has f called once d has passed; d <= 0 means in the next round.
 // Timers run in the order of their times, those in the past too, and at the same
-// time in the order in which they were made.
+// time in the order in which they were made. A d beyond the end of the clock, some 292
+// years, means never.
 func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
-	return l.CallAt(l.Time()+d, f)
+	return l.CallAt(proactor.Later(l.Time(), d), f)
 }
 
 // CallAt has f called at a time of the loop's clock, see Time.
@@ -104,7 +106,11 @@ func (l *Loop) patience() time.Duration {
 	if !ok {
 		return -1
 	}
-	return min(max(when-l.engine.Now(), 0), waitMax)
+	now := l.engine.Now()
+	if when <= now {
+		return 0 // a subtraction might wrap
+	}
+	return min(when-now, waitMax)
 }
 
 // expire moves the timers that are due to the ready queue.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io/fs"
 	"iter"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -26,11 +27,16 @@ type ServerOptions struct {
 	Addrs []string
 
 	// Sock is a bound stream socket to listen on instead of an address, which
-	// must then be "". It is duplicated and closed.
+	// must then be "". It is duplicated and closed. Others may listen on the same
+	// socket, another process say: Server.Close leaves it to them. What belongs to
+	// the socket they share too: it becomes non-blocking, and its queue has the
+	// length that the last one asked for.
 	Sock *os.File
 
 	// Backlog is the length of the accept queue; 0 means 4096, which the kernel
-	// bounds by net.core.somaxconn.
+	// bounds by net.core.somaxconn. ErrBadOption where it, or another number here,
+	// is negative; a duration that is never over, or a size beyond all there is, may
+	// be as large as it likes.
 	Backlog int
 
 	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and
@@ -128,6 +134,7 @@ type Server struct {
 	file      *socketFile      // to remove at Close, or nil
 	serving   bool
 	closed    bool
+	leaving   bool // Shutdown: whoever still comes is turned away
 	forever   bool // ServeForever runs
 	conns     int
 	onClosed  []func() // the listeners are gone
@@ -143,7 +150,7 @@ type Server struct {
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
-// ErrOnLoop.
+// ErrBadOption; ErrOnLoop.
 func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
@@ -168,10 +175,11 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	if opts != nil {
 		s.opts = *opts
 	}
-	if s.opts.Backlog <= 0 {
+	if s.opts.Backlog == 0 {
 		s.opts.Backlog = 4096
 	}
-	err := s.opts.checkTLS()
+	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // an int of C
+	err := s.opts.check()
 	if factory == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -186,11 +194,14 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
 // Sockets returns the descriptors that listen, none after Close. It is for the
-// loop's goroutine. The descriptors are the server's.
+// loop's goroutine. The descriptors are the server's, but may be duplicated, for a
+// process that takes over say: once they were asked for, Close treats the sockets as
+// it does ServerOptions.Sock.
 func (s *Server) Sockets() []int {
 	var fds []int
 	if !s.closed {
 		for _, a := range s.acceptors {
+			a.Share()
 			fds = append(fds, a.FD())
 		}
 	}
@@ -247,6 +258,11 @@ func (s *Server) pauseAccepting(on bool) {
 // Close stops accepting at once; connections stay open. Connections that the
 // kernel had accepted and the loop had not are closed. It is idempotent and
 // does not wait.
+//
+// A socket that others may share, ServerOptions.Sock or one of Sockets, is closed but
+// not shut down: who connects waits in its queue for the others, and is refused, in a
+// moment, if there are none. A client whom the engine has accepted in that same moment
+// is served still.
 func (s *Server) Close() { s.loop.onLoopNow(s.close) }
 
 func (s *Server) close() {
@@ -336,7 +352,8 @@ func (s *Server) streams() iter.Seq[*fdio.Stream] {
 
 // accepted makes a connection of an accepted descriptor.
 func (s *Server) accepted(fd int, family proactor.Family) {
-	if s.opts.MaxConns > 0 && s.conns >= s.opts.MaxConns {
+	late := s.leaving || s.loop.draining
+	if late || s.opts.MaxConns > 0 && s.conns >= s.opts.MaxConns {
 		s.loop.drop(fd)
 		return
 	}

@@ -75,6 +75,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.loop.onLoop() {
 		return ErrOnLoop
 	}
+	s.loop.onLoopNow(func() { s.leaving = true })
 	s.Close()
 	s.CloseClients()
 	err := s.WaitClosed(ctx)

@@ -32,7 +32,8 @@ import (
 // exception handler is told.
 //
 // With ServerOptions.Sock, a bound Unix stream socket, path must be "". The fields
-// that concern addresses and TCP have no effect; Addrs is refused.
+// that concern addresses and TCP have no effect; Addrs is refused. Close removes its
+// file as well, as asyncio does: set NoCleanupSocket where others go on listening.
 //
 // Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
 // transport.PeerCred says who they are.

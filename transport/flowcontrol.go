@@ -75,7 +75,7 @@ func (f *FlowControl) SetLimits(l Limits) (Change, error) {
 }
 
 // Excess reports whether n more bytes would lead beyond the high mark.
-func (f *FlowControl) Excess(n int) bool { return f.size+n > f.Limits().High }
+func (f *FlowControl) Excess(n int) bool { return n > f.Limits().High-f.size }
 
 func (f *FlowControl) pauseIfHigh() Change {
 	if f.paused || f.size <= f.Limits().High {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"math"
 	"testing"
 )
 
@@ -123,4 +124,28 @@ func TestBrokenAccountingPanics(t *testing.T) {
 	var f FlowControl
 	f.Grew(1)
 	f.Shrank(2)
+}
+
+func TestMarksAtTheEndsOfTheirRange(t *testing.T) {
+	const least, most = math.MinInt, math.MaxInt
+	for _, c := range []struct{ set, want Limits }{
+		{Limits{High: -1, Low: most}, Limits{High: most, Low: most}},
+		{Limits{High: -1, Low: most/4 + 1}, Limits{High: most, Low: most/4 + 1}},
+		{Limits{High: least, Low: most / 2}, Limits{High: most, Low: most / 2}},
+		{Limits{High: most, Low: least}, Limits{High: most, Low: most / 4}},
+		{Limits{High: least, Low: least}, DefaultLimits},
+	} {
+		var f FlowControl
+		f.Grew(1)
+		change, err := f.SetLimits(c.set)
+		if f.Limits() != c.want || change != NoChange || err != nil {
+			t.Errorf("%v: %v, %v, %v", c.set, f.Limits(), change, err)
+		}
+		if f.Excess(1) {
+			t.Errorf("%v: two bytes are too many", c.set)
+		}
+		if c.want.High < most && !f.Excess(most) {
+			t.Errorf("%v: nothing is too much", c.set)
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package transport
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Limits are the water marks of a write buffer, in bytes, 0 <= Low <= High.
 // Writing is paused when the size is strictly greater than High, and resumed
@@ -19,7 +22,10 @@ func (l Limits) resolve() (Limits, error) {
 	case l.High < 0 && l.Low < 0:
 		l = DefaultLimits
 	case l.High < 0:
-		l.High = 4 * l.Low
+		l.High = math.MaxInt
+		if l.Low <= math.MaxInt/4 {
+			l.High = 4 * l.Low
+		}
 	case l.Low < 0:
 		l.Low = l.High / 4
 	}

@@ -16,9 +16,27 @@
 // Ring.SQE lends an entry, a Prep method fills it, SetUserData names it, Submit
 // or SubmitAndWait hands it over. Its completion carries the name and a result:
 // a count, a descriptor, or -errno. A multishot operation completes many times,
-// until a completion without CQE.More. From the submission to the last completion
-// the kernel may use the memory that the operation points to; the ring does not
-// keep it reachable: its owner must.
+// until a completion without CQE.More.
+//
+// # Memory
+//
+// An SQE holds addresses as numbers, in memory that the garbage collector does not
+// look at. So there is one rule for everything that an SQE points to:
+//
+//   - What the kernel reads while it takes the SQE, message headers, vectors, socket
+//     addresses, times, is staged: Ring.StageMsg and its kin copy it to memory of the
+//     ring's own, outside of Go's heap. That is as large as what one submission may
+//     point to; where it is full, submit first. It is free again when nothing is
+//     Pending. A header of one's own works as well, if it is kept reachable until
+//     then, in a variable that outlives the call.
+//   - What the kernel reads or writes until the completion, the bytes to send or to
+//     receive into, a Siginfo, has one owner who keeps it reachable until the last
+//     completion, and who does not reuse it before. The ring does not.
+//   - Buffers of a BufRing and the queues are the ring's, mapped until Close; where the
+//     kernel does not let go in time, to the end of the process.
+//
+// Staged memory is written as numbers too. To store a Go pointer outside of the heap
+// would have the collector look at the pointer that was there before.
 //
 // # Threads
 //

@@ -18,7 +18,8 @@ import (
 // the entry holds addresses as numbers, which the garbage collector does not
 // see. What needs to stay only "until the submission" is copied by the kernel
 // when it takes the SQE (IORING_FEAT_SUBMIT_STABLE, Linux 5.5): until Submit has
-// returned and Pending is 0.
+// returned and Pending is 0. Ring.StageMsg and the other Stage methods are memory for
+// that; see the package comment.
 //
 // A descriptor is a plain one, or with FixedFile an index of RegisterFiles.
 type SQE struct {

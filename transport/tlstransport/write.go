@@ -83,7 +83,7 @@ func (t *Transport) writable(n int) error {
 	switch {
 	case t.IsClosing():
 		return transport.ErrClosed
-	case t.config.WriteCap > 0 && t.WriteBufferSize()+n > t.config.WriteCap:
+	case t.config.WriteCap > 0 && n > t.config.WriteCap-t.WriteBufferSize():
 		return transport.ErrBufferFull
 	}
 	return nil

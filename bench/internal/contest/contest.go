@@ -35,6 +35,11 @@ const (
 	// Task.Target, both ways.
 	Relay Mode = "relay"
 
+	// FanOut sends the next Task.Size bytes, at most ChunkMax, to all connections for
+	// each byte that it receives on any of them. It is asked for nothing before the
+	// last connection was accepted, nor before all have got what was asked for last.
+	FanOut Mode = "fan-out"
+
 	// Send sends one block of BlockSize bytes for each byte that it receives,
 	// as fast as flow control lets it.
 	Send Mode = "send"
@@ -50,7 +55,7 @@ const FileMax = 1 << 20
 // Valid returns an error unless m is one of the modes.
 func (m Mode) Valid() error {
 	switch m {
-	case Echo, EchoTLS, Datagrams, Receive, ReceiveBuffered, Send, SendFile, Relay:
+	case Echo, EchoTLS, Datagrams, Receive, ReceiveBuffered, Send, SendFile, Relay, FanOut:
 		return nil
 	}
 	return fmt.Errorf("contest: %q is not a mode", string(m))

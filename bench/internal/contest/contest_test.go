@@ -170,30 +170,3 @@ func TestPatternIsOneStream(t *testing.T) {
 		t.Error("two blocks begin alike")
 	}
 }
-
-func TestSink(t *testing.T) {
-	page := new(contest.Page)
-	s := contest.NewSink(page)
-	page.Verify.Store(true)
-	for pos := int64(0); pos < 3*contest.Period; pos += 100_000 {
-		s.Take(contest.Pattern(pos, 100_000))
-	}
-	if n := page.Mismatched.Load(); n != 0 {
-		t.Fatalf("%d mismatches in the right stream", n)
-	}
-	if n := page.Received.Load(); n != 1_000_000 {
-		t.Errorf("%d bytes counted", n)
-	}
-	s.Take(contest.Pattern(5, 100))
-	if n := page.Mismatched.Load(); n != 1 {
-		t.Errorf("%d mismatches after a wrong slice, want 1", n)
-	}
-	page.Verify.Store(false)
-	s.Take(contest.Pattern(5, 100))
-	if n := page.Mismatched.Load(); n != 1 {
-		t.Errorf("%d mismatches: compared although nobody asked", n)
-	}
-	if n := testing.AllocsPerRun(100, func() { s.Take(make([]byte, 10)) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}

@@ -1,7 +1,6 @@
 package contest
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -20,8 +19,26 @@ type Page struct {
 	_          line
 	Received   atomic.Int64 // bytes that came in a receive mode
 	_          line
-	Verify     atomic.Bool  // compare what comes in a receive mode with the pattern
+	Verify     atomic.Bool  // compare all that comes in a receive mode with the pattern
 	Mismatched atomic.Int64 // slices that differed from it
+	place      atomic.Int64 // where the first of them did
+}
+
+// portBits are those of a place that are the port of the client.
+const portBits = 16
+
+// Mismatch tells where the first byte differed from what was due: from which of the
+// client's ports it came, and its offset in that connection's stream. ok is false
+// where none did, or the server does not say.
+func (p *Page) Mismatch() (port int, offset int64, ok bool) {
+	place := p.place.Load()
+	return int(place & (1<<portBits - 1)), place >> portBits, place != 0
+}
+
+// differs notes that a byte differed.
+func (p *Page) differs(port uint16, offset int64) {
+	p.place.CompareAndSwap(0, offset<<portBits|int64(port))
+	p.Mismatched.Add(1)
 }
 
 // pageSize is what is mapped for a Page.
@@ -58,34 +75,4 @@ func mapPage(fd int) (*Page, error) {
 // unmap gives the page's memory back. Nothing may use it afterwards.
 func (p *Page) unmap() {
 	unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(p)), pageSize))
-}
-
-// A Sink takes what a connection receives in a receive mode. It is for one
-// connection and one goroutine.
-type Sink struct {
-	page *Page
-	pos  int64
-}
-
-// NewSink returns a sink that counts into page.
-func NewSink(page *Page) *Sink { return &Sink{page: page} }
-
-// Take counts data and, while the page says so, compares it.
-func (s *Sink) Take(data []byte) {
-	if s.page.Verify.Load() {
-		s.verify(data)
-	}
-	s.pos += int64(len(data))
-	s.page.Received.Add(int64(len(data)))
-}
-
-func (s *Sink) verify(data []byte) {
-	pos := s.pos
-	for len(data) > 0 {
-		n := min(len(data), ChunkMax)
-		if !bytes.Equal(data[:n], Pattern(pos, n)) {
-			s.page.Mismatched.Add(1)
-		}
-		data, pos = data[n:], pos+int64(n)
-	}
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 
@@ -132,21 +133,21 @@ func (e *echoer) issue(c *conn, count int, stamp int64) error {
 
 // flush writes what is owed as far as the socket takes it. It says when it
 // takes more: EPOLLOUT. The ring sends at the end of the round.
-func (e *echoer) flush(c *conn) error {
-	if e.ring != nil {
-		e.worked = true
-		e.ring.owe(c)
+func (p *Pool) flush(c *conn) error {
+	if p.ring != nil {
+		p.worked = true
+		p.ring.owe(c)
 		return nil
 	}
 	for {
-		if err := e.refill(c); err != nil || len(c.out) == 0 {
+		if err := p.refill(c); err != nil || len(c.out) == 0 {
 			return err
 		}
 		n, err := c.send(c.out)
 		if n == 0 {
 			return err
 		}
-		e.worked = true
+		p.worked = true
 		c.out = c.out[n:]
 	}
 }
@@ -160,7 +161,7 @@ func (p *Pool) refill(c *conn) (err error) {
 	if p.opts.Datagrams {
 		size = p.opts.Size
 	}
-	c.out = contest.Pattern(c.sent, min(c.owed, size))
+	c.out = contest.Pattern(c.origin+c.sent, min(c.owed, size))
 	c.sent += int64(len(c.out))
 	c.owed -= len(c.out)
 	if c.tls != nil {
@@ -169,9 +170,11 @@ func (p *Pool) refill(c *conn) (err error) {
 	return err
 }
 
-func (e *echoer) ready(c *conn, events uint32) error {
+// ready is for drivers on epoll: it writes what is owed and has the driver see what
+// has arrived.
+func (p *Pool) ready(c *conn, events uint32) error {
 	if events&unix.EPOLLOUT != 0 {
-		if err := e.flush(c); err != nil {
+		if err := p.flush(c); err != nil {
 			return err
 		}
 	}
@@ -179,14 +182,14 @@ func (e *echoer) ready(c *conn, events uint32) error {
 		return nil
 	}
 	for {
-		n, err := c.recv(e.buf, 0)
+		n, err := c.recv(p.buf, 0)
 		if n == 0 {
 			return err
 		}
-		if err := e.arrived(c, e.buf[:n]); err != nil {
+		if err := p.driver.arrived(c, p.buf[:n]); err != nil {
 			return err
 		}
-		if n < len(e.buf) && !e.opts.Datagrams { // for more there will be an event
+		if n < len(p.buf) && !p.opts.Datagrams { // for more there will be an event
 			return nil
 		}
 	}
@@ -204,9 +207,8 @@ func (e *echoer) arrived(c *conn, data []byte) error {
 
 // take counts the messages that data completes, and sends as many.
 func (e *echoer) take(c *conn, data []byte) error {
-	if !e.whole(data, c.received) || c.received+int64(len(data)) > c.sent ||
-		e.opts.Datagrams && len(data) != e.opts.Size {
-		return ErrMismatch
+	if err := e.isDue(c, data); err != nil {
+		return err
 	}
 	e.worked = true
 	size := int64(e.opts.Size)
@@ -229,4 +231,16 @@ func (e *echoer) take(c *conn, data []byte) error {
 		c.again += done
 	}
 	return nil
+}
+
+// isDue returns an error unless data is what was sent and is not back yet.
+func (e *echoer) isDue(c *conn, data []byte) error {
+	switch {
+	case c.received+int64(len(data)) > c.sent:
+		return c.excess(c.sent)
+	case e.opts.Datagrams && len(data) != e.opts.Size:
+		return &Mismatch{c.index, c.received,
+			fmt.Sprintf("a datagram of %d bytes instead of %d", len(data), e.opts.Size)}
+	}
+	return c.compare(data)
 }

@@ -39,13 +39,17 @@ const (
 
 	// Relay is Upload to a proxy and takes what comes out of it at Backend.
 	Relay
+
+	// FanOut asks for a message of Size to all connections, with one byte on one
+	// of them, and for the next when all have it.
+	FanOut
 )
 
 // Options say what load to make.
 type Options struct {
 	Kind  Kind    // what to do
 	Conns int     // connections
-	Size  int     // bytes of an Echo or Download message
+	Size  int     // bytes of an Echo, Download or FanOut message
 	Depth int     // messages under way on each connection; Download: 0 for as many as are good
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
@@ -72,14 +76,8 @@ type Options struct {
 	Received func() int64
 }
 
-// Errors of Run.
-var (
-	// ErrMismatch says that other bytes came than were due.
-	ErrMismatch = errors.New("load: bytes differ from those that were due")
-
-	// ErrStuck says that nothing came for five seconds.
-	ErrStuck = errors.New("load: the server has stopped answering")
-)
+// ErrStuck is the error of Run where nothing came for five seconds.
+var ErrStuck = errors.New("load: the server has stopped answering")
 
 const (
 	stuckAfter = 5 * time.Second
@@ -90,8 +88,12 @@ const (
 
 // A Slice is one turn of load.
 type Slice struct {
-	Time   time.Duration // for how long new messages are started
-	Verify bool          // compare every byte, not samples
+	Time time.Duration // for how long new messages are started
+
+	// Verify has every byte of a Download or a Relay compared, not only windows of
+	// them. Echo and FanOut compare every byte in any case, and of an Upload the
+	// server sees what came: contest.Page.Verify.
+	Verify bool
 
 	// Latency gets the nanoseconds of each message's way; nil for none.
 	Latency *hdrhistogram.Histogram
@@ -119,6 +121,7 @@ type Pool struct {
 	buf    []byte
 	driver driver
 	clock  time.Time
+	random uint64 // from which gaps are drawn
 
 	// What follows is of the current slice.
 
@@ -158,6 +161,8 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		p.driver = newDownloader(p)
 	case Relay:
 		p.driver = newRelayer(p)
+	case FanOut:
+		p.driver = newFanner(p)
 	default:
 		p.driver = newEchoer(p)
 	}
@@ -171,10 +176,7 @@ func (p *Pool) Close() {
 		p.ring = nil
 	}
 	for i := range p.conns {
-		if fd := p.conns[i].fd; fd > 0 {
-			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-			unix.Close(fd)
-		}
+		p.conns[i].closeByReset()
 	}
 	if p.epoll >= 0 {
 		unix.Close(p.epoll)
@@ -251,18 +253,3 @@ func (p *Pool) now() int64 { return int64(time.Since(p.clock)) }
 
 // mayStart reports whether new messages may be started.
 func (p *Pool) mayStart(now int64) bool { return now < p.deadline }
-
-// whole reports whether data is what is due at position pos: all of it in a
-// slice that verifies and for small messages, else the two ends.
-func (p *Pool) whole(data []byte, pos int64) bool {
-	const sample = 64
-	if p.slice.Verify || len(data) <= 2*sample {
-		return same(data, pos)
-	}
-	tail := len(data) - sample
-	return same(data[:sample], pos) && same(data[tail:], pos+int64(tail))
-}
-
-func same(data []byte, pos int64) bool {
-	return string(data) == string(contest.Pattern(pos, len(data)))
-}

@@ -63,6 +63,10 @@ type ring struct {
 	owing   []*conn // connections that owe, each once
 	blocked []*conn // connections that are to wait for room
 	unarmed []*conn // connections that do not receive
+
+	// table says that the ring holds the sockets in a table of its own, by the index
+	// of their connection, and nobody has a descriptor of them.
+	table bool
 }
 
 // errNoRoom says that a datagram was not sent. On a loopback device the receiver's
@@ -88,7 +92,52 @@ func newRing(p *Pool) (*ring, error) {
 	for i := range p.conns {
 		r.unarmed = append(r.unarmed, &p.conns[i])
 	}
+	if p.opts.Kind == FanOut {
+		if err := r.takeOver(); err != nil {
+			r.ring.Close()
+			return nil, err
+		}
+	}
 	return r, nil
+}
+
+// takeOver moves the sockets into the ring's table and closes their descriptors: of
+// a fan-out there are so many that those of all contestants together are more than
+// a process may have.
+func (r *ring) takeOver() error {
+	conns := r.pool.conns
+	if err := r.ring.RegisterFiles(len(conns)); err != nil {
+		return err
+	}
+	fds := make([]int32, len(conns))
+	for i := range conns {
+		fds[i] = int32(conns[i].fd)
+	}
+	if err := r.ring.UpdateFiles(0, fds); err != nil {
+		return err
+	}
+	for i := range conns {
+		conns[i].closeByReset() // which it is when the ring lets go of it
+		conns[i].fd = 0
+	}
+	r.table = true
+	return nil
+}
+
+// flags are those of an operation on a socket, and more.
+func (r *ring) flags(more uint8) uint8 {
+	if r.table {
+		more |= uring.FixedFile
+	}
+	return more
+}
+
+// socket is c's descriptor, or its place in the table.
+func (r *ring) socket(c *conn) int {
+	if r.table {
+		return c.index
+	}
+	return c.fd
 }
 
 // ringBuffer is the size of a receive buffer: room for what a connection can have
@@ -161,7 +210,8 @@ func (r *ring) arm() error {
 		if err != nil {
 			return err
 		}
-		sqe.PrepRecvMultishot(c.fd, ringGroup, 0)
+		sqe.PrepRecvMultishot(r.socket(c), ringGroup, 0)
+		sqe.SetFlags(r.flags(0))
 		sqe.SetUserData(ofRecv | uint64(c.index))
 	}
 	r.unarmed = r.unarmed[:0]
@@ -199,8 +249,9 @@ func (r *ring) give(c *conn) error {
 		if err != nil {
 			return err
 		}
-		sqe.PrepSend(c.fd, c.out, unix.MSG_DONTWAIT|unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
-		sqe.SetFlags(uring.CQESkipSuccess)
+		sqe.PrepSend(r.socket(c), c.out,
+			unix.MSG_DONTWAIT|unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
+		sqe.SetFlags(r.flags(uring.CQESkipSuccess))
 		sqe.SetUserData(ofSend | uint64(c.index))
 		c.given, c.out = c.out, nil
 		if !r.pool.opts.Datagrams {
@@ -288,7 +339,8 @@ func (r *ring) wait() error {
 		if err != nil {
 			return err
 		}
-		sqe.PrepSend(c.fd, c.out, unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
+		sqe.PrepSend(r.socket(c), c.out, unix.MSG_WAITALL|unix.MSG_NOSIGNAL)
+		sqe.SetFlags(r.flags(0))
 		sqe.SetIoprio(uring.RecvSendPollFirst)
 		sqe.SetUserData(ofSend | uint64(c.index))
 		c.given, c.out = c.out, nil

@@ -17,6 +17,8 @@ type conn struct {
 	index    int    // in the pool
 	sent     int64  // bytes written, out included
 	received int64  // bytes read
+	origin   int64  // where in the pattern its streams begin
+	gap      int    // bytes until the next window is compared
 	owed     int    // bytes to be written after out
 	out      []byte // being written
 	again    int    // messages that are back, to be sent again
@@ -29,6 +31,15 @@ type conn struct {
 	// nanoseconds: from head to tail. Its length is a power of two.
 	stamps     []int64
 	head, tail uint32
+}
+
+// closeByReset closes the descriptor, if there is one. With the last descriptor the
+// connection goes, by a reset.
+func (c *conn) closeByReset() {
+	if c.fd > 0 {
+		unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		unix.Close(c.fd)
+	}
 }
 
 func (c *conn) full() bool       { return int(c.tail-c.head) == len(c.stamps) }
@@ -59,7 +70,7 @@ func (p *Pool) open(to netip.AddrPort) error {
 		if err != nil {
 			return err
 		}
-		p.conns[i].fd, p.conns[i].index = fd, i
+		p.conns[i].fd, p.conns[i].index, p.conns[i].origin = fd, i, p.opts.origin(i)
 		if p.opts.TLS {
 			if p.conns[i].tls, err = newTLS(fd, plain); err != nil {
 				return err
@@ -69,12 +80,12 @@ func (p *Pool) open(to netip.AddrPort) error {
 			continue
 		}
 		other := &p.conns[i+p.opts.Conns]
-		other.index = i + p.opts.Conns
+		other.index, other.origin = i+p.opts.Conns, p.opts.origin(i)
 		if other.fd, err = p.opts.Backend.accept(); err != nil {
 			return err
 		}
 	}
-	if p.opts.Kind == Echo && !p.opts.Epoll && Uring() == nil {
+	if p.opts.OnRing() {
 		// Where this fails, another contestant's load may have a ring: to go on
 		// without one would compare what is not alike.
 		var err error
@@ -114,6 +125,11 @@ func (p *Pool) watch() (err error) {
 		}
 	}
 	return nil
+}
+
+// OnRing reports whether the load is made on io_uring.
+func (o Options) OnRing() bool {
+	return (o.Kind == Echo || o.Kind == FanOut) && !o.Epoll && Uring() == nil
 }
 
 func (o Options) socketType() int {

@@ -45,6 +45,7 @@ type Server struct {
 	task     contest.Task
 	listener net.Listener
 	file     *os.File // of SendFile
+	room     *room    // of FanOut
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -54,7 +55,7 @@ type Server struct {
 
 // Listen returns a server on a free port of 127.0.0.1 that accepts nothing yet.
 func Listen(task contest.Task) (*Server, error) {
-	s := &Server{task: task, conns: map[net.Conn]struct{}{}}
+	s := &Server{task: task, conns: map[net.Conn]struct{}{}, room: &room{size: task.Size}}
 	var err error
 	if task.Mode == contest.SendFile {
 		if s.file, err = contest.PatternFile(); err != nil {
@@ -110,11 +111,29 @@ func (s *Server) accept() error {
 		if !s.add(c) {
 			return net.ErrClosed
 		}
+		if s.task.Mode == contest.FanOut {
+			s.admit(c)
+			continue
+		}
+		s.task.Page.Conns.Add(1)
 		s.all.Go(func() {
 			defer s.remove(c)
 			s.serve(c)
 		})
 	}
+}
+
+// admit makes c a member of the room, and then counts it: nothing is said before all
+// are counted.
+func (s *Server) admit(c net.Conn) {
+	m := s.room.join(c)
+	s.task.Page.Conns.Add(1)
+	s.all.Go(m.write)
+	s.all.Go(func() {
+		defer s.remove(c)
+		defer s.room.leave(m)
+		s.room.listen(m)
+	})
 }
 
 func (s *Server) add(c net.Conn) bool {
@@ -125,7 +144,6 @@ func (s *Server) add(c net.Conn) bool {
 		return false
 	}
 	s.conns[c] = struct{}{}
-	s.task.Page.Conns.Add(1)
 	return true
 }
 
@@ -168,6 +186,7 @@ func echo(c net.Conn) {
 
 func receive(c net.Conn, page *contest.Page) {
 	buf, sink := make([]byte, contest.BlockSize), contest.NewSink(page)
+	sink.From(c.RemoteAddr())
 	for {
 		n, err := c.Read(buf)
 		if err != nil {

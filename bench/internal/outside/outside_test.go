@@ -72,6 +72,8 @@ func TestC(t *testing.T) {
 		t.Skip("needs a C compiler")
 	}
 	launch(t, CName, contest.SendFile, load.Options{Kind: load.Download, Size: contest.FileMax})
+	launch(t, CName, contest.FanOut, load.Options{Kind: load.FanOut, Size: 64})
+	launch(t, CName, contest.FanOut, load.Options{Kind: load.FanOut, Size: 200_000})
 }
 
 func TestHAProxy(t *testing.T) {

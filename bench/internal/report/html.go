@@ -24,6 +24,9 @@ type sheet struct {
 	Views      []viewSheet
 	Memory     *chart
 	Footnotes  []string
+	PairsText  string
+	PairHeads  []string
+	Pairs      [][]string
 	Comparison *comparisonSheet
 }
 
@@ -66,7 +69,7 @@ type comparisonSheet struct {
 // c may be nil.
 func HTML(w io.Writer, f *result.File, c *result.Comparison) error {
 	s := sheet{File: f, Facts: facts(f), Headline: headline(f), Memory: memoryChart(f),
-		Footnotes: legend(f)}
+		Footnotes: legend(f), PairsText: pairsText, PairHeads: pairHeads, Pairs: pairLines(f)}
 	for _, view := range views(f) {
 		s.Views = append(s.Views, sheetOf(f, view))
 	}

@@ -36,7 +36,9 @@ func sample() *result.File {
 				CPUNS: 7010, Latency: latency, Ratio: ratio(1.01, .99, 1.02)},
 			{Contestant: "uring", Label: "sluice io_uring", Note: "<io_uring> & more",
 				Messages: 100, PerSecond: 200000, CPUNS: 4000, LoadBusy: .99, ServerBusy: .6,
-				Latency: latency, Ratio: ratio(.57, .55, 3.5), Late: 12345},
+				Latency: latency, Ratio: ratio(.57, .55, 3.5), Late: 12345,
+				Pairs: []result.Pair{{To: "uring-old", Label: "<old>",
+					Ratio: *ratio(1.0125, .9901, 1.031)}}},
 			{Contestant: "epoll", Label: "sluice epoll", Error: "<script>alert(1)</script>"},
 			{Contestant: "haproxy", Label: "HAProxy", Messages: 1, Ratio: ratio(3.4, 3.3, 3.6)},
 		}}
@@ -126,7 +128,7 @@ func TestPageSaysEverything(t *testing.T) {
 		"Linux 6.18.1", "Some CPU, 2 CPUs (virtual)", "24,105 MiB", "go1.26",
 		"TCP cubic", "go run ./bench", "2026-01-02 03:04 UTC", "A note.", "<io_uring> & more",
 		"alert(1)", "7,979", "1,364", "std net, TLS (pinned)", "51,000", "HAProxy",
-		"never sent", "kernel: 6.17 then, 6.18.1 now", "-28.8 %",
+		"never sent", "1.012 [0.990, 1.031]", "<old>", "kernel: 6.17 then, 6.18.1 now", "-28.8 %",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)

@@ -45,6 +45,10 @@ func Text(w io.Writer, f *result.File) {
 			fmt.Fprintln(w, line)
 		}
 	}
+	if pairs := pairLines(f); pairs != nil {
+		fmt.Fprintf(w, "\nPAIRS: %s\n", pairsText)
+		align(w, append([][]string{pairHeads}, pairs...), 4)
+	}
 	if idle := idleLines(f); idle != nil {
 		fmt.Fprintf(w, "\nMEMORY of an idle connection\n")
 		align(w, idle, 3)
@@ -124,9 +128,10 @@ func legend(f *result.File) []string {
 			"round; median and its 95 % interval. The row \"again\" is the base once more: what " +
 			"it differs from 1 by is the error.",
 		fmt.Sprintf("Contestants take turns of %g ms. msg/s, MB/s (10^6 bytes, one direction) "+
-			"and CPU are medians of the rounds; a one-way message is 64 KiB.", f.SliceMS),
+			"and CPU are medians of the rounds; a one-way message is 64 KiB, and a fan-out's is "+
+			"what one connection gets.", f.SliceMS),
 		"Latency is a message's way there and back; at a fixed rate it is counted from when the " +
-			"message was due.",
+			"message was due, in a fan-out from when it was asked for until a connection has it.",
 	}
 	for _, w := range f.Workloads {
 		for _, r := range w.Rows {

@@ -73,8 +73,18 @@ type Row struct {
 	IdleRSS  *float64        `json:"idle_rss,omitempty"`  // bytes of memory for a connection
 	IdleHeap *float64        `json:"idle_heap,omitempty"` // of them, Go objects
 
+	// Pairs are the ratios of CPU for a message to others than the base.
+	Pairs []Pair `json:"pairs,omitempty"`
+
 	// CPURounds is the CPU time in ns for a message in each round.
 	CPURounds []float64 `json:"cpu_rounds,omitempty"`
+}
+
+// A Pair is how a contestant did in comparison with another one, in the same rounds.
+type Pair struct {
+	To    string         `json:"to"`    // the other one
+	Label string         `json:"label"` // for people
+	Ratio stats.Interval `json:"ratio"` // of CPU for a message, to the other one's
 }
 
 // Latency is the time of a message's way, in microseconds.

@@ -15,12 +15,14 @@ import (
 // message, and measures what memory they take. Garbage is collected before both
 // looks. A second look at the same server is of no use: it is exact.
 func (r *Runner) idle(w Workload) (rows []result.Row) {
-	done := map[string]bool{}
+	type server struct{ name, program string }
+	done := map[server]bool{}
 	for _, c := range r.entered(w) {
-		if done[c.Server] {
+		s := server{c.Server, c.Program}
+		if done[s] {
 			continue
 		}
-		done[c.Server] = true
+		done[s] = true
 		r.say("connecting to " + c.Label)
 		row := result.Row{Contestant: c.Key, Label: c.Label}
 		l := &lane{contestant: c, workload: w}
@@ -69,11 +71,12 @@ func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) 
 	return float64(after.RSS-before.RSS) / n, float64(after.Heap-before.Heap) / n, err
 }
 
-// FilesNeeded is how many descriptors the program that carries w out needs for
-// the given number of contestants, with some to spare.
-func FilesNeeded(w Workload, contestants int) uint64 {
+// FilesNeeded is how many descriptors the program that carries w out needs, or a
+// server if that is more, with some to spare.
+func (r *Runner) FilesNeeded(w Workload) uint64 {
 	const spare = 64
-	if w.Idle {
+	contestants := len(r.Contestants)
+	if w.Idle || w.Kind == load.FanOut && r.load(w).OnRing() { // which keeps none
 		return uint64(w.Conns) + spare
 	}
 	if w.Kind == load.Relay { // both sides of a proxy, each

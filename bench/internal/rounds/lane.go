@@ -21,6 +21,10 @@ const (
 	// acceptMax is how long a server may take to accept its connections.
 	acceptMax = 10 * time.Second
 
+	// verifyPart is what part of a turn's length more it begins with where the load
+	// does not compare every byte otherwise. That time counts for nothing else.
+	verifyPart = 10
+
 	latencyMax    = int64(time.Minute)
 	latencyDigits = 3
 )
@@ -74,20 +78,16 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 		return err
 	}
 	l.note = l.process.Note
-	page := l.process.Page
 	if err := l.dial(r, w); err != nil {
 		return err
 	}
 	if err := l.awaitAccepted(w.Conns); err != nil || w.Idle {
 		return err
 	}
-	page.Verify.Store(true)
-	_, err = l.fruitful(load.Slice{Time: r.Slice / 2, Verify: true})
-	page.Verify.Store(false)
-	if err != nil {
+	if err := l.verify(r.Slice / 2); err != nil {
 		return err
 	}
-	if w.Kind == load.Echo {
+	if w.Kind == load.Echo || w.Kind == load.FanOut {
 		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
 	}
 	if l.process.Foreign() {
@@ -97,13 +97,28 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 	return err
 }
 
+// verify does a slice in which every byte is compared.
+func (l *lane) verify(length time.Duration) error {
+	page := l.process.Page
+	page.Verify.Store(true)
+	defer page.Verify.Store(false)
+	_, err := l.fruitful(load.Slice{Time: length, Verify: true})
+	return err
+}
+
 // dial connects the load.
 func (l *lane) dial(r *Runner, w Workload) (err error) {
-	l.pool, err = load.Dial(l.process.Addr, load.Options{Kind: w.Kind, Conns: w.Conns,
-		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
-		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS,
-		Backend: l.backend, Received: l.process.Page.Received.Load})
+	options := r.load(w)
+	options.Backend, options.Received = l.backend, l.process.Page.Received.Load
+	l.pool, err = load.Dial(l.process.Addr, options)
 	return err
+}
+
+// load is what load w takes, but for what depends on the server.
+func (r *Runner) load(w Workload) load.Options {
+	return load.Options{Kind: w.Kind, Conns: w.Conns,
+		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
+		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS}
 }
 
 // awaitAccepted returns when the server has all the connections.
@@ -126,9 +141,19 @@ func (l *lane) awaitAccepted(conns int) error {
 func (l *lane) slice(s load.Slice) (load.Outcome, error) {
 	out, err := l.pool.Run(s)
 	if err == nil && l.process.Page.Mismatched.Load() > 0 {
-		err = load.ErrMismatch
+		err = l.mismatch()
 	}
 	return out, err
+}
+
+// mismatch is the error where the server found wrong bytes.
+func (l *lane) mismatch() error {
+	port, offset, ok := l.process.Page.Mismatch()
+	if !ok {
+		return fmt.Errorf("%w, as the server found", load.ErrMismatch)
+	}
+	return &load.Mismatch{Conn: l.pool.ByPort(port), Offset: offset,
+		What: "not what was sent, as the server found"}
 }
 
 // barrenMax is how many slices in a row may go by without a message.
@@ -147,10 +172,17 @@ func (l *lane) fruitful(s load.Slice) (load.Outcome, error) {
 	return load.Outcome{}, errNothing
 }
 
-// measure does a slice and notes what it took the server.
+// measure does a slice and notes what it took the server. Where not every byte of
+// it is compared, one comes before of which each is.
 func (l *lane) measure(length time.Duration) error {
 	if l.err != nil {
 		return nil
+	}
+	if l.workload.oneWay() {
+		if err := l.verify(length / verifyPart); err != nil {
+			return err
+		}
+		settle()
 	}
 	before, err := l.process.CPU()
 	if err != nil {

@@ -1,6 +1,7 @@
 package rounds
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -41,6 +42,49 @@ func (l liar) Serve(task contest.Task, ready func(contest.Hello)) error {
 	}
 }
 
+// A forger takes what comes, but for one byte of the second connection, which it
+// changes before it looks.
+type forger struct{}
+
+const forgedByte = 300_000
+
+func (forger) Name() string { return "forger" }
+
+func (forger) Serves(mode contest.Mode) bool { return mode == contest.Receive }
+
+func (forger) Serve(task contest.Task, ready func(contest.Hello)) error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: listener.Addr().String()})
+	for n := 0; ; n++ {
+		c, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		task.Page.Conns.Add(1)
+		sink := contest.NewSink(task.Page)
+		sink.From(c.RemoteAddr())
+		go forge(c, sink, n == 1)
+	}
+}
+
+func forge(c net.Conn, sink *contest.Sink, forges bool) {
+	buf := make([]byte, contest.BlockSize)
+	for pos := 0; ; {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if at := forgedByte - pos; forges && at >= 0 && at < n {
+			buf[at] ^= 1
+		}
+		pos += n
+		sink.Take(buf[:n])
+	}
+}
+
 var testServers = []contest.Server{
 	netserver.Contestant{},
 	liar{"spoiler", func(c net.Conn) {
@@ -55,6 +99,7 @@ var testServers = []contest.Server{
 		}
 	}},
 	liar{"quitter", func(c net.Conn) { c.Close() }},
+	forger{},
 }
 
 func TestMain(m *testing.M) {
@@ -76,7 +121,8 @@ func runner(servers ...string) *Runner {
 }
 
 func TestEveryWorkload(t *testing.T) {
-	for _, w := range Workloads([]int{3}, []int{64, 5000}, 1000, 100) {
+	for _, w := range Workloads(Choice{Conns: []int{3}, Sizes: []int{64, 5000},
+		FanOut: []int{40}, Rate: 1000, Idle: 100}) {
 		t.Run(w.Name, func(t *testing.T) {
 			said := 0
 			r := runner("net")
@@ -111,7 +157,7 @@ func checkRow(t *testing.T, w Workload, row result.Row, base bool) {
 		row.LoadBusy <= 0 || row.LoadBusy > 1 || row.ServerBusy <= 0 || row.Allocs == nil {
 		t.Errorf("%+v has gaps", row)
 	}
-	if latency := w.Kind == load.Echo; latency != (row.Latency != nil) {
+	if latency := w.Kind == load.Echo || w.Kind == load.FanOut; latency != (row.Latency != nil) {
 		t.Errorf("latency %v of %s", row.Latency, w.Name)
 	}
 	if base != (row.Ratio == nil) {
@@ -119,10 +165,15 @@ func checkRow(t *testing.T, w Workload, row result.Row, base bool) {
 	}
 }
 
+// pingPong is the first workload, on two connections.
+func pingPong() Workload {
+	return Workloads(Choice{Conns: []int{2}, Sizes: []int{64}, Rate: 1000, Idle: 10})[0]
+}
+
 func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
-	w := Workloads([]int{2}, []int{64}, 1000, 10)[0]
+	w := pingPong()
 	out := runner("net", "spoiler", "quitter", "nobody").Run(w)
-	for i, want := range []string{"", "differ", "", "no server", ""} {
+	for i, want := range []string{"", ", byte 0 of what came", "", "no server", ""} {
 		row := out.Rows[i]
 		switch {
 		case row.Contestant == "quitter":
@@ -138,8 +189,36 @@ func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
+// What is uploaded the server compares; the row says where it differed.
+func TestWrongBytesOfAnUploadHaveAPlace(t *testing.T) {
+	r := runner("forger")
+	out := r.Run(stream("receive", "receive %s, %s", contest.Receive, load.Upload, 2))
+	want := fmt.Sprintf("connection 1, byte %d of", forgedByte)
+	if got := out.Rows[0]; !strings.Contains(got.Error, want) || got.Missing {
+		t.Errorf("%+v, want an error with %q", got, want)
+	}
+	if out.Rows[1].Error != "" {
+		t.Errorf("%+v", out.Rows[1])
+	}
+}
+
+func TestPairsAreComparedInEachRound(t *testing.T) {
+	r := runner("net", "spoiler")
+	r.Pairs = [][2]string{{"again", "net"}, {"again", "spoiler"}, {"net", "nobody"}}
+	out := r.Run(pingPong())
+	for _, row := range out.Rows {
+		if (len(row.Pairs) == 1) != (row.Contestant == "again") || len(row.Pairs) > 1 {
+			t.Fatalf("%s has pairs %+v", row.Label, row.Pairs)
+		}
+	}
+	p := out.Row("again").Pairs[0]
+	if p.To != "net" || p.Label != "NET" || p.Ratio != *out.Row("again").Ratio {
+		t.Errorf("%+v, the ratio to the base is %v", p, out.Row("again").Ratio)
+	}
+}
+
 func TestWithoutABaseThereIsNoRatio(t *testing.T) {
-	w := Workloads([]int{2}, []int{64}, 1000, 10)[0]
+	w := pingPong()
 	out := runner("spoiler").Run(w)
 	if out.Rows[0].Error == "" || out.Rows[1].Error != "" || out.Rows[1].Ratio != nil {
 		t.Errorf("%+v", out.Rows)
@@ -162,15 +241,17 @@ func TestWorkloads(t *testing.T) {
 			"echo/16384/1000 pipelined/64x16/50 receive/65536/50 receive-buffered/65536/50 " +
 			"send/65536/50 paced/64/50 udp/512/1 udp/512/32 " +
 			"tls/1024/50 sendfile/16384/50 sendfile/1048576/50 tcp-proxy/65536/50 " +
-			"idle/10 idle-tls/1"},
+			"fan-out/64/1000 fan-out/1024/1000 fan-out/64/10000 idle/10 idle-tls/1"},
 		{"connections hold for all", []int{2, 3}, []int{9}, "echo/9/2 echo/9/3 " +
 			"pipelined/64x16/2 receive/65536/2 receive-buffered/65536/2 send/65536/2 paced/64/2 " +
 			"pipelined/64x16/3 receive/65536/3 receive-buffered/65536/3 send/65536/3 paced/64/3 " +
 			"udp/512/1 udp/512/32 " +
 			"tls/1024/2 sendfile/16384/2 sendfile/1048576/2 tcp-proxy/65536/2 " +
-			"tls/1024/3 sendfile/16384/3 sendfile/1048576/3 tcp-proxy/65536/3 idle/10 idle-tls/1"},
+			"tls/1024/3 sendfile/16384/3 sendfile/1048576/3 tcp-proxy/65536/3 " +
+			"fan-out/64/1000 fan-out/1024/1000 fan-out/64/10000 idle/10 idle-tls/1"},
 	} {
-		got := strings.Join(names(Workloads(c.conns, c.sizes, 20000, 10)), " ")
+		got := strings.Join(names(Workloads(Choice{Conns: c.conns, Sizes: c.sizes,
+			Rate: 20000, Idle: 10})), " ")
 		if got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -200,7 +281,8 @@ func TestWhoDoesNotServeIsLeftOut(t *testing.T) {
 	r.Serves = func(server string, mode contest.Mode) bool {
 		return server == "net" && mode == contest.Echo
 	}
-	for _, w := range Workloads([]int{1}, []int{64}, 1000, 10) {
+	choice := Choice{Conns: []int{1}, Sizes: []int{64}, FanOut: []int{3}, Rate: 1000, Idle: 10}
+	for _, w := range Workloads(choice) {
 		switch out := r.Run(w); {
 		case w.Mode != contest.Echo:
 			if out.Rows != nil {
@@ -213,15 +295,23 @@ func TestWhoDoesNotServeIsLeftOut(t *testing.T) {
 }
 
 func TestFilesNeeded(t *testing.T) {
+	inTable := uint64(50 + 64) // of a ring, which keeps no descriptors
+	if load.Uring() != nil {
+		inTable = 50*4 + 64
+	}
 	for _, c := range []struct {
-		w    Workload
-		want uint64
+		w     Workload
+		epoll bool
+		want  uint64
 	}{
-		{Workload{Conns: 50}, 50*4 + 64},
-		{Workload{Conns: 50, Kind: load.Relay}, 50*8 + 64},
-		{Workload{Conns: 50, Idle: true}, 50 + 64},
+		{Workload{Conns: 50}, false, 50*4 + 64},
+		{Workload{Conns: 50, Kind: load.Relay}, false, 50*8 + 64},
+		{Workload{Conns: 50, Idle: true}, false, 50 + 64},
+		{Workload{Conns: 50, Kind: load.FanOut}, true, 50*4 + 64},
+		{Workload{Conns: 50, Kind: load.FanOut}, false, inTable},
 	} {
-		if got := FilesNeeded(c.w, 4); got != c.want {
+		r := Runner{Contestants: make([]Contestant, 4), EpollLoad: c.epoll}
+		if got := r.FilesNeeded(c.w); got != c.want {
 			t.Errorf("%+v: %d files, want %d", c.w, got, c.want)
 		}
 	}

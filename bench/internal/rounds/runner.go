@@ -32,6 +32,10 @@ type Runner struct {
 	Slice       time.Duration // one contestant's turn
 	Time        time.Duration // of a workload, from its first process to its last round
 
+	// Pairs are contestants, by their keys, whose CPU time is compared in each round
+	// as well: that of the first to that of the second.
+	Pairs [][2]string
+
 	// Serves reports whether a server has a mode; nil: all have all. Who has not
 	// is left out.
 	Serves func(server string, mode contest.Mode) bool
@@ -71,7 +75,25 @@ func (r *Runner) Run(w Workload) result.Workload {
 		l.close()
 	}
 	for _, l := range lanes {
-		out.Rows = append(out.Rows, l.row(lanes[0]))
+		row := l.row(lanes[0])
+		if row.Error == "" {
+			row.Pairs = r.pairs(l, lanes)
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
+}
+
+// pairs compares a lane with those that it is to be compared with.
+func (r *Runner) pairs(l *lane, lanes []*lane) (out []result.Pair) {
+	for _, p := range r.Pairs {
+		for _, other := range lanes {
+			if p == [2]string{l.contestant.Key, other.contestant.Key} && other.err == nil {
+				out = append(out, result.Pair{To: other.contestant.Key,
+					Label: other.contestant.Label,
+					Ratio: stats.MedianInterval(stats.Ratios(l.cpu, other.cpu))})
+			}
+		}
 	}
 	return out
 }
@@ -87,13 +109,17 @@ func (r *Runner) entered(w Workload) (out []Contestant) {
 }
 
 // rounds has each lane in turn do a slice, until the time is up. Each round
-// begins with another lane, so that none profits from its place.
+// begins with another lane, and every second one goes backwards, so that none
+// profits from its place or from who came before it.
 func (r *Runner) rounds(lanes []*lane, end time.Time) (n int) {
 	for ; n < roundsMin || time.Now().Before(end); n++ {
 		r.say(fmt.Sprintf("round %d", n+1))
 		alive := false
 		for i := range lanes {
-			l := lanes[(i+n)%len(lanes)]
+			if n%2 == 1 {
+				i = len(lanes) - 1 - i
+			}
+			l := lanes[(i+n/2)%len(lanes)]
 			l.check(l.measure(r.Slice))
 			alive = alive || l.err == nil
 		}

@@ -5,6 +5,7 @@ package rounds
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/bench/internal/load"
@@ -25,10 +26,19 @@ type Workload struct {
 	Idle bool
 }
 
+// oneWay reports whether bytes go one way only: then the load does not look at each
+// of them while it measures, lest it be dearer than the server.
+func (w Workload) oneWay() bool {
+	return w.Kind == load.Upload || w.Kind == load.Download || w.Kind == load.Relay
+}
+
 // What the set of workloads is made of, unless the caller says otherwise.
 var (
 	DefaultConns = []int{1, 50, 1000}
 	DefaultSizes = []int{64, 16 << 10}
+
+	// DefaultFanOut is to how many connections a message of the fan-out workload goes.
+	DefaultFanOut = []int{1000, 10000}
 )
 
 // fileSizes are those of the sendfile workload, in bytes: a page's picture and a
@@ -47,6 +57,8 @@ const (
 	tlsSize       = 1 << 10
 	fileDepth     = 2  // files asked for on each connection
 	idleTLSPart   = 10 // so many fewer: each makes a handshake
+	fanOutSize    = 64
+	fanOutLarge   = 1 << 10 // to the fewest connections: what copying it for each costs
 
 	// IdleConns is how many connections the idle workload has.
 	IdleConns = 10000
@@ -55,11 +67,36 @@ const (
 	DefaultRate = 20000
 )
 
-// Workloads returns the set for the numbers of connections and sizes of
-// messages: ping-pong at each combination, then the others. conns and sizes of
-// nil mean the defaults; a list that is given holds for all workloads that have
-// connections or sizes to choose.
-func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
+// A Choice is what can be chosen of a set of workloads.
+type Choice struct {
+	// Conns and Sizes are the numbers of connections, and of bytes of a message, of
+	// ping-pong; nil means the defaults. A list that is given holds for all workloads
+	// that have connections or sizes to choose.
+	Conns, Sizes []int
+
+	FanOut []int   // numbers of connections of the fan-out workload; nil: the default
+	Rate   float64 // messages a second of the paced workload
+	Idle   int     // connections of the idle workload
+}
+
+// Workloads returns the set for a choice: ping-pong at each combination, then the
+// others.
+func Workloads(choice Choice) []Workload {
+	out := echoes(choice)
+	idleTLS := max(choice.Idle/idleTLSPart, 1)
+	return append(out, Workload{
+		Name:  fmt.Sprintf("idle/%d", choice.Idle),
+		Title: fmt.Sprintf("%d idle connections", choice.Idle),
+		Mode:  contest.Echo, Conns: choice.Idle, Size: pacedSize, Depth: 1, Idle: true,
+	}, Workload{
+		Name:  fmt.Sprintf("idle-tls/%d", idleTLS),
+		Title: fmt.Sprintf("%d idle TLS connections", idleTLS),
+		Mode:  contest.EchoTLS, Conns: idleTLS, Size: pacedSize, Depth: 1, Idle: true})
+}
+
+// echoes returns all workloads but the idle ones.
+func echoes(choice Choice) []Workload {
+	conns, sizes, rate := choice.Conns, choice.Sizes, choice.Rate
 	others := conns
 	if conns == nil {
 		conns, others = DefaultConns, []int{oneConns}
@@ -82,10 +119,10 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 			Title: fmt.Sprintf("echo %s × %d deep, %s",
 				bytes(pipelineSize), pipelineDepth, connections(n)),
 			Mode: contest.Echo, Conns: n, Size: pipelineSize, Depth: pipelineDepth},
-			oneWay("receive", "receive %s, %s", contest.Receive, load.Upload, n),
-			oneWay("receive-buffered", "receive %s buffered, %s",
+			stream("receive", "receive %s, %s", contest.Receive, load.Upload, n),
+			stream("receive-buffered", "receive %s buffered, %s",
 				contest.ReceiveBuffered, load.Upload, n),
-			oneWay("send", "send %s, %s", contest.Send, load.Download, n),
+			stream("send", "send %s, %s", contest.Send, load.Download, n),
 			Workload{
 				Name:  fmt.Sprintf("paced/%d/%d", pacedSize, n),
 				Title: fmt.Sprintf("echo %s at %g/s, %s", bytes(pacedSize), rate, connections(n)),
@@ -104,15 +141,27 @@ func Workloads(conns, sizes []int, rate float64, idle int) []Workload {
 		}
 		out = append(out, relay(n))
 	}
-	idleTLS := max(idle/idleTLSPart, 1)
-	return append(out, Workload{
-		Name:  fmt.Sprintf("idle/%d", idle),
-		Title: fmt.Sprintf("%d idle connections", idle),
-		Mode:  contest.Echo, Conns: idle, Size: pacedSize, Depth: 1, Idle: true,
-	}, Workload{
-		Name:  fmt.Sprintf("idle-tls/%d", idleTLS),
-		Title: fmt.Sprintf("%d idle TLS connections", idleTLS),
-		Mode:  contest.EchoTLS, Conns: idleTLS, Size: pacedSize, Depth: 1, Idle: true})
+	return append(out, fanOuts(choice.FanOut)...)
+}
+
+func fanOuts(conns []int) (out []Workload) {
+	if conns == nil {
+		conns = DefaultFanOut
+	}
+	for _, n := range conns {
+		out = append(out, fanOut(fanOutSize, n))
+		if n == slices.Min(conns) {
+			out = append(out, fanOut(fanOutLarge, n))
+		}
+	}
+	return out
+}
+
+func fanOut(size, conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("fan-out/%d/%d", size, conns),
+		Title: fmt.Sprintf("fan-out %s, %s", bytes(size), connections(conns)),
+		Mode:  contest.FanOut, Kind: load.FanOut, Conns: conns, Size: size}
 }
 
 func echoTLS(conns int) Workload {
@@ -137,7 +186,7 @@ func relay(conns int) Workload {
 		Mode:  contest.Relay, Kind: load.Relay, Conns: conns, Size: contest.BlockSize}
 }
 
-func oneWay(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
+func stream(name, title string, mode contest.Mode, kind load.Kind, conns int) Workload {
 	return Workload{
 		Name:  fmt.Sprintf("%s/%d/%d", name, contest.BlockSize, conns),
 		Title: fmt.Sprintf(title, bytes(contest.BlockSize), connections(conns)),

@@ -322,7 +322,7 @@ func (e *engine) sleep(timeout time.Duration) (int, syscall.Errno) {
 	if e.noPwait2 {
 		ms := -1
 		if timeout > 0 {
-			ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, 1<<31-1))
+			ms = int(min((timeout-1)/time.Millisecond+1, 1<<31-1))
 		}
 		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.epfd),
 			uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(ms), 0, 0)

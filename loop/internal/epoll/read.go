@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -83,7 +84,12 @@ func (e *engine) result(op *proactor.Op, n int, errno syscall.Errno) {
 
 // accept takes what is in the listener's queue. A connection that was reset
 // while it waited there is no error.
+//
+// accept4(2) has no flag that says not to wait, so the listener's mode is seen to, which
+// whoever shares it can change.
 func (e *engine) accept(s *slot, op *proactor.Op) {
+	e.stats.Syscalls++
+	sys.StayNonblocking(op.FD)
 	for range acceptsMax {
 		e.stats.Syscalls++
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(op.FD), 0, 0,
@@ -129,20 +135,22 @@ func (e *engine) recvAny(s *slot, op *proactor.Op) {
 func (e *engine) recv(s *slot, fd int, buf []byte) (int, syscall.Errno) {
 	p, size := unsafe.Pointer(unsafe.SliceData(buf)), uintptr(len(buf))
 	for {
-		var n uintptr
+		var n int
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			n, _, errno = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(p), size)
+			n, errno = sys.ReadNow(fd, p, len(buf), &s.plain)
 		} else {
-			n, _, errno = unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(p), size,
+			var got uintptr
+			got, _, errno = unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(p), size,
 				unix.MSG_DONTWAIT, 0, 0)
+			n = count(got, errno)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:
 			s.file = true
 		case errno != syscall.EINTR:
-			return count(n, errno), errno
+			return n, errno
 		}
 	}
 }

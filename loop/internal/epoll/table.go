@@ -25,6 +25,7 @@ type slot struct {
 	mask   uint32 // what the kernel watches; 0: unwatched
 	gen    uint32 // of the descriptor: events of its namesakes before are stale
 	file   bool   // no socket: read and write instead of recv and send
+	plain  bool   // such a one that does not know RWF_NOWAIT
 }
 
 // wanted is the mask that the operations need.

@@ -67,20 +67,25 @@ func (e *engine) send(op *proactor.Op) {
 	rest := op.Buf[op.Engine.Done:]
 	p, size := unsafe.Pointer(unsafe.SliceData(rest)), uintptr(len(rest))
 	for {
-		var n uintptr
+		var n int
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			n, _, errno = unix.RawSyscall(unix.SYS_WRITE, uintptr(op.FD), uintptr(p), size)
+			e.iov[0].Base = (*byte)(p)
+			e.iov[0].SetLen(len(rest))
+			n, errno = sys.WriteNow(op.FD, e.iov[:1], &s.plain)
+			e.iov[0] = unix.Iovec{}
 		} else {
-			n, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(op.FD), uintptr(p), size,
+			var sent uintptr
+			sent, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(op.FD), uintptr(p), size,
 				sendFlags, 0, 0)
+			n = count(sent, errno)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:
 			s.file = true
 		case errno != syscall.EINTR:
-			e.sent(op, count(n, errno), len(op.Buf), errno)
+			e.sent(op, n, len(op.Buf), errno)
 			return
 		}
 	}
@@ -109,21 +114,22 @@ func (e *engine) sendMsg(op *proactor.Op) {
 
 func (e *engine) sendIovecs(s *slot, fd, used int) (int, syscall.Errno) {
 	for {
-		var n uintptr
+		var n int
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			n, _, errno = unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd),
-				uintptr(unsafe.Pointer(&e.iov[0])), uintptr(used))
+			n, errno = sys.WriteNow(fd, e.iov[:used], &s.plain)
 		} else {
-			n, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+			var sent uintptr
+			sent, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
 				uintptr(unsafe.Pointer(&e.msg)), sendFlags)
+			n = count(sent, errno)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:
 			s.file = true
 		case errno != syscall.EINTR:
-			return count(n, errno), errno
+			return n, errno
 		}
 	}
 }

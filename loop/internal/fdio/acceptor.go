@@ -38,6 +38,7 @@ type Acceptor struct {
 	shedding  bool
 	outage    bool
 	paused    bool
+	shared    bool // somebody else may listen on the same socket
 	closed    bool
 	buried    bool
 }
@@ -56,6 +57,11 @@ func (a *Acceptor) FD() int { return a.fd }
 
 // Spare is the descriptor that is kept to be given up, -1 for none.
 func (a *Acceptor) Spare() int { return a.spare }
+
+// Share says that others may have descriptors of the same socket, as a second server
+// on it or the process that takes over from this one. Close then lets go of ours alone:
+// shutdown(2) would end the socket for all of them.
+func (a *Acceptor) Share() { a.shared = true }
 
 // Start listens, which may fail with EADDRINUSE, and begins to accept. It does
 // nothing when called again.
@@ -97,7 +103,7 @@ func (a *Acceptor) Pause(on bool) {
 	a.paused = on
 	if on {
 		a.engine.Cancel(&a.op)
-	} else if a.listening {
+	} else if a.listening && !a.shared {
 		a.resume()
 	}
 }
@@ -113,6 +119,10 @@ func (a *Acceptor) resume() {
 // Close stops accepting: whoever connects from now on is refused. The descriptor
 // is closed when the engine has let go of it; done, which may be nil, is called
 // then. Connections that are accepted meanwhile are closed.
+//
+// Where the socket is shared, whoever connects stays in its queue, for the others; if
+// there are none, the queue ends with the descriptor. What the engine had taken out of
+// the queue by then is passed on still: nobody else can serve it.
 func (a *Acceptor) Close(done func()) {
 	if a.closed {
 		return
@@ -121,7 +131,7 @@ func (a *Acceptor) Close(done func()) {
 	if a.timer != nil {
 		a.timer.Cancel()
 	}
-	if a.listening {
+	if a.listening && !a.shared {
 		a.refuse()
 	}
 	a.engine.Cancel(&a.op)
@@ -140,7 +150,7 @@ func (a *Acceptor) refuse() {
 func (a *Acceptor) Complete(op *proactor.Op) {
 	res, more := op.Res, op.More
 	switch {
-	case res >= 0 && (a.closed || a.shedding):
+	case res >= 0 && (a.closed && !a.shared || a.shedding):
 		a.shed++
 		a.drop(int(res))
 	case res >= 0:

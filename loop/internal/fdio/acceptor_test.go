@@ -26,6 +26,7 @@ type acceptRig struct {
 	f        func() // of the timer
 	debug    atomic.Bool
 	accepted []int
+	stopped  bool
 }
 
 func (r *acceptRig) Engine() proactor.Proactor { return r }
@@ -45,7 +46,7 @@ func (r *acceptRig) Resumed(transport.BaseTransport, int, transport.Limits) {}
 func (r *acceptRig) Note(string, transport.BaseTransport, ...any)           {}
 
 func (r *acceptRig) Listen(int, int) error   { return nil }
-func (r *acceptRig) StopListening(int) error { return nil }
+func (r *acceptRig) StopListening(int) error { r.stopped = true; return nil }
 
 func (r *acceptRig) Socket(proactor.Family, proactor.Kind) (int, error) { return spareFD, nil }
 
@@ -149,5 +150,23 @@ func TestS233_connections_accepted_after_Close_are_closed(t *testing.T) {
 	if want := []int{7, 8, spareFD, listenFD}; len(r.closed) != 4 || r.closed[3] != want[3] ||
 		r.closed[2] != want[2] {
 		t.Errorf("closed %v, want %v", r.closed, want)
+	}
+}
+
+func TestCloseOfASharedListenerPassesOnWhatWasAccepted(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		r, a := newAcceptRig(t)
+		if shared {
+			a.Share()
+		}
+		a.Close(nil)
+		r.op.Deliver(7, true, nil)
+		r.op.Deliver(-int32(syscall.ECANCELED), false, nil)
+		if got := len(r.accepted) == 1; got != shared {
+			t.Errorf("shared %v: accepted %v, closed %v", shared, r.accepted, r.closed)
+		}
+		if r.stopped == shared {
+			t.Errorf("shared %v: shut down %v", shared, r.stopped)
+		}
 	}
 }

@@ -1,11 +1,16 @@
 package fdio
 
-// The sizes of pooled output chunks. A connection that echoes small messages
-// needs the smallest; what is larger than the largest is allocated as it comes.
-var chunkSizes = [...]int{4 << 10, 16 << 10, 64 << 10}
+// The sizes of pooled output chunks. A connection that echoes small messages, or is
+// one of many thousands that get one, needs the smallest; what is larger than the
+// largest is allocated as it comes.
+var chunkSizes = [...]int{512, 4 << 10, 16 << 10, 64 << 10}
+
+// chunkMore is the least that is taken for output behind other output: who writes
+// small pieces one after the other gets few chunks.
+const chunkMore = 4 << 10
 
 // freeMax bounds the free chunks that the pool keeps, in bytes for each size.
-const freeMax = 4 << 20
+const freeMax = 8 << 20
 
 // ChunkPool keeps the output buffers of one loop. The last one put back is the
 // first handed out, so that few connections stay within the cache.

@@ -97,7 +97,7 @@ func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, e
 		return addr, transport.ErrNoDestination
 	case hasPeer && !addr.IsZero() && !samePlace(addr, d.remote):
 		return addr, transport.ErrAddrMismatch
-	case d.writeCap > 0 && d.flow.Size()+size > d.writeCap:
+	case d.writeCap > 0 && size > d.writeCap-d.flow.Size():
 		return addr, transport.ErrBufferFull
 	case d.connected:
 		return transport.Addr{}, nil

@@ -84,13 +84,10 @@ func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	return outGone, n
 }
 
-// closeFDs closes descriptors of the stream's own.
+// closeFDs closes duplicates of the user's descriptors.
 func (s *Stream) closeFDs(fds []int) {
 	for _, fd := range fds {
-		if err := s.engine.CloseFD(fd); err != nil {
-			s.host.Report(Exception{Message: "Error closing a descriptor", Err: err,
-				Transport: s})
-		}
+		s.engine.Discard(fd)
 	}
 }
 
@@ -171,6 +168,6 @@ func (s *Stream) giveFDs(files []*os.File, lost bool) {
 		return
 	}
 	for _, f := range files {
-		f.Close()
+		s.engine.DiscardFile(f)
 	}
 }

@@ -44,7 +44,11 @@ func (q *queue) copyIn(p []byte, pool *ChunkPool) {
 				q.chunks = append(q.chunks, chunk{buf: append([]byte(nil), p...)})
 				return
 			}
-			base := pool.Get(len(p))
+			size := len(p)
+			if !q.empty() {
+				size = max(size, chunkMore)
+			}
+			base := pool.Get(size)
 			q.chunks = append(q.chunks, chunk{buf: base, base: base})
 			tail = &q.chunks[len(q.chunks)-1]
 		}

@@ -84,7 +84,7 @@ func (s *Stream) writable(n int) error {
 	case s.state > Open:
 		return transport.ErrClosed
 	case s.extras != nil && s.extras.writeCap > 0 &&
-		s.flow.Size()+n > s.extras.writeCap:
+		n > s.extras.writeCap-s.flow.Size():
 		return transport.ErrBufferFull
 	}
 	return nil

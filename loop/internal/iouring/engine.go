@@ -124,8 +124,11 @@ func cqEntries(cfg proactor.Config) uint32 {
 	if cfg.CQEntries != 0 {
 		return max(cfg.CQEntries, cfg.Entries)
 	}
-	return max(4*cfg.Entries, 4096)
+	return min(max(4*cfg.Entries, 4096), cqEntriesMax)
 }
+
+// cqEntriesMax is the kernel's bound (IORING_MAX_CQ_ENTRIES).
+const cqEntriesMax = 65536
 
 // Start enables the ring for the calling thread.
 func (e *engine) Start() error {

@@ -220,8 +220,16 @@ type Kernel interface {
 	// operations have ended and it can be closed: shutdown(2) of both sides.
 	StopListening(fd int) error
 
-	// CloseFD closes fd. No operation may be in flight on it.
+	// CloseFD closes fd without waiting for anything. No operation may be in flight on
+	// it.
 	CloseFD(fd int) error
+
+	// Discard closes a descriptor on which there never was an operation, and that may
+	// be of anybody's file: it is closed elsewhere, soon, because that may wait.
+	Discard(fd int)
+
+	// DiscardFile does so with a file of TryRecvFDs.
+	DiscardFile(f *os.File)
 }
 
 // FDsMax is the most descriptors that one message carries (Linux: SCM_MAX_FD).

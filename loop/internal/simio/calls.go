@@ -264,6 +264,12 @@ func (e *Engine) StopListening(fd int) error {
 	return f.called("shutdown", 0)
 }
 
+// Discard implements proactor.Kernel.
+func (e *Engine) Discard(fd int) { _ = e.CloseFD(fd) }
+
+// DiscardFile implements proactor.Kernel.
+func (e *Engine) DiscardFile(f *os.File) { _ = f.Close() }
+
 // CloseFD implements proactor.Kernel.
 func (e *Engine) CloseFD(fd int) error {
 	e.mu.Lock()

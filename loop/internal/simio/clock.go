@@ -1,6 +1,10 @@
 package simio
 
-import "time"
+import (
+	"time"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+)
 
 // event is something that will happen at a time.
 type event struct {
@@ -69,7 +73,7 @@ func (w *World) Now() time.Duration {
 func (w *World) After(d time.Duration, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.push(event{at: w.now + d, do: f, script: true})
+	w.push(event{at: proactor.Later(w.now, d), do: f, script: true})
 }
 
 // at schedules do, which is called with the lock held.

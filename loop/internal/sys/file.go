@@ -64,6 +64,7 @@ func (k *Kernel) StatFile(f *os.File, enough int64) (proactor.FileStat, error) {
 func (k *Kernel) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {
 	c := k.fileCall()
 	c.to, c.offset, c.size = fd, offset, n
+	StayNonblocking(fd) // sendfile(2) has no flag for it
 	if err := from.Conn.Control(c.send); err != nil {
 		return 0, os.ErrClosed
 	}

@@ -188,15 +188,6 @@ func (k *Kernel) StopListening(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RDWR))
 }
 
-// CloseFD closes fd. EINTR is no error: Linux has closed the descriptor then
-// (close(2)), and a second call could close somebody else's.
-func (k *Kernel) CloseFD(fd int) error {
-	if err := unix.Close(fd); err != nil && err != syscall.EINTR {
-		return os.NewSyscallError("close", err)
-	}
-	return nil
-}
-
 // errnoError returns nil for 0. os.NewSyscallError would allocate for it.
 func errnoError(call string, e syscall.Errno) error {
 	if e == 0 {

@@ -13,7 +13,7 @@ const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
 // TrySend sends what the kernel takes of bufs at once, in one call, without
 // allocating and without telling the scheduler: it cannot sleep on a socket.
-// What is no socket is written to, and must be non-blocking.
+// What is no socket is written to by WriteNow.
 func (k *Kernel) TrySend(fd int, bufs [][]byte) (int, error) {
 	count := FillIovecs(k.iov[:], bufs, 0)
 	if count == 0 {
@@ -36,8 +36,12 @@ func (k *Kernel) sendIovecs(fd, count int) (int, syscall.Errno) {
 			uintptr(unsafe.Pointer(&k.msg)), sendFlags)
 		if e == syscall.ENOTSOCK {
 			k.Calls++
-			n, _, e = unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd),
-				uintptr(unsafe.Pointer(&k.iov[0])), uintptr(count))
+			plain := false
+			n, e := WriteNow(fd, k.iov[:count], &plain)
+			if e != syscall.EINTR {
+				return n, e
+			}
+			continue
 		}
 		if e == 0 {
 			return int(n), 0

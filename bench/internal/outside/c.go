@@ -13,10 +13,10 @@ import (
 	"github.com/sluice-net/sluice/bench/internal/contest"
 )
 
-//go:embed c/sendfile.c
-var sendfileSource string
+//go:embed c/server.c
+var serverSource string
 
-// C is a server in C on epoll and sendfile(2). It needs a C compiler.
+// C is a server in C on epoll, with sendfile(2) for files. It needs a C compiler.
 type C struct{}
 
 // CName is how it is asked for.
@@ -25,8 +25,10 @@ const CName = "c"
 // Name returns "c".
 func (C) Name() string { return CName }
 
-// Serves is true of files.
-func (C) Serves(mode contest.Mode) bool { return mode == contest.SendFile }
+// Serves is true of files and of fan-out.
+func (C) Serves(mode contest.Mode) bool {
+	return mode == contest.SendFile || mode == contest.FanOut
+}
 
 // Serve builds the server and runs it.
 func (C) Serve(task contest.Task, ready func(contest.Hello)) error {
@@ -44,7 +46,8 @@ func (C) Serve(task contest.Task, ready func(contest.Hello)) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, fmt.Sprint(task.Size), fmt.Sprint(contest.Period))
+	cmd := exec.Command(exe, string(task.Mode), fmt.Sprint(task.Size),
+		fmt.Sprint(contest.Period))
 	cmd.ExtraFiles = []*os.File{pattern}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -54,7 +57,7 @@ func (C) Serve(task contest.Task, ready func(contest.Hello)) error {
 		os.RemoveAll(dir) // it runs: its file is no longer needed
 		line, err := bufio.NewReader(out).ReadString('\n')
 		return contest.Hello{Addr: strings.TrimSpace(line),
-			Note: "C, epoll and sendfile(2)"}, err
+			Note: "C, edge-triggered epoll"}, err
 	}, ready)
 }
 
@@ -69,9 +72,9 @@ func buildC(dir string) (exe string, err error) {
 	if err != nil {
 		return "", errors.New("no C compiler: install gcc to compare with C")
 	}
-	exe = filepath.Join(dir, "sendfile")
+	exe = filepath.Join(dir, "server")
 	cmd := exec.Command(compiler, "-O2", "-x", "c", "-", "-o", exe)
-	cmd.Stdin = strings.NewReader(sendfileSource)
+	cmd.Stdin = strings.NewReader(serverSource)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the server in C: %w: %s", err, text)
 	}

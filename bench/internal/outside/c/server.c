@@ -1,10 +1,15 @@
 /*
- * A file server for the benchmark, as one would write it in C: one thread,
- * edge-triggered epoll, sendfile(2). For each byte that a client sends it gets
- * SIZE bytes of the file at descriptor 3, which repeats after PERIOD bytes, from
- * where the last ones ended.
+ * Two servers for the benchmark, as one would write them in C: one thread and
+ * edge-triggered epoll. For each byte that comes,
  *
- * sendfile SIZE PERIOD: writes the address that it listens on to standard output.
+ *   sendfile  the client that sent it gets SIZE bytes, by sendfile(2);
+ *   fan-out   all clients get SIZE bytes, by send(2) out of memory;
+ *
+ * of the file at descriptor 3, which repeats after PERIOD bytes, from where the last
+ * ones of that client ended.
+ *
+ * server sendfile|fan-out SIZE PERIOD: writes the address that it listens on to
+ * standard output.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -12,9 +17,13 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_FD = 3, EVENTS_MAX = 256 };
@@ -23,10 +32,13 @@ struct conn {
 	int fd;
 	long long owed; /* bytes */
 	off_t offset;	/* in the file, less than the period */
+	struct conn *next, **link; /* of all, and what points here */
 };
 
 static long long size, period;
-static int epoll;
+static int epoll, listener;
+static char *memory; /* the file, of fan-out; else NULL */
+static struct conn *all;
 
 static void die(const char *what)
 {
@@ -40,7 +52,8 @@ static int push(struct conn *c)
 	while (c->owed > 0) {
 		long long piece = c->owed % size ? c->owed % size : size;
 		off_t offset = c->offset;
-		ssize_t n = sendfile(c->fd, FILE_FD, &offset, piece);
+		ssize_t n = memory ? send(c->fd, memory + offset, piece, MSG_NOSIGNAL)
+				   : sendfile(c->fd, FILE_FD, &offset, piece);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		if (n == 0)
@@ -49,6 +62,18 @@ static int push(struct conn *c)
 		c->offset = (c->offset + n) % period;
 	}
 	return 0;
+}
+
+static void greet(void);
+
+/* Sends to all. One whose connection is broken is told by its next event. */
+static void tell(long long bytes)
+{
+	greet(); /* who has connected before the message was asked for gets it */
+	for (struct conn *c = all; c != NULL; c = c->next) {
+		c->owed += bytes;
+		push(c);
+	}
 }
 
 /* Takes what the client asks for. Returns -1 at its end. */
@@ -62,13 +87,16 @@ static int pull(struct conn *c)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		if (n == 0)
 			return -1;
-		c->owed += n * size;
+		if (memory)
+			tell(n * size);
+		else
+			c->owed += n * size;
 		if (n < (ssize_t)sizeof credit)
 			return 0;
 	}
 }
 
-static void greet(int listener)
+static void greet(void)
 {
 	int fd;
 
@@ -82,9 +110,23 @@ static void greet(int listener)
 		if (c == NULL)
 			die("calloc");
 		c->fd = fd;
+		c->next = all;
+		c->link = &all;
+		if (all != NULL)
+			all->link = &c->next;
+		all = c;
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
 			die("epoll_ctl");
 	}
+}
+
+static void leave(struct conn *c)
+{
+	*c->link = c->next;
+	if (c->next != NULL)
+		c->next->link = c->link;
+	close(c->fd);
+	free(c);
 }
 
 static int listen_anywhere(void)
@@ -103,16 +145,42 @@ static int listen_anywhere(void)
 	return fd;
 }
 
+/* Maps the file, for send(2). */
+static void map_file(void)
+{
+	struct stat st;
+
+	if (fstat(FILE_FD, &st) < 0)
+		die("fstat");
+	memory = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, FILE_FD, 0);
+	if (memory == MAP_FAILED)
+		die("mmap");
+}
+
+/* As Go does for its programs: as many descriptors as are to be had. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("getrlimit");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("setrlimit");
+}
+
 int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS_MAX];
 	struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-	int listener;
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
-	size = atoll(argv[1]);
-	period = atoll(argv[2]);
+	if (strcmp(argv[1], "fan-out") == 0)
+		map_file();
+	size = atoll(argv[2]);
+	period = atoll(argv[3]);
+	allow_files();
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	listener = listen_anywhere();
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e) < 0)
@@ -124,10 +192,9 @@ int main(int argc, char **argv)
 		for (int i = 0; i < n; i++) {
 			struct conn *c = events[i].data.ptr;
 			if (c == NULL) {
-				greet(listener);
+				greet();
 			} else if ((events[i].events & EPOLLIN && pull(c) < 0) || push(c) < 0) {
-				close(c->fd);
-				free(c);
+				leave(c);
 			}
 		}
 	}

@@ -1,0 +1,114 @@
+package loop
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+)
+
+// bound is what a number in a user's options may be.
+type bound struct {
+	name  string
+	value int64
+	most  int64 // and 0 at least
+}
+
+// unbounded is the most that a duration or a size may be: times saturate, see
+// proactor.Later, and sizes are only compared with what there is.
+const unbounded = math.MaxInt64
+
+// check returns an ErrBadOption that names the first of the options of a kind that is
+// out of its bounds.
+func check(of string, bounds ...bound) error {
+	for _, b := range bounds {
+		switch {
+		case b.value < 0:
+			return fmt.Errorf("%w: %s.%s %d is negative", ErrBadOption, of, b.name, b.value)
+		case b.value > b.most:
+			return fmt.Errorf("%w: %s.%s %d is beyond %d", ErrBadOption, of, b.name, b.value,
+				b.most)
+		}
+	}
+	return nil
+}
+
+// check says whether the numbers are in their ranges and what the options say of TLS
+// can be done.
+func (o *ServerOptions) check() error {
+	if err := o.checkTLS(); err != nil {
+		return err
+	}
+	return check("ServerOptions",
+		bound{"Backlog", int64(o.Backlog), unbounded},
+		bound{"CloseTimeout", int64(o.CloseTimeout), unbounded},
+		bound{"IdleTimeout", int64(o.IdleTimeout), unbounded},
+		bound{"MaxConns", int64(o.MaxConns), unbounded},
+		bound{"WriteCap", int64(o.WriteCap), unbounded})
+}
+
+// check is as that of ServerOptions, but for the server's name, which may come from
+// the address.
+func (o *ConnectionOptions) check() error {
+	if err := o.checkTLS(); err != nil {
+		return err
+	}
+	return check("ConnectionOptions",
+		bound{"CloseTimeout", int64(o.CloseTimeout), unbounded},
+		bound{"IdleTimeout", int64(o.IdleTimeout), unbounded},
+		bound{"WriteCap", int64(o.WriteCap), unbounded})
+}
+
+// check is as that of ServerOptions. The kernel takes sizes as ints of C.
+func (o *DatagramOptions) check() error {
+	return check("DatagramOptions",
+		bound{"MulticastTTL", int64(o.MulticastTTL), math.MaxUint8},
+		bound{"SendBuffer", int64(o.SendBuffer), math.MaxInt32},
+		bound{"ReceiveBuffer", int64(o.ReceiveBuffer), math.MaxInt32},
+		bound{"WriteCap", int64(o.WriteCap), unbounded})
+}
+
+// The most that an engine takes, and loops: each has a thread, and a Go program ends
+// beyond 10,000 of those. What all buffers are together must have an address.
+const (
+	loopsMax       = 4096
+	entriesMax     = 32768
+	buffersMax     = 32768
+	bufferSizeMax  = 1 << 30
+	bufferBytesMax = min(1<<40, math.MaxInt/2)
+)
+
+func (o *Options) validate() error {
+	b := &o.Buffers
+	err := check("Options",
+		bound{"Engine", int64(o.Engine), int64(sim)},
+		bound{"Loops", int64(o.Loops), loopsMax},
+		bound{"Entries", int64(o.Entries), entriesMax},
+		bound{"CQEntries", int64(o.CQEntries), 2 * entriesMax},
+		bound{"Buffers.Size", int64(b.Size), bufferSizeMax},
+		bound{"Buffers.Min", int64(b.Min), buffersMax},
+		bound{"Buffers.Max", int64(b.Max), buffersMax})
+	switch {
+	case err != nil:
+		return err
+	case o.Entries&(o.Entries-1) != 0:
+		return fmt.Errorf("%w: Options.Entries %d is not a power of two", ErrBadOption, o.Entries)
+	case o.CQEntries&(o.CQEntries-1) != 0:
+		return fmt.Errorf("%w: Options.CQEntries %d is not a power of two", ErrBadOption,
+			o.CQEntries)
+	case o.CQEntries != 0 && o.CQEntries < o.Entries:
+		return fmt.Errorf("%w: Options.CQEntries %d is less than Entries %d", ErrBadOption,
+			o.CQEntries, o.Entries)
+	case b.Max&(b.Max-1) != 0:
+		return fmt.Errorf("%w: Options.Buffers.Max %d is not a power of two", ErrBadOption, b.Max)
+	case b.Max > 0 && b.Min > b.Max:
+		return fmt.Errorf("%w: Options.Buffers.Min %d is beyond Max %d", ErrBadOption,
+			b.Min, b.Max)
+	}
+	c := proactor.Config{BufferSize: b.Size, BuffersMax: b.Max}.WithDefaults()
+	if int64(c.BufferSize)*int64(c.BuffersMax) > bufferBytesMax {
+		return fmt.Errorf("%w: Options.Buffers: %d of %d bytes are beyond %d bytes",
+			ErrBadOption, c.BuffersMax, c.BufferSize, int64(bufferBytesMax))
+	}
+	return nil
+}
