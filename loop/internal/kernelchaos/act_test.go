@@ -329,7 +329,8 @@ func (a *actor) abort() {
 		return
 	}
 	a.note('A')
-	if a.t.WriteBufferSize() > 0 || a.files > a.filesEnd {
+	buffered := a.t.WriteBufferSize()
+	if buffered > 0 || a.files > a.filesEnd {
 		a.dropped = true
 	}
 	a.abortedOpen = a.abortedOpen || !a.t.IsClosing()
@@ -339,10 +340,10 @@ func (a *actor) abort() {
 	if n := a.t.WriteBufferSize(); n != 0 {
 		a.wrong("%d bytes buffered after Abort", n)
 	}
-	first := len(a.notes)
 	a.loop.CallSoon(func() {
 		if !a.lost {
-			a.wrong("ConnectionLost comes after what was scheduled behind Abort (%d)", first)
+			a.wrong("ConnectionLost comes after what was scheduled behind Abort, which had "+
+				"%d bytes and %d files to drop", buffered, a.files-a.filesEnd)
 		}
 	})
 }
