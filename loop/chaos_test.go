@@ -55,9 +55,13 @@ var (
 //
 // Not among them: copyIn appending to a chunk in flight, without which nothing
 // goes wrong, because a send carries the length that the chunk had.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { chaosAll(t, false) }
+
+// chaosAll runs the seeds that the flags ask for, on the simulated engine or, on a
+// simulated ring, on the one for io_uring.
+func chaosAll(t *testing.T, ring bool) {
 	if *chaosSeed >= 0 {
-		chaosTwice(t, uint64(*chaosSeed), true)
+		chaosTwice(t, uint64(*chaosSeed), ring, true)
 		return
 	}
 	seeds := *chaosSeeds
@@ -73,7 +77,7 @@ func TestChaos(t *testing.T) {
 	for range 2 {
 		workers.Go(func() {
 			for seed := next.Add(1) - 1; seed < seeds && !t.Failed(); seed = next.Add(1) - 1 {
-				chaosTwice(t, seed, false)
+				chaosTwice(t, seed, ring, false)
 			}
 		})
 	}
@@ -93,7 +97,7 @@ func TestChaosRegressions(t *testing.T) {
 		{962, "engines: a lazy send that had blocked ended without anybody being told"},
 	} {
 		t.Run(fmt.Sprint(c.seed), func(t *testing.T) {
-			chaosTwice(t, c.seed, false)
+			chaosTwice(t, c.seed, false, false)
 			if t.Failed() {
 				t.Log("this seed once found: ", c.found)
 			}
@@ -102,8 +106,8 @@ func TestChaosRegressions(t *testing.T) {
 }
 
 // chaosTwice runs a seed twice and compares.
-func chaosTwice(t *testing.T, seed uint64, verbose bool) {
-	first := newChaos(seed)
+func chaosTwice(t *testing.T, seed uint64, ring, verbose bool) {
+	first := newChaos(seed, ring)
 	first.verbose = verbose
 	a := first.run()
 	if len(first.failures) > 0 {
@@ -112,17 +116,20 @@ func chaosTwice(t *testing.T, seed uint64, verbose bool) {
 			trace = "\n" + strings.Join(first.trace, "\n")
 		}
 		t.Errorf("seed %d: %s\nreplay: %s%s",
-			seed, strings.Join(first.failures, "\n\t"), chaosReplay(seed), trace)
+			seed, strings.Join(first.failures, "\n\t"), chaosReplay(seed, ring), trace)
 		return
 	}
-	second := newChaos(seed)
+	second := newChaos(seed, ring)
 	if b := second.run(); a != b {
 		t.Errorf("seed %d: two runs, two histories %v\nreplay: %s",
-			seed, second.failures, chaosReplay(seed))
+			seed, second.failures, chaosReplay(seed, ring))
 	}
 }
 
 // chaosReplay is the command that runs a seed again, with its trace.
-func chaosReplay(seed uint64) string {
+func chaosReplay(seed uint64, ring bool) string {
+	if ring {
+		return fmt.Sprintf("go test ./loop -run 'TestChaosOnARing$' -seed %d", seed)
+	}
 	return fmt.Sprintf("go test ./loop -run 'TestChaos$' -seed %d", seed)
 }

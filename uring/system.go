@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Params is struct io_uring_params, for who implements System.
+type Params = iosys.IOURingParams
+
 // System is all that a ring has of the kernel: three calls, and memory. Another one,
 // in Options.System, can carry out a ring's SQEs without Linux, for instance in
 // plain memory and virtual time. Its methods are called by the goroutine that calls

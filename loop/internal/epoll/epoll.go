@@ -167,6 +167,9 @@ func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
 // Now is the time since the program started.
 func (e *engine) Now() time.Duration { return sys.Monotonic() }
 
+// Halt forgets what is in flight. The kernel does when descriptors are closed.
+func (e *engine) Halt() { e.head, e.tail, e.table = nil, nil, table{} }
+
 // Close frees everything: also the memory of Alloc, which must not be touched
 // afterwards.
 func (e *engine) Close() error {

@@ -13,8 +13,8 @@ import (
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // ConnectDatagram implements proactor.Kernel.
-func (e *Engine) ConnectDatagram(fd int, addr transport.Addr) error {
-	e.mu.Lock()
+func (e *calls) ConnectDatagram(fd int, addr transport.Addr) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "ConnectDatagram")
 	if f == nil {
@@ -26,8 +26,8 @@ func (e *Engine) ConnectDatagram(fd int, addr transport.Addr) error {
 
 // TrySendMany implements proactor.Kernel. The fault PartialWrite makes the batch
 // shorter.
-func (e *Engine) TrySendMany(fd int, batch []proactor.Packet) (int, error) {
-	e.mu.Lock()
+func (e *calls) TrySendMany(fd int, batch []proactor.Packet) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TrySendMany")
 	if f == nil {
@@ -60,8 +60,8 @@ func (e *Engine) TrySendMany(fd int, batch []proactor.Packet) (int, error) {
 
 // JoinGroup implements proactor.Kernel. The world has one network, whatever the
 // interface.
-func (e *Engine) JoinGroup(fd int, group netip.Addr, _ int) error {
-	e.mu.Lock()
+func (e *calls) JoinGroup(fd int, group netip.Addr, _ int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "JoinGroup")
 	switch {
@@ -79,8 +79,8 @@ func (e *Engine) JoinGroup(fd int, group netip.Addr, _ int) error {
 }
 
 // MulticastFrom implements proactor.Kernel.
-func (e *Engine) MulticastFrom(fd int, _ proactor.Family, _ int) error {
-	e.mu.Lock()
+func (e *calls) MulticastFrom(fd int, _ proactor.Family, _ int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "MulticastFrom")
 	if f == nil {
@@ -96,6 +96,7 @@ func (f *file) deliverToGroup(to, from transport.Addr, data []byte) {
 			slices.Contains(d.groups, to.Addr()) &&
 			(d.stage != connected || d.remote == from) {
 			d.packets = append(d.packets, packet{slices.Clone(data), from})
+			d.comings++
 			d.touch()
 		}
 	}

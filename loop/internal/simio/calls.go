@@ -9,9 +9,23 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Socket implements proactor.Kernel.
-func (e *Engine) Socket(family proactor.Family, k proactor.Kind) (int, error) {
+// calls are the calls that the kernel answers at once: proactor.Kernel and
+// proactor.Spawner. An engine has them, and a machine with a ring.
+type calls struct {
+	*World
+	memory allocator
+	count  uint64
+}
+
+// call begins a call: it takes the lock.
+func (e *calls) call() {
 	e.mu.Lock()
+	e.count++
+}
+
+// Socket implements proactor.Kernel.
+func (e *calls) Socket(family proactor.Family, k proactor.Kind) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	if family == proactor.Other || k == proactor.NotSocket {
 		return -1, sysError("socket", syscall.EAFNOSUPPORT)
@@ -32,8 +46,8 @@ func (e *Engine) Socket(family proactor.Family, k proactor.Kind) (int, error) {
 }
 
 // Bind implements proactor.Kernel.
-func (e *Engine) Bind(fd int, addr transport.Addr) error {
-	e.mu.Lock()
+func (e *calls) Bind(fd int, addr transport.Addr) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "Bind")
 	if f == nil {
@@ -57,8 +71,8 @@ func (f *file) called(call string, errno Errno) error {
 }
 
 // Listen implements proactor.Kernel.
-func (e *Engine) Listen(fd, backlog int) error {
-	e.mu.Lock()
+func (e *calls) Listen(fd, backlog int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "Listen")
 	if f == nil {
@@ -93,8 +107,8 @@ func (w *World) listen(f *file, backlog int) Errno {
 // Adopt implements proactor.Kernel. Three sorts of files can be adopted: what
 // World.File made, for the descriptor it stands for; a regular file, for a
 // simulated one with its content; no other, that is ENOTSUP.
-func (e *Engine) Adopt(f *os.File) (int, error) {
-	e.mu.Lock()
+func (e *calls) Adopt(f *os.File) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	defer f.Close()
 	if fd, ok := e.redeem(f); ok {
@@ -148,8 +162,8 @@ func (w *World) tokenFor(fd int) (*os.File, error) {
 }
 
 // Describe implements proactor.Kernel.
-func (e *Engine) Describe(fd int) (proactor.Family, proactor.Kind, error) {
-	e.mu.Lock()
+func (e *calls) Describe(fd int) (proactor.Family, proactor.Kind, error) {
+	e.call()
 	defer e.mu.Unlock()
 	switch f := e.need(fd, "Describe"); {
 	case f == nil:
@@ -164,8 +178,8 @@ func (e *Engine) Describe(fd int) (proactor.Family, proactor.Kind, error) {
 }
 
 // LocalAddr implements proactor.Kernel.
-func (e *Engine) LocalAddr(fd int) (transport.Addr, error) {
-	e.mu.Lock()
+func (e *calls) LocalAddr(fd int) (transport.Addr, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "LocalAddr")
 	if f == nil {
@@ -181,8 +195,8 @@ func (e *Engine) LocalAddr(fd int) (transport.Addr, error) {
 }
 
 // RemoteAddr implements proactor.Kernel.
-func (e *Engine) RemoteAddr(fd int) (transport.Addr, error) {
-	e.mu.Lock()
+func (e *calls) RemoteAddr(fd int) (transport.Addr, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "RemoteAddr")
 	if f == nil {
@@ -202,8 +216,8 @@ func (e *Engine) RemoteAddr(fd int) (transport.Addr, error) {
 var simCredentials = transport.Credentials{PID: 1}
 
 // PeerCred implements proactor.Kernel.
-func (e *Engine) PeerCred(fd int) (transport.Credentials, error) {
-	e.mu.Lock()
+func (e *calls) PeerCred(fd int) (transport.Credentials, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "PeerCred")
 	if f == nil {
@@ -216,8 +230,8 @@ func (e *Engine) PeerCred(fd int) (transport.Credentials, error) {
 }
 
 // Cookie implements proactor.Kernel.
-func (e *Engine) Cookie(fd int) (uint64, error) {
-	e.mu.Lock()
+func (e *calls) Cookie(fd int) (uint64, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "Cookie")
 	if f == nil {
@@ -227,8 +241,8 @@ func (e *Engine) Cookie(fd int) (uint64, error) {
 }
 
 // ShutdownWrite implements proactor.Kernel.
-func (e *Engine) ShutdownWrite(fd int) error {
-	e.mu.Lock()
+func (e *calls) ShutdownWrite(fd int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "ShutdownWrite")
 	if f == nil {
@@ -248,8 +262,8 @@ func (e *Engine) ShutdownWrite(fd int) error {
 
 // StopListening implements proactor.Kernel: Accept ends with EINVAL, and who was
 // not accepted is reset.
-func (e *Engine) StopListening(fd int) error {
-	e.mu.Lock()
+func (e *calls) StopListening(fd int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "StopListening")
 	if f == nil {
@@ -265,14 +279,14 @@ func (e *Engine) StopListening(fd int) error {
 }
 
 // Discard implements proactor.Kernel.
-func (e *Engine) Discard(fd int) { _ = e.CloseFD(fd) }
+func (e *calls) Discard(fd int) { _ = e.CloseFD(fd) }
 
 // DiscardFile implements proactor.Kernel.
-func (e *Engine) DiscardFile(f *os.File) { _ = f.Close() }
+func (e *calls) DiscardFile(f *os.File) { _ = f.Close() }
 
 // CloseFD implements proactor.Kernel.
-func (e *Engine) CloseFD(fd int) error {
-	e.mu.Lock()
+func (e *calls) CloseFD(fd int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "CloseFD")
 	if f == nil {
@@ -280,11 +294,15 @@ func (e *Engine) CloseFD(fd int) error {
 	}
 	f.checkIdle("CloseFD")
 	f.record("close", 0)
-	if f.transit {
+	switch {
+	case f.transit:
 		f.surrender()
 		return nil
+	case len(f.flights) > 0:
+		f.leave()
+	default:
+		f.close()
 	}
-	f.close()
 	e.settle()
 	return nil
 }

@@ -37,8 +37,8 @@ const firstPID = 100
 
 // Spawn implements proactor.Spawner. Errors are ENOENT for a program that there is
 // not, and EAGAIN where the fault NoSocket strikes.
-func (e *Engine) Spawn(args []string, pipes [3]bool, merged bool) (proactor.Spawned, error) {
-	e.mu.Lock()
+func (e *calls) Spawn(args []string, pipes [3]bool, merged bool) (proactor.Spawned, error) {
+	e.call()
 	defer e.mu.Unlock()
 	var s proactor.Spawned
 	run := e.programs[args[0]]
@@ -132,8 +132,8 @@ func (c *Child) Exited() bool {
 }
 
 // SignalChild implements proactor.Spawner.
-func (e *Engine) SignalChild(pidfd int, sig syscall.Signal) error {
-	e.mu.Lock()
+func (e *calls) SignalChild(pidfd int, sig syscall.Signal) error {
+	e.call()
 	defer e.mu.Unlock()
 	c := e.must(pidfd, "SignalChild").child
 	switch {
@@ -167,8 +167,8 @@ func (c *Child) kill(sig syscall.Signal) {
 }
 
 // ReapChild implements proactor.Spawner.
-func (e *Engine) ReapChild(pidfd int) (code int) {
-	e.mu.Lock()
+func (e *calls) ReapChild(pidfd int) (code int) {
+	e.call()
 	defer e.mu.Unlock()
 	c := e.must(pidfd, "ReapChild").child
 	if !c.f.exited {

@@ -88,6 +88,33 @@ func (w *World) push(e event) {
 	w.rouse()
 }
 
+// block waits for another goroutine, until something is to happen or stirred says
+// so. When all engines and rings do, Idle is called first.
+func (w *World) block(stirred func() bool) {
+	w.asleep++
+	defer func() { w.asleep-- }()
+	if w.asleep == w.live() && w.idle != nil {
+		w.unlocked(w.idle)
+	}
+	for !stirred() && len(w.events) == 0 {
+		w.cond.Wait()
+	}
+}
+
+// live counts the engines and the rings that are not closed.
+func (w *World) live() int {
+	n := 0
+	for _, e := range w.engines {
+		if !e.over {
+			n++
+		}
+	}
+	for _, m := range w.machines {
+		n += len(m.rings)
+	}
+	return n
+}
+
 // rouse lets blocked Waits look again.
 func (w *World) rouse() {
 	if w.asleep > 0 {

@@ -13,14 +13,21 @@ const connectTimeout = 127 * time.Second
 
 // startConnect is Connect.
 func (fl *flight) startConnect() {
-	f, w, addr := fl.file, fl.e.World, fl.op.Addr
+	fl.file.connectTo(fl.op.Addr, func(errno Errno) {
+		if fl.state == running {
+			fl.fail(errno)
+		}
+	})
+}
+
+// connectTo is connect(2). It calls answer when that is decided, maybe at once.
+func (f *file) connectTo(addr transport.Addr, answer func(Errno)) {
+	w := f.w
 	end := func(errno Errno) {
 		if errno != 0 && f.stage == connecting {
 			f.stage = fresh
 		}
-		if fl.state == running {
-			fl.fail(errno)
-		}
+		answer(errno)
 	}
 	if f.kind == datagramSocket {
 		end(f.connectDatagram(addr))
@@ -132,6 +139,7 @@ func (f *file) meet(l *file, addr transport.Addr) {
 	f.remote = addr
 	f.w.join(f, s, addr.Path != "")
 	l.queue = append(l.queue, s)
+	l.comings++
 	l.touch()
 }
 

@@ -151,6 +151,7 @@ func (f *file) sendLocal(data []byte, to transport.Addr) (int, Errno) {
 		return 0, syscall.EAGAIN
 	}
 	dest.packets = append(dest.packets, packet{data, f.local})
+	dest.comings++
 	dest.touch()
 	return len(data), 0
 }
@@ -171,6 +172,7 @@ func (f *file) deliverTo(to transport.Addr, data []byte) {
 		dest.record("overflow", int64(len(data)), data)
 	case dest != nil:
 		dest.packets = append(dest.packets, packet{slices.Clone(data), from})
+		dest.comings++
 		dest.touch()
 	case (f.stage == connected || f.queuesErrors()) && f.w.route(to) == Local:
 		f.w.at(f.w.now+f.w.way(), func() {

@@ -12,9 +12,8 @@ const turnCost = time.Microsecond
 
 // Engine implements proactor.Proactor in its World.
 type Engine struct {
-	*World
+	calls
 	cfg     proactor.Config
-	memory  allocator
 	flights []*flight // the slab: Op.Engine.Slot is an index plus 1
 	free    []uint32
 	queue   []request // submitted and cancelled since the last Wait
@@ -46,7 +45,7 @@ type request struct {
 func (w *World) NewEngine(cfg proactor.Config) *Engine {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := &Engine{World: w, cfg: cfg.WithDefaults(), memory: allocator{w: w}}
+	e := &Engine{calls: calls{World: w, memory: allocator{w: w}}, cfg: cfg.WithDefaults()}
 	w.engines = append(w.engines, e)
 	return e
 }
@@ -196,32 +195,9 @@ func (e *Engine) sleep(deadline time.Duration, forever bool) {
 			e.now = max(e.now, deadline)
 			return
 		default:
-			e.block()
+			e.block(func() bool { return e.woken || len(e.ready) > 0 })
 		}
 	}
-}
-
-// block waits for another goroutine. When all engines do, Idle is called first.
-func (e *Engine) block() {
-	e.asleep++
-	defer func() { e.asleep-- }()
-	if e.asleep == e.live() && e.idle != nil {
-		e.unlocked(e.idle)
-	}
-	for !e.woken && len(e.ready) == 0 && len(e.events) == 0 {
-		e.cond.Wait()
-	}
-}
-
-// live counts the engines that are not closed.
-func (w *World) live() int {
-	n := 0
-	for _, e := range w.engines {
-		if !e.over {
-			n++
-		}
-	}
-	return n
 }
 
 // Watch implements proactor.Proactor.
@@ -260,6 +236,23 @@ func (e *Engine) Stats() proactor.Stats {
 	return s
 }
 
+// Halt implements proactor.Proactor.
+func (e *Engine) Halt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.halt()
+}
+
+func (e *Engine) halt() {
+	for _, fl := range e.flights {
+		if fl != nil {
+			fl.state = finished
+			fl.forget()
+		}
+	}
+	e.ready, e.held, e.queue, e.polls, e.flights = nil, nil, nil, nil, nil
+}
+
 // Close implements proactor.Proactor. Connections that were accepted and not
 // delivered are closed: nobody else knows of them.
 func (e *Engine) Close() error {
@@ -275,13 +268,7 @@ func (e *Engine) Close() error {
 			e.files[c.res-firstFD].close()
 		}
 	}
-	for _, fl := range e.flights {
-		if fl != nil {
-			fl.state = finished
-			fl.forget()
-		}
-	}
-	e.ready, e.held, e.queue, e.polls, e.flights = nil, nil, nil, nil, nil
+	e.halt()
 	for len(e.memory.graveyard) > 0 {
 		e.memory.exhume()
 	}

@@ -34,6 +34,13 @@ type Faults struct {
 	Cold         float64 // a part of a file has to be read from its disk first
 	NoGroups     float64 // a group of datagrams is refused: EINVAL, seldom EIO
 
+	// Of a ring alone.
+
+	TakePart   float64 // an enter takes only part of the queue
+	Busy       float64 // an enter takes nothing: EBUSY, EAGAIN or EINTR
+	SmallBatch float64 // an enter completes fewer of what waits
+	Again      float64 // EAGAIN where Linux may: no memory, or waited for in vain
+
 	DelayMax time.Duration // 0: 20 ms
 }
 
@@ -56,6 +63,9 @@ func RandomFaults(seed uint64) Faults {
 	}
 	f.Cold = s.rate(0.5)
 	f.NoGroups = s.rate(0.5)
+	for _, rate := range []*float64{&f.TakePart, &f.Busy, &f.SmallBatch, &f.Again} {
+		*rate = s.rate(0.5)
+	}
 	return f
 }
 

@@ -2,6 +2,7 @@ package simio
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -24,9 +25,11 @@ const (
 	pipeEnd
 	regularFile
 	child
+	eventFile
 )
 
-var kindNames = [...]string{"stream socket", "datagram socket", "pipe", "file", "child"}
+var kindNames = [...]string{"stream socket", "datagram socket", "pipe", "file", "child",
+	"eventfd"}
 
 // stage is where a file is in its life. Datagram sockets are fresh or
 // connected, what is no socket is connected from the start.
@@ -47,6 +50,18 @@ const (
 
 var stageNames = [...]string{"fresh", "connecting", "connected", "listening", "closed"}
 
+// operation is what is in flight on a file: a flight of an engine, or a task of a
+// ring.
+type operation interface {
+	progress()              // tries again where it waits for something
+	title() string          // "recv"
+	status() string         // where it is
+	takesFrom(f *file) bool // whether it receives from f
+	putsInto(f *file) bool  // whether it sends, or connects, on f
+	connects() bool         // whether it is a connect
+	outlives() bool         // whether its descriptor may be closed under it
+}
+
 // file is what a descriptor, or a peer, refers to.
 type file struct {
 	w      *World
@@ -56,8 +71,8 @@ type file struct {
 	stage  stage
 	cookie uint64 // no other file has it
 
-	flights []*flight // operations in flight, in the order of their submission
-	touched bool      // in World.dirty
+	flights []operation // in flight, in the order of their submission
+	touched bool        // in World.dirty
 
 	local, remote transport.Addr
 	options       [proactor.OptionCount]int
@@ -77,7 +92,13 @@ type file struct {
 	content []byte // regular file
 	offset  int64  // regular file
 	exited  bool   // child
+	event   *eventfd
+
+	noSpace bool   // somebody has found no room to send, and waits
+	spaces  int64  // times that there was room again
+	comings int64  // connections and datagrams that have come
 	transit bool   // passed to another process, which has not taken it yet
+	left    bool   // its descriptor is closed, operations still hold it
 	child   *Child // child: of Spawner, else nil
 
 	peer    *Peer
@@ -148,10 +169,9 @@ func (f *file) progress() {
 // progressFlights lets each operation of f try again. One that ends drops out
 // of the list only when it is delivered.
 func (f *file) progressFlights() {
-	for _, fl := range f.flights {
-		if fl.state == running {
-			fl.try()
-		}
+	f.makeRoom()
+	for _, op := range slices.Clone(f.flights) {
+		op.progress()
 	}
 }
 
@@ -192,6 +212,13 @@ func (f *file) surrender() {
 	f.w.files[f.fd-firstFD] = nil
 	f.w.closed[f.fd] = f
 	f.fd = noFD
+}
+
+// leave gives the descriptor back and leaves the file to what is in flight on it, as
+// close(2) does: it is closed when the last operation ends.
+func (f *file) leave() {
+	f.surrender()
+	f.left = true
 }
 
 // takeError returns the pending error and forgets it.

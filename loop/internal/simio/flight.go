@@ -107,6 +107,21 @@ func (fl *flight) memory() [][]byte {
 	return [][]byte{fl.buf}
 }
 
+// progress implements operation.
+func (fl *flight) progress() {
+	if fl.state == running {
+		fl.try()
+	}
+}
+
+func (fl *flight) title() string  { return fl.code.String() }
+func (fl *flight) status() string { return flightNames[fl.state] }
+
+func (fl *flight) takesFrom(f *file) bool { return fl.receives() && fl.receivesFrom() == f }
+func (fl *flight) putsInto(f *file) bool  { return fl.sends() && fl.file == f }
+func (fl *flight) connects() bool         { return fl.code == proactor.Connect }
+func (fl *flight) outlives() bool         { return false }
+
 // receives reports whether fl takes bytes, datagrams or connections.
 func (fl *flight) receives() bool {
 	switch fl.code {
@@ -228,11 +243,14 @@ func (fl *flight) forget() {
 	fl.e.memory.unpin(fl.pieces)
 }
 
-func (f *file) dropFlight(fl *flight) {
+func (f *file) dropFlight(op operation) {
 	for i, other := range f.flights {
-		if other == fl {
+		if other == op {
 			f.flights = append(f.flights[:i:i], f.flights[i+1:]...)
-			return
+			break
 		}
+	}
+	if f.left && len(f.flights) == 0 {
+		f.close()
 	}
 }

@@ -119,8 +119,8 @@ func (f *file) queueError(errno Errno, to transport.Addr, local bool) {
 
 // TakeError implements proactor.Kernel. Reading the last one also ends the error
 // that the next call would fail with, as in Linux.
-func (e *Engine) TakeError(fd int) (proactor.QueuedError, bool) {
-	e.mu.Lock()
+func (e *calls) TakeError(fd int) (proactor.QueuedError, bool) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TakeError")
 	if f == nil || len(f.errors) == 0 {

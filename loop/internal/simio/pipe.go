@@ -55,69 +55,86 @@ func (w *World) newRegular(content []byte) *file {
 
 // trySplice is Splice: some bytes, from a file or a stream.
 func (fl *flight) trySplice() {
-	from, to, w := fl.source, fl.file, fl.e.World
+	s := splicing{fl.source, fl.file, fl.op.Len, fl.op.Offset}
+	switch n, errno := s.move(fl.e.World); errno {
+	case 0:
+		fl.finish(int32(n))
+	case syscall.EAGAIN:
+	default:
+		fl.fail(errno)
+	}
+}
+
+// splicing is splice(2): n bytes at most, at offset of the source unless that is -1.
+type splicing struct {
+	from, to *file
+	n        int
+	offset   int64
+}
+
+// move moves some bytes, without waiting: EAGAIN where there are none, or no room.
+func (s splicing) move(w *World) (int, Errno) {
+	from, to := s.from, s.to
 	if from.kind != pipeEnd && to.kind != pipeEnd || to.kind == regularFile {
-		fl.fail(syscall.EINVAL)
-		return
+		return 0, syscall.EINVAL
 	}
 	if to.connectedErrno() != 0 || from.connectedErrno() != 0 {
-		fl.fail(syscall.ENOTCONN)
-		return
+		return 0, syscall.ENOTCONN
 	}
 	room, errno := to.writable()
 	if errno != 0 {
-		fl.fail(errno)
-		return
+		return 0, errno
 	}
-	avail, errno, ok := from.spliceable(fl)
+	avail, errno, ok := s.available()
 	switch {
 	case !ok:
-	case errno != 0:
-		fl.fail(errno)
-	case avail == 0 || fl.op.Len <= 0:
-		fl.finish(0)
-	case room > 0:
-		n := w.part(min(avail, room, fl.op.Len), w.faults.PartialWrite)
-		to.tx.put(from.spliceOut(fl, n))
-		fl.finish(int32(n))
+		return 0, syscall.EAGAIN
+	case errno != 0 || avail == 0 || s.n <= 0:
+		return 0, errno
+	case room == 0:
+		to.noSpace = true
+		return 0, syscall.EAGAIN
 	}
+	n := w.part(min(avail, room, s.n), w.faults.PartialWrite)
+	to.tx.put(s.take(n))
+	return n, 0
 }
 
-// spliceable is received, for regular files too.
-func (f *file) spliceable(fl *flight) (avail int, errno Errno, ok bool) {
-	if f.kind == regularFile {
-		return int(max(0, int64(len(f.content))-f.position(fl))), 0, true
+// available is received, for regular files too.
+func (s splicing) available() (avail int, errno Errno, ok bool) {
+	if s.from.kind == regularFile {
+		return int(max(0, int64(len(s.from.content))-s.position())), 0, true
 	}
-	if fl.op.Offset != -1 {
+	if s.offset != -1 {
 		return 0, syscall.ESPIPE, true
 	}
-	return f.received()
+	return s.from.received()
 }
 
-// position is where fl reads in the regular file f.
-func (f *file) position(fl *flight) int64 {
-	if fl.op.Offset != -1 {
-		return fl.op.Offset
+// position is where a regular file is read.
+func (s splicing) position() int64 {
+	if s.offset != -1 {
+		return s.offset
 	}
-	return f.offset
+	return s.from.offset
 }
 
-// spliceOut takes n bytes.
-func (f *file) spliceOut(fl *flight, n int) []byte {
-	if f.kind != regularFile {
-		return f.rx.take(n)
+// take takes n bytes.
+func (s splicing) take(n int) []byte {
+	if s.from.kind != regularFile {
+		return s.from.rx.take(n)
 	}
-	at := f.position(fl)
-	if fl.op.Offset == -1 {
-		f.offset += int64(n)
+	at := s.position()
+	if s.offset == -1 {
+		s.from.offset += int64(n)
 	}
-	return f.content[at : at+int64(n)]
+	return s.from.content[at : at+int64(n)]
 }
 
 // AdoptPipe implements proactor.Kernel for files that World.File made. Others are
 // ErrNotPipe where the kernel would say so too, and ENOTSUP.
-func (e *Engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
-	e.mu.Lock()
+func (e *calls) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
+	e.call()
 	defer e.mu.Unlock()
 	defer f.Close()
 	none := proactor.Pipe{FD: -1}
@@ -148,11 +165,11 @@ func (e *Engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
 }
 
 // SameFile implements proactor.Kernel. A file has one descriptor here.
-func (e *Engine) SameFile(a, b int) bool { return a == b }
+func (e *calls) SameFile(a, b int) bool { return a == b }
 
 // SetBlocking implements proactor.Kernel. Nothing here shares a mode.
-func (e *Engine) SetBlocking(fd int) error {
-	e.mu.Lock()
+func (e *calls) SetBlocking(fd int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "SetBlocking")
 	if f == nil {

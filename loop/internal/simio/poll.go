@@ -35,8 +35,8 @@ func (e *Engine) scanPolls() {
 }
 
 // Pollable implements proactor.Kernel.
-func (e *Engine) Pollable(fd int) error {
-	e.mu.Lock()
+func (e *calls) Pollable(fd int) error {
+	e.call()
 	defer e.mu.Unlock()
 	switch f := e.open(fd); {
 	case f == nil:
@@ -52,6 +52,8 @@ func (f *file) events() uint16 {
 	switch {
 	case f.kind == regularFile:
 		return pollIn | pollOut
+	case f.event != nil:
+		return when(f.event.count > 0, pollIn)
 	case f.kind == child:
 		return when(f.exited, pollIn)
 	case f.kind == datagramSocket:

@@ -14,8 +14,8 @@ type passage struct {
 
 // Duplicate implements proactor.Kernel for what World.File made: the descriptor
 // that it stands for is the caller's from then on. Others are ENOTSUP.
-func (e *Engine) Duplicate(f *os.File) (int, error) {
-	e.mu.Lock()
+func (e *calls) Duplicate(f *os.File) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	fd, ok := e.tokens[f]
 	if !ok {
@@ -27,8 +27,8 @@ func (e *Engine) Duplicate(f *os.File) (int, error) {
 }
 
 // TrySendFDs implements proactor.Kernel.
-func (e *Engine) TrySendFDs(fd int, data []byte, fds []int) (int, error) {
-	e.mu.Lock()
+func (e *calls) TrySendFDs(fd int, data []byte, fds []int) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TrySendFDs")
 	if f == nil {
@@ -57,8 +57,8 @@ func (e *Engine) TrySendFDs(fd int, data []byte, fds []int) (int, error) {
 }
 
 // TryRecvFDs implements proactor.Kernel. It ends before the second passage.
-func (e *Engine) TryRecvFDs(fd int, buf []byte) (int, []*os.File, bool, error) {
-	e.mu.Lock()
+func (e *calls) TryRecvFDs(fd int, buf []byte) (int, []*os.File, bool, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TryRecvFDs")
 	if f == nil {
@@ -128,9 +128,9 @@ func (l *lane) dropPassages(all bool) {
 
 // checkNoReceive panics when a receive is in flight on f.
 func (f *file) checkNoReceive(what string) {
-	for _, fl := range f.flights {
-		if fl.receives() && fl.receivesFrom() == f {
-			f.blame("%s on fd %d with %s in flight", what, f.fd, fl.code)
+	for _, op := range f.flights {
+		if op.takesFrom(f) {
+			f.blame("%s on fd %d with %s in flight", what, f.fd, op.title())
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // StatFile implements proactor.Kernel. The file is a real one.
-func (e *Engine) StatFile(f *os.File, _ int64) (proactor.FileStat, error) {
+func (e *calls) StatFile(f *os.File, _ int64) (proactor.FileStat, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return proactor.FileStat{}, err
@@ -21,8 +21,8 @@ func (e *Engine) StatFile(f *os.File, _ int64) (proactor.FileStat, error) {
 
 // TrySendfile implements proactor.Kernel. The file is a real one, or whatever else
 // can be read at a position.
-func (e *Engine) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {
-	e.mu.Lock()
+func (e *calls) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TrySendfile")
 	if f == nil {
@@ -74,8 +74,8 @@ func readError(err error) error {
 }
 
 // Cached implements proactor.Kernel: the fault Cold says no.
-func (e *Engine) Cached(proactor.File, int64, int) bool {
-	e.mu.Lock()
+func (e *calls) Cached(proactor.File, int64, int) bool {
+	e.call()
 	defer e.mu.Unlock()
 	return !e.net.chance(e.faults.Cold)
 }

@@ -29,8 +29,8 @@ func loopbackPort(a transport.Addr) netip.AddrPort {
 }
 
 // SetOption implements proactor.Kernel.
-func (e *Engine) SetOption(fd int, option proactor.Option, value int) error {
-	e.mu.Lock()
+func (e *calls) SetOption(fd int, option proactor.Option, value int) error {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "SetOption")
 	if f == nil {
@@ -62,8 +62,8 @@ func (e *Engine) SetOption(fd int, option proactor.Option, value int) error {
 }
 
 // GetOption implements proactor.Kernel.
-func (e *Engine) GetOption(fd int, option proactor.Option) (int, error) {
-	e.mu.Lock()
+func (e *calls) GetOption(fd int, option proactor.Option) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "GetOption")
 	if f == nil {

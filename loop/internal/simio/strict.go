@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
-	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
 // poisonByte fills memory that somebody is not to look at.
@@ -58,8 +57,8 @@ func (f *file) describe() string {
 		line := f.trail[i%len(f.trail)].append(nil)
 		fmt.Fprintf(&b, "\n  %s", line[:len(line)-1])
 	}
-	for _, fl := range f.flights {
-		fmt.Fprintf(&b, "\n  in flight: %s, %s", fl.code, flightNames[fl.state])
+	for _, op := range f.flights {
+		fmt.Fprintf(&b, "\n  in flight: %s, %s", op.title(), op.status())
 	}
 	return b.String()
 }
@@ -97,22 +96,22 @@ func (fl *flight) checkSlots() {
 		return
 	}
 	for _, other := range fl.file.flights {
-		if fl.receives() && other.receives() && other.receivesFrom() == fl.receivesFrom() {
+		if fl.receives() && other.takesFrom(fl.receivesFrom()) {
 			fl.file.blame("%s submitted with %s in flight: two receives on fd %d",
-				fl.code, other.code, fl.file.fd)
+				fl.code, other.title(), fl.file.fd)
 		}
-		if fl.sends() && other.sends() && other.file == fl.file {
+		if fl.sends() && other.putsInto(fl.file) {
 			fl.file.blame("%s submitted with %s in flight: two sends on fd %d",
-				fl.code, other.code, fl.file.fd)
+				fl.code, other.title(), fl.file.fd)
 		}
 	}
 	if fl.source == nil {
 		return
 	}
 	for _, other := range fl.source.flights {
-		if other.receives() && other.receivesFrom() == fl.source {
+		if other.takesFrom(fl.source) {
 			fl.source.blame("splice submitted with %s in flight: two receives on fd %d",
-				other.code, fl.source.fd)
+				other.title(), fl.source.fd)
 		}
 	}
 }
@@ -142,16 +141,18 @@ func same(a, b []byte) bool {
 
 // checkIdle panics when an operation is in flight on f.
 func (f *file) checkIdle(what string) {
-	if len(f.flights) > 0 {
-		f.blame("%s of fd %d with %s in flight on it", what, f.fd, f.flights[0].code)
+	for _, op := range f.flights {
+		if !op.outlives() {
+			f.blame("%s of fd %d with %s in flight on it", what, f.fd, op.title())
+		}
 	}
 }
 
 // checkNoSend panics when a send is in flight on f.
 func (f *file) checkNoSend(what string) {
-	for _, fl := range f.flights {
-		if fl.sends() && fl.file == f && fl.code != proactor.Connect {
-			f.blame("%s on fd %d with %s in flight", what, f.fd, fl.code)
+	for _, op := range f.flights {
+		if op.putsInto(f) && !op.connects() {
+			f.blame("%s on fd %d with %s in flight", what, f.fd, op.title())
 		}
 	}
 }

@@ -156,8 +156,8 @@ func (f *file) putFrom(bufs [][]byte, skip, n int) {
 }
 
 // TrySend implements proactor.Kernel.
-func (e *Engine) TrySend(fd int, bufs [][]byte) (int, error) {
-	e.mu.Lock()
+func (e *calls) TrySend(fd int, bufs [][]byte) (int, error) {
+	e.call()
 	defer e.mu.Unlock()
 	f := e.need(fd, "TrySend")
 	if f == nil {

@@ -63,6 +63,11 @@ type World struct {
 	bufferMin, bufferMax int
 	loopback             bool
 
+	// What differs between kernels.
+	patient bool // a read or write of a pipe waits, though that does not block
+	tells   bool // Unix sockets say that there is more to receive
+	greedy  bool // the end of a stream takes a provided buffer
+
 	now     time.Duration
 	events  eventHeap
 	seq     uint64
@@ -79,9 +84,10 @@ type World struct {
 	spawned  int // children, ever
 	dirty    []*file
 
-	engines []*Engine
-	asleep  int
-	idle    func()
+	engines  []*Engine
+	machines []*Machine
+	asleep   int
+	idle     func()
 
 	history    history
 	violations []string
@@ -103,6 +109,8 @@ func NewWorld(o Options) *World {
 	}
 	w.cond = sync.NewCond(&w.mu)
 	w.loopback = o.Loopback
+	kernel := source{o.Seed ^ 0x6b65726e}
+	w.patient, w.tells, w.greedy = kernel.below(2) == 0, kernel.below(2) == 0, kernel.below(2) == 0
 	w.nextPort = ephemeralFirst + uint16(w.net.below(ephemeralCount))
 	w.history.max = cmp.Or(o.HistoryMax, 16<<20)
 	w.bufferMin = cmp.Or(o.BufferMin, 4<<10)
@@ -147,6 +155,9 @@ func (w *World) Leaks() []string {
 	}
 	for _, e := range w.engines {
 		leaks = append(leaks, e.memory.leaks()...)
+	}
+	for _, m := range w.machines {
+		leaks = append(leaks, m.leaks()...)
 	}
 	return leaks
 }
