@@ -259,9 +259,13 @@ func (a *actor) pauseReading() {
 	a.t.PauseReading()
 	a.readPaused = true
 	a.loop.CallLater(time.Duration(a.rng.IntN(10))*time.Millisecond, func() {
-		if !a.silent {
-			a.resumeReading()
+		if a.silent || a.lost {
+			return
 		}
+		if a.rng.IntN(2) == 0 {
+			a.replace() // what was held back is for somebody else
+		}
+		a.resumeReading()
 	})
 }
 
