@@ -29,7 +29,7 @@ var kernelward = []string{
 
 // harmless are those of them that make none.
 var harmless = []string{
-	"Errno", "Signal", "NewSyscallError", "Getpagesize", "Getenv", "Environ", "LookPath",
+	"Errno", "Signal", "NewSyscallError", "Getpagesize", "Getenv", "Environ",
 	"CmsgLen", "CmsgSpace", "ParseSocketControlMessage", "ParseUnixRights", "Mkdev",
 	"Major", "Minor", "IsAbs", "SplitList",
 	"ByteSliceFromString", "BytePtrFromString", "UnknownNetworkError",
@@ -49,7 +49,7 @@ func made(t *tree, names *typeChecker) map[string][]string {
 		}
 		names.check(s.dir())
 		note := func(call string) {
-			if !slices.Contains(found[call], s.dir()) {
+			if call != "" && !slices.Contains(found[call], s.dir()) {
 				found[call] = append(found[call], s.dir())
 			}
 		}
@@ -58,8 +58,15 @@ func made(t *tree, names *typeChecker) map[string][]string {
 				note(sel.Sel.Name)
 			}
 			if call, ok := n.(*ast.CallExpr); ok {
-				if name := callee(s, names, call); name != "" {
-					note(name)
+				if sel, ok := call.Fun.(*ast.SelectorExpr); ok {
+					note(callee(s, names, sel))
+				}
+			}
+			if value, ok := n.(*ast.ValueSpec); ok { // a function that is kept, to be called
+				for _, v := range value.Values {
+					if sel, ok := v.(*ast.SelectorExpr); ok && isFunction(names, sel) {
+						note(callee(s, names, sel))
+					}
 				}
 			}
 			return true
@@ -72,11 +79,10 @@ func made(t *tree, names *typeChecker) map[string][]string {
 }
 
 // callee names what is called where that may make a system call.
-func callee(s *source, names *typeChecker, call *ast.CallExpr) string {
-	sel, ok := call.Fun.(*ast.SelectorExpr)
+func callee(s *source, names *typeChecker, sel *ast.SelectorExpr) string {
 	name := ""
 	switch {
-	case !ok || slices.Contains(harmless, sel.Sel.Name):
+	case slices.Contains(harmless, sel.Sel.Name):
 		return ""
 	case s.dir() == "loop/internal/iouring" && strings.HasPrefix(sel.Sel.Name, "Prep"):
 		return "SQE." + sel.Sel.Name
@@ -96,6 +102,11 @@ func callee(s *source, names *typeChecker, call *ast.CallExpr) string {
 		return "" // the number says which
 	}
 	return name
+}
+
+func isFunction(names *typeChecker, e ast.Expr) bool {
+	_, ok := names.info.Types[e].Type.(*types.Signature)
+	return ok
 }
 
 // typeOf is the name of a type, or of what it points to, or nil.

@@ -79,7 +79,8 @@ type ConnectionOptions struct {
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption
-// for a negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop.
+// for a negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop; a panic of
+// ConnectionMade, or of a GetBuffer that is called before CreateConnection returns.
 // With TLS also, in a *net.OpError that names the peer, *tls.CertificateVerificationError,
 // tls.RecordHeaderError, an alert of the peer as another *net.OpError,
 // transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET where the peer

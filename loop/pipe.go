@@ -31,7 +31,7 @@ import (
 //
 // Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
 // device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol;
-// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade.
+// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade or GetBuffer.
 func (l *Loop) ConnectReadPipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.ReadTransport, error) {
 	return block(ctx, l, func(done func(transport.ReadTransport, error)) {

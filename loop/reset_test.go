@@ -192,12 +192,12 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 	states := map[string]func(t *testing.T, l *loop.Loop, g guest){
 		"idle": func(*testing.T, *loop.Loop, guest) {},
 		"output in flight": func(_ *testing.T, l *loop.Loop, g guest) {
-			looptest.Do(l, func() { g.Transport().Write(make([]byte, 16<<20)) })
+			looptest.Do(l, func() { g.Transport().Write(make([]byte, 8<<20)) })
 		},
 		"output in flight after an end of file": func(t *testing.T, l *loop.Loop, g guest) {
 			looptest.Do(l, func() {
 				g.On.EOF = func() bool { return true }
-				g.Transport().Write(make([]byte, 16<<20))
+				g.Transport().Write(make([]byte, 8<<20))
 			})
 			if err := g.peer.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Error(err)
@@ -216,7 +216,7 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 		},
 		"closing with output": func(_ *testing.T, l *loop.Loop, g guest) {
 			looptest.Do(l, func() {
-				g.Transport().Write(make([]byte, 16<<20))
+				g.Transport().Write(make([]byte, 8<<20))
 				g.Transport().Close()
 			})
 		},
@@ -225,14 +225,14 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onKernels(t, func(t *testing.T, l *loop.Loop) {
 				late := 0
-				for _, g := range crowd(t, l, "tcp", 10) {
+				for _, g := range crowd(t, l, "tcp", 5) {
 					state(t, l, g)
 					looptest.Turns(l, 5)
 					looptest.Do(l, func() { abortThen(l, g.Recorder, &late) })
 					waitLostWith(t, l, g.Recorder, nil)
 				}
 				if late > 0 {
-					t.Errorf("%d of 10 were lost after the function that was scheduled "+
+					t.Errorf("%d of 5 were lost after the function that was scheduled "+
 						"after Abort", late)
 				}
 			})

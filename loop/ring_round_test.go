@@ -179,7 +179,11 @@ func readBehind(t *testing.T, guests []guest, filled []int, size int) {
 // A thousand slices to each of many connections are more than one hand-over takes,
 // and what describes them must stay until the kernel has read it.
 func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
-	const lines, rounds = 1000, 20
+	const lines = 1000
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
 	const size = lines * 12
 	ways := map[string]func(w transport.Transport, off uint64) error{
 		"WriteLines": func(w transport.Transport, off uint64) error {

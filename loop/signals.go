@@ -23,17 +23,17 @@ type signalHandler struct {
 // sig, which replaces an earlier handler. Deliveries that come faster than the
 // loop runs may become one. The handler is removed when the loop is closed.
 //
-// Errors: SIGKILL and SIGSTOP cannot be caught; ErrLoopClosed.
+// Error: ErrBadSignal for what cannot be caught; ErrLoopClosed.
 func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	l.check()
 	if l.isClosed() {
 		return ErrLoopClosed
 	}
-	if sig == nil || f == nil {
-		return errors.New("loop: AddSignalHandler needs a signal and a function")
+	if f == nil {
+		return errors.New("loop: AddSignalHandler needs a function")
 	}
-	if sig == syscall.SIGKILL || sig == syscall.SIGSTOP {
-		return fmt.Errorf("loop: signal %v cannot be caught", sig)
+	if err := checkSignal(sig); err != nil {
+		return err
 	}
 	l.RemoveSignalHandler(sig)
 	h := &signalHandler{f: f, ch: make(chan os.Signal, 16), ended: make(chan struct{})}
@@ -52,6 +52,27 @@ func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 			})
 		}
 	}()
+	return nil
+}
+
+// signalMax is the last of Linux's signals on the processors that Go knows, but for the
+// MIPS ones, whose additional ones package signal does not take either.
+const signalMax = 64
+
+// checkSignal says what is wrong with a signal that could never be delivered: package
+// signal is silent about it.
+func checkSignal(sig os.Signal) error {
+	number, ok := sig.(syscall.Signal)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: %v is none of Linux's", ErrBadSignal, sig)
+	case number < 1 || number > signalMax:
+		return fmt.Errorf("%w: %d is not from 1 to %d", ErrBadSignal, number, signalMax)
+	case number == syscall.SIGKILL || number == syscall.SIGSTOP:
+		return fmt.Errorf("%w: %v cannot be caught", ErrBadSignal, sig)
+	case number >= 32 && number <= 34:
+		return fmt.Errorf("%w: %d is the C library's own", ErrBadSignal, number)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -77,12 +78,29 @@ func kill(t *testing.T, sig syscall.Signal) {
 	}
 }
 
+// noSignal is of another operating system, say.
+type noSignal struct{}
+
+func (noSignal) Signal()        {}
+func (noSignal) String() string { return "no signal" }
+
 func TestS402_signals_that_cannot_be_caught(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Do(l, func() {
-			for _, sig := range []os.Signal{syscall.SIGKILL, syscall.SIGSTOP, nil} {
-				if err := l.AddSignalHandler(sig, func() {}); err == nil {
-					t.Errorf("AddSignalHandler(%v) is no error", sig)
+			refused := []os.Signal{syscall.SIGKILL, syscall.SIGSTOP, nil, noSignal{}}
+			for _, n := range []int{math.MinInt, -1, 0, 32, 33, 34, 65, 200, math.MaxInt} {
+				refused = append(refused, syscall.Signal(n))
+			}
+			for _, sig := range refused {
+				err := l.AddSignalHandler(sig, func() {})
+				if !errors.Is(err, loop.ErrBadSignal) {
+					t.Errorf("AddSignalHandler(%v): %v", sig, err)
+				}
+			}
+			for _, n := range []syscall.Signal{1, 10, 35, 64} {
+				err := l.AddSignalHandler(n, func() {})
+				if err != nil || !l.RemoveSignalHandler(n) {
+					t.Errorf("AddSignalHandler(%v): %v", n, err)
 				}
 			}
 			if l.RemoveSignalHandler(syscall.SIGHUP) {

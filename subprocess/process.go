@@ -83,13 +83,21 @@ func (p *process) start(path string, c *Command, files []*os.File) (err error) {
 	if len(args) == 0 {
 		args = []string{path}
 	}
-	p.os, err = os.StartProcess(path, args,
-		&os.ProcAttr{Dir: c.Options.Dir, Env: c.Options.Env, Files: files, Sys: &attr})
+	set := &os.ProcAttr{Dir: c.Options.Dir, Env: c.Options.Env, Files: files, Sys: &attr}
+	p.os, err = startProcess(path, args, set)
+	if errors.Is(err, syscall.EINVAL) {
+		// A kernel that is only imitated, by qemu's user mode say, may not know CLONE_PIDFD.
+		p.pidfd, attr.PidFD = -1, nil
+		p.os, err = startProcess(path, args, set)
+	}
 	if err != nil {
 		p.pidfd = -1
 	}
 	return err
 }
+
+// startProcess is os.StartProcess, or a stand-in.
+var startProcess = os.StartProcess
 
 // Pid implements Process.
 func (p *process) Pid() int { return p.os.Pid }

@@ -127,7 +127,8 @@ type WriteTransport interface {
 	SetWriteBufferLimits(Limits) error
 
 	// WritePaused reports whether PauseWriting was called and ResumeWriting not
-	// yet. A protocol that was put in place with SetProtocol asks here.
+	// yet. A protocol that was put in place with SetProtocol asks here. From
+	// ConnectionLost on, which takes the place of ResumeWriting, it is false.
 	WritePaused() bool
 }
 

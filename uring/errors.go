@@ -53,8 +53,12 @@ type NotSupportedError struct {
 	Remedy    string
 }
 
-// Error names the feature, the reason, the version and the remedy.
+// Error names the feature, the reason, the version and the remedy. Want of memory that
+// may be locked is no want of a version, and says its own remedy.
 func (e *NotSupportedError) Error() string {
+	if lock, ok := errors.AsType[*MemlockError](e.Err); ok {
+		return lock.Error()
+	}
 	return fmt.Sprintf("uring: no %s: %v (since Linux %s; %s)",
 		e.Feature, e.Err, e.MinKernel, e.Remedy)
 }

@@ -255,3 +255,22 @@ func TestTaskrunFlagTellsOfWork(t *testing.T) {
 		t.Error(r.Ready(), r.TaskrunPending())
 	}
 }
+
+// What RLIMIT_MEMLOCK forbids is no matter of the kernel's version, and is told once.
+func TestMemlockErrorOfTheProbeSaysOnceWhatHelps(t *testing.T) {
+	err := notSupported(FeatureSetup, &MemlockError{What: "ring", Need: 1 << 12})
+	text := err.Error()
+	for _, once := range []string{"RLIMIT_MEMLOCK", "raise"} {
+		if strings.Count(text, once) != 1 {
+			t.Errorf("%q has %q %d times", text, once, strings.Count(text, once))
+		}
+	}
+	for _, never := range []string{"5.11", "Linux", "no io_uring_setup"} {
+		if strings.Contains(text, never) {
+			t.Errorf("%q has %q", text, never)
+		}
+	}
+	if !errors.Is(err, ErrNotSupported) || !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("%v is neither", err)
+	}
+}

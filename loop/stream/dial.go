@@ -2,6 +2,8 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 
 	"github.com/sluice-net/sluice/loop"
@@ -14,7 +16,8 @@ import (
 //
 // An idle loop is run until Dial returns. It must be running for the connection to be
 // of any use. Errors are *[net.OpError] values: around an errno, a *[net.DNSError],
-// ctx's error, [net.UnknownNetworkError], [loop.ErrOnLoop], [loop.ErrLoopClosed].
+// ctx's error, [net.UnknownNetworkError], [loop.ErrOnLoop], [loop.ErrLoopClosed]. They
+// name addr where no address of it was connected to.
 func Dial(ctx context.Context, l *loop.Loop, network, addr string) (net.Conn, error) {
 	h, err := hubOf(l)
 	if err != nil {
@@ -27,11 +30,30 @@ func Dial(ctx context.Context, l *loop.Loop, network, addr string) (net.Conn, er
 		_, err = l.CreateConnection(ctx, (*wire)(c), addr, opts)
 	case "unix":
 		_, err = l.CreateUnixConnection(ctx, (*wire)(c), addr, opts)
+	case "udp", "udp4", "udp6", "unixgram":
+		err = fmt.Errorf("%w: Dial makes streams; use ListenPacket",
+			net.UnknownNetworkError(network))
 	default:
 		err = net.UnknownNetworkError(network)
 	}
 	if err != nil {
-		return nil, opening("dial", network, err)
+		return nil, named(opening("dial", network, err), addr)
 	}
 	return c, nil
 }
+
+// named adds where to, as it was asked for, where the loop has named no address: the
+// attempt was given up.
+func named(err *net.OpError, addr string) error {
+	dns := (*net.DNSError)(nil)
+	if err.Addr == nil && !errors.As(err.Err, &dns) { // which names its own
+		err.Addr = asked{err.Net, addr}
+	}
+	return err
+}
+
+// asked is an address that was not looked up.
+type asked struct{ network, addr string }
+
+func (a asked) Network() string { return a.network }
+func (a asked) String() string  { return a.addr }

@@ -36,7 +36,7 @@ func inner(err error) error {
 func errno(call string, e syscall.Errno) error { return os.NewSyscallError(call, e) }
 
 // opening is what Dial, Listen and ListenPacket return of what the loop met.
-func opening(op, network string, err error) error {
+func opening(op, network string, err error) *net.OpError {
 	e := &net.OpError{Op: op, Net: network, Err: err}
 	var from *net.OpError
 	if errors.As(err, &from) {

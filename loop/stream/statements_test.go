@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -314,5 +315,34 @@ func TestAPeerThatDoesNotReadIsNotWaitedForForEver(t *testing.T) {
 		client.Close()
 		until(t, l, "the timer", func() bool { return stream.LingerIsOver(client) })
 		wantErr(t, "WaitClosed", gone(t, client), transport.ErrCloseTimeout)
+	})
+}
+
+// An attempt that was given up says where to, as package net's does.
+func TestErrorOfDialNamesTheAddress(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		late, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+		defer cancel()
+		for _, ctx := range []context.Context{ended, late} {
+			for network, addr := range map[string]string{"tcp": "127.0.0.1:9", "unix": "@nobody"} {
+				_, err := stream.Dial(ctx, l, network, addr)
+				op, ok := errors.AsType[*net.OpError](err)
+				if !ok || op.Addr == nil || op.Addr.String() != addr || !errors.Is(err, ctx.Err()) {
+					t.Errorf("%s: %v", network, err)
+				}
+			}
+		}
+	})
+}
+
+func TestDialOfAPacketNetworkSaysWhatToUse(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		_, err := stream.Dial(context.Background(), l, "udp", "127.0.0.1:9")
+		unknown := net.UnknownNetworkError("")
+		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "ListenPacket") {
+			t.Error(err)
+		}
 	})
 }

@@ -190,4 +190,4 @@ func (s span) total(now, atMost int64) time.Duration {
 }
 
 // saturated is n as 32 bits, at most their largest value.
-func saturated(n int) uint32 { return uint32(min(max(n, 0), 1<<32-1)) }
+func saturated(n int) uint32 { return uint32(min(max(int64(n), 0), 1<<32-1)) }

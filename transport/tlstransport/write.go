@@ -230,4 +230,4 @@ func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
 }
 
 // WritePaused implements transport.WriteTransport.
-func (t *Transport) WritePaused() bool { return t.flow.Paused() }
+func (t *Transport) WritePaused() bool { return t.state < gone && t.flow.Paused() }

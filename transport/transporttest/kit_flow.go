@@ -95,6 +95,22 @@ var flowCases = []kitCase{
 			}
 		})
 	}},
+	{"ConnectionLost_ends_a_pause", func(k *kit) {
+		k.connect()
+		k.clog()
+		paused := true
+		k.do(func() {
+			k.rec.On.Lost = func(error) { paused = k.tr().WritePaused() }
+			k.tr().Abort()
+		})
+		k.waitLost()
+		k.do(func() {
+			if paused || k.tr().WritePaused() {
+				k.Errorf("WritePaused is %v in ConnectionLost, %v after it", paused,
+					k.tr().WritePaused())
+			}
+		})
+	}},
 	{"S100_no_second_pause_before_a_resume", func(k *kit) {
 		k.connect()
 		k.clog()

@@ -143,7 +143,7 @@ func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
 }
 
 // WritePaused implements transport.WriteTransport.
-func (t *Transport) WritePaused() bool { return t.flow.Paused() }
+func (t *Transport) WritePaused() bool { return t.phase < gone && t.flow.Paused() }
 
 func (t *Transport) release() {
 	due := t.releases

@@ -334,4 +334,4 @@ func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
 }
 
 // WritePaused implements transport.DatagramTransport.
-func (d *Datagram) WritePaused() bool { return d.flow.Paused() }
+func (d *Datagram) WritePaused() bool { return d.state < Gone && d.flow.Paused() }

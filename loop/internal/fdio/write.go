@@ -375,4 +375,4 @@ func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
 }
 
 // WritePaused implements transport.WriteTransport.
-func (s *Stream) WritePaused() bool { return s.flow.Paused() }
+func (s *Stream) WritePaused() bool { return s.state < Gone && s.flow.Paused() }
