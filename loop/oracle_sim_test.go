@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/iouring"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -46,11 +48,23 @@ type simEnv struct {
 	services []*simio.Service // for the subject to connect to
 }
 
-func newSimEnv(seed uint64) *simEnv {
+// newSimEnv makes one on the simulated engine, or on the engine for io_uring on a
+// simulated ring.
+func newSimEnv(seed uint64, ring bool) *simEnv {
 	e := &simEnv{quiet: make(chan struct{}), resume: make(chan struct{})}
-	engine := simio.New(simio.Options{Seed: seed, Idle: e.park,
+	e.world = simio.NewWorld(simio.Options{Seed: seed, Idle: e.park,
 		BufferMin: simBufferMin, BufferMax: simBufferMax, Loopback: true})
-	e.world = engine.World
+	var engine proactor.Proactor
+	if ring {
+		m := e.world.NewMachine()
+		real, err := iouring.NewOn(m, proactor.Config{})
+		if err != nil {
+			panic(err)
+		}
+		engine = m.Drive(real)
+	} else {
+		engine = e.world.NewEngine(proactor.Config{})
+	}
 	e.loop = hook.New(engine, quietly(Auto)).(*Loop)
 	return e
 }

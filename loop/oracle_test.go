@@ -36,15 +36,17 @@ func TestAsyncioScenarios(t *testing.T) {
 			}
 		})
 	}
-	t.Run("sim", func(t *testing.T) {
-		for _, s := range all {
-			for seed := range uint64(simSeeds) {
-				t.Run(fmt.Sprintf("%s/seed=%d", s.ID, seed), func(t *testing.T) {
-					runScenario(t, s, newSimEnv(seed))
-				})
+	for name, ring := range map[string]bool{"sim": false, "simring": true} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range all {
+				for seed := range uint64(simSeeds) {
+					t.Run(fmt.Sprintf("%s/seed=%d", s.ID, seed), func(t *testing.T) {
+						runScenario(t, s, newSimEnv(seed, ring))
+					})
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // needEngine skips the test where the machine, or whoever runs the tests, does

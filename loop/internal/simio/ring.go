@@ -23,7 +23,6 @@ type ring struct {
 	disabled bool
 
 	sqEntries, cqEntries uint32
-	queues               mappings
 	shared, entries      []byte // the two mappings
 	array                uint32 // offset of the SQ's array, 0: none
 
@@ -35,7 +34,7 @@ type ring struct {
 	batch    []posting        // to be posted at the end of what goes on
 	overflow []posting
 	groups   []*bufGroup
-	buffers  []mapped // registered
+	buffers  []registration
 
 	registered bool // its descriptor, with the thread
 	refusals   int  // enters in a row that took nothing, by a fault
@@ -49,8 +48,8 @@ type posting struct {
 	lent *provided // the buffer in it
 }
 
-// mapped is registered memory.
-type mapped struct{ addr, len uint64 }
+// registration is registered memory.
+type registration struct{ addr, len uint64 }
 
 // Where the words of the two queues are in the shared memory.
 const (
@@ -76,7 +75,7 @@ func (r *ring) lay(p *uring.Params) {
 		r.array = uint32(size)
 		size += 4 * int(r.sqEntries)
 	}
-	r.shared, r.entries = r.queues.add(size), r.queues.add(int(r.sqEntries)*sqeSize)
+	r.shared, r.entries = mapped(size), mapped(int(r.sqEntries)*sqeSize)
 	poison(r.entries)
 	*r.word(atSQMask), *r.word(atCQMask) = r.sqEntries-1, r.cqEntries-1
 	*r.word(atSQEntries), *r.word(atCQEntries) = r.sqEntries, r.cqEntries
@@ -181,6 +180,6 @@ func (r *ring) close() {
 		t.letGo()
 	}
 	r.tasks, r.work, r.batch, r.overflow, r.byData = nil, nil, nil, nil, nil
-	r.queues.remove(r.shared)
-	r.queues.remove(r.entries)
+	unmap(r.shared)
+	unmap(r.entries)
 }

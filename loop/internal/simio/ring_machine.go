@@ -70,11 +70,12 @@ func (m *Machine) IsFIFO(fd int) bool {
 	return f != nil && f.kind == pipeEnd
 }
 
-// Mmap returns zeroed memory that is the machine's, and Munmap takes it back, whole.
+// Mmap returns zeroed memory that is the machine's, and Munmap takes it back, whole. It
+// stays as it was, for tests that look whether it was left alone.
 func (m *Machine) Mmap(n int) ([]byte, error) {
 	m.call()
 	defer m.mu.Unlock()
-	return m.maps.add(n), nil
+	return m.maps.add(make([]byte, n)), nil
 }
 
 // Munmap takes back what Mmap returned.
@@ -190,7 +191,7 @@ func (s *system) Map(fd int, offset int64, size int) ([]byte, syscall.Errno) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if fd < 0 {
-		return m.maps.add(size), 0
+		return m.maps.add(mapped(size)), 0
 	}
 	r := m.ring(fd)
 	switch {
@@ -216,6 +217,7 @@ func (s *system) Unmap(b []byte) syscall.Errno {
 		}
 	}
 	m.check(m.maps.remove(b), "Unmap of what Map did not return, or twice")
+	unmap(b)
 	return 0
 }
 

@@ -9,27 +9,39 @@ import (
 // mappings are the memory that a machine has given out, by address.
 type mappings struct{ all [][]byte }
 
-// add returns n bytes of zeroes. They are mapped, as on Linux: what is never touched
-// costs nothing, and a use after the end is a fault.
-func (a *mappings) add(n int) []byte {
-	b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE,
-		syscall.MAP_PRIVATE|syscall.MAP_ANON)
-	if err != nil {
-		panic("simio: no memory: " + err.Error())
-	}
+// add notes memory that is given out.
+func (a *mappings) add(b []byte) []byte {
 	i, _ := a.search(address(b))
 	a.all = slices.Insert(a.all, i, b)
 	return b
 }
 
-// remove takes back what was given out. It reports whether b was that, whole.
+// mapped returns n bytes of zeroes. They are mapped, as on Linux: what is never touched
+// costs nothing, and a use after the end is a fault.
+func mapped(n int) []byte {
+	b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		panic("simio: no memory: " + err.Error())
+	}
+	return b
+}
+
+// unmap ends what mapped has begun.
+func unmap(b []byte) {
+	if err := syscall.Munmap(b); err != nil {
+		panic("simio: " + err.Error())
+	}
+}
+
+// remove forgets memory. It reports whether b was given out, whole.
 func (a *mappings) remove(b []byte) bool {
 	i, ok := a.search(address(b))
 	if !ok || len(a.all[i]) != len(b) {
 		return false
 	}
 	a.all = slices.Delete(a.all, i, i+1)
-	return syscall.Munmap(b) == nil
+	return true
 }
 
 // search returns the index of the first that begins at or after addr.

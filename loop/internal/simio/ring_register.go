@@ -51,7 +51,7 @@ func (r *ring) registerMemory(op uint32, arg unsafe.Pointer) (int, Errno) {
 		if r.buffers != nil {
 			return 0, syscall.EBUSY
 		}
-		r.buffers = make([]mapped, reg.nr)
+		r.buffers = make([]registration, reg.nr)
 		return 0, 0
 	case r.buffers == nil:
 		return 0, syscall.ENXIO
@@ -64,7 +64,7 @@ func (r *ring) registerMemory(op uint32, arg unsafe.Pointer) (int, Errno) {
 		return 0, syscall.EINVAL
 	}
 	for i, v := range unsafe.Slice((*iovec)(pointer(update.data)), update.nr) {
-		r.buffers[int(update.offset)+i] = mapped{v.base, v.len}
+		r.buffers[int(update.offset)+i] = registration{v.base, v.len}
 	}
 	return int(update.nr), 0
 }

@@ -336,7 +336,8 @@ var moreRingScripts = []ringScript{
 		r.sqe(1, func(s *uring.SQE) { s.PrepRecv(a, make([]byte, 8), 0) })
 		r.sqe(2, func(s *uring.SQE) { s.PrepPollMultishot(b, in) })
 		r.enter()
-		if _, err := r.ring.SyncCancel(0, -1, uring.CancelAny|uring.CancelAll, scriptPatience); err != nil {
+		all := uring.CancelAny | uring.CancelAll
+		if _, err := r.ring.SyncCancel(0, -1, all, scriptPatience); err != nil {
 			r.Fatal(err)
 		}
 		r.enter()

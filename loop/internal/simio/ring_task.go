@@ -285,6 +285,5 @@ func (t *task) putsInto(f *file) bool {
 
 func (t *task) connects() bool { return t.sqe.opcode == opConnect }
 
-// outlives implements operation: a poll touches nothing, its cancel may still be on
-// its way. Of all others it has to have arrived.
-func (t *task) outlives() bool { return t.cancelled || t.sqe.opcode == opPollAdd }
+// outlives implements operation: what was cancelled only has to be told of its end.
+func (t *task) outlives() bool { return t.cancelled }

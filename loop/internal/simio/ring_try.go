@@ -211,7 +211,8 @@ func (t *task) tryAccept() verdict {
 	}
 	for len(l.queue) > 0 {
 		if w.net.chance(w.faults.Accept) {
-			t.fail([3]Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}[w.net.below(3)])
+			t.fail([4]Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+				syscall.ECONNABORTED}[w.net.below(4)])
 			return over
 		}
 		s := l.queue[0]
