@@ -185,6 +185,9 @@ func (s *Stream) pass(data []byte) {
 
 // endOfInput is EOF, or an error of the receive.
 func (s *Stream) endOfInput(res int32) {
+	if res == 0 && s.hidReset() {
+		res = -int32(syscall.ECONNRESET)
+	}
 	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
 		err := s.opError("read", "recv", syscall.Errno(-res))
 		s.note("Fatal read error on "+s.what()+" transport", "err", err)

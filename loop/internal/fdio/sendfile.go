@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"syscall"
 
@@ -92,6 +93,7 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 		return outWarms, 0
 	}
 	want := int(min(int64(min(budget, directStep)), f.Left, f.warm-f.Offset))
+	s.sentFile = true
 	n, err := s.engine.TrySendfile(s.fd, f.From, f.Offset, want)
 	if err != nil {
 		s.fileFailed(f, err)
@@ -110,6 +112,20 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 		return outFull, n
 	}
 	return outGone, n
+}
+
+// hidReset reports whether the connection was reset in the middle of sendfile(2), which
+// returns what it had sent by then and forgets the error that the socket has told it.
+// Neither what a receive nor what a send meets afterwards says so: an end, and EPIPE.
+func (s *Stream) hidReset() bool {
+	if !s.sentFile || s.eofSent || s.reading.eof {
+		return false
+	}
+	if _, tcp := s.local.(*net.TCPAddr); !tcp {
+		return false
+	}
+	state, err := s.engine.GetOption(s.fd, proactor.TCPState)
+	return err == nil && state == proactor.TCPClosed
 }
 
 // warmed reports whether the next part of f is in memory, and has it read if not.

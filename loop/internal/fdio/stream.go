@@ -73,6 +73,7 @@ type Stream struct {
 	dirty    bool  // on the host's list of flushers
 	awaited  bool  // somebody waits for the lazy send in flight
 	soon     bool  // on the host's list of tasks
+	sentFile bool  // sendfile(2) was called
 
 	local, peer net.Addr
 }

@@ -176,6 +176,9 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 			}
 		}
 	}
+	if errno == syscall.EPIPE && s.hidReset() {
+		errno = syscall.ECONNRESET
+	}
 	err := s.opError("write", call, errno)
 	s.note("Fatal write error on "+s.what()+" transport", "err", err)
 	s.lose(err)

@@ -359,6 +359,7 @@ const (
 	SendBuffer                   // SO_SNDBUF
 	ReceiveBuffer                // SO_RCVBUF
 	SocketError                  // SO_ERROR, read only
+	TCPState                     // of TCP_INFO, read only: see TCPClosed
 	Broadcast                    // SO_BROADCAST
 	BindNoPort                   // IP_BIND_ADDRESS_NO_PORT
 	MulticastTTL                 // IP_MULTICAST_TTL
@@ -371,6 +372,10 @@ const (
 	RecvErr6                     // IPV6_RECVERR
 	optionCount
 )
+
+// TCPClosed is the state of a connection that was reset (TCP_CLOSE), or whose both ends
+// have sent FIN.
+const TCPClosed = 7
 
 // OptionCount is how many options there are.
 const OptionCount = int(optionCount)

@@ -43,7 +43,7 @@ func (e *calls) SetOption(fd int, option proactor.Option, value int) error {
 		return sysError("setsockopt", errno)
 	}
 	switch option {
-	case proactor.SocketError:
+	case proactor.SocketError, proactor.TCPState:
 		return sysError("setsockopt", syscall.ENOPROTOOPT)
 	case proactor.SendBuffer:
 		value = max(2*value, sendBufferMin) // Linux doubles it
@@ -79,6 +79,11 @@ func (e *calls) GetOption(fd int, option proactor.Option) (int, error) {
 	switch {
 	case option == proactor.SocketError:
 		value = int(f.takeError())
+	case option == proactor.TCPState:
+		value = 1 // established
+		if f.broken {
+			value = proactor.TCPClosed
+		}
 	case option == proactor.SendBuffer && value == 0:
 		value = 2 * sendBufferMin
 		if f.tx != nil {

@@ -3,6 +3,7 @@ package sys
 import (
 	"os"
 	"syscall"
+	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ var options = [...]struct{ level, name int }{
 	proactor.SendBuffer:    {unix.SOL_SOCKET, unix.SO_SNDBUF},
 	proactor.ReceiveBuffer: {unix.SOL_SOCKET, unix.SO_RCVBUF},
 	proactor.SocketError:   {unix.SOL_SOCKET, unix.SO_ERROR},
+	proactor.TCPState:      {unix.IPPROTO_TCP, unix.TCP_INFO},
 	proactor.Broadcast:     {unix.SOL_SOCKET, unix.SO_BROADCAST},
 	proactor.BindNoPort:    {unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT},
 
@@ -48,13 +50,17 @@ func (k *Kernel) SetOption(fd int, option proactor.Option, value int) error {
 }
 
 // GetOption reads a socket option. LingerReset is the first word of its value:
-// whether it is on.
+// whether it is on; TCPState the first byte.
 func (k *Kernel) GetOption(fd int, option proactor.Option) (int, error) {
 	if int(option) >= len(options) {
 		return 0, os.NewSyscallError("getsockopt", syscall.ENOPROTOOPT)
 	}
 	o := options[option]
 	value, err := unix.GetsockoptInt(fd, o.level, o.name)
+	if option == proactor.TCPState {
+		first := int32(value)
+		value = int(*(*uint8)(unsafe.Pointer(&first)))
+	}
 	return value, os.NewSyscallError("getsockopt", err)
 }
 
