@@ -2,6 +2,7 @@ package iouring
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -93,6 +94,10 @@ func (e *engine) share(op *proactor.Op, n int) (got int) {
 
 // finish lets go of op and delivers its last completion.
 func (e *engine) finish(op *proactor.Op, res int32) {
+	if op.Cancelling() {
+		e.ending--
+		e.ended++
+	}
 	e.slots.drop(op.Engine.Slot)
 	e.stats.Completed++
 	op.Deliver(res, false, nil)
@@ -197,10 +202,54 @@ func (e *engine) completeSend(op *proactor.Op, res int32) {
 		return
 	}
 	op.Engine.Flag |= flagTried
+	if res == eagain && op.Engine.Flag&flagReady != 0 {
+		e.rest(op)
+		return
+	}
+	op.Engine.Flag &^= flagReady
 	if res != eintr {
 		op.Engine.Flag |= flagPollFirst
 	}
 	e.again(op)
+}
+
+// restFor is how long a send is left alone for which a poll tells of room that there is
+// not: the kernel is short of memory for sockets, and neither tells when that is over
+// nor lets a poll wait for it (tcp_poll looks at the socket's own buffer alone).
+const restFor = 5 * time.Millisecond
+
+// rest leaves op alone for a while.
+func (e *engine) rest(op *proactor.Op) {
+	op.Engine.Flag &^= flagReady
+	if op.Cancelling() {
+		e.finishDone(op, ecanceled)
+		return
+	}
+	op.Engine.Flag |= flagResting
+	if e.resting.empty() {
+		e.restedAt = e.Now() + restFor
+	}
+	e.resting.push(op)
+}
+
+// wakeRested has those go on that have rested, and returns by when others have to.
+func (e *engine) wakeRested(timeout time.Duration) time.Duration {
+	if e.resting.empty() {
+		return timeout
+	}
+	left := e.restedAt - e.Now()
+	if left <= 0 {
+		for op := e.resting.pop(); op != nil; op = e.resting.pop() {
+			op.Engine.Flag &^= flagResting
+			op.Engine.Flag |= flagPollFirst
+			e.again(op)
+		}
+		return 0
+	}
+	if timeout < 0 || timeout > left {
+		return left
+	}
+	return timeout
 }
 
 func sendSize(op *proactor.Op) int {

@@ -57,7 +57,11 @@ type engine struct {
 	wakerDue bool     // the waker has no SQE yet
 	scarce   bool     // receives found no buffer in the last turn, and are to be first
 	unlisted int      // cancelled while on a list
-	files    []bool   // by descriptor: found not to be a socket
+	ending   int      // cancelled, and not over
+	ended    uint64   // were cancelled, and are over
+	resting  list     // sends that found no room though a poll had told of some
+	restedAt time.Duration
+	files    []bool // by descriptor: found not to be a socket
 
 	pulse     proactor.Pulse // nil: nobody watches
 	hasWaitid bool           // the kernel can wait for children
@@ -181,10 +185,10 @@ func (e *engine) Cancel(op *proactor.Op) {
 	if !op.BeginCancel() {
 		return
 	}
-	e.cancelled = true
+	e.ending++
 	switch {
 	case op.Engine.Flag&flagDoomed != 0:
-	case op.Engine.Flag&(flagWaiting|flagStarved) != 0:
+	case op.Engine.Flag&(flagWaiting|flagStarved|flagResting) != 0:
 		e.unlisted++ // sweep takes it off its list
 	case e.slots.all[op.Engine.Slot].silent: // ends by itself in the enter that takes it
 	default:

@@ -72,7 +72,6 @@ func (e *engine) polled(s *slot, cqe uring.CQE) {
 			op.Engine.Flag |= flagSated
 			s.res = got
 			e.cancel(op)
-			e.cancelled = true
 		}
 		return
 	}

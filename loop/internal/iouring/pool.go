@@ -189,10 +189,10 @@ func (e *engine) sweep() {
 		return
 	}
 	e.unlisted = 0
-	for _, l := range [...]*list{&e.waiting, &e.pool.hungry, &e.pool.starved,
+	for _, l := range [...]*list{&e.waiting, &e.resting, &e.pool.hungry, &e.pool.starved,
 		&e.datagrams.hungry, &e.datagrams.starved} {
 		l.sweep(func(op *proactor.Op) {
-			op.Engine.Flag &^= flagWaiting | flagStarved
+			op.Engine.Flag &^= flagWaiting | flagResting | flagStarved
 			e.doom(op)
 		})
 	}

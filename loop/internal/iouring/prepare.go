@@ -1,6 +1,8 @@
 package iouring
 
 import (
+	"os"
+
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
@@ -18,11 +20,12 @@ const (
 	flagEdge                         // waits by edges, see poll.go
 	flagSated                        // the poll has seen what it waited for, and is to end
 	flagTarget                       // a splice: for the target, not the source
-	flagReady                        // a read from what is no socket, which was ready once
+	flagReady                        // was told by a poll that it can go on
 	flagTried                        // a send that is the rest of one
 	flagServed                       // a receive that got a buffer since it was starved
 	flagBulk                         // a receive that takes one buffer at a time
 	flagLeaving                      // a multishot receive that is to become one of those
+	flagResting                      // on the list resting
 )
 
 // Every send says MSG_WAITALL, so that a short send counts as failed and posts a
@@ -280,6 +283,18 @@ func (e *engine) noteFile(fd int) {
 		e.files = append(e.files, false)
 	}
 	e.files[fd] = true
+}
+
+// AdoptPipe implements proactor.Kernel. What is no socket is known from the start, or
+// the first write would still be in flight when the second one comes.
+func (e *engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
+	p, err := e.Kernel.AdoptPipe(f, write)
+	if err == nil {
+		if _, kind, err := e.Describe(p.FD); err == nil && kind == proactor.NotSocket {
+			e.noteFile(p.FD)
+		}
+	}
+	return p, err
 }
 
 // CloseFD implements proactor.Kernel.
