@@ -4,7 +4,7 @@
 // New makes a loop over a simulated network, in virtual time, with faults drawn
 // from a seed: the same seed gives the same history, and an hour of timeouts
 // passes in a moment. Engines runs one test on every engine that the machine
-// has and on the simulated one.
+// has and on the simulated ones.
 //
 // Nothing here needs a sleep. Do runs a function on the loop, WaitFor waits
 // until something is so, Pass lets time pass on the loop's clock. Functions

@@ -32,7 +32,12 @@ func realEngine(t *testing.T, seed uint64, mean bool, cfg proactor.Config) proac
 			Again: 0.2, Spurious: 0.2}
 		cfg.Entries, cfg.CQEntries = 1<<seed, 1<<seed
 	}
-	m := simio.NewMachine(o)
+	return drive(t, simio.NewMachine(o), cfg)
+}
+
+// drive makes the real engine on m.
+func drive(t *testing.T, m *simio.Machine, cfg proactor.Config) proactor.Proactor {
+	t.Helper()
 	p, err := iouring.NewOn(m, cfg)
 	if err != nil {
 		t.Fatal(err)
