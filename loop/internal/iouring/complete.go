@@ -227,7 +227,7 @@ func (e *engine) rest(op *proactor.Op) {
 	}
 	op.Engine.Flag |= flagResting
 	if e.resting.empty() {
-		e.restedAt = e.Now() + restFor
+		e.restedAt = proactor.Later(e.Now(), restFor)
 	}
 	e.resting.push(op)
 }
