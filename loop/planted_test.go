@@ -24,14 +24,17 @@ const (
 	completeFile = "loop/internal/iouring/complete.go"
 	receiveFile  = "loop/internal/iouring/receive.go"
 	poolFile     = "loop/internal/iouring/pool.go"
-	slotsFile    = "loop/internal/iouring/slots.go"
 	pollFile     = "loop/internal/iouring/poll.go"
 	engineFile   = "loop/internal/iouring/engine.go"
 	stageFile    = "uring/stage.go"
-	epollFile    = "loop/internal/epoll/epoll.go"
 )
 
 // plantedFaults are the faults that this engine has had, and their kin.
+//
+// Not among them: a generation that is not checked. A slot is free only after the last
+// completion of its operation, which has one request at a time, and a cancel is handed
+// over before whatever reuses the slot, so that nothing can come late. The check is an
+// assertion by now. In the epoll engine it is needed, and simulation finds it missing.
 var plantedFaults = []plantedFault{
 	{"a failure is looked at twice", turnFile,
 		"			e.failed(*cqe)\n",
@@ -60,9 +63,6 @@ var plantedFaults = []plantedFault{
 	{"a buffer is given back before its handler is done", receiveFile,
 		"	goesOn := true\n",
 		"	goesOn := true\n	p.giveBack(id, len(data))\n	p = &pool{ring: p.ring, max: 1}\n"},
-	{"a generation is not checked", slotsFile,
-		"pack(uint64(s.all[i].kind), s.all[i].gen, i)",
-		"pack(uint64(s.all[i].kind), s.all[i].gen&0, i)"},
 	{"a cancel that found no room is forgotten", engineFile,
 		"		e.cancels = append(e.cancels, target)\n",
 		"		_ = target\n"},
