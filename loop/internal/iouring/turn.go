@@ -156,9 +156,6 @@ func (e *engine) endCancelled() error {
 // its handlers add waits for the next turn, so that none can keep this one from
 // ending.
 func (e *engine) hand() error {
-	if e.wakerDue {
-		e.armWaker()
-	}
 	e.sweep()
 	left := e.waiting.len()
 	for !e.fill(&left) {
@@ -172,9 +169,16 @@ func (e *engine) hand() error {
 	return nil
 }
 
-// fill reports whether everything that waited has an SQE now: all cancels, and as
-// many operations as are left.
+// fill reports whether everything that waited has an SQE now: the waker, without
+// which nobody can end the loop's sleep, all cancels, and as many operations as are
+// left.
 func (e *engine) fill(left *int) bool {
+	if e.wakerDue {
+		e.armWaker()
+		if e.wakerDue {
+			return false
+		}
+	}
 	for i, target := range e.cancels {
 		if !e.prepareCancel(target) {
 			e.cancels = append(e.cancels[:0], e.cancels[i:]...)
