@@ -36,7 +36,7 @@ type DatagramOptions struct {
 
 	// Sock is a datagram socket, bound and connected as its maker likes, to use
 	// instead of all other fields but WriteCap, GSO, GRO and RecvErr. It is
-	// duplicated and closed.
+	// duplicated and closed. GRO and RecvErr are on where its maker turned them on.
 	Sock *os.File
 
 	// ReusePort sets SO_REUSEPORT: several endpoints share a port, and the kernel

@@ -65,7 +65,7 @@ func (b *datagramBinding) offload(c *fdio.DatagramConfig, family proactor.Family
 		_, err := l.engine.GetOption(c.FD, proactor.Segmentation)
 		c.Group = b.have("UDP_SEGMENT", "Linux 4.18", err)
 	}
-	if o.GRO {
+	if o.GRO || o.Sock != nil && b.isOn(c.FD, proactor.Coalesce) {
 		var err error
 		if size := l.engineConfig().BufferSize; size < coalescedMin {
 			err = fmt.Errorf("receive buffers of %d bytes are too small for it: "+
@@ -92,6 +92,10 @@ func (b *datagramBinding) hasQueue(fd int, family proactor.Family) bool {
 	if family == proactor.IPv6 {
 		option = proactor.RecvErr6
 	}
+	return b.isOn(fd, option)
+}
+
+func (b *datagramBinding) isOn(fd int, option proactor.Option) bool {
 	on, err := b.loop.engine.GetOption(fd, option)
 	return err == nil && on != 0
 }

@@ -7,6 +7,7 @@ type owner interface {
 	FD() int
 	Close() error
 	Fail(err error)
+	Perish(err error)
 }
 
 // registry is the open transports by descriptor. Going through it in the order of

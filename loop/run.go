@@ -216,7 +216,19 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 		defer func() { l.page.Idle(l.engine.Now()) }()
 	}
 	err = l.rounds(request)
+	if err != nil {
+		l.perish(err)
+	}
 	return true
+}
+
+// perish is for an engine that has failed, for instance because a sandbox that was put
+// in place meanwhile forbids its calls: whoever has an open transport is told.
+func (l *Loop) perish(err error) {
+	l.engine.Halt()
+	for t := range l.streams.all() {
+		t.Perish(err)
+	}
 }
 
 // rounds runs until the request is met, or the engine fails.

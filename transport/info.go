@@ -75,6 +75,10 @@ type Cipher struct {
 // Socket gives access to the transport's descriptor, for socket options and the
 // like, and false where there is none or the connection is lost. The descriptor
 // is the transport's: do not close it, read it, write it or keep it.
+//
+// No option makes the loop wait. A socket that is made blocking behaves as one that is
+// not, and the time of an SO_LINGER has no effect, because close(2) would wait for it;
+// with a time of 0 the connection ends with a reset.
 func Socket(t BaseTransport) (syscall.RawConn, bool) {
 	c, ok := t.ExtraInfo("socket").(syscall.RawConn)
 	return c, ok

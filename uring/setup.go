@@ -110,6 +110,10 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 		system.Close(fd)
 		return nil, notSupported(FeatureExtArg, syscall.EINVAL)
 	}
+	if errno := allowed(system, fd); errno != 0 {
+		system.Close(fd)
+		return nil, notSupported(FeatureSetup, errno)
+	}
 	if err := r.mmap(&p); err != nil {
 		system.Close(fd)
 		return nil, err
@@ -127,6 +131,17 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 		r.enabled()
 	}
 	return r, nil
+}
+
+// allowed tries io_uring_enter, which a sandbox can refuse where it allows the other
+// calls, also one that was put in place after other rings were made.
+func allowed(system System, fd int) syscall.Errno {
+	_, errno := system.Enter(fd, 0, 0, 0, nil, 0)
+	switch errno {
+	case syscall.EPERM, syscall.ENOSYS, syscall.EACCES:
+		return errno
+	}
+	return 0 // EBADFD of a ring that is still disabled, for one
 }
 
 // setup is io_uring_setup, or a stand-in.

@@ -27,11 +27,11 @@ type Child struct {
 // child starts, on the loop's goroutine, and goes on in callbacks of the child's
 // peers, of After and of OnSignal. There are cat, echo, false, sleep and true from
 // the start; there is no shell.
-func (n *Network) Program(name string, f func(c *Child)) { addProgram(n.engine, name, f) }
+func (n *Network) Program(name string, f func(c *Child)) { n.sim.addProgram(name, f) }
 
-func addProgram(e *simio.Engine, name string, f func(c *Child)) {
-	e.Program(name, func(c *simio.Child) {
-		child := &Child{Args: c.Args, c: c, w: e.World}
+func (s *simulation) addProgram(name string, f func(c *Child)) {
+	s.Program(name, func(c *simio.Child) {
+		child := &Child{Args: c.Args, c: c, w: s.World}
 		for i, p := range [3]*simio.Peer{c.Stdin, c.Stdout, c.Stderr} {
 			if p != nil {
 				*[3]**Peer{&child.Stdin, &child.Stdout, &child.Stderr}[i] = &Peer{p}
@@ -62,17 +62,17 @@ func (c *Child) After(d time.Duration, f func()) {
 }
 
 // addPrograms adds those that every simulation has.
-func addPrograms(e *simio.Engine) {
-	addProgram(e, "true", func(c *Child) { c.Exit(0) })
-	addProgram(e, "false", func(c *Child) { c.Exit(1) })
-	addProgram(e, "cat", cat)
-	addProgram(e, "echo", func(c *Child) {
+func (s *simulation) addPrograms() {
+	s.addProgram("true", func(c *Child) { c.Exit(0) })
+	s.addProgram("false", func(c *Child) { c.Exit(1) })
+	s.addProgram("cat", cat)
+	s.addProgram("echo", func(c *Child) {
 		if c.Stdout != nil {
 			c.Stdout.Send([]byte(strings.Join(c.Args[1:], " ") + "\n"))
 		}
 		c.Exit(0)
 	})
-	addProgram(e, "sleep", func(c *Child) {
+	s.addProgram("sleep", func(c *Child) {
 		text := strings.Join(c.Args[1:], "")
 		if text == "infinity" {
 			return // until a signal ends it

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/leaktest"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
@@ -16,12 +15,13 @@ import (
 // shutdownGrace is how long a loop may take to shut down at a test's end.
 const shutdownGrace = 10 * time.Second
 
-// Engines runs f as a subtest on every engine: "uring", "epoll" and "sim". Each
+// Engines runs f as a subtest on every engine: "uring", "epoll", "sim", which is
+// simulated as a whole, and "simring", which is the first one on a simulated ring. Each
 // gets a loop that runs on a goroutine of its own and is shut down at the end of
 // the subtest. The subtest fails when it leaves a transport or descriptor open,
 // or when something was reported to the exception handler that Expect had not
 // announced. Where the machine has no io_uring, "uring" is skipped. With the
-// environment variable SLUICE_ENGINE only that engine and "sim" are run.
+// environment variable SLUICE_ENGINE only that engine and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	EnginesWith(t, loop.Options{}, f)
@@ -32,7 +32,8 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 	t.Helper()
 	t.Run("uring", func(t *testing.T) { f(t, onKernel(t, o, loop.Uring)) })
 	t.Run("epoll", func(t *testing.T) { f(t, onKernel(t, o, loop.Epoll)) })
-	t.Run("sim", func(t *testing.T) { f(t, simulated(t, o)) })
+	t.Run("sim", func(t *testing.T) { f(t, simulated(t, o, false)) })
+	t.Run("simring", func(t *testing.T) { f(t, simulated(t, o, true)) })
 }
 
 // onKernel starts a loop on an engine of the machine.
@@ -61,24 +62,23 @@ func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 	return l
 }
 
-// simulated starts a loop on a simulated kernel without faults.
-func simulated(t *testing.T, o loop.Options) *loop.Loop {
-	engine := simio.New(simio.Options{Seed: 1, Config: config(&o)})
-	addPrograms(engine)
-	l := hook.New(engine, &o).(*loop.Loop)
+// simulated starts a loop on a simulated kernel without faults, or on the engine for
+// io_uring on a simulated ring.
+func simulated(t *testing.T, o loop.Options, ring bool) *loop.Loop {
+	sim, l := simulate(simio.Options{Seed: 1}, ring, &o)
 	t.Cleanup(func() {
-		for _, leak := range engine.Leaks() {
+		for _, leak := range sim.Leaks() {
 			t.Error("left open:", leak)
 		}
 	})
-	run(t, l, engine)
+	run(t, l, sim)
 	return l
 }
 
-// run runs l until the end of the test, and then shuts it down. engine is that
+// run runs l until the end of the test, and then shuts it down. sim is that
 // of a simulated loop.
-func run(tb testing.TB, l *loop.Loop, engine *simio.Engine) {
-	w := watchOver(l, engine)
+func run(tb testing.TB, l *loop.Loop, sim *simulation) {
+	w := watchOver(l, sim)
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
 	Do(l, func() {})

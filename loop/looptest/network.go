@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/hook"
-	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
@@ -55,6 +53,11 @@ type Options struct {
 	Seed   uint64 // of every random choice
 	Faults Faults
 	Loop   loop.Options // Engine is ignored
+
+	// Ring has the loop run on the engine for io_uring, on a simulated ring that is
+	// meaner than Linux, with queues of the sizes in Loop. Otherwise the engine is
+	// simulated as a whole.
+	Ring bool
 }
 
 // Network is a loop over a simulated network in virtual time. Its loop runs on a
@@ -64,45 +67,38 @@ type Options struct {
 // history from the same seed; what other goroutines do comes when it comes.
 type Network struct {
 	*loop.Loop
-	engine *simio.Engine
+	sim *simulation
 }
 
 // New makes a network and runs its loop. At the end of the test the loop is shut
 // down; the test fails for what was left open, for an exception that Expect had
 // not announced, and then logs the seed.
 func New(tb testing.TB, o Options) *Network {
-	engine := simio.New(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults),
-		Config: config(&o.Loop)})
-	addPrograms(engine)
-	n := &Network{Loop: hook.New(engine, &o.Loop).(*loop.Loop), engine: engine}
+	sim, l := simulate(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults)}, o.Ring,
+		&o.Loop)
+	n := &Network{Loop: l, sim: sim}
 	tb.Cleanup(func() {
-		for _, leak := range engine.Leaks() {
+		for _, leak := range sim.Leaks() {
 			tb.Error("left open:", leak)
 		}
 		if tb.Failed() {
 			tb.Logf("looptest: seed %d", o.Seed)
 		}
 	})
-	run(tb, n.Loop, engine)
+	run(tb, n.Loop, sim)
 	return n
 }
 
 // SetFaults changes the faults from now on; the zero Faults ends them.
-func (n *Network) SetFaults(f Faults) { n.engine.SetFaults(simio.Faults(f)) }
+func (n *Network) SetFaults(f Faults) { n.sim.SetFaults(simio.Faults(f)) }
 
 // SetDescriptorLimit makes max the number of descriptors that may be open at a
 // time, as RLIMIT_NOFILE does. Beyond it there is EMFILE.
-func (n *Network) SetDescriptorLimit(max int) { n.engine.SetDescriptorLimit(max) }
+func (n *Network) SetDescriptorLimit(max int) { n.sim.SetDescriptorLimit(max) }
 
 // History is what happened in the network, a line for each event: the virtual
 // time in nanoseconds, what, the descriptor, the result, a checksum of the data.
-func (n *Network) History() string { return n.engine.History() }
+func (n *Network) History() string { return n.sim.History() }
 
 // HistoryHash is a hash over the whole history.
-func (n *Network) HistoryHash() uint64 { return n.engine.HistoryHash() }
-
-// config is what the loop's options say of its engine.
-func config(o *loop.Options) proactor.Config {
-	return proactor.Config{BufferSize: o.Buffers.Size, BuffersMin: o.Buffers.Min,
-		BuffersMax: o.Buffers.Max}
-}
+func (n *Network) HistoryHash() uint64 { return n.sim.HistoryHash() }

@@ -24,7 +24,7 @@ func (n *Network) Dial(addr string) *Peer {
 	if err != nil {
 		panic(err)
 	}
-	return &Peer{n.engine.Dial(a)}
+	return &Peer{n.sim.Dial(a)}
 }
 
 // Listener takes connections for a test: each is a Peer.
@@ -38,7 +38,7 @@ func (n *Network) Listen(addr string, accept func(*Peer)) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := n.engine.Serve(a, func(p *simio.Peer) { accept(&Peer{p}) })
+	s, err := n.sim.Serve(a, func(p *simio.Peer) { accept(&Peer{p}) })
 	if err != nil {
 		return nil, err
 	}
@@ -131,5 +131,5 @@ const (
 // as "192.0.2.1"; it panics at anything else.
 func (n *Network) SetRoute(ip string, r Route) {
 	a := netip.AddrPortFrom(netip.MustParseAddr(ip), 0)
-	n.engine.SetRoute(transport.Addr{AddrPort: a}, simio.Route(r))
+	n.sim.SetRoute(transport.Addr{AddrPort: a}, simio.Route(r))
 }

@@ -11,15 +11,15 @@ import (
 // simulated, which are good for nothing else. What is not given to l has to be
 // closed.
 func Pipe(l *loop.Loop) (r, w *os.File, err error) {
-	engine := of(l).engine
-	if engine == nil {
+	sim := of(l).sim
+	if sim == nil {
 		return os.Pipe()
 	}
-	rfd, wfd := engine.Pipe()
-	if r, err = engine.File(rfd); err != nil {
+	rfd, wfd := sim.Pipe()
+	if r, err = sim.File(rfd); err != nil {
 		return nil, nil, err
 	}
-	if w, err = engine.File(wfd); err != nil {
+	if w, err = sim.File(wfd); err != nil {
 		return nil, nil, err
 	}
 	return r, w, nil

@@ -13,15 +13,15 @@ import (
 // end gets ECONNRESET. t itself gets ConnectionLost(nil). It is for the loop's
 // goroutine, and does nothing to a transport that is gone.
 func Reset(l *loop.Loop, t transport.Transport) {
-	engine := of(l).engine
+	sim := of(l).sim
 	s, ok := transport.Socket(t)
 	if !ok {
 		return
 	}
 	// An error leaves an orderly end instead of a reset, which the test sees.
 	_ = s.Control(func(fd uintptr) {
-		if engine != nil {
-			_ = engine.SetOption(int(fd), proactor.LingerReset, 1)
+		if sim != nil {
+			_ = sim.engine.SetOption(int(fd), proactor.LingerReset, 1)
 			return
 		}
 		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,

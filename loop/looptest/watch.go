@@ -6,12 +6,11 @@ import (
 	"testing"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
 // watch collects what a loop reports to its exception handler.
 type watch struct {
-	engine *simio.Engine // of a simulated loop, nil for others
+	sim *simulation // of a simulated loop, nil for others
 
 	mu       sync.Mutex
 	expected []string
@@ -22,8 +21,8 @@ type watch struct {
 var watches sync.Map // of *loop.Loop to *watch
 
 // watchOver makes a watch the exception handler of l; see verdict.
-func watchOver(l *loop.Loop, engine *simio.Engine) *watch {
-	w := &watch{engine: engine}
+func watchOver(l *loop.Loop, sim *simulation) *watch {
+	w := &watch{sim: sim}
 	watches.Store(l, w)
 	l.SetExceptionHandler(w.handle)
 	return w

@@ -162,6 +162,9 @@ func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
 // Now is the machine's clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
 
+// Halt forgets what is in flight. The kernel does when descriptors are closed.
+func (e *engine) Halt() { e.head, e.tail, e.table = nil, nil, table{} }
+
 // Close frees everything: also the memory of Alloc, which must not be touched
 // afterwards.
 func (e *engine) Close() error {

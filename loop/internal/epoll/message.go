@@ -67,9 +67,10 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 		b.from[i].Len = m.Namelen
 		op.Addr = b.from[i].Addr()
 		op.Truncated = m.Flags&unix.MSG_TRUNC != 0
-		op.Size, op.Segment = int(m.N), 0
+		op.Size, op.Segment, op.Uncut = int(m.N), 0, false
 		if op.Coalesced {
-			op.Segment = sys.SegmentSize(b.controls(i))
+			size, known := sys.SegmentSize(b.controls(i), m.Flags&unix.MSG_CTRUNC != 0)
+			op.Segment, op.Uncut = size, !known
 		}
 		data := b.bufs[i]
 		data = data[:min(op.Size, len(data)):min(op.Size, len(data))]

@@ -138,17 +138,21 @@ func (d *Datagram) lose(err error) {
 	}
 	d.move(Lost)
 	d.err = err
-	for _, t := range []Timer{d.lull, d.rest} {
-		if t != nil {
-			t.Cancel()
-		}
-	}
+	d.stopTimers()
 	d.out.drop()
 	d.held = nil
 	d.engine.Cancel(&d.recv)
 	d.engine.Cancel(&d.send)
 	d.engine.Cancel(&d.room)
 	d.schedule()
+}
+
+func (d *Datagram) stopTimers() {
+	for _, t := range []Timer{d.lull, d.rest} {
+		if t != nil {
+			t.Cancel()
+		}
+	}
 }
 
 // schedule has RunTask called in the next round.

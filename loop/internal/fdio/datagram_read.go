@@ -1,6 +1,8 @@
 package fdio
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -63,6 +65,8 @@ func (d *Datagram) received() {
 	more, errno := op.More, op.Errno()
 	switch {
 	case d.state != Open || errno == syscall.ECANCELED:
+	case op.Uncut && errno == 0:
+		d.uncut()
 	case d.paused || len(d.held) > 0:
 		d.hold(parcelOf(op), errno)
 	case errno != 0:
@@ -80,6 +84,23 @@ func (d *Datagram) received() {
 
 func parcelOf(op *proactor.Op) parcel {
 	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
+}
+
+// uncut drops what may be one datagram or several, which nobody could tell: control
+// messages that somebody asked the kernel for by an option of the socket took the room
+// of the one that says so. The protocol is told, and from now on they come one by one.
+func (d *Datagram) uncut() {
+	const errno = syscall.EMSGSIZE
+	if d.engine.SetOption(d.fd, proactor.Coalesce, 0) == nil {
+		d.host.Fallback("UDP_GRO", fmt.Errorf("%w: an option of the socket takes the room "+
+			"of control messages; the endpoint goes on without",
+			os.NewSyscallError("recvmsg", errno)))
+	}
+	if d.paused || len(d.held) > 0 {
+		d.hold(parcel{}, errno)
+		return
+	}
+	d.receiveFailed(errno)
 }
 
 // hold keeps a completion, or the rest of it, for later and stops receiving.

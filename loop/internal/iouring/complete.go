@@ -3,6 +3,7 @@ package iouring
 import (
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/uring"
 )
@@ -28,6 +29,8 @@ const (
 // writes, so that whoever writes in a callback finds as sent what is sent, then those
 // that the last round left over.
 func (e *engine) reap() {
+	debug.Assert(len(e.silent) == 0 || e.silent[0].at >= e.taken,
+		"sends are accounted for before anything is delivered")
 	for i := 0; i < len(e.writes); i++ {
 		e.complete(e.writes[i])
 	}

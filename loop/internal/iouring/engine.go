@@ -212,6 +212,9 @@ func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
 // RingFD is the ring's descriptor.
 func (e *engine) RingFD() int { return e.ring.FD() }
 
+// Halt cancels what is in flight, and waits until the kernel has let go of it.
+func (e *engine) Halt() { e.ring.Quiet() }
+
 // Close cancels what is in flight and, on the ring's thread, waits until the
 // kernel has let go of it, so that neither buffers nor ports are still in use.
 // Where it does not let go in time, all memory that it may use stays as it is and

@@ -149,14 +149,16 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 }
 
 // prepareRecvMsg leaves room for the sender's address in front of each datagram, and
-// for control messages: a path is not to be expected where there are some.
+// for control messages where there are to be some; so that all begin at the same
+// place, all of it is the address's where there are not. Without room for control
+// messages no descriptor comes that way.
 func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 	if e.datagrams.circulating == 0 {
 		e.datagrams.grow(e.datagrams.min)
 	}
-	name, control := sys.SockaddrSize, 0
+	name, control := sys.SockaddrSize+sys.ControlRoom, 0
 	if op.Coalesced {
-		name, control = sys.SockaddrSize-sys.ControlRoom, sys.ControlRoom
+		name, control = sys.SockaddrSize, sys.ControlRoom
 	}
 	sqe.PrepRecvMsgMultishot(op.FD, e.ring.StageHeader(name, control), datagramGroup,
 		unix.MSG_TRUNC)
@@ -288,9 +290,9 @@ func (e *engine) CloseFD(fd int) error {
 	return e.Kernel.CloseFD(fd)
 }
 
-// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out
-// and the sender's address.
+// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out, the
+// sender's address and control messages.
 const (
 	headerSize   = 16
-	datagramHead = headerSize + sys.SockaddrSize
+	datagramHead = headerSize + sys.SockaddrSize + sys.ControlRoom
 )

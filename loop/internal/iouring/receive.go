@@ -112,14 +112,15 @@ func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
 	controlLen := binary.NativeEndian.Uint32(data[4:])
 	op.Size = int(binary.NativeEndian.Uint32(data[8:]))
 	flags := binary.NativeEndian.Uint32(data[12:])
-	head, payload := data[headerSize:datagramHead], data[datagramHead:]
-	op.Segment = 0
+	name, payload := data[headerSize:headerSize+sys.SockaddrSize], data[datagramHead:]
+	op.Segment, op.Uncut = 0, false
 	if op.Coalesced {
-		control := head[sys.SockaddrSize-sys.ControlRoom:]
-		op.Segment = sys.SegmentSize(control[:min(controlLen, sys.ControlRoom)])
-		head = head[:sys.SockaddrSize-sys.ControlRoom]
+		control := data[headerSize+sys.SockaddrSize : datagramHead]
+		size, known := sys.SegmentSize(control[:min(controlLen, sys.ControlRoom)],
+			flags&unix.MSG_CTRUNC != 0)
+		op.Segment, op.Uncut = size, !known
 	}
-	op.Addr = senderName(head, nameLen)
+	op.Addr = senderName(name, nameLen)
 	op.Truncated = flags&unix.MSG_TRUNC != 0
 	e.more(op, int32(len(payload)), payload)
 }

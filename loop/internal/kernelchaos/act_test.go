@@ -259,9 +259,13 @@ func (a *actor) pauseReading() {
 	a.t.PauseReading()
 	a.readPaused = true
 	a.loop.CallLater(time.Duration(a.rng.IntN(10))*time.Millisecond, func() {
-		if !a.silent {
-			a.resumeReading()
+		if a.silent || a.lost {
+			return
 		}
+		if a.rng.IntN(2) == 0 {
+			a.replace() // what was held back is for somebody else
+		}
+		a.resumeReading()
 	})
 }
 
@@ -329,7 +333,8 @@ func (a *actor) abort() {
 		return
 	}
 	a.note('A')
-	if a.t.WriteBufferSize() > 0 || a.files > a.filesEnd {
+	buffered := a.t.WriteBufferSize()
+	if buffered > 0 || a.files > a.filesEnd {
 		a.dropped = true
 	}
 	a.abortedOpen = a.abortedOpen || !a.t.IsClosing()
@@ -339,10 +344,10 @@ func (a *actor) abort() {
 	if n := a.t.WriteBufferSize(); n != 0 {
 		a.wrong("%d bytes buffered after Abort", n)
 	}
-	first := len(a.notes)
 	a.loop.CallSoon(func() {
 		if !a.lost {
-			a.wrong("ConnectionLost comes after what was scheduled behind Abort (%d)", first)
+			a.wrong("ConnectionLost comes after what was scheduled behind Abort, which had "+
+				"%d bytes and %d files to drop", buffered, a.files-a.filesEnd)
 		}
 	})
 }

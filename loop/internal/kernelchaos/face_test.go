@@ -78,10 +78,10 @@ func (p *lending) GetBuffer(int) []byte {
 		p.wrong("GetBuffer after the end or while reading is paused")
 	}
 	n := 1 + p.rng.IntN(pick(p.rng, 1, 100, 4<<10, 64<<10))
-	if p.memory == nil && p.rng.IntN(4) == 0 && n >= 16 {
+	if p.memory == nil && p.rng.IntN(2) == 0 {
 		p.memory = p.loop.AllocBuffer(n)
 	}
-	if p.memory != nil && p.rng.IntN(2) == 0 {
+	if p.memory != nil && p.rng.IntN(4) > 0 {
 		n = min(n, len(p.memory))
 		at := p.rng.IntN(len(p.memory) - n + 1)
 		p.buf = p.memory[at : at+n]

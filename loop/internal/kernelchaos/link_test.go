@@ -64,11 +64,11 @@ func (w *world) spawn() {
 	w.mu.Lock()
 	w.nextID++
 	l := &link{world: w, id: w.nextID, kind: pick(w.rng, kinds...)}
+	l.left.Store(2)
+	l.peer = newPeer(l)
 	w.live[l.id] = l
 	w.count.links++
 	w.mu.Unlock()
-	l.left.Store(2)
-	l.peer = newPeer(l)
 	if err := l.connect(); err != nil {
 		w.failf("%s: %v", l.describe(), err)
 		l.forget()

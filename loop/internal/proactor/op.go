@@ -121,6 +121,7 @@ type Op struct {
 	Truncated bool   // RecvMsg: the datagram was longer than the buffer
 	Size      int    // RecvMsg: how long the datagram was; of several: all of them
 	Segment   int    // RecvMsg: Data is datagrams of so many bytes, the last maybe less; or 0
+	Uncut     bool   // RecvMsg: Data may be several datagrams, of a size that got lost
 	Data      []byte // RecvAny, RecvMsg: what was received
 
 	state opState

@@ -52,6 +52,10 @@ type Proactor interface {
 	// Now is the engine's monotonic clock, from some time in the past.
 	Now() time.Duration
 
+	// Halt ends what is in flight, without completions, after Wait has failed. Then
+	// descriptors may be closed, and memory of Alloc is still there until Close.
+	Halt()
+
 	// Close ends what is in flight, without completions, and frees everything.
 	// Descriptors of connections are not its business. It is called on the
 	// thread that called Start, if any did.

@@ -236,6 +236,23 @@ func (e *Engine) Stats() proactor.Stats {
 	return s
 }
 
+// Halt implements proactor.Proactor.
+func (e *Engine) Halt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.halt()
+}
+
+func (e *Engine) halt() {
+	for _, fl := range e.flights {
+		if fl != nil {
+			fl.state = finished
+			fl.forget()
+		}
+	}
+	e.ready, e.held, e.queue, e.polls, e.flights = nil, nil, nil, nil, nil
+}
+
 // Close implements proactor.Proactor. Connections that were accepted and not
 // delivered are closed: nobody else knows of them.
 func (e *Engine) Close() error {
@@ -251,13 +268,7 @@ func (e *Engine) Close() error {
 			e.files[c.res-firstFD].close()
 		}
 	}
-	for _, fl := range e.flights {
-		if fl != nil {
-			fl.state = finished
-			fl.forget()
-		}
-	}
-	e.ready, e.held, e.queue, e.polls, e.flights = nil, nil, nil, nil, nil
+	e.halt()
 	for len(e.memory.graveyard) > 0 {
 		e.memory.exhume()
 	}

@@ -143,6 +143,9 @@ func (w *World) mustInstall(f *file) int {
 	return f.fd
 }
 
+// remoteStream reports whether f is a TCP connection.
+func (f *file) remoteStream() bool { return f.kind == streamSocket && f.family != proactor.Unix }
+
 // touch has f looked at again in settle.
 func (f *file) touch() {
 	if !f.touched && f.stage != gone {

@@ -23,6 +23,7 @@ type ring struct {
 	disabled bool
 
 	sqEntries, cqEntries uint32
+	queues               mappings
 	shared, entries      []byte // the two mappings
 	array                uint32 // offset of the SQ's array, 0: none
 
@@ -75,8 +76,7 @@ func (r *ring) lay(p *uring.Params) {
 		r.array = uint32(size)
 		size += 4 * int(r.sqEntries)
 	}
-	var a mappings
-	r.shared, r.entries = a.add(size), a.add(int(r.sqEntries)*sqeSize)
+	r.shared, r.entries = r.queues.add(size), r.queues.add(int(r.sqEntries)*sqeSize)
 	poison(r.entries)
 	*r.word(atSQMask), *r.word(atCQMask) = r.sqEntries-1, r.cqEntries-1
 	*r.word(atSQEntries), *r.word(atCQEntries) = r.sqEntries, r.cqEntries
@@ -181,4 +181,6 @@ func (r *ring) close() {
 		t.letGo()
 	}
 	r.tasks, r.work, r.batch, r.overflow, r.byData = nil, nil, nil, nil, nil
+	r.queues.remove(r.shared)
+	r.queues.remove(r.entries)
 }

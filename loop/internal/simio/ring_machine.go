@@ -1,7 +1,6 @@
 package simio
 
 import (
-	"cmp"
 	"syscall"
 	"time"
 	"unsafe"
@@ -285,5 +284,5 @@ func timeoutOf(now time.Duration, arg unsafe.Pointer, flags uint32) (time.Durati
 // forever is later than all that ever happens.
 const forever = time.Duration(1<<63 - 1)
 
-// interval bounds a random number of things, at least one.
-func (s *source) atMost(n int) int { return 1 + s.below(cmp.Or(n, 1)) }
+// atMost returns a random number from 1 to n, which is at least 1.
+func (s *source) atMost(n int) int { return 1 + s.below(n) }

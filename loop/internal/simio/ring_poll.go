@@ -58,9 +58,12 @@ func (t *task) tryPoll() verdict {
 // polledAgain is a poll that was woken: it tells what it was woken for, or what there
 // is by now.
 func (t *task) polledAgain(now uint32, multi bool) verdict {
-	if t.stale != 0 {
-		now, t.stale = t.stale, 0
+	if woken := t.wokenFor(); multi {
+		now = t.stale | woken // also what has come since it was woken
+	} else if t.stale != 0 {
+		now = t.stale
 	}
+	t.stale = 0
 	switch {
 	case now == 0:
 	case !multi:
@@ -76,9 +79,21 @@ func (t *task) polledAgain(now uint32, multi bool) verdict {
 	return blocked
 }
 
-// pollWoken queues a poll for which something has happened.
+// pollWoken queues a poll for which something has happened. What it then tells may be
+// what it was woken for, though that is over by then.
 func (t *task) pollWoken() {
-	f, w := t.file, t.r.w
+	if woken := t.wokenFor(); woken != 0 {
+		if t.sqe.len == pollMulti || t.r.w.net.below(2) == 0 {
+			t.stale |= woken
+		}
+		t.enqueue()
+	}
+}
+
+// wokenFor are the events that have come since this was last asked, and are still
+// there.
+func (t *task) wokenFor() uint32 {
+	f := t.file
 	seen := t.edges
 	t.edges = f.edges()
 	var woken uint32
@@ -95,10 +110,5 @@ func (t *task) pollWoken() {
 	if t.sqe.len != pollMulti {
 		woken |= mask
 	}
-	if woken &= mask & uint32(f.events()); woken != 0 {
-		if w.net.below(2) == 0 {
-			t.stale = woken
-		}
-		t.enqueue()
-	}
+	return woken & mask & uint32(f.events())
 }

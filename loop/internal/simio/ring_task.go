@@ -26,6 +26,7 @@ type task struct {
 	polled    bool // it was armed once
 	fails     bool // what it ends with is a failure, whatever the number
 	retries   int  // times that it was armed
+	worker    bool // it was armed too often, a worker has it
 	loops     int  // completions of a multishot one since it was last queued
 	next      *task
 
@@ -59,8 +60,9 @@ const (
 	requeue                // to go on in the next batch
 )
 
-// armsMax is how often a task waits for a readiness that turns out to be none
-// (Linux: APOLL_MAX_RETRY); then a worker tries once, without waiting.
+// armsMax is how often a task waits for a readiness that may turn out to be none
+// (Linux: APOLL_MAX_RETRY). Then a worker of the kernel does it: in a TCP socket it
+// tries once and gives up, in another one it waits for room or data and nothing else.
 const armsMax = 128
 
 // begin is the first attempt.
@@ -106,11 +108,15 @@ func (t *task) goOn() {
 // ends a wait: an error, a hang-up, half of one.
 func (t *task) arm() {
 	if t.retries++; t.retries > armsMax && t.sqe.opcode != opPollAdd {
-		t.stop(syscall.EAGAIN)
-		return
+		if t.worker = !t.file.remoteStream(); !t.worker {
+			t.stop(syscall.EAGAIN)
+			return
+		}
 	}
 	t.state, t.polled = taskArmed, true
-	t.file.noSpace = t.file.noSpace || t.waitsFor()&pollOut != 0 && !t.ready()
+	if t.waitsFor()&pollOut != 0 && t.file.events()&pollOut == 0 {
+		t.file.noSpace = true
+	}
 	t.edges = t.file.edges()
 	if t.sqe.opcode != opPollAdd && t.ready() {
 		t.enqueue()
@@ -121,7 +127,13 @@ func (t *task) arm() {
 const unasked = pollErr | pollHup | pollRdHup
 
 // ready reports whether what t waits for is there.
-func (t *task) ready() bool { return t.file.events()&uint16(t.waitsFor()|unasked) != 0 }
+func (t *task) ready() bool {
+	mask := t.waitsFor() | unasked
+	if t.worker {
+		mask = t.waitsFor()
+	}
+	return t.file.events()&uint16(mask) != 0
+}
 
 // progress implements operation.
 func (t *task) progress() {

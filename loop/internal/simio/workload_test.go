@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/iouring"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -18,7 +21,8 @@ var onlySeed = flag.Int64("seed", -1, "run the random workload with this seed al
 // workload echoes what peers send, over connections in both directions, with
 // random operations, cancelled at random.
 type workload struct {
-	*Engine
+	*World
+	proactor.Proactor
 	t      *testing.T
 	random source
 	peers  []*Peer
@@ -40,18 +44,43 @@ type echo struct {
 	closed     bool
 }
 
+// Now is the world's.
+func (w *workload) Now() time.Duration { return w.World.Now() }
+
+// maker makes an engine in a world of its own.
+type maker func(t *testing.T, o Options) (*World, proactor.Proactor)
+
+// simulated makes the simulated engine.
+func simulated(_ *testing.T, o Options) (*World, proactor.Proactor) {
+	e := New(o)
+	return e.World, e
+}
+
+// onARing makes the engine on io_uring, on a simulated ring with small queues.
+func onARing(t *testing.T, o Options) (*World, proactor.Proactor) {
+	size := source{o.Seed ^ 0x512e}
+	o.Config.Entries = 1 << size.below(5)
+	o.Config.CQEntries = o.Config.Entries << size.below(2)
+	m := NewMachine(o)
+	engine, err := iouring.NewOn(m, o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.World, m.Drive(engine)
+}
+
 // runWorkload runs one seed and returns the history's hash.
-func runWorkload(t *testing.T, seed uint64, faults Faults) (hash uint64) {
+func runWorkload(t *testing.T, make maker, seed uint64, faults Faults) (hash uint64) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.Fatalf("seed %d (-run %s -seed %d): %v", seed, t.Name(), seed, v)
 		}
 	}()
-	w := &workload{
-		Engine: New(Options{Seed: seed, Faults: faults,
-			Config: proactor.Config{BufferSize: 4096, BuffersMin: 1, BuffersMax: 4}}),
-		t: t, random: source{^seed},
-	}
+	w := &workload{t: t, random: source{^seed}}
+	w.World, w.Proactor = make(t, Options{Seed: seed, Faults: faults,
+		Config: proactor.Config{BufferSize: 4096, BuffersMin: 1, BuffersMax: 4}})
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +119,7 @@ func (w *workload) serve() transport.Addr {
 		if err != nil {
 			continue
 		}
-		if w.Bind(fd, anywhere) == nil && w.Engine.Listen(fd, w.random.below(4)) == nil {
+		if w.Bind(fd, anywhere) == nil && w.Listen(fd, w.random.below(4)) == nil {
 			w.accept = proactor.Op{Code: proactor.Accept, FD: fd, Handler: ops(w.accepted)}
 			w.Submit(&w.accept)
 			addr, _ := w.LocalAddr(fd)
@@ -313,8 +342,17 @@ func (w *workload) end(seed uint64) {
 		w.Wait(time.Second)
 	}
 	w.CloseFD(w.accept.FD)
-	r := rig{w.t, w.Engine}
-	r.tidy()
+	for _, leak := range append(w.Leaks(), w.Violations()...) {
+		if !strings.HasPrefix(leak, "a ring") && !strings.HasPrefix(leak, "an eventfd") {
+			w.t.Errorf("seed %d: left behind, or broken: %s", seed, leak)
+		}
+	}
+	if err := w.Proactor.Close(); err != nil {
+		w.t.Error(err)
+	}
+	for _, leak := range w.Leaks() {
+		w.t.Errorf("seed %d: left behind: %s", seed, leak)
+	}
 }
 
 // eachSeed runs f with the seeds that the flags ask for.
@@ -331,11 +369,16 @@ func eachSeed(t *testing.T, f func(seed uint64)) {
 	}
 }
 
-func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
+func TestTheSameSeedGivesTheSameHistory(t *testing.T) { sameHistories(t, simulated) }
+
+func TestTheSameSeedGivesTheSameHistoryOnARing(t *testing.T) { sameHistories(t, onARing) }
+
+// sameHistories runs each seed twice.
+func sameHistories(t *testing.T, make maker) {
 	distinct := map[uint64]bool{}
 	eachSeed(t, func(seed uint64) {
 		faults := RandomFaults(seed)
-		first, second := runWorkload(t, seed, faults), runWorkload(t, seed, faults)
+		first, second := runWorkload(t, make, seed, faults), runWorkload(t, make, seed, faults)
 		if first != second {
 			t.Errorf("seed %d: histories %x and %x", seed, first, second)
 		}
@@ -347,5 +390,9 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 }
 
 func TestWithoutFaultsEverythingComesBack(t *testing.T) {
-	eachSeed(t, func(seed uint64) { runWorkload(t, seed, Faults{}) })
+	eachSeed(t, func(seed uint64) { runWorkload(t, simulated, seed, Faults{}) })
+}
+
+func TestWithoutFaultsEverythingComesBackOnARing(t *testing.T) {
+	eachSeed(t, func(seed uint64) { runWorkload(t, onARing, seed, Faults{}) })
 }

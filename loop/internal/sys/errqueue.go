@@ -10,8 +10,9 @@ import (
 )
 
 // errorControlMax has room for a struct sock_extended_err, the offender's address
-// behind it, and what else a user may have asked the kernel for.
-const errorControlMax = 512
+// behind it, and what else a user may have asked the kernel for, which comes before:
+// the extension headers of IPv6 have up to 2 KiB each.
+const errorControlMax = 8 << 10
 
 // errorMessage is what recvmsg fills in.
 type errorMessage struct {

@@ -19,8 +19,10 @@ type rights struct {
 // fdSize is the size of a descriptor in SCM_RIGHTS: a C int.
 const fdSize = 4
 
-// controlSize holds as many descriptors as the kernel puts into one message.
-const controlSize = unix.SizeofCmsghdr + proactor.FDsMax*fdSize + 4
+// controlSize holds as many descriptors as the kernel puts into one message, and before
+// them what a user may have asked for by an option of the socket: SCM_CREDENTIALS and
+// SCM_SECURITY.
+const controlSize = unix.SizeofCmsghdr + proactor.FDsMax*fdSize + 4 + 1024
 
 // Duplicate returns another descriptor of f.
 func (k *Kernel) Duplicate(f *os.File) (int, error) {
@@ -102,7 +104,7 @@ func (k *Kernel) message(buf []byte) *rights {
 func (r *rights) forget() { r.iov, r.msg = unix.Iovec{}, unix.Msghdr{} }
 
 // files takes the descriptors out of the control messages of a receive. What is
-// of another type is no descriptor.
+// of another type is no descriptor, but for SCM_PIDFD.
 func (r *rights) files() []*os.File {
 	messages, err := unix.ParseSocketControlMessage(r.control[:r.msg.Controllen])
 	if err != nil {
@@ -110,7 +112,14 @@ func (r *rights) files() []*os.File {
 	}
 	var files []*os.File
 	for _, m := range messages {
-		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS {
+		if m.Header.Level != unix.SOL_SOCKET {
+			continue
+		}
+		if m.Header.Type == unix.SCM_PIDFD && len(m.Data) >= fdSize {
+			// The user asked for it by SO_PASSPIDFD, and nobody takes it.
+			unix.Close(int(*(*int32)(unsafe.Pointer(&m.Data[0]))))
+		}
+		if m.Header.Type != unix.SCM_RIGHTS {
 			continue
 		}
 		fds, err := unix.ParseUnixRights(&m)

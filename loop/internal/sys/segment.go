@@ -30,19 +30,30 @@ func (c *segmentControl) set(h *unix.Msghdr, size int) {
 }
 
 // ControlRoom is the room for control messages of a receive of several datagrams at
-// once: for the one with their size, and for some that a user may have asked for
-// by an option of the socket.
-const ControlRoom = 72
+// once. The one with their size stands behind those that a user may have asked for by
+// options of the socket (SO_TIMESTAMP, SO_TIMESTAMPING, SO_RXQ_OVFL, SO_RCVMARK,
+// SO_RCVPRIORITY, SO_WIFI_STATUS: 248 bytes together with it) and before those of IP
+// (udp_recvmsg in net/ipv4/udp.c, Linux 6.18), which find no room if they are long, and
+// are not wanted.
+const ControlRoom = 512
 
 // SegmentSize returns the size of the datagrams that a message with those control
-// messages is made of, 0 if it is one datagram.
-func SegmentSize(control []byte) int {
+// messages is made of, 0 if it is one datagram. truncated is MSG_CTRUNC: there was no
+// room for all of them. known is false where the size may be among those: not if
+// something of IP is there, for that comes later.
+func SegmentSize(control []byte, truncated bool) (size int, known bool) {
+	known = !truncated
 	for kind, data := range controls(control) {
-		if kind == (controlKind{unix.IPPROTO_UDP, unix.UDP_GRO}) && len(data) >= 4 {
-			return int(binary.NativeEndian.Uint32(data))
+		switch kind.level {
+		case unix.IPPROTO_UDP:
+			if kind.kind == unix.UDP_GRO && len(data) >= 4 {
+				return int(binary.NativeEndian.Uint32(data)), true
+			}
+		case unix.IPPROTO_IP, unix.IPPROTO_IPV6:
+			known = true
 		}
 	}
-	return 0
+	return 0, known
 }
 
 // controlKind says what a control message is.

@@ -1,0 +1,37 @@
+package fdio
+
+// Perish ends a stream whose engine has failed and was halted: nothing is in flight any
+// more, though nothing has completed. Releases and ConnectionLost(err) are called, and
+// the descriptor is closed.
+func (s *Stream) Perish(err error) {
+	if s.state == Gone {
+		return
+	}
+	if s.state < Lost {
+		s.err = err
+		s.stopTimers()
+		s.dropFDs()
+	}
+	s.move(Gone)
+	s.releases = s.out.land(s.host.Chunks(), s.releases)
+	s.reading.held = nil
+	s.runReleases()
+	defer s.bury()
+	s.connectionLost(s.err)
+}
+
+// Perish ends an endpoint as that of a Stream does.
+func (d *Datagram) Perish(err error) {
+	if d.state == Gone {
+		return
+	}
+	if d.state < Lost {
+		d.err = err
+		d.stopTimers()
+		d.out.drop()
+		d.held = nil
+	}
+	d.move(Gone)
+	defer d.bury()
+	d.connectionLost(d.err)
+}

@@ -1,0 +1,140 @@
+package loop
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var plant = flag.Bool("plant", false, "plant faults into the engine on io_uring, one at a "+
+	"time, and see that the simulation finds each; some minutes")
+
+// plantedFault is a change of one place of the sources that makes a fault of them.
+type plantedFault struct {
+	name, file string
+	from, to   string
+}
+
+const (
+	turnFile     = "loop/internal/iouring/turn.go"
+	completeFile = "loop/internal/iouring/complete.go"
+	receiveFile  = "loop/internal/iouring/receive.go"
+	poolFile     = "loop/internal/iouring/pool.go"
+	slotsFile    = "loop/internal/iouring/slots.go"
+	pollFile     = "loop/internal/iouring/poll.go"
+	engineFile   = "loop/internal/iouring/engine.go"
+	stageFile    = "uring/stage.go"
+	epollFile    = "loop/internal/epoll/epoll.go"
+)
+
+// plantedFaults are the faults that this engine has had, and their kin.
+var plantedFaults = []plantedFault{
+	{"a failure is looked at twice", turnFile,
+		"			e.failed(*cqe)\n",
+		"			e.failed(*cqe)\n			e.arrived = append(e.arrived, *cqe)\n"},
+	{"success is inferred while completions have overflowed", turnFile,
+		"for fruitless := 0; e.ring.Overflowed(); {",
+		"for fruitless := 0; false && e.ring.Overflowed(); {"},
+	{"success is inferred of what was not taken", turnFile,
+		"e.taken = e.prepared - uint64(e.ring.Pending())",
+		"e.taken = e.prepared"},
+	{"vectors are forgotten by who made them", stageFile,
+		"p := r.stage.take(max(len(bufs), 1) * vectorSize)",
+		"p := unsafe.Pointer(unsafe.SliceData(make([]vector, max(len(bufs), 1))))"},
+	{"staged memory is used again before it was taken", stageFile,
+		"if r.stage.used > 0 && r.Pending() == 0 {",
+		"if r.stage.used > 0 {"},
+	{"EAGAIN is submitted again at once", completeFile,
+		"	if res != eintr {\n		op.Engine.Flag |= flagPollFirst\n	}\n",
+		""},
+	{"a reset is told as an end: the error is lost in a count", completeFile,
+		"e.finish(op, res) // a socket tells",
+		"e.finishDone(op, res) // a socket tells"},
+	{"a starved receive is never fed", poolFile,
+		"		for range p.inKernel {\n",
+		"		for range min(p.inKernel, 0) {\n"},
+	{"a buffer is given back before its handler is done", receiveFile,
+		"	goesOn := true\n",
+		"	goesOn := true\n	p.giveBack(id, len(data))\n	p = &pool{ring: p.ring, max: 1}\n"},
+	{"a generation is not checked", slotsFile,
+		"pack(uint64(s.all[i].kind), s.all[i].gen, i)",
+		"pack(uint64(s.all[i].kind), s.all[i].gen&0, i)"},
+	{"a cancel that found no room is forgotten", engineFile,
+		"		e.cancels = append(e.cancels, target)\n",
+		"		_ = target\n"},
+	{"a poll that saw only what nobody asked for counts as room", pollFile,
+		"got &= pollMask(op) | always",
+		"got &= pollMask(op) | always | unix.POLLRDHUP"},
+	{"what was left over for the next round is delivered behind newer data", completeFile,
+		"	if e.hadShare(s) {\n",
+		"	if e.hadShare(s) && len(e.later)%2 == 0 {\n"},
+}
+
+// plantedSeeds is how many seeds may be needed; .ci/run runs as many without a fault.
+const plantedSeeds = "5000"
+
+// TestPlantedFaultsAreFound shows that TestChaosOnARing can fail: with each of these
+// faults in the engine it does. Without the flag -plant only the places are looked up,
+// so that the table stays true.
+func TestPlantedFaultsAreFound(t *testing.T) {
+	for _, f := range plantedFaults {
+		t.Run(f.name, func(t *testing.T) {
+			source, err := os.ReadFile(filepath.Join("..", f.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), f.from); n != 1 {
+				t.Fatalf("%s has %d places that read %q", f.file, n, f.from)
+			}
+			if *plant {
+				f.findWith(t, strings.Replace(string(source), f.from, f.to, 1))
+			}
+		})
+	}
+}
+
+// findWith runs the simulation with the source in place of the fault's file.
+func (f *plantedFault) findWith(t *testing.T, source string) {
+	dir := t.TempDir()
+	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
+	original, err := filepath.Abs(filepath.Join("..", f.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{changed: source, overlay: string(text)} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off",
+		"-timeout=5m", "-run", "^TestChaosOnARing$", ".", "-seeds", plantedSeeds)
+	out, err := run.CombinedOutput()
+	switch report := string(out); {
+	case err == nil:
+		t.Error("not found")
+	case strings.Contains(report, "[build failed]"):
+		t.Error("no fault but a mistake:\n", report)
+	default:
+		t.Log("found: ", finding(report))
+	}
+}
+
+// finding is the line of a report that says what was found.
+func finding(report string) string {
+	for line := range strings.Lines(report) {
+		for _, mark := range []string{"seed ", "panic: ", "fatal error: "} {
+			if i := strings.Index(line, mark); i >= 0 {
+				return strings.TrimSpace(line[i:])
+			}
+		}
+	}
+	return report
+}
