@@ -68,6 +68,8 @@ func chaosAll(t *testing.T, on chaosKernel) {
 	case seeds > 0:
 	case chaosChecked || testing.Short():
 		seeds = 200
+	case on == onEpoll:
+		seeds = 400
 	default:
 		seeds = 1000
 	}
