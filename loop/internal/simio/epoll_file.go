@@ -3,8 +3,8 @@ package simio
 import (
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/transport"
-	"golang.org/x/sys/unix"
 )
 
 // Read is read(2) of what is no socket, without waiting.
@@ -23,7 +23,7 @@ func (s *Epoll) Read(fd int, b []byte, _ *bool) (int, Errno) {
 }
 
 // Write is writev(2) of what is no socket, without waiting.
-func (s *Epoll) Write(fd int, iov []unix.Iovec, _ *bool) (int, Errno) {
+func (s *Epoll) Write(fd int, iov []sys.Iovec, _ *bool) (int, Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.settle()
@@ -56,13 +56,16 @@ func (s *Epoll) Splice(from int, offset int64, to, n int) (int, Errno) {
 	return moved, errno
 }
 
+// pollInvalid says that there is no such descriptor.
+const pollInvalid = 0x20
+
 // Poll is poll(2), without waiting.
-func (s *Epoll) Poll(fds []unix.PollFd) {
+func (s *Epoll) Poll(fds []sys.PollFd) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range fds {
 		p := &fds[i]
-		p.Revents = unix.POLLNVAL
+		p.Revents = pollInvalid
 		if f := s.need(int(p.Fd), "poll"); f != nil {
 			p.Revents = int16(f.events() & (uint16(p.Events) | always))
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/transport"
-	"golang.org/x/sys/unix"
 )
 
 // Send is send(2).
@@ -16,7 +15,7 @@ func (s *Epoll) Send(fd int, b []byte) (int, Errno) {
 }
 
 // SendMsg is sendmsg(2).
-func (s *Epoll) SendMsg(fd int, msg *unix.Msghdr) (int, Errno) {
+func (s *Epoll) SendMsg(fd int, msg *sys.Msghdr) (int, Errno) {
 	var name []byte
 	if msg.Namelen > 0 {
 		name = unsafe.Slice(msg.Name, msg.Namelen)
@@ -26,7 +25,7 @@ func (s *Epoll) SendMsg(fd int, msg *unix.Msghdr) (int, Errno) {
 }
 
 // vectors are what an iovec points to.
-func vectors(iov []unix.Iovec) [][]byte {
+func vectors(iov []sys.Iovec) [][]byte {
 	bufs := make([][]byte, len(iov))
 	for i := range iov {
 		bufs[i] = unsafe.Slice(iov[i].Base, iov[i].Len)
@@ -99,7 +98,7 @@ func (s *Epoll) layMessage(f *file, m *sys.Message) {
 	m.N, m.Flags = uint32(len(p.data)), 0
 	n := copy(room, p.data)
 	if n < len(p.data) {
-		m.Flags = unix.MSG_TRUNC
+		m.Flags = msgTrunc
 	}
 	f.record("received", int64(n), room[:n])
 }

@@ -25,13 +25,10 @@ func (s *Epoll) Accept(fd int) (int, Errno) {
 	case s.net.chance(s.faults.Accept):
 		return 0, [3]Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}[s.net.below(3)]
 	}
-	f := l.queue[0]
-	if s.net.chance(s.faults.Reset) {
-		l.queue = l.queue[1:]
-		f.sendReset()
-		f.close()
-		return 0, syscall.ECONNABORTED
+	if s.net.chance(s.faults.Interrupt) {
+		return 0, syscall.ECONNABORTED // of one that nobody knows of
 	}
+	f := l.queue[0]
 	if errno := s.install(f); errno != 0 {
 		return 0, errno
 	}

@@ -5,11 +5,11 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
 // Look fills in the events that there are.
-func (s *Epoll) Look(events []unix.EpollEvent) (int, Errno) {
+func (s *Epoll) Look(events []sys.EpollEvent) (int, Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runNext()
@@ -19,7 +19,7 @@ func (s *Epoll) Look(events []unix.EpollEvent) (int, Errno) {
 // Sleep is Look in virtual time: where there is nothing, it is at once later. It is
 // interrupted where a test's function is due. With no timeout and nothing that will ever
 // happen it calls Options.Idle and blocks, in real time; such a wait draws no fault.
-func (s *Epoll) Sleep(events []unix.EpollEvent, timeout time.Duration) (int, Errno) {
+func (s *Epoll) Sleep(events []sys.EpollEvent, timeout time.Duration) (int, Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.check(s.opened, "epoll_pwait of an epoll instance that is not open")
@@ -78,7 +78,7 @@ func (s *Epoll) rumour() *watch {
 }
 
 // collect fills in what is to be told now.
-func (s *Epoll) collect(events []unix.EpollEvent, rumour *watch) int {
+func (s *Epoll) collect(events []sys.EpollEvent, rumour *watch) int {
 	batch := events[:0]
 	var ready []*watch
 	for _, w := range s.watches {
@@ -126,7 +126,7 @@ func (s *Epoll) choose(ready []*watch, room int) []*watch {
 
 // haunt adds events of descriptors that were closed, whose numbers are others' by now.
 // Linux tells such ones within one batch alone, where they were fetched before.
-func (s *Epoll) haunt(batch []unix.EpollEvent) []unix.EpollEvent {
+func (s *Epoll) haunt(batch []sys.EpollEvent) []sys.EpollEvent {
 	kept := s.stale[:0]
 	for _, w := range s.stale {
 		f := s.World.open(w.fd)
@@ -147,7 +147,7 @@ func (s *Epoll) haunt(batch []unix.EpollEvent) []unix.EpollEvent {
 }
 
 // tell is event, for the history.
-func (w *watch) tell(bits uint32) unix.EpollEvent {
+func (w *watch) tell(bits uint32) sys.EpollEvent {
 	if bits&^pollOut != 0 {
 		w.told = true
 	}
@@ -158,6 +158,6 @@ func (w *watch) tell(bits uint32) unix.EpollEvent {
 	return w.event(bits)
 }
 
-func (w *watch) event(bits uint32) unix.EpollEvent {
-	return unix.EpollEvent{Events: bits, Fd: int32(w.fd), Pad: w.generation}
+func (w *watch) event(bits uint32) sys.EpollEvent {
+	return sys.EpollEvent{Events: bits, Fd: int32(w.fd), Pad: w.generation}
 }

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // watch is a descriptor that an epoll instance watches.
@@ -23,6 +21,12 @@ type watch struct {
 	held  time.Duration // it is not told before
 	told  bool          // that there is something to receive, and not found empty yet
 }
+
+// The calls of epoll_ctl(2) that begin and end a watch.
+const (
+	ctlAdd = 1
+	ctlDel = 2
+)
 
 // maskKnown are the events that may be asked for: level-triggered, of those that the
 // simulation has.
@@ -45,9 +49,9 @@ func (s *Epoll) Control(call, fd int, mask uint32, generation int32) Errno {
 	switch {
 	case f.kind == regularFile:
 		return syscall.EPERM
-	case (call == unix.EPOLL_CTL_ADD) != (w == nil):
+	case (call == ctlAdd) != (w == nil):
 		f.blame("epoll_ctl %d of fd %d, watched: %v", call, fd, w != nil)
-	case call == unix.EPOLL_CTL_DEL:
+	case call == ctlDel:
 		s.remove(w)
 		return 0
 	case mask&^maskKnown != 0:
