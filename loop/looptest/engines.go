@@ -18,8 +18,8 @@ const shutdownGrace = 10 * time.Second
 // Engines runs f as a subtest on every engine: "uring", "epoll", "sim", which is
 // simulated as a whole, "simring" and "simepoll", which are the first two on a simulated
 // ring and a simulated epoll. Each gets a loop that runs on a goroutine of its own and is
-// shut down at the end of the subtest. The subtest fails when it leaves a transport or descriptor open,
-// or when something was reported to the exception handler that Expect had not
+// shut down at the end of the subtest. The subtest fails when it leaves a transport or
+// descriptor open, or when something was reported to the exception handler that Expect had not
 // announced. Where the machine has no io_uring, "uring" is skipped. With the
 // environment variable SLUICE_ENGINE only that engine and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
