@@ -47,7 +47,7 @@ func isDuration(t types.Type) bool { return t != nil && t.String() == "time.Dura
 // measured are the files that add what is measured or bounded, and what no user sets:
 // why it cannot reach the end of the range.
 var measured = map[string]string{
-	"loop/internal/epoll/epoll.go":         "a millisecond more than less than the longest wait",
+	"loop/internal/epoll/linux.go":         "a millisecond more than less than the longest wait",
 	"loop/internal/fdio/datagram_write.go": "a pause of restMax at most",
 	"loop/internal/iouring/spin.go":        "a moving average of spins",
 	"loop/sendfile.go":                     "a pause of roomPauseMax at most",

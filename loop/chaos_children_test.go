@@ -13,7 +13,7 @@ func TestChildrenSurviveChaos(t *testing.T) {
 		seeds = 60
 	}
 	for seed := range seeds {
-		chaosTwice(t, chaosAlone+seed, seed%2 == 1, false)
+		chaosTwice(t, chaosAlone+seed, chaosKernel(seed%3), false)
 		if t.Failed() {
 			return
 		}

@@ -30,4 +30,4 @@ import "testing"
 // Not among them: names of requests without a generation, without which nothing goes
 // wrong, because a slot is free only after the last completion of its request, and a
 // cancel is handed over before whatever has the slot next.
-func TestChaosOnARing(t *testing.T) { chaosAll(t, true) }
+func TestChaosOnARing(t *testing.T) { chaosAll(t, onRing) }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/iouring"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 	"github.com/sluice-net/sluice/protocol"
@@ -30,7 +29,7 @@ const chaosGrace = 5 * time.Second
 // or, in some runs, Close.
 type chaos struct {
 	seed   uint64
-	ring   bool // the real io_uring engine on a simulated ring
+	on     chaosKernel
 	random *rand.Rand
 	world  *simio.World
 	engine *chaosEngine
@@ -70,8 +69,8 @@ type chaos struct {
 	scratch  []byte
 }
 
-func newChaos(seed uint64, ring bool) *chaos {
-	c := &chaos{seed: seed, ring: ring, alone: seed >= chaosAlone,
+func newChaos(seed uint64, on chaosKernel) *chaos {
+	c := &chaos{seed: seed, on: on, alone: seed >= chaosAlone,
 		random: rand.New(rand.NewPCG(seed, 0x5105ce)),
 		flows:  map[string]*chaosFlow{}, byTransport: map[transport.Transport]*chaosEnd{}}
 	c.acts = 20 + c.random.IntN(180)
@@ -117,26 +116,6 @@ func (c *chaos) build() {
 	c.loop.engine, c.loop.kind = c.engine, sim
 	c.loop.SetExceptionHandler(c.exception)
 	c.openPage()
-}
-
-// openEngine makes the world, and an engine in it: the simulated one, or the one on
-// io_uring with queues that are small in most runs.
-func (c *chaos) openEngine(o simio.Options) proactor.Proactor {
-	if !c.ring {
-		engine := simio.New(o)
-		c.world = engine.World
-		return engine
-	}
-	random := rand.New(rand.NewPCG(c.seed, 0x41165))
-	o.Config.Entries = 1 << random.IntN(6)
-	o.Config.CQEntries = o.Config.Entries << random.IntN(2)
-	m := simio.NewMachine(o)
-	c.world = m.World
-	engine, err := iouring.NewOn(m, o.Config)
-	if err != nil {
-		panic(err)
-	}
-	return m.Drive(engine)
 }
 
 // run runs the seed. It returns a hash of all that happened.

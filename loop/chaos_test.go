@@ -55,13 +55,12 @@ var (
 //
 // Not among them: copyIn appending to a chunk in flight, without which nothing
 // goes wrong, because a send carries the length that the chunk had.
-func TestChaos(t *testing.T) { chaosAll(t, false) }
+func TestChaos(t *testing.T) { chaosAll(t, onSimio) }
 
-// chaosAll runs the seeds that the flags ask for, on the simulated engine or, on a
-// simulated ring, on the one for io_uring.
-func chaosAll(t *testing.T, ring bool) {
+// chaosAll runs the seeds that the flags ask for.
+func chaosAll(t *testing.T, on chaosKernel) {
 	if *chaosSeed >= 0 {
-		chaosTwice(t, uint64(*chaosSeed), ring, true)
+		chaosTwice(t, uint64(*chaosSeed), on, true)
 		return
 	}
 	seeds := *chaosSeeds
@@ -69,6 +68,8 @@ func chaosAll(t *testing.T, ring bool) {
 	case seeds > 0:
 	case chaosChecked || testing.Short():
 		seeds = 200
+	case on == onEpoll:
+		seeds = 400
 	default:
 		seeds = 1000
 	}
@@ -77,7 +78,7 @@ func chaosAll(t *testing.T, ring bool) {
 	for range 2 {
 		workers.Go(func() {
 			for seed := next.Add(1) - 1; seed < seeds && !t.Failed(); seed = next.Add(1) - 1 {
-				chaosTwice(t, seed, ring, false)
+				chaosTwice(t, seed, on, false)
 			}
 		})
 	}
@@ -97,7 +98,7 @@ func TestChaosRegressions(t *testing.T) {
 		{962, "engines: a lazy send that had blocked ended without anybody being told"},
 	} {
 		t.Run(fmt.Sprint(c.seed), func(t *testing.T) {
-			chaosTwice(t, c.seed, false, false)
+			chaosTwice(t, c.seed, onSimio, false)
 			if t.Failed() {
 				t.Log("this seed once found: ", c.found)
 			}
@@ -106,8 +107,8 @@ func TestChaosRegressions(t *testing.T) {
 }
 
 // chaosTwice runs a seed twice and compares.
-func chaosTwice(t *testing.T, seed uint64, ring, verbose bool) {
-	first := newChaos(seed, ring)
+func chaosTwice(t *testing.T, seed uint64, on chaosKernel, verbose bool) {
+	first := newChaos(seed, on)
 	first.verbose = verbose
 	a := first.run()
 	if len(first.failures) > 0 {
@@ -116,20 +117,17 @@ func chaosTwice(t *testing.T, seed uint64, ring, verbose bool) {
 			trace = "\n" + strings.Join(first.trace, "\n")
 		}
 		t.Errorf("seed %d: %s\nreplay: %s%s",
-			seed, strings.Join(first.failures, "\n\t"), chaosReplay(seed, ring), trace)
+			seed, strings.Join(first.failures, "\n\t"), chaosReplay(seed, on), trace)
 		return
 	}
-	second := newChaos(seed, ring)
+	second := newChaos(seed, on)
 	if b := second.run(); a != b {
 		t.Errorf("seed %d: two runs, two histories %v\nreplay: %s",
-			seed, second.failures, chaosReplay(seed, ring))
+			seed, second.failures, chaosReplay(seed, on))
 	}
 }
 
 // chaosReplay is the command that runs a seed again, with its trace.
-func chaosReplay(seed uint64, ring bool) string {
-	if ring {
-		return fmt.Sprintf("go test ./loop -run 'TestChaosOnARing$' -seed %d", seed)
-	}
-	return fmt.Sprintf("go test ./loop -run 'TestChaos$' -seed %d", seed)
+func chaosReplay(seed uint64, on chaosKernel) string {
+	return fmt.Sprintf("go test ./loop -run '%s$' -seed %d", on.test(), seed)
 }

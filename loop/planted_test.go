@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var plant = flag.Bool("plant", false, "plant faults into the engine on io_uring, one at a "+
+var plant = flag.Bool("plant", false, "plant faults into the engines, one at a "+
 	"time, and see that the simulation finds each; some minutes")
 
 // plantedFault is a change of one place of the sources that makes a fault of them.
@@ -81,7 +81,12 @@ const plantedSeeds = "5000"
 // faults in the engine it does. Without the flag -plant only the places are looked up,
 // so that the table stays true.
 func TestPlantedFaultsAreFound(t *testing.T) {
-	for _, f := range plantedFaults {
+	findPlanted(t, plantedFaults, onRing, plantedSeeds)
+}
+
+// findPlanted has chaos on a kernel find each of the faults within so many seeds.
+func findPlanted(t *testing.T, faults []plantedFault, on chaosKernel, seeds string) {
+	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			source, err := os.ReadFile(filepath.Join("..", f.file))
 			if err != nil {
@@ -91,14 +96,14 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 				t.Fatalf("%s has %d places that read %q", f.file, n, f.from)
 			}
 			if *plant {
-				f.findWith(t, strings.Replace(string(source), f.from, f.to, 1))
+				f.findWith(t, strings.Replace(string(source), f.from, f.to, 1), on, seeds)
 			}
 		})
 	}
 }
 
 // findWith runs the simulation with the source in place of the fault's file.
-func (f *plantedFault) findWith(t *testing.T, source string) {
+func (f *plantedFault) findWith(t *testing.T, source string, on chaosKernel, seeds string) {
 	dir := t.TempDir()
 	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
 	original, err := filepath.Abs(filepath.Join("..", f.file))
@@ -115,7 +120,7 @@ func (f *plantedFault) findWith(t *testing.T, source string) {
 		}
 	}
 	run := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off",
-		"-timeout=5m", "-run", "^TestChaosOnARing$", ".", "-seeds", plantedSeeds)
+		"-timeout=5m", "-run", "^"+on.test()+"$", ".", "-seeds", seeds)
 	out, err := run.CombinedOutput()
 	switch report := string(out); {
 	case err == nil:

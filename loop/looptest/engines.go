@@ -16,10 +16,10 @@ import (
 const shutdownGrace = 10 * time.Second
 
 // Engines runs f as a subtest on every engine: "uring", "epoll", "sim", which is
-// simulated as a whole, and "simring", which is the first one on a simulated ring. Each
-// gets a loop that runs on a goroutine of its own and is shut down at the end of
-// the subtest. The subtest fails when it leaves a transport or descriptor open,
-// or when something was reported to the exception handler that Expect had not
+// simulated as a whole, "simring" and "simepoll", which are the first two on a simulated
+// ring and a simulated epoll. Each gets a loop that runs on a goroutine of its own and is
+// shut down at the end of the subtest. The subtest fails when it leaves a transport or
+// descriptor open, or when something was reported to the exception handler that Expect had not
 // announced. Where the machine has no io_uring, "uring" is skipped. With the
 // environment variable SLUICE_ENGINE only that engine and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
@@ -32,8 +32,9 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 	t.Helper()
 	t.Run("uring", func(t *testing.T) { f(t, onKernel(t, o, loop.Uring)) })
 	t.Run("epoll", func(t *testing.T) { f(t, onKernel(t, o, loop.Epoll)) })
-	t.Run("sim", func(t *testing.T) { f(t, simulated(t, o, false)) })
-	t.Run("simring", func(t *testing.T) { f(t, simulated(t, o, true)) })
+	t.Run("sim", func(t *testing.T) { f(t, simulatedLoop(t, o, whole)) })
+	t.Run("simring", func(t *testing.T) { f(t, simulatedLoop(t, o, onRing)) })
+	t.Run("simepoll", func(t *testing.T) { f(t, simulatedLoop(t, o, onEpoll)) })
 }
 
 // onKernel starts a loop on an engine of the machine.
@@ -62,10 +63,9 @@ func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 	return l
 }
 
-// simulated starts a loop on a simulated kernel without faults, or on the engine for
-// io_uring on a simulated ring.
-func simulated(t *testing.T, o loop.Options, ring bool) *loop.Loop {
-	sim, l := simulate(simio.Options{Seed: 1}, ring, &o)
+// simulatedLoop starts a loop on a simulated kernel without faults.
+func simulatedLoop(t *testing.T, o loop.Options, kind simulated) *loop.Loop {
+	sim, l := simulate(simio.Options{Seed: 1}, kind, &o)
 	t.Cleanup(func() {
 		for _, leak := range sim.Leaks() {
 			t.Error("left open:", leak)

@@ -34,12 +34,19 @@ type Faults struct {
 	Cold         float64 // a part of a file has to be read from its disk first
 	NoGroups     float64 // datagrams are not taken in groups (DatagramOptions.GSO)
 
-	// Of the simulated io_uring alone.
+	// Of the simulated io_uring alone; the last two of the simulated epoll as well.
 
 	TakePart   float64 // only a part of what is handed over is taken
 	Busy       float64 // nothing of it is taken, for a while
-	SmallBatch float64 // less is completed at a time
+	SmallBatch float64 // less is completed, or told, at a time
 	Again      float64 // an operation has to be tried again without a reason
+
+	// Of the simulated epoll alone.
+
+	FalseReady float64 // something is told to be ready, and is not
+	Interrupt  float64 // a system call is interrupted
+	NoWatch    float64 // a descriptor cannot be watched: ENOMEM or ENOSPC
+	Stale      float64 // an event of a closed descriptor is told of its successor
 
 	DelayMax time.Duration // 0: 20 ms
 }
@@ -55,9 +62,9 @@ type Options struct {
 	Loop   loop.Options // Engine is ignored
 
 	// Ring has the loop run on the engine for io_uring, on a simulated ring that is
-	// meaner than Linux, with queues of the sizes in Loop. Otherwise the engine is
-	// simulated as a whole.
-	Ring bool
+	// meaner than Linux, with queues of the sizes in Loop; Epoll has it run on the engine
+	// for epoll, on a simulated epoll. Otherwise the engine is simulated as a whole.
+	Ring, Epoll bool
 }
 
 // Network is a loop over a simulated network in virtual time. Its loop runs on a
@@ -74,7 +81,14 @@ type Network struct {
 // down; the test fails for what was left open, for an exception that Expect had
 // not announced, and then logs the seed.
 func New(tb testing.TB, o Options) *Network {
-	sim, l := simulate(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults)}, o.Ring,
+	kind := whole
+	switch {
+	case o.Ring:
+		kind = onRing
+	case o.Epoll:
+		kind = onEpoll
+	}
+	sim, l := simulate(simio.Options{Seed: o.Seed, Faults: simio.Faults(o.Faults)}, kind,
 		&o.Loop)
 	n := &Network{Loop: l, sim: sim}
 	tb.Cleanup(func() {

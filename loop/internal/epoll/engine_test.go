@@ -148,11 +148,11 @@ func TestOneReceiveOfAConnectionInATurn(t *testing.T) {
 
 func TestTimersWithoutPwait2AreNotEarly(t *testing.T) {
 	e := started(t, proactor.Config{})
-	if e.noPwait2 {
+	if e.machine.(*linux).noPwait2 {
 		t.Log("epoll_pwait2 is refused here: both ways are the same")
 	}
-	for _, old := range []bool{true, e.noPwait2} {
-		e.noPwait2 = old
+	for _, old := range []bool{true, e.machine.(*linux).noPwait2} {
+		e.machine.(*linux).noPwait2 = old
 		for _, d := range []time.Duration{1, 300 * time.Microsecond, 1100 * time.Microsecond} {
 			ok := false
 			for try := 0; try < 10 && !ok; try++ { // a signal may interrupt one

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/arena"
 	"github.com/sluice-net/sluice/loop/internal/debug"
@@ -28,8 +27,6 @@ const (
 	// yieldEvery is how long the goroutine may keep its P without telling the
 	// scheduler. After 10 ms sysmon takes it away in the middle of a call.
 	yieldEvery = 5 * time.Millisecond
-
-	wakerFD = -1 // in an event's data: the waker
 )
 
 // Where an operation in flight is: in Op.Engine.Flag.
@@ -42,61 +39,59 @@ const (
 )
 
 type engine struct {
-	sys.Kernel
+	proactor.Kernel // the machine's
 
-	cfg    proactor.Config
-	epfd   int
-	waker  sys.Waker
-	table  table
-	head   *proactor.Op // submitted or cancelled and not looked at yet, in order
-	tail   *proactor.Op
-	memory *arena.Arena
-	pool   *arena.Pool
-	batch  *batch         // of RecvMsg; nil until there is one
-	pulse  proactor.Pulse // nil: nobody watches
-	stats  proactor.Stats
-	eager  uint64 // completions that somebody waits for
+	machine Machine
+	cfg     proactor.Config
+	waker   sys.Waker
+	table   table
+	head    *proactor.Op // submitted or cancelled and not looked at yet, in order
+	tail    *proactor.Op
+	memory  *arena.Arena
+	pool    *arena.Pool
+	batch   *batch         // of RecvMsg; nil until there is one
+	pulse   proactor.Pulse // nil: nobody watches
+	stats   proactor.Stats
+	eager   uint64 // completions that somebody waits for
 
 	thread    int // that called Start; checked builds only
 	lastYield time.Duration
-	noPwait2  bool
 	closed    bool
 
 	peer    sys.Sockaddr
 	msg     unix.Msghdr
 	iov     [proactor.IOVMax]unix.Iovec
-	timeout timespec
 	pollFDs [2]unix.PollFd
-	offset  int64 // of splice
 	events  [eventsMax]unix.EpollEvent
 }
 
 // New makes an engine. Errors are *os.SyscallError.
-func New(cfg proactor.Config) (proactor.Proactor, error) {
-	e := &engine{cfg: cfg.WithDefaults()}
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	e.epfd = epfd
-	if err := e.waker.Open(); err != nil {
-		unix.Close(epfd)
+func New(cfg proactor.Config) (proactor.Proactor, error) { return NewOn(&linux{}, cfg) }
+
+// NewOn makes an engine on a machine of its own.
+func NewOn(m Machine, cfg proactor.Config) (proactor.Proactor, error) {
+	e := &engine{Kernel: m, machine: m, cfg: cfg.WithDefaults()}
+	if err := m.OpenEpoll(); err != nil {
 		return nil, err
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakerFD}
-	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, e.waker.FD(), &ev); err != nil {
-		e.waker.Close()
-		unix.Close(epfd)
-		return nil, os.NewSyscallError("epoll_ctl", err)
+	fd, signal, err := m.Eventfd()
+	if err != nil {
+		m.CloseEpoll()
+		return nil, err
 	}
-	e.memory = arena.New(sys.Mmap)
+	e.waker.OpenOn(fd, signal, m.CloseEventfd)
+	if errno := m.Control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, 0); errno != 0 {
+		e.waker.Close()
+		m.CloseEpoll()
+		return nil, os.NewSyscallError("epoll_ctl", errno)
+	}
+	e.memory = arena.New(m.Mmap)
 	e.memory.Fallback = func(err error) {
 		if e.cfg.Fallback != nil {
 			e.cfg.Fallback("mapped memory", err)
 		}
 	}
 	e.pool = arena.NewPool(e.memory, e.cfg.BufferSize, e.cfg.BuffersMax)
-	e.noPwait2 = !e.hasPwait2()
 	return e, nil
 }
 
@@ -108,7 +103,7 @@ func (e *engine) Start() error {
 	if debug.On {
 		e.thread = sys.ThreadID()
 	}
-	e.lastYield = sys.Monotonic()
+	e.lastYield = e.machine.Now()
 	return nil
 }
 
@@ -164,8 +159,8 @@ func (e *engine) Wake() { e.waker.Wake() }
 // Watch has p told of time. Buffers never lack.
 func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
 
-// Now is the time since the program started.
-func (e *engine) Now() time.Duration { return sys.Monotonic() }
+// Now is the machine's clock.
+func (e *engine) Now() time.Duration { return e.machine.Now() }
 
 // Halt forgets what is in flight. The kernel does when descriptors are closed.
 func (e *engine) Halt() { e.head, e.tail, e.table = nil, nil, table{} }
@@ -178,9 +173,9 @@ func (e *engine) Close() error {
 	}
 	e.closed = true
 	e.waker.Close()
-	err := os.NewSyscallError("close", unix.Close(e.epfd))
+	err := e.machine.CloseEpoll()
 	for _, chunk := range e.memory.Chunks() {
-		if munmapErr := sys.Munmap(chunk); err == nil {
+		if munmapErr := e.machine.Munmap(chunk); err == nil {
 			err = munmapErr
 		}
 	}
@@ -192,7 +187,7 @@ func (e *engine) Close() error {
 // Stats counts.
 func (e *engine) Stats() proactor.Stats {
 	s := e.stats
-	s.Syscalls += e.Kernel.Calls
+	s.Syscalls += e.machine.KernelCalls()
 	s.Wakes = e.waker.Writes()
 	if e.pool != nil {
 		s.BuffersInUse = e.pool.Made()
@@ -271,7 +266,7 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 // yield tells the scheduler now and then that this goroutine is alive, and who
 // watches that a round begins.
 func (e *engine) yield() {
-	now := sys.Monotonic()
+	now := e.machine.Now()
 	if e.pulse != nil {
 		e.pulse.Round(now)
 	}
@@ -280,9 +275,6 @@ func (e *engine) yield() {
 		e.lastYield = now
 	}
 }
-
-// timespec is __kernel_timespec: 64 bits on every architecture.
-type timespec struct{ sec, nsec int64 }
 
 // wait returns how many events there are, sleeping for at most timeout until
 // there are some. Being interrupted is having none.
@@ -293,15 +285,15 @@ func (e *engine) wait(timeout time.Duration) (int, error) {
 	n, errno := 0, syscall.Errno(0)
 	e.stats.Syscalls++
 	if timeout == 0 {
-		n, errno = e.look()
+		n, errno = e.machine.Look(e.events[:])
 	} else {
 		e.stats.Waits++
 		if e.pulse != nil {
-			e.pulse.Sleep(sys.Monotonic())
+			e.pulse.Sleep(e.machine.Now())
 		}
-		n, errno = e.sleep(timeout)
+		n, errno = e.machine.Sleep(e.events[:], timeout)
 		if e.pulse != nil {
-			e.pulse.Woke(sys.Monotonic())
+			e.pulse.Woke(e.machine.Now())
 		}
 	}
 	e.waker.Awake()
@@ -309,48 +301,4 @@ func (e *engine) wait(timeout time.Duration) (int, error) {
 		return 0, os.NewSyscallError("epoll_wait", errno)
 	}
 	return n, nil
-}
-
-// look does not sleep, so the scheduler need not know.
-func (e *engine) look() (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.epfd),
-		uintptr(unsafe.Pointer(&e.events)), eventsMax, 0, 0, 0)
-	return count(n, errno), errno
-}
-
-// sleep sleeps as exactly as the kernel can: epoll_pwait2 (Linux 5.11,
-// epoll_wait(2)) takes nanoseconds; before, whole milliseconds are rounded up,
-// because a timer must not be early.
-func (e *engine) sleep(timeout time.Duration) (int, syscall.Errno) {
-	if e.noPwait2 {
-		ms := -1
-		if timeout > 0 {
-			ms = int(min((timeout-1)/time.Millisecond+1, 1<<31-1))
-		}
-		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.epfd),
-			uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(ms), 0, 0)
-		return count(n, errno), errno
-	}
-	var until unsafe.Pointer
-	if timeout > 0 {
-		e.timeout = timespec{int64(timeout / time.Second), int64(timeout % time.Second)}
-		until = unsafe.Pointer(&e.timeout)
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.epfd),
-		uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(until), 0, 0)
-	return count(n, errno), errno
-}
-
-// hasPwait2 tries epoll_pwait2 once. A seccomp filter may refuse it too.
-func (e *engine) hasPwait2() bool {
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.epfd),
-		uintptr(unsafe.Pointer(&e.events)), eventsMax, uintptr(unsafe.Pointer(&e.timeout)), 0, 0)
-	return errno == 0 || errno == syscall.EINTR
-}
-
-func count(n uintptr, errno syscall.Errno) int {
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
 }

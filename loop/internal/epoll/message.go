@@ -13,15 +13,9 @@ import (
 // batchMax is the number of datagrams of one recvmmsg.
 const batchMax = 16
 
-// message is struct mmsghdr.
-type message struct {
-	unix.Msghdr
-	n uint32
-}
-
 // batch is what recvmmsg fills in.
 type batch struct {
-	messages [batchMax]message
+	messages [batchMax]sys.Message
 	iov      [batchMax]unix.Iovec
 	from     [batchMax]sys.Sockaddr
 	control  [batchMax][sys.ControlRoom / 8]uint64
@@ -73,7 +67,7 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 		b.from[i].Len = m.Namelen
 		op.Addr = b.from[i].Addr()
 		op.Truncated = m.Flags&unix.MSG_TRUNC != 0
-		op.Size, op.Segment, op.Uncut = int(m.n), 0, false
+		op.Size, op.Segment, op.Uncut = int(m.N), 0, false
 		if op.Coalesced {
 			size, known := sys.SegmentSize(b.controls(i), m.Flags&unix.MSG_CTRUNC != 0)
 			op.Segment, op.Uncut = size, !known
@@ -107,11 +101,9 @@ func (b *batch) recv(e *engine, op *proactor.Op) (int, syscall.Errno) {
 	}
 	for {
 		e.stats.Syscalls++
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(op.FD),
-			uintptr(unsafe.Pointer(&b.messages)), uintptr(b.size),
-			unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		n, errno := e.machine.RecvMany(op.FD, b.messages[:b.size])
 		if errno != syscall.EINTR {
-			return count(n, errno), errno
+			return n, errno
 		}
 	}
 }

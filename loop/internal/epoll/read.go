@@ -2,12 +2,9 @@ package epoll
 
 import (
 	"syscall"
-	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/loop/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // acceptsMax is the number of connections that one listener may take in a turn.
@@ -89,11 +86,10 @@ func (e *engine) result(op *proactor.Op, n int, errno syscall.Errno) {
 // whoever shares it can change.
 func (e *engine) accept(s *slot, op *proactor.Op) {
 	e.stats.Syscalls++
-	sys.StayNonblocking(op.FD)
+	e.machine.StayNonblocking(op.FD)
 	for range acceptsMax {
 		e.stats.Syscalls++
-		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(op.FD), 0, 0,
-			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		fd, errno := e.machine.Accept(op.FD)
 		switch errno {
 		case 0:
 			e.stats.Completed++
@@ -133,18 +129,14 @@ func (e *engine) recvAny(s *slot, op *proactor.Op) {
 
 // recv receives into buf, which is not empty, without waiting.
 func (e *engine) recv(s *slot, fd int, buf []byte) (int, syscall.Errno) {
-	p, size := unsafe.Pointer(unsafe.SliceData(buf)), uintptr(len(buf))
 	for {
 		var n int
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			n, errno = sys.ReadNow(fd, p, len(buf), &s.plain)
+			n, errno = e.machine.Read(fd, buf, &s.plain)
 		} else {
-			var got uintptr
-			got, _, errno = unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(p), size,
-				unix.MSG_DONTWAIT, 0, 0)
-			n = count(got, errno)
+			n, errno = e.machine.Recv(fd, buf)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:

@@ -2,7 +2,6 @@ package epoll
 
 import (
 	"syscall"
-	"unsafe"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"golang.org/x/sys/unix"
@@ -163,21 +162,17 @@ func (e *engine) watch(s *slot, fd int, mask uint32) syscall.Errno {
 }
 
 func (e *engine) control(call int, s *slot, fd int, mask uint32) syscall.Errno {
-	// Fd and Pad are the two halves of the event's data.
-	ev := unix.EpollEvent{Events: mask, Fd: int32(fd), Pad: int32(s.gen)}
 	e.stats.Syscalls++
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.epfd), uintptr(call),
-		uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
-	return errno
+	return e.machine.Control(call, fd, mask, int32(s.gen))
 }
 
 // event carries out what became possible on one descriptor. Handlers may cancel
 // the other operations of the slot or close the descriptor meanwhile.
 func (e *engine) event(ev *unix.EpollEvent) {
 	fd, bits := int(ev.Fd), ev.Events
-	if fd == wakerFD {
+	if fd == e.waker.FD() {
 		e.stats.Syscalls++
-		e.waker.Drain()
+		e.machine.DrainEventfd(fd)
 		return
 	}
 	s := e.table.find(fd)

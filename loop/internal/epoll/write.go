@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendFlags: no waiting, and an error instead of a signal when the peer is gone.
-const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-
 // write tries op, for the first time or when its descriptor may have become
 // writable, and arms it if there is more to do.
 func (e *engine) write(op *proactor.Op) {
@@ -33,19 +30,14 @@ func (e *engine) write(op *proactor.Op) {
 func (e *engine) connect(op *proactor.Op) {
 	if op.Engine.Done == connecting {
 		op.Engine.Done = 0
-		n, err := unix.GetsockoptInt(op.FD, unix.SOL_SOCKET, unix.SO_ERROR)
 		e.stats.Syscalls++
-		if err != nil {
-			n = int(syscall.EBADF)
-		}
-		e.result(op, 0, syscall.Errno(n))
+		e.result(op, 0, e.machine.SocketError(op.FD))
 		return
 	}
 	errno := syscall.EINVAL
 	if err := e.peer.Set(op.Addr); err == nil {
 		e.stats.Syscalls++
-		_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, uintptr(op.FD),
-			uintptr(e.peer.Pointer()), uintptr(e.peer.Len))
+		errno = e.machine.Connect(op.FD, &e.peer)
 	}
 	if errno != syscall.EINPROGRESS && errno != syscall.EINTR {
 		e.result(op, 0, errno)
@@ -65,21 +57,17 @@ const connecting = -1
 func (e *engine) send(op *proactor.Op) {
 	s := e.table.slotOf(op.FD)
 	rest := op.Buf[op.Engine.Done:]
-	p, size := unsafe.Pointer(unsafe.SliceData(rest)), uintptr(len(rest))
 	for {
 		var n int
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			e.iov[0].Base = (*byte)(p)
+			e.iov[0].Base = unsafe.SliceData(rest)
 			e.iov[0].SetLen(len(rest))
-			n, errno = sys.WriteNow(op.FD, e.iov[:1], &s.plain)
+			n, errno = e.machine.Write(op.FD, e.iov[:1], &s.plain)
 			e.iov[0] = unix.Iovec{}
 		} else {
-			var sent uintptr
-			sent, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(op.FD), uintptr(p), size,
-				sendFlags, 0, 0)
-			n = count(sent, errno)
+			n, errno = e.machine.Send(op.FD, rest)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:
@@ -118,12 +106,9 @@ func (e *engine) sendIovecs(s *slot, fd, used int) (int, syscall.Errno) {
 		var errno syscall.Errno
 		e.stats.Syscalls++
 		if s.file {
-			n, errno = sys.WriteNow(fd, e.iov[:used], &s.plain)
+			n, errno = e.machine.Write(fd, e.iov[:used], &s.plain)
 		} else {
-			var sent uintptr
-			sent, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
-				uintptr(unsafe.Pointer(&e.msg)), sendFlags)
-			n = count(sent, errno)
+			n, errno = e.machine.SendMsg(fd, &e.msg)
 		}
 		switch {
 		case errno == syscall.ENOTSOCK && !s.file:
@@ -158,16 +143,10 @@ func (t *table) slotOf(fd int) *slot {
 // splice moves what it can. If that is nothing it waits for whichever end is
 // in the way; when both got ready in between it tries again in the next pass.
 func (e *engine) splice(op *proactor.Op) {
-	var from *int64
-	if op.Offset != -1 {
-		e.offset = op.Offset // the kernel advances it, but op's is the owner's
-		from = &e.offset
-	}
 	e.stats.Syscalls++
-	n, err := unix.Splice(op.File, from, op.FD, nil, op.Len, unix.SPLICE_F_NONBLOCK)
-	errno, _ := err.(syscall.Errno)
+	n, errno := e.machine.Splice(op.File, op.Offset, op.FD, op.Len)
 	if errno != syscall.EAGAIN && errno != syscall.EINTR {
-		e.result(op, int(n), errno)
+		e.result(op, n, errno)
 		return
 	}
 	e.pollFDs = [2]unix.PollFd{
@@ -175,7 +154,7 @@ func (e *engine) splice(op *proactor.Op) {
 		{Fd: int32(op.File), Events: unix.POLLIN},
 	}
 	e.stats.Syscalls++
-	unix.Poll(e.pollFDs[:], 0)
+	e.machine.Poll(e.pollFDs[:])
 	switch {
 	case e.pollFDs[0].Revents == 0:
 		e.arm(op, op.FD, writing)

@@ -106,7 +106,11 @@ func (s *Stream) watchesReader() bool { return s.pipe != nil && s.pipe.reader.In
 func (s *Stream) readerGone() {
 	op := &s.pipe.reader
 	switch {
-	case s.state >= Lost || op.Res < 0:
+	case s.state >= Lost || op.Errno() == syscall.ECANCELED:
+	case op.Res < 0:
+		// It cannot be watched, for want of memory or of watches (epoll_ctl(2): ENOSPC):
+		// that the reader has gone would be told to nobody.
+		s.lose(s.opError("poll", "poll", op.Errno()))
 	case op.Res&(pollErr|pollHup) == 0:
 		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
 	case s.drained():

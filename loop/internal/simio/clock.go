@@ -89,7 +89,7 @@ func (w *World) push(e event) {
 }
 
 // block waits for another goroutine, until something is to happen or stirred says
-// so. When all engines and rings do, Idle is called first.
+// so. When all engines do, Idle is called first.
 func (w *World) block(stirred func() bool) {
 	w.asleep++
 	defer func() { w.asleep-- }()
@@ -101,7 +101,7 @@ func (w *World) block(stirred func() bool) {
 	}
 }
 
-// live counts the engines and the rings that are not closed.
+// live counts the engines, the rings and the epoll instances that are not closed.
 func (w *World) live() int {
 	n := 0
 	for _, e := range w.engines {
@@ -111,6 +111,9 @@ func (w *World) live() int {
 	}
 	for _, m := range w.machines {
 		n += len(m.rings)
+		if m.epoll.isOpen() {
+			n++
+		}
 	}
 	return n
 }

@@ -41,6 +41,13 @@ type Faults struct {
 	SmallBatch float64 // an enter completes fewer of what waits
 	Again      float64 // EAGAIN where Linux may: no memory, or waited for in vain
 
+	// Of epoll alone. SmallBatch, Again and Delay, of its events, are too.
+
+	FalseReady float64 // readiness is told that is none
+	Interrupt  float64 // EINTR
+	NoWatch    float64 // a descriptor cannot be watched: ENOMEM or ENOSPC
+	Stale      float64 // an event of a closed descriptor whose number is another's
+
 	DelayMax time.Duration // 0: 20 ms
 }
 
@@ -66,6 +73,10 @@ func RandomFaults(seed uint64) Faults {
 	for _, rate := range []*float64{&f.TakePart, &f.Busy, &f.SmallBatch, &f.Again} {
 		*rate = s.rate(0.5)
 	}
+	for _, rate := range []*float64{&f.FalseReady, &f.Interrupt, &f.Stale} {
+		*rate = s.rate(0.5)
+	}
+	f.NoWatch = s.rate(0.05)
 	return f
 }
 

@@ -50,8 +50,8 @@ const (
 
 var stageNames = [...]string{"fresh", "connecting", "connected", "listening", "closed"}
 
-// operation is what is in flight on a file: a flight of an engine, or a task of a
-// ring.
+// operation is what is in flight on a file: a flight of an engine, a task of a
+// ring, or a watch of epoll.
 type operation interface {
 	progress()              // tries again where it waits for something
 	title() string          // "recv"
@@ -94,12 +94,13 @@ type file struct {
 	exited  bool   // child
 	event   *eventfd
 
-	noSpace bool   // somebody has found no room to send, and waits
-	spaces  int64  // times that there was room again
-	comings int64  // connections and datagrams that have come
-	transit bool   // passed to another process, which has not taken it yet
-	left    bool   // its descriptor is closed, operations still hold it
-	child   *Child // child: of Spawner, else nil
+	noSpace  bool   // somebody has found no room to send, and waits
+	spaces   int64  // times that there was room again
+	comings  int64  // connections and datagrams that have come
+	refusals int    // sends in a row that found no room, see Epoll.full
+	transit  bool   // passed to another process, which has not taken it yet
+	left     bool   // its descriptor is closed, operations still hold it
+	child    *Child // child: of Spawner, else nil
 
 	peer    *Peer
 	service *Service

@@ -25,6 +25,8 @@ type audited struct {
 	buf     []byte
 	bufs    [][]byte
 	sum     uint32
+
+	cancelled bool
 }
 
 // begin checks an operation before it is submitted, and begins to watch it.
@@ -135,6 +137,7 @@ func (x *audited) check(op *proactor.Op) {
 	if f := m.open(x.fd); f != nil {
 		f.record(x.code.String()+" completes", int64(op.Res), op.Data)
 	}
+	x.checkResult(op)
 	if op.More {
 		return
 	}

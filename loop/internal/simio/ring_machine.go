@@ -22,6 +22,7 @@ type Machine struct {
 	events []*eventfd
 	maps   mappings
 	audit  *auditor // of Drive, else nil
+	epoll  *Epoll   // of NewEpoll, else nil
 
 	busy    bool // something has happened since the last turn that takes time
 	scripts bool // a test's function is due, which Drive calls
@@ -135,13 +136,16 @@ func (m *Machine) leaks() []string {
 	for range m.rings {
 		leaks = append(leaks, "a ring")
 	}
+	if m.epoll.isOpen() {
+		leaks = append(leaks, "an epoll instance")
+	}
 	for _, v := range m.events {
 		if v.f.stage != gone {
 			leaks = append(leaks, "an eventfd")
 		}
 	}
-	if n := len(m.maps.all); n > 0 && len(m.rings) == 0 {
-		leaks = append(leaks, "memory of a ring that is closed")
+	if n := len(m.maps.all); n > 0 && len(m.rings) == 0 && !m.epoll.isOpen() {
+		leaks = append(leaks, "memory of an engine that is closed")
 	}
 	return leaks
 }

@@ -211,7 +211,7 @@ func (t *task) layPacket(buf []byte, head int, p packet) int {
 		segment = f.coalesce(&p, len(room))
 	}
 	name := encodeAddr(buf[recvHeader:recvHeader+int(t.message.nameLen)], p.from)
-	control := t.segmentOf(buf[recvHeader+int(t.message.nameLen):head], segment)
+	control := segmentOf(buf[recvHeader+int(t.message.nameLen):head], segment)
 	n := copy(room, p.data)
 	length, flags := n, 0
 	if n < len(p.data) {
@@ -229,7 +229,7 @@ func (t *task) layPacket(buf []byte, head int, p packet) int {
 }
 
 // segmentOf writes the control message UDP_GRO, and returns its length.
-func (t *task) segmentOf(b []byte, segment int) int {
+func segmentOf(b []byte, segment int) int {
 	const size, space, udp, gro = 20, 24, 17, 104
 	if segment == 0 || len(b) < space {
 		return 0

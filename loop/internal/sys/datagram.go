@@ -46,15 +46,15 @@ func (k *Kernel) MulticastFrom(fd int, family proactor.Family, index int) error 
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index))
 }
 
-// message is struct mmsghdr.
-type message struct {
+// Message is struct mmsghdr: a message, and how many bytes of it went or came.
+type Message struct {
 	unix.Msghdr
-	n uint32
+	N uint32
 }
 
 // batch is what sendmmsg reads.
 type batch struct {
-	messages [proactor.BatchMax]message
+	messages [proactor.BatchMax]Message
 	iov      [proactor.BatchMax]unix.Iovec
 	to       [proactor.BatchMax]Sockaddr
 	segments [proactor.BatchMax]segmentControl
@@ -86,7 +86,7 @@ func (k *Kernel) TrySendMany(fd int, datagrams []proactor.Packet) (int, error) {
 	return sent, err
 }
 
-func (k *Kernel) sendMany(fd int, messages []message) (int, syscall.Errno) {
+func (k *Kernel) sendMany(fd int, messages []Message) (int, syscall.Errno) {
 	for {
 		k.Calls++
 		n, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd),

@@ -147,11 +147,19 @@ func readable(w *Waker) bool {
 	return n > 0
 }
 
-func TestWakerWritesOnlyToASleeper(t *testing.T) {
-	var w Waker
-	if err := w.Open(); err != nil {
+// openWaker has w use an eventfd of its own.
+func openWaker(t *testing.T, w *Waker) {
+	t.Helper()
+	fd, signal, err := Eventfd()
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.OpenOn(fd, signal, func(fd int) { unix.Close(fd) })
+}
+
+func TestWakerWritesOnlyToASleeper(t *testing.T) {
+	var w Waker
+	openWaker(t, &w)
 	defer w.Close()
 	w.Wake()
 	if readable(&w) || w.Sleep() {
@@ -167,7 +175,7 @@ func TestWakerWritesOnlyToASleeper(t *testing.T) {
 		t.Errorf("%d writes to a sleeper, want 1", w.Writes())
 	}
 	w.Awake()
-	w.Drain()
+	DrainEventfd(w.FD())
 	if readable(&w) {
 		t.Error("readable after Drain")
 	}
@@ -175,9 +183,7 @@ func TestWakerWritesOnlyToASleeper(t *testing.T) {
 
 func TestWakerLosesNoWake(t *testing.T) {
 	var w Waker
-	if err := w.Open(); err != nil {
-		t.Fatal(err)
-	}
+	openWaker(t, &w)
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
@@ -202,7 +208,7 @@ func TestWakerLosesNoWake(t *testing.T) {
 				}
 			}
 			w.Awake()
-			w.Drain()
+			DrainEventfd(w.FD())
 		}
 	}
 	<-woken

@@ -36,16 +36,6 @@ type Waker struct {
 	closed bool
 }
 
-// Open makes the eventfd.
-func (w *Waker) Open() error {
-	fd, signal, err := Eventfd()
-	if err != nil {
-		return err
-	}
-	w.OpenOn(fd, signal, func(fd int) { unix.Close(fd) })
-	return nil
-}
-
 // OpenOn uses a descriptor that signal, called by any goroutine, makes readable, and
 // that shut closes.
 func (w *Waker) OpenOn(fd int, signal func(), shut func(fd int)) {
@@ -62,6 +52,12 @@ func Eventfd() (fd int, signal func(), err error) {
 	return fd, func() { addOne(fd) }, nil
 }
 
+// DrainEventfd makes an eventfd unreadable.
+func DrainEventfd(fd int) {
+	var count uint64
+	unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), 8)
+}
+
 func addOne(fd int) {
 	one := uint64(1)
 	for {
@@ -73,8 +69,8 @@ func addOne(fd int) {
 	}
 }
 
-// FD returns the eventfd. The engine watches it for POLLIN and calls Drain when
-// it is readable.
+// FD returns the eventfd. The engine watches it for POLLIN and drains it when it is
+// readable.
 func (w *Waker) FD() int { return w.fd }
 
 // Writes counts the wake-ups that needed a write. Any goroutine.
@@ -108,12 +104,6 @@ func (w *Waker) Sleep() bool { return w.state.CompareAndSwap(awake, sleeping) }
 // Awake ends what Sleep announced, and forgets Wakes before it. What the
 // goroutine that woke the loop did before Wake is visible after Awake.
 func (w *Waker) Awake() { w.state.Swap(awake) }
-
-// Drain makes the eventfd unreadable. It is called on the loop's thread.
-func (w *Waker) Drain() {
-	var count uint64
-	unix.RawSyscall(unix.SYS_READ, uintptr(w.fd), uintptr(unsafe.Pointer(&count)), 8)
-}
 
 // Close closes the eventfd. The loop no longer uses it.
 func (w *Waker) Close() {
