@@ -17,12 +17,19 @@ const (
 //
 //	unwatched --arm--> watched(mask) --arm, a useless event--> watched(other mask)
 //	watched --useless event and no operations, CloseFD--> unwatched
+//	watched --an error that nobody gets told--> watched by edges
+//	watched by edges --an event without one--> watched
+//
+// By edges: the socket's queue of errors holds what only its owner can fetch, such as
+// the timestamps of what was sent. It counts as an error as long as it lies there, in
+// every turn, though no call fails with it.
 type slot struct {
 	reader *proactor.Op
 	writer *proactor.Op
 	polls  [2]*proactor.Op
 	mask   uint32 // what the kernel watches; 0: unwatched
 	gen    uint32 // of the descriptor: events of its namesakes before are stale
+	edge   bool   // watched by edges
 	file   bool   // no socket: read and write instead of recv and send
 	plain  bool   // such a one that does not know RWF_NOWAIT
 }
@@ -93,10 +100,11 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 	op.Engine.Flag = flag
 	op.Engine.Slot = uint32(fd)
 	want := s.wanted()
-	if want&^s.mask == 0 {
+	// What waits to write was tried: the edge is still to come.
+	if want&^s.mask == 0 && (!s.edge || flag == writing) {
 		return
 	}
-	if errno := e.watch(s, fd, want); errno != 0 {
+	if errno := e.watchAnew(s, fd, want); errno != 0 {
 		*at = nil
 		op.Engine.Flag = nowhere
 		reads := op.Code == proactor.Recv || op.Code == proactor.RecvAny
@@ -132,12 +140,18 @@ func (e *engine) detach(op *proactor.Op) {
 	}
 }
 
-// watch makes mask what the kernel watches fd for. It repairs what is out of
-// step because the descriptor was closed, or duplicated, by somebody else.
+// watch makes mask what the kernel watches fd for.
 func (e *engine) watch(s *slot, fd int, mask uint32) syscall.Errno {
 	if mask == s.mask {
 		return 0
 	}
+	return e.watchAnew(s, fd, mask)
+}
+
+// watchAnew is watch that also has the kernel tell again of what is there. It repairs
+// what is out of step because the descriptor was closed, or duplicated, by somebody
+// else.
+func (e *engine) watchAnew(s *slot, fd int, mask uint32) syscall.Errno {
 	call := unix.EPOLL_CTL_MOD
 	switch {
 	case mask == 0:
@@ -158,11 +172,15 @@ func (e *engine) watch(s *slot, fd int, mask uint32) syscall.Errno {
 	if errno != 0 {
 		s.mask = 0
 	}
+	s.edge = s.edge && s.mask != 0
 	return errno
 }
 
 func (e *engine) control(call int, s *slot, fd int, mask uint32) syscall.Errno {
 	e.stats.Syscalls++
+	if s.edge {
+		mask |= unix.EPOLLET
+	}
 	return e.machine.Control(call, fd, mask, int32(s.gen))
 }
 
@@ -179,7 +197,7 @@ func (e *engine) event(ev *unix.EpollEvent) {
 	if s == nil || s.gen != uint32(ev.Pad) {
 		return
 	}
-	gen := s.gen
+	gen, before := s.gen, e.stats.Completed
 	if bits&^(s.wanted()|always) != 0 || s.wanted() == 0 {
 		e.watch(s, fd, s.wanted())
 	}
@@ -200,4 +218,21 @@ func (e *engine) event(ev *unix.EpollEvent) {
 			}
 		}
 	}
+	if s.gen == gen && s.mask != 0 {
+		e.chooseEdge(s, fd, bits, e.stats.Completed != before)
+	}
+}
+
+// chooseEdge has fd watched by edges or not, after an event that somebody took or not.
+// By edges what is left must be asked for.
+func (e *engine) chooseEdge(s *slot, fd int, bits uint32, took bool) {
+	const some = watchRead | watchWrite | always
+	switch {
+	case !s.edge && (took || bits&some != unix.EPOLLERR):
+		return
+	case s.edge && !took && bits&unix.EPOLLERR != 0:
+		return
+	}
+	s.edge = bits&unix.EPOLLERR != 0
+	e.watchAnew(s, fd, s.mask)
 }

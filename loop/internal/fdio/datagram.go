@@ -40,7 +40,8 @@ type Datagram struct {
 	send    proactor.Op
 	out     packets
 	flow    transport.FlowControl
-	room    proactor.Op // waits for room at a Unix peer
+	room    proactor.Op // waits for room at a Unix peer, or for that of a group
+	told    bool        // there was an event of that, and nothing was sent since
 	rest    Timer       // until it sends again, where the kernel has no event for it
 	pause   int         // how long that was last
 	pumping bool        // is handing output to the kernel

@@ -15,6 +15,7 @@ import (
 //	                 dirty --Flush, several--> pumping --all taken--> idle
 //	                       pumping --no room--> in flight --sent--> pumping
 //	                               --no room, Unix--> waiting | resting --> pumping
+//	                               --no room, a group--> waiting | resting --> pumping
 //
 // Datagrams are handed over at the end of the round: a single one as an operation,
 // which costs no system call of its own; several in batches, in one call each.
@@ -31,7 +32,8 @@ const pumpBatches = 8
 
 // How long an endpoint rests when the receiver's queue is full and the kernel has
 // no event for that: a Unix datagram socket that is not connected always polls as
-// writable (unix_dgram_poll looks at a connected peer's queue alone).
+// writable (unix_dgram_poll looks at a connected peer's queue alone). So it does where
+// the watch for room tells of an error that no call fails with.
 const (
 	restMin = 1 // ms
 	restMax = 16
@@ -228,13 +230,14 @@ func (d *Datagram) refused(segment int, errno syscall.Errno) {
 // await goes on with the output: when there is room, or in the next round. What
 // waits for room as an operation is a single datagram.
 func (d *Datagram) await(full bool) {
+	group := !d.unix && d.out.waiting()[0].Segment > 0
 	switch {
 	case !full:
 		d.schedule()
-	case d.connected && d.unix || !d.unix && d.out.waiting()[0].Segment > 0:
+	case !d.told && (d.connected && d.unix || group):
 		d.pub.sendingPackets(d.out.waiting())
 		d.engine.Submit(&d.room)
-	case d.unix:
+	case d.unix || group:
 		d.pub.sendingPackets(d.out.waiting())
 		d.pause = min(max(2*d.pause, restMin), restMax)
 		d.rest = d.host.After(time.Duration(d.pause)*time.Millisecond, func() {
@@ -253,7 +256,9 @@ func (d *Datagram) roomy() {
 		d.engine.Cancel(&d.room)
 		return
 	}
+	d.told = true
 	d.Flush()
+	d.told = false
 }
 
 // taken lets go of the first n datagrams, which the kernel has.
@@ -261,7 +266,7 @@ func (d *Datagram) taken(n int) {
 	if n == 0 {
 		return
 	}
-	d.pause = 0
+	d.pause, d.told = 0, false
 	d.shrank(d.out.pop(n, d.host.Chunks()))
 	d.settleDoubt() // tells the trace, which may abort
 }

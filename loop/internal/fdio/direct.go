@@ -2,6 +2,7 @@ package fdio
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
@@ -21,10 +22,20 @@ type direct struct {
 //
 //	idle --outFull--> watching --roomy: the output goes on--> watching
 //	                  watching --anything else is next--> cancelling --> idle
+//	                  watching --told in vain--> resting --restTime--> idle
+//
+// resting: what the watch tells of is not room. An error counts as an event whatever is
+// asked for, and is one for as long as the socket's owner does not fetch it where it is
+// in the queue of errors, such as the timestamps of what was sent.
 type room struct {
 	stream *Stream
 	op     proactor.Op
+	told   bool  // the watch is being followed
+	rest   Timer // nil: does not rest
 }
+
+// restTime is how long a stream rests.
+const restTime = 5 * time.Millisecond
 
 // Complete implements proactor.Handler.
 func (r *room) Complete(*proactor.Op) {
@@ -63,7 +74,7 @@ func (s *Stream) sendDirectly() bool {
 // pumpDirect sends what the kernel takes. Callbacks may write more meanwhile,
 // close or abort.
 func (s *Stream) pumpDirect() bool {
-	budget := directMax
+	budget, moved := directMax, false
 	s.pub.page.Sent(s.pub.slot)
 	for s.state < Lost && !s.out.empty() {
 		out, n := outYields, 0
@@ -71,6 +82,10 @@ func (s *Stream) pumpDirect() bool {
 			out, n = s.sendFirst(budget)
 		}
 		budget -= n
+		moved = moved || n > 0 || out == outGone
+		if out == outFull && !moved && s.room != nil && s.room.told {
+			s.restRoom()
+		}
 		if out != outGone {
 			s.await(out)
 			return out != outForSend
@@ -159,9 +174,18 @@ func (s *Stream) watchRoom() {
 		op := &s.room.op
 		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.fd, s.room
 	}
-	if !s.room.op.InFlight() {
+	if !s.room.op.InFlight() && s.room.rest == nil {
 		s.engine.Submit(&s.room.op)
 	}
+}
+
+// restRoom has the stream look for room by itself, later.
+func (s *Stream) restRoom() {
+	s.ignoreRoom()
+	s.room.rest = s.host.After(restTime, func() {
+		s.room.rest = nil
+		s.goOn()
+	})
 }
 
 // watchesRoom reports whether the watch is in flight.
@@ -171,6 +195,10 @@ func (s *Stream) watchesRoom() bool { return s.room != nil && s.room.op.InFlight
 func (s *Stream) ignoreRoom() {
 	if s.watchesRoom() {
 		s.engine.Cancel(&s.room.op)
+	}
+	if s.room != nil && s.room.rest != nil {
+		s.room.rest.Cancel()
+		s.room.rest = nil
 	}
 }
 
@@ -182,7 +210,10 @@ func (s *Stream) roomy() {
 	case op.More && s.send.InFlight():
 		s.ignoreRoom() // its completion goes on with the output
 	case op.More:
-		if !s.pumpDirect() {
+		s.room.told = true
+		pumped := s.pumpDirect()
+		s.room.told = false
+		if !pumped {
 			s.markDirty()
 		}
 	case op.Res < 0 && op.Errno() != syscall.ECANCELED:

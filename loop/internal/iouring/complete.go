@@ -32,6 +32,7 @@ const (
 func (e *engine) reap() {
 	debug.Assert(len(e.silent) == 0 || e.silent[0].at >= e.taken,
 		"sends are accounted for before anything is delivered")
+	e.pass++
 	for i := 0; i < len(e.writes); i++ {
 		e.complete(e.writes[i])
 	}
@@ -54,7 +55,7 @@ func (e *engine) complete(cqe uring.CQE) {
 		panic("iouring: completion of an operation that is not in flight")
 	}
 	op := s.op
-	if e.hadShare(s) {
+	if e.putOff(s) {
 		e.later = append(e.later, cqe)
 		return
 	}
@@ -81,6 +82,17 @@ func (e *engine) complete(cqe uring.CQE) {
 
 // hadShare reports whether the operation has had its share of this round.
 func (e *engine) hadShare(s *slot) bool { return s.round == e.round && s.got >= fairShare }
+
+// putOff reports whether the next completion of the operation waits for the next
+// round. What was cancelled is to end in this one, however much it has brought; but a
+// completion never overtakes one that was put off before it.
+func (e *engine) putOff(s *slot) bool {
+	if s.pass == e.pass || e.hadShare(s) && !s.op.Cancelling() {
+		s.pass = e.pass
+		return true
+	}
+	return false
+}
 
 // share counts n bytes for the operation.
 func (e *engine) share(op *proactor.Op, n int) (got int) {

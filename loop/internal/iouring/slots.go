@@ -32,6 +32,7 @@ type slot struct {
 	res    int32  // with this result; or what a poll has seen
 	round  uint32 // the turn that got is about
 	got    int    // of its share in that turn
+	pass   uint32 // the last reap that put off a completion of it
 }
 
 // slots is a slab with a free list.

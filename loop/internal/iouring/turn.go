@@ -56,6 +56,7 @@ type turn struct {
 	lost      uint32 // what the ring counted as dropped when it was made
 	overflown uint64 // completions that were fetched because they overflowed
 	round     uint32 // counts turns
+	pass      uint32 // counts reaps, of which a turn has one or several
 	stalled   bool   // the kernel took nothing of what it was offered
 }
 
