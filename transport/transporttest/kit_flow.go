@@ -95,7 +95,7 @@ var flowCases = []kitCase{
 			}
 		})
 	}},
-	{"ConnectionLost_ends_a_pause", func(k *kit) {
+	{"S109_ConnectionLost_ends_a_pause", func(k *kit) {
 		k.connect()
 		k.clog()
 		paused := true
