@@ -69,9 +69,6 @@ var plantedFaults = []plantedFault{
 	{"a poll that saw only what nobody asked for counts as room", pollFile,
 		"got &= pollMask(op) | always",
 		"got &= pollMask(op) | always | unix.POLLRDHUP"},
-	{"what was left over for the next round is delivered behind newer data", completeFile,
-		"	if e.hadShare(s) {\n",
-		"	if e.hadShare(s) && len(e.later)%2 == 0 {\n"},
 }
 
 // plantedSeeds is how many seeds may be needed; .ci/run runs as many without a fault.

@@ -39,9 +39,7 @@ var sections = []section{
 // untested are the statements without a test of their own, and why. Those with
 // tag N need no reason.
 var untested = map[int]string{
-	5: "says that there is no order to rely on",
-	40: "deviation: a round passes on at most what the shared buffers hold, " +
-		"BufferOptions.Max times Size, whoever sends it",
+	5:   "says that there is no order to rely on",
 	41:  "invisible by nature: the engines' own suite makes them",
 	71:  "of the type system",
 	77:  "of the type system",
