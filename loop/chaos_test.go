@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds TestChaos runs; 0: 1000, fewer "+
+	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds TestChaos runs; 0: 250, fewer "+
 		"with -short and in checked builds")
 	chaosSeed = flag.Int64("seed", -1, "run TestChaos with this seed alone, and print its trace")
 )
@@ -68,10 +68,8 @@ func chaosAll(t *testing.T, on chaosKernel) {
 	case seeds > 0:
 	case chaosChecked || testing.Short():
 		seeds = 200
-	case on == onEpoll:
-		seeds = 400
 	default:
-		seeds = 1000
+		seeds = 250
 	}
 	var next atomic.Uint64
 	var workers sync.WaitGroup

@@ -36,7 +36,7 @@ func rawUDP(t *testing.T, to net.Addr) int {
 		t.Fatal(err)
 	}
 	// A datagram that is lost is an error and no hang.
-	timeout := syscall.Timeval{Sec: int64(looptest.Patience.Seconds())}
+	timeout := syscall.NsecToTimeval(looptest.Patience.Nanoseconds())
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
 		&timeout); err != nil {
 		t.Fatal(err)

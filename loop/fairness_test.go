@@ -77,10 +77,10 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 				})
 				// The transports belong to the server, which aborts them.
 				busy(t, guests, 4, make([]byte, size))
-				looptest.WaitFor(t, l, "receives", func() bool { return all.calls > 1000 })
+				looptest.WaitFor(t, l, "receives", func() bool { return all.calls > 500 })
 				before, useful := loop.Stats{}, 0
 				looptest.Do(l, func() { before, useful = l.Stats(), all.calls })
-				looptest.WaitFor(t, l, "more", func() bool { return all.calls > useful+5000 })
+				looptest.WaitFor(t, l, "more", func() bool { return all.calls > useful+1500 })
 				looptest.Do(l, func() {
 					failed := l.Stats().BuffersExhausted - before.BuffersExhausted
 					if useful = all.calls - useful; failed > 4*uint64(useful) {

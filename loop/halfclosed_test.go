@@ -25,9 +25,9 @@ import (
 // quiet is how long nothing must happen, and what it may cost nevertheless: the timer
 // that ends it, and whatever the runtime does.
 const (
-	quiet         = 200 * time.Millisecond
+	quiet         = 100 * time.Millisecond
 	quietSyscalls = 20
-	quietCPU      = 40 * time.Millisecond
+	quietCPU      = 20 * time.Millisecond
 )
 
 // wantQuiet checks that the loop makes no system calls and the process uses no
@@ -70,7 +70,7 @@ func processorTime(t *testing.T) time.Duration {
 // FIN before or after full has made output wait.
 func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
 	full func(tr transport.Transport)) []guest {
-	guests := crowd(t, l, network, 3)
+	guests := crowd(t, l, network, 2)
 	looptest.Do(l, func() {
 		for _, g := range guests {
 			g.On.EOF = func() bool { return true }

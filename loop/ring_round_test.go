@@ -180,7 +180,7 @@ func readBehind(t *testing.T, guests []guest, filled []int, size int) {
 // and what describes them must stay until the kernel has read it.
 func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 	const lines = 1000
-	rounds := 20
+	rounds := 10
 	if testing.Short() {
 		rounds = 5
 	}

@@ -68,7 +68,7 @@ func (m *mail) open(ctx context.Context) error {
 				return err
 			}
 			m.clients = append(m.clients, c)
-			key := m.seed ^ uint64(1<<40|i<<8|j)
+			key := m.seed ^ (1<<40 | uint64(i<<8|j))
 			m.peers.Go(func() { m.send(c, key) })
 			m.peers.Go(func() { m.receive(c) })
 		}

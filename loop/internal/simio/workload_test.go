@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-var seeds = flag.Uint64("seeds", 200, "how many seeds the random workload runs with")
+var seeds = flag.Uint64("seeds", 100, "how many seeds the random workload runs with")
 var onlySeed = flag.Int64("seed", -1, "run the random workload with this seed alone")
 
 // workload echoes what peers send, over connections in both directions, with
