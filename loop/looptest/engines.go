@@ -15,13 +15,18 @@ import (
 // shutdownGrace is how long a loop may take to shut down at a test's end.
 const shutdownGrace = 10 * time.Second
 
-// Engines runs f as a subtest on every engine: "uring", "epoll", "sim", which is
-// simulated as a whole, "simring" and "simepoll", which are the first two on a simulated
-// ring and a simulated epoll. Each gets a loop that runs on a goroutine of its own and is
-// shut down at the end of the subtest. The subtest fails when it leaves a transport or
-// descriptor open, or when something was reported to the exception handler that Expect had not
-// announced. Where the machine has no io_uring, "uring" is skipped. With the
-// environment variable SLUICE_ENGINE only that engine and the simulated ones are run.
+// SimulationsEnv is the environment variable that has Engines run on all simulated
+// kernels where it is "all", which takes longer.
+const SimulationsEnv = "SLUICE_SIMULATIONS"
+
+// Engines runs f as a subtest on "uring", on "epoll" and on "simring", which is the
+// engine on io_uring on a simulated ring; where SLUICE_SIMULATIONS is "all", also on
+// "simepoll", the engine on epoll on a simulated one, and on "sim", which is simulated as
+// a whole. Each gets a loop that runs on a goroutine of its own and is shut down at the
+// end of the subtest. The subtest fails when it leaves a transport or descriptor open, or
+// when something was reported to the exception handler that Expect had not announced.
+// Where the machine has no io_uring, "uring" is skipped. With the environment variable
+// SLUICE_ENGINE only that engine and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	EnginesWith(t, loop.Options{}, f)
@@ -32,9 +37,12 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 	t.Helper()
 	t.Run("uring", func(t *testing.T) { f(t, onKernel(t, o, loop.Uring)) })
 	t.Run("epoll", func(t *testing.T) { f(t, onKernel(t, o, loop.Epoll)) })
-	t.Run("sim", func(t *testing.T) { f(t, simulatedLoop(t, o, whole)) })
 	t.Run("simring", func(t *testing.T) { f(t, simulatedLoop(t, o, onRing)) })
+	if os.Getenv(SimulationsEnv) != "all" {
+		return
+	}
 	t.Run("simepoll", func(t *testing.T) { f(t, simulatedLoop(t, o, onEpoll)) })
+	t.Run("sim", func(t *testing.T) { f(t, simulatedLoop(t, o, whole)) })
 }
 
 // onKernel starts a loop on an engine of the machine.
