@@ -38,6 +38,9 @@ func TestAsyncioScenarios(t *testing.T) {
 	}
 	for name, ring := range map[string]bool{"sim": false, "simring": true} {
 		t.Run(name, func(t *testing.T) {
+			if !ring && os.Getenv("SLUICE_SIMULATIONS") != "all" {
+				t.Skip("needs SLUICE_SIMULATIONS=all: it takes longer")
+			}
 			for _, s := range all {
 				for seed := range uint64(simSeeds) {
 					t.Run(fmt.Sprintf("%s/seed=%d", s.ID, seed), func(t *testing.T) {

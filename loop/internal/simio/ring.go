@@ -38,7 +38,6 @@ type ring struct {
 
 	registered bool // its descriptor, with the thread
 	refusals   int  // enters in a row that took nothing, by a fault
-	stirred    bool // an eventfd's task is ready: it ends a wait in real time
 }
 
 // posting is a completion and whose it is.

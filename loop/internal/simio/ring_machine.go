@@ -24,8 +24,7 @@ type Machine struct {
 	audit  *auditor // of Drive, else nil
 	epoll  *Epoll   // of NewEpoll, else nil
 
-	busy    bool // something has happened since the last turn that takes time
-	scripts bool // a test's function is due, which Drive calls
+	busy bool // something has happened since the last turn that takes time
 }
 
 var (
