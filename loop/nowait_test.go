@@ -40,10 +40,13 @@ func pulseOf(t *testing.T, l *loop.Loop) (stop func()) {
 	looptest.Do(l, beat)
 	return func() {
 		t.Helper()
-		looptest.Do(l, func() { beat(); running = false })
-		if worst > stallMax {
-			t.Errorf("the loop stood still for %v", worst)
-		}
+		looptest.Do(l, func() {
+			beat()
+			running = false
+			if worst > stallMax {
+				t.Errorf("the loop stood still for %v", worst)
+			}
+		})
 	}
 }
 
