@@ -26,7 +26,7 @@ import (
 // that ends it, and whatever the runtime does.
 const (
 	quiet         = 100 * time.Millisecond
-	quietSyscalls = 20
+	quietSyscalls = 10
 	quietCPU      = 20 * time.Millisecond
 )
 
