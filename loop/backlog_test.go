@@ -23,7 +23,7 @@ import (
 
 func newCounting() protocol.Protocol { return &countingProtocol{} }
 
-func TestS013_closing_with_unread_input_resets_after_the_output(t *testing.T) {
+func TestS013_ClosingWithUnreadInputResetsAfterTheOutput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Made = func(transport.Transport) { server.Transport().PauseReading() }
@@ -60,7 +60,7 @@ func dialBlocked(t *testing.T, a *accepting) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-func TestS233_connections_in_the_backlog_at_Close_are_closed(t *testing.T) {
+func TestS233_ConnectionsInTheBacklogAtCloseAreClosed(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		var waiting []*net.TCPConn
@@ -91,7 +91,7 @@ func TestS233_connections_in_the_backlog_at_Close_are_closed(t *testing.T) {
 
 // A listening socket's TCP_INFO has the length of its queue where a connection has
 // what the peer acknowledged (tcp_get_info in net/ipv4/tcp.c).
-func TestS244_Backlog_is_the_length_of_the_accept_queue(t *testing.T) {
+func TestS244_BacklogIsTheLengthOfTheAcceptQueue(t *testing.T) {
 	most, err := os.ReadFile("/proc/sys/net/core/somaxconn")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestS244_Backlog_is_the_length_of_the_accept_queue(t *testing.T) {
 	})
 }
 
-func TestS251_reset_before_the_accept(t *testing.T) {
+func TestS251_ResetBeforeTheAccept(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		looptest.Do(l, func() {
@@ -136,7 +136,7 @@ func TestS251_reset_before_the_accept(t *testing.T) {
 	})
 }
 
-func TestS394_several_loops_serve_one_port(t *testing.T) {
+func TestS394_SeveralLoopsServeOnePort(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) { shareAPort(t, engine) })
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // statements: 256
-func TestS004_CreateConnection_returns_after_ConnectionMade(t *testing.T) {
+func TestS004_CreateConnectionReturnsAfterConnectionMade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
@@ -31,7 +31,7 @@ func TestS004_CreateConnection_returns_after_ConnectionMade(t *testing.T) {
 	})
 }
 
-func TestCreateConnection_on_the_loop_is_ErrOnLoop(t *testing.T) {
+func TestCreateConnectionOnTheLoopIsErrOnLoop(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Do(l, func() {
 			r := transporttest.NewRecorder(t)
@@ -56,7 +56,7 @@ func TestCreateConnection_on_the_loop_is_ErrOnLoop(t *testing.T) {
 }
 
 // statements: 32, 245
-func TestS031_NoDelay_and_KeepAlive_are_set(t *testing.T) {
+func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
 		server, client := a.dial()
@@ -126,7 +126,7 @@ func socketPair(t *testing.T, kind int) (f *os.File, peer net.Conn) {
 }
 
 // statements: 258, 272
-func TestS257_sock_is_taken_over(t *testing.T) {
+func TestS257_SockIsTakenOver(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, adopt := range []func(p protocol.Protocol, f *os.File) (transport.Transport, error){
 			func(p protocol.Protocol, f *os.File) (transport.Transport, error) {
@@ -159,7 +159,7 @@ func TestS257_sock_is_taken_over(t *testing.T) {
 	})
 }
 
-func TestS257_sock_that_is_no_stream_or_comes_with_an_address(t *testing.T) {
+func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, _ := socketPair(t, syscall.SOCK_DGRAM)
 		_, err := l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "",
@@ -181,7 +181,7 @@ func TestS257_sock_that_is_no_stream_or_comes_with_an_address(t *testing.T) {
 	})
 }
 
-func TestS246_server_on_a_socket_of_the_users(t *testing.T) {
+func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -215,7 +215,7 @@ func TestS246_server_on_a_socket_of_the_users(t *testing.T) {
 }
 
 // statements: 264, 273
-func TestS263_refused_connection(t *testing.T) {
+func TestS263_RefusedConnection(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		a.Close()
@@ -235,7 +235,7 @@ func TestS263_refused_connection(t *testing.T) {
 }
 
 // statements: 262, 267
-func TestS267_the_second_address_is_tried_when_the_first_fails(t *testing.T) {
+func TestS267_TheSecondAddressIsTriedWhenTheFirstFails(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "127.0.0.1:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort().Port()
@@ -271,7 +271,7 @@ func portOf(a netip.AddrPort) string {
 	return port
 }
 
-func TestS265_local_address(t *testing.T) {
+func TestS265_LocalAddress(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
@@ -295,7 +295,7 @@ func TestS265_local_address(t *testing.T) {
 }
 
 // statements: 271
-func TestS270_cancelled_connection_leaves_nothing(t *testing.T) {
+func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		for i := range 20 {
@@ -326,7 +326,7 @@ func TestS270_cancelled_connection_leaves_nothing(t *testing.T) {
 }
 
 // statements: 260
-func TestS274_names_are_resolved_off_the_loop(t *testing.T) {
+func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "localhost:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort()
@@ -350,7 +350,7 @@ func TestS274_names_are_resolved_off_the_loop(t *testing.T) {
 	})
 }
 
-func TestS123_one_protocol_for_several_transports(t *testing.T) {
+func TestS123_OneProtocolForSeveralTransports(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		shared := &countingProtocol{}
 		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol { return shared },

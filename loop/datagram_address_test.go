@@ -13,7 +13,7 @@ import (
 )
 
 // statements: 171
-func TestS169_broadcast_reaches_who_listens_everywhere(t *testing.T) {
+func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: ":0"})
 		port := here(server).Port()
@@ -69,7 +69,7 @@ func TestIPv6MulticastReachesAllMembers(t *testing.T) {
 	})
 }
 
-func TestS171_ReusePort_spreads_the_senders(t *testing.T) {
+func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
 		a := office(t, l, &postman{}, o)
@@ -96,7 +96,7 @@ func TestS171_ReusePort_spreads_the_senders(t *testing.T) {
 }
 
 // statements: 155
-func TestS158_a_full_send_buffer_holds_datagrams_back_and_loses_none(t *testing.T) {
+func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})
 		server := office(t, n.Loop, &postman{}, anyPort)

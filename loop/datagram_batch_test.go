@@ -24,7 +24,7 @@ func batchTo(to transport.Addr, texts ...string) (batch []transport.Datagram) {
 }
 
 // statements: 148, 149
-func TestS174_SendBatch_sends_all_in_order_and_pauses_once(t *testing.T) {
+func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
 			server := office(t, l, &postman{}, anyPort)
@@ -61,7 +61,7 @@ func TestS174_SendBatch_sends_all_in_order_and_pauses_once(t *testing.T) {
 }
 
 // statements: 150, 151, 162
-func TestS174_SendBatch_stops_at_what_SendTo_would_refuse(t *testing.T) {
+func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		client := office(t, l, &postman{}, anyPort)
@@ -107,7 +107,7 @@ func TestS174_SendBatch_stops_at_what_SendTo_would_refuse(t *testing.T) {
 
 // Writing is paused while SendBatch is under way: the callback sees it all, and may
 // end it all.
-func TestS174_PauseWriting_in_SendBatch_may_abort(t *testing.T) {
+func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := &postman{}
 		client.paused = func() { client.t.Abort() }
@@ -125,7 +125,7 @@ func TestS174_PauseWriting_in_SendBatch_may_abort(t *testing.T) {
 	})
 }
 
-func TestS110_WriteCap_of_an_endpoint_refuses_what_is_beyond_it(t *testing.T) {
+func TestS110_WriteCapOfAnEndpointRefusesWhatIsBeyondIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		client := office(t, l, &postman{},

@@ -155,7 +155,7 @@ func judgeDatagrams(t *testing.T, server, client *postman, total int, exact bool
 
 // A datagram that comes between ResumeReading and the delivery of what was held
 // back waits its turn, though the receive that brings it is being cancelled.
-func TestS163_what_comes_after_a_resume_does_not_overtake_what_was_held(t *testing.T) {
+func TestS163_WhatComesAfterAResumeDoesNotOvertakeWhatWasHeld(t *testing.T) {
 	faults := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
 	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
 	server := office(t, n.Loop, &postman{}, loop.DatagramOptions{LocalPath: "@server"})

@@ -18,7 +18,7 @@ import (
 )
 
 // statements: 167
-func TestS166_options_that_name_nothing_or_do_not_go_together_are_refused(t *testing.T) {
+func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for name, o := range map[string]*loop.DatagramOptions{
 			"nil":        nil,
@@ -66,7 +66,7 @@ func TestS166_options_that_name_nothing_or_do_not_go_together_are_refused(t *tes
 }
 
 // statements: 26
-func TestS167_a_service_has_the_port_that_it_has_with_udp(t *testing.T) {
+func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 	port, err := net.LookupPort("udp", "tftp") // which is none of tcp's
 	if err != nil {
 		t.Skip("needs the service tftp in /etc/services")
@@ -79,7 +79,7 @@ func TestS167_a_service_has_the_port_that_it_has_with_udp(t *testing.T) {
 	})
 }
 
-func TestS168_an_address_in_use_is_told_and_later_pairs_are_tried(t *testing.T) {
+func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first := office(t, l, &postman{}, anyPort)
 		addr := here(first).String()
@@ -109,7 +109,7 @@ func TestS168_an_address_in_use_is_told_and_later_pairs_are_tried(t *testing.T) 
 }
 
 // That of a process that has just ended is held by its operations for a moment.
-func TestS168_a_port_in_use_is_tried_again_for_a_while(t *testing.T) {
+func TestS168_APortInUseIsTriedAgainForAWhile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first := office(t, l, &postman{}, anyPort)
 		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.t.Abort) })
@@ -119,7 +119,7 @@ func TestS168_a_port_in_use_is_tried_again_for_a_while(t *testing.T) {
 	})
 }
 
-func TestS169_broadcast_sets_a_destination_and_no_peer(t *testing.T) {
+func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: here(server).String()}
@@ -146,7 +146,7 @@ func TestS169_broadcast_sets_a_destination_and_no_peer(t *testing.T) {
 	})
 }
 
-func TestS170_sock_is_taken_over_and_goes_alone(t *testing.T) {
+func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := socketPair(t, syscall.SOCK_DGRAM)
 		p := office(t, l, &postman{}, loop.DatagramOptions{Sock: f})
@@ -171,7 +171,7 @@ func TestS170_sock_is_taken_over_and_goes_alone(t *testing.T) {
 	})
 }
 
-func TestS170_sock_goes_without_what_is_for_a_new_socket(t *testing.T) {
+func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		sock, _ := socketPair(t, syscall.SOCK_DGRAM)
 		defer sock.Close()
@@ -198,7 +198,7 @@ func TestS170_sock_goes_without_what_is_for_a_new_socket(t *testing.T) {
 	})
 }
 
-func TestS171_options_reach_the_socket(t *testing.T) {
+func TestS171_OptionsReachTheSocket(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 			ReusePort: true, Broadcast: true, ReceiveBuffer: 100_000, SendBuffer: 50_000,
@@ -228,7 +228,7 @@ func TestS171_options_reach_the_socket(t *testing.T) {
 }
 
 // statements: 158
-func TestS172_unix_datagrams_wait_for_room_and_stay_in_order(t *testing.T) {
+func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 	for _, name := range []string{"connected", "not connected"} {
 		t.Run(name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -267,7 +267,7 @@ func TestS172_unix_datagrams_wait_for_room_and_stay_in_order(t *testing.T) {
 	}
 }
 
-func TestS172_a_stale_socket_file_is_removed_and_no_other(t *testing.T) {
+func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "s")
 		old, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -310,7 +310,7 @@ func bindAndLeave(path string) error {
 	return syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
 }
 
-func TestS174_datagrams_of_a_round_are_sent_together(t *testing.T) {
+func TestS174_DatagramsOfARoundAreSentTogether(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		var before, after loop.Stats
@@ -328,7 +328,7 @@ func TestS174_datagrams_of_a_round_are_sent_together(t *testing.T) {
 	})
 }
 
-func TestS021_SetProtocol_changes_who_receives(t *testing.T) {
+func TestS021_SetProtocolChangesWhoReceives(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		next := &postman{t: server.t}
@@ -456,7 +456,7 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 
 // With dup3(2) the descriptor becomes something that is no socket: what nobody
 // should do, and what a fatal error of the system calls looks like.
-func TestS154_an_error_that_is_no_datagrams_ends_the_endpoint(t *testing.T) {
+func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := office(t, l, &postman{}, anyPort)
 		f, err := os.Open(os.DevNull)
@@ -490,7 +490,7 @@ func TestS154_an_error_that_is_no_datagrams_ends_the_endpoint(t *testing.T) {
 	})
 }
 
-func TestS037_a_datagram_endpoint_is_no_stream(t *testing.T) {
+func TestS037_ADatagramEndpointIsNoStream(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		p := office(t, l, &postman{}, anyPort)
 		looptest.Do(l, func() {

@@ -61,7 +61,7 @@ func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *postman) {
 	return client, server
 }
 
-func TestS174_the_peer_sees_nothing_of_GSO_and_the_protocol_nothing_of_GRO(t *testing.T) {
+func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 	for _, gro := range []bool{false, true} {
 		t.Run(fmt.Sprintf("GRO %v", gro), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -102,7 +102,7 @@ func callsOf(l *loop.Loop) (n uint64) {
 	return n
 }
 
-func TestS174_GSO_saves_calls(t *testing.T) {
+func TestS174_GSOSavesCalls(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
 		want := numbered(640, 100)
@@ -119,7 +119,7 @@ func TestS174_GSO_saves_calls(t *testing.T) {
 }
 
 // statements: 146, 163, 164
-func TestS174_pause_and_close_are_seen_within_what_GRO_brought(t *testing.T) {
+func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
 		server.received = func([]byte, transport.Addr) {
@@ -142,7 +142,7 @@ func TestS174_pause_and_close_are_seen_within_what_GRO_brought(t *testing.T) {
 }
 
 // statements: 152, 155
-func TestS174_an_error_in_a_group_costs_one_datagram(t *testing.T) {
+func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		client := office(t, l, &postman{},
@@ -178,7 +178,7 @@ func TestS174_an_error_in_a_group_costs_one_datagram(t *testing.T) {
 }
 
 // statements: 152, 157
-func TestS174_a_group_that_nobody_may_send_fails_datagram_by_datagram(t *testing.T) {
+func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
 		broadcast := transport.Addr{AddrPort: netip.MustParseAddrPort("127.255.255.255:9")}
@@ -209,7 +209,7 @@ func TestS174_a_group_that_nobody_may_send_fails_datagram_by_datagram(t *testing
 	})
 }
 
-func TestS174_where_groups_are_refused_the_endpoint_does_without(t *testing.T) {
+func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 	told := 0
 	for seed := range uint64(20) {
 		var features []string
@@ -240,7 +240,7 @@ func TestS174_where_groups_are_refused_the_endpoint_does_without(t *testing.T) {
 }
 
 // The trace is told when the queue is in order again.
-func TestS174_the_trace_may_abort_when_groups_are_given_up(t *testing.T) {
+func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 	aborted := 0
 	for seed := range uint64(20) {
 		var client *postman
@@ -268,7 +268,7 @@ func TestS174_the_trace_may_abort_when_groups_are_given_up(t *testing.T) {
 }
 
 // A datagram that is refused alone as well says nothing about groups.
-func TestS174_an_address_that_is_none_does_not_end_groups(t *testing.T) {
+func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
 		to := here(server)

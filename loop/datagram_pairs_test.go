@@ -33,7 +33,7 @@ func bindFirst(t *testing.T, l *Loop, locals ...string) (transport.DatagramTrans
 	})
 }
 
-func TestS168_the_first_pair_that_can_be_had_is_taken_or_the_first_error(t *testing.T) {
+func TestS168_TheFirstPairThatCanBeHadIsTakenOrTheFirstError(t *testing.T) {
 	engine := simio.New(simio.Options{Seed: 1})
 	l := hook.New(engine, (*Options)(nil)).(*Loop)
 	const foreign, free = "192.0.2.1:7", "127.0.0.1:7"

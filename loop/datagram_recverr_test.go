@@ -38,7 +38,7 @@ func answers(t *testing.T, errs []error, to transport.Addr) {
 	}
 }
 
-func TestS173_with_RecvErr_an_endpoint_without_a_peer_learns_of_refusals(t *testing.T) {
+func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -81,7 +81,7 @@ func TestS173_with_RecvErr_an_endpoint_without_a_peer_learns_of_refusals(t *test
 
 // What the network answered to one datagram costs no other: without the error
 // queue it would, because the next call fails with it.
-func TestS173_an_answer_costs_no_later_datagram(t *testing.T) {
+func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
 			server := office(t, l, &postman{}, anyPort)
@@ -114,7 +114,7 @@ func TestS173_an_answer_costs_no_later_datagram(t *testing.T) {
 }
 
 // An error that a call failed with is told once, though the queue has it as well.
-func TestS173_a_call_that_failed_is_told_once(t *testing.T) {
+func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := office(t, l, &postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
@@ -130,7 +130,7 @@ func TestS173_a_call_that_failed_is_told_once(t *testing.T) {
 }
 
 // Reading the queue can be ended by the callback.
-func TestS173_Abort_in_ErrorReceived_ends_the_queue(t *testing.T) {
+func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := &postman{}
 		client.failed = func(error) { client.t.Abort() }
@@ -157,7 +157,7 @@ func TestS173_Abort_in_ErrorReceived_ends_the_queue(t *testing.T) {
 
 // What nobody takes out of the queue keeps the socket ready, which epoll says in every
 // turn.
-func TestS173_a_queue_that_another_turned_on_does_not_keep_the_loop_busy(t *testing.T) {
+func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		to := gone(t, l, "127.0.0.1:0")
 		for name, o := range map[string]loop.DatagramOptions{

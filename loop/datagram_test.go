@@ -26,7 +26,7 @@ func numbered(n, size int) []string {
 }
 
 // statements: 144, 149
-func TestS143_datagrams_arrive_one_by_one_in_order_also_empty_ones(t *testing.T) {
+func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		want := append(numbered(100, 40), "", "x", "", "")
@@ -37,7 +37,7 @@ func TestS143_datagrams_arrive_one_by_one_in_order_also_empty_ones(t *testing.T)
 	})
 }
 
-func TestS145_the_sender_is_a_value_to_answer_to(t *testing.T) {
+func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -63,7 +63,7 @@ func TestS145_the_sender_is_a_value_to_answer_to(t *testing.T) {
 }
 
 // statements: 163, 164
-func TestS146_pause_and_close_are_seen_between_datagrams_of_a_batch(t *testing.T) {
+func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := &postman{}
 		server.received = func(_ []byte, from transport.Addr) {
@@ -100,7 +100,7 @@ func TestS146_pause_and_close_are_seen_between_datagrams_of_a_batch(t *testing.T
 	})
 }
 
-func TestS164_what_came_in_one_batch_ends_with_Close(t *testing.T) {
+func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := &postman{}
 		server.received = func(_ []byte, from transport.Addr) {
@@ -121,7 +121,7 @@ func TestS164_what_came_in_one_batch_ends_with_Close(t *testing.T) {
 	})
 }
 
-func TestS147_a_truncated_datagram_is_an_error_and_no_datagram(t *testing.T) {
+func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		server := &postman{}
@@ -162,7 +162,7 @@ func TestTheLongestDatagramArrivesWhole(t *testing.T) {
 	})
 }
 
-func TestS148_SendTo_keeps_nothing_of_its_argument_and_merges_nothing(t *testing.T) {
+func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		looptest.Do(l, func() {
@@ -180,7 +180,7 @@ func TestS148_SendTo_keeps_nothing_of_its_argument_and_merges_nothing(t *testing
 }
 
 // Large ones lie in memory of their own; only Unix sockets send datagrams as large.
-func TestS148_SendTo_keeps_nothing_of_a_large_argument(t *testing.T) {
+func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 128 << 10, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
@@ -200,7 +200,7 @@ func TestS148_SendTo_keeps_nothing_of_a_large_argument(t *testing.T) {
 	})
 }
 
-func TestS150_another_address_than_the_peers_is_ErrAddrMismatch(t *testing.T) {
+func TestS150_AnotherAddressThanThePeersIsErrAddrMismatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		looptest.Do(l, func() {
@@ -217,7 +217,7 @@ func TestS150_another_address_than_the_peers_is_ErrAddrMismatch(t *testing.T) {
 	})
 }
 
-func TestS151_no_address_and_no_peer_is_ErrNoDestination(t *testing.T) {
+func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		p := office(t, l, &postman{}, anyPort)
 		looptest.Do(l, func() {
@@ -234,7 +234,7 @@ func TestS151_no_address_and_no_peer_is_ErrNoDestination(t *testing.T) {
 }
 
 // statements: 155, 156
-func TestS152_a_datagram_that_fails_is_dropped_and_no_other(t *testing.T) {
+func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		sender := &postman{}
@@ -287,7 +287,7 @@ func TestS152_a_datagram_that_fails_is_dropped_and_no_other(t *testing.T) {
 }
 
 // statements: 152
-func TestS153_connection_refused_is_told_and_receiving_goes_on(t *testing.T) {
+func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		at := here(server)
@@ -313,7 +313,7 @@ func TestS153_connection_refused_is_told_and_receiving_goes_on(t *testing.T) {
 }
 
 // statements: 158
-func TestS157_each_datagram_counts_eight_bytes_more(t *testing.T) {
+func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := correspondents(t, l)
 		looptest.Do(l, func() {
@@ -353,7 +353,7 @@ func TestS157_each_datagram_counts_eight_bytes_more(t *testing.T) {
 }
 
 // statements: 160
-func TestS159_panics_are_reported_and_the_endpoint_goes_on(t *testing.T) {
+func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, part := range []string{"datagram_received()", "datagram_received()",
 			"error_received()", "pause_writing()", "resume_writing()"} {
@@ -387,7 +387,7 @@ func TestS159_panics_are_reported_and_the_endpoint_goes_on(t *testing.T) {
 	})
 }
 
-func TestS015_a_panic_in_ConnectionMade_ends_a_datagram_endpoint(t *testing.T) {
+func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "connection_made()")
 		p := &postman{made: func() { panic("planned") }}
@@ -405,7 +405,7 @@ func TestS015_a_panic_in_ConnectionMade_ends_a_datagram_endpoint(t *testing.T) {
 }
 
 // statements: 162
-func TestS161_Close_sends_what_is_queued_and_Abort_drops_it(t *testing.T) {
+func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := office(t, l, &postman{}, anyPort)
 		for _, end := range []string{"close", "abort"} {
@@ -459,7 +459,7 @@ func TestS161_Close_sends_what_is_queued_and_Abort_drops_it(t *testing.T) {
 	})
 }
 
-func TestS009_ConnectionLost_is_not_nested_where_nothing_is_in_flight(t *testing.T) {
+func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
 			client, server := correspondents(t, l)

@@ -27,7 +27,7 @@ func dawdle(l *loop.Loop) {
 	}
 }
 
-func TestS414_a_slow_protocol_is_logged_with_its_stack(t *testing.T) {
+func TestS414_ASlowProtocolIsLoggedWithItsStack(t *testing.T) {
 	for _, callback := range []string{"DataReceived", "BufferUpdated", "EOFReceived"} {
 		t.Run(callback, func(t *testing.T) { slowCallback(t, callback) })
 	}
@@ -82,7 +82,7 @@ func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 	waitLost(t, l, client)
 }
 
-func TestS417_debug_mode_logs_connections_and_what_becomes_of_reading(t *testing.T) {
+func TestS417_DebugModeLogsConnectionsAndWhatBecomesOfReading(t *testing.T) {
 	log := &lines{}
 	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
 		*log = lines{}
@@ -115,7 +115,7 @@ func TestS417_debug_mode_logs_connections_and_what_becomes_of_reading(t *testing
 	})
 }
 
-func TestS417_debug_mode_logs_resolution(t *testing.T) {
+func TestS417_DebugModeLogsResolution(t *testing.T) {
 	log := &lines{}
 	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
 		*log = lines{}
@@ -126,7 +126,7 @@ func TestS417_debug_mode_logs_resolution(t *testing.T) {
 	})
 }
 
-func TestS416_reports_say_in_debug_mode_where_things_were_made(t *testing.T) {
+func TestS416_ReportsSayInDebugModeWhereThingsWereMade(t *testing.T) {
 	log := &lines{}
 	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
 		*log = lines{}
@@ -150,7 +150,7 @@ func TestS416_reports_say_in_debug_mode_where_things_were_made(t *testing.T) {
 func scheduleTrouble(l *loop.Loop) { l.CallSoon(func() { panic("planned") }) }
 
 // statements: 35
-func TestS035_unclosed_transports_are_logged_in_debug_mode(t *testing.T) {
+func TestS035_UnclosedTransportsAreLoggedInDebugMode(t *testing.T) {
 	log := &lines{}
 	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
 		*log = lines{}
@@ -178,7 +178,7 @@ func closeRunning(t *testing.T, l *loop.Loop) {
 	}
 }
 
-func TestS039_debug_mode_spoils_a_slice_that_a_protocol_keeps(t *testing.T) {
+func TestS039_DebugModeSpoilsASliceThatAProtocolKeeps(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		var kept []byte
@@ -207,7 +207,7 @@ var messages412 = []struct{ callback, message string }{
 }
 
 // The messages for accept and for factories are those of S248 and S002.
-func TestS412_messages_are_those_of_asyncio(t *testing.T) {
+func TestS412_MessagesAreThoseOfAsyncio(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, c := range messages412 {
 			looptest.Expect(l, c.message)

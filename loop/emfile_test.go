@@ -13,7 +13,7 @@ import (
 )
 
 // statements: 248, 249
-func TestS249_out_of_descriptors_is_survived_within_a_second_and_a_half(t *testing.T) {
+func TestS249_OutOfDescriptorsIsSurvivedWithinASecondAndAHalf(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) { exhaust(t, kernelLoop(t, engine)) })
 	}

@@ -65,7 +65,7 @@ func race(t *testing.T, opts *ConnectionOptions,
 	return took, err
 }
 
-func TestS267_the_next_address_is_tried_after_the_delay_and_losers_are_closed(t *testing.T) {
+func TestS267_TheNextAddressIsTriedAfterTheDelayAndLosersAreClosed(t *testing.T) {
 	const none = -1
 	ms := time.Millisecond
 	cases := []struct {
@@ -94,7 +94,7 @@ func TestS267_the_next_address_is_tried_after_the_delay_and_losers_are_closed(t 
 	}
 }
 
-func TestS267_all_fail(t *testing.T) {
+func TestS267_AllFail(t *testing.T) {
 	opts := &ConnectionOptions{HappyEyeballsDelay: time.Millisecond, AllErrors: true}
 	_, err := race(t, opts, silent, refusing, silent6)
 	if !errors.Is(err, syscall.ETIMEDOUT) || !errors.Is(err, syscall.ECONNREFUSED) {
@@ -107,7 +107,7 @@ func TestS267_all_fail(t *testing.T) {
 	}
 }
 
-func TestS268_interleave(t *testing.T) {
+func TestS268_Interleave(t *testing.T) {
 	parse := func(names []string) (out []netip.AddrPort) {
 		for _, name := range names {
 			ip := "10.0.0." + name[1:]
@@ -140,7 +140,7 @@ func TestS268_interleave(t *testing.T) {
 	}
 }
 
-func TestS261_zones_are_kept(t *testing.T) {
+func TestS261_ZonesAreKept(t *testing.T) {
 	addrs, ok := literalAddrs("[fe80::1%eth7]:80", false)
 	if !ok || len(addrs) != 1 || addrs[0].Addr().Zone() != "eth7" {
 		t.Errorf("parsed %v, %v", addrs, ok)

@@ -122,7 +122,7 @@ func (farewell) DatagramReceived([]byte, transport.Addr) {}
 
 func (f farewell) ConnectionLost(error) { close(f.gone) }
 
-func TestS161_the_end_of_the_last_datagram_is_told(t *testing.T) {
+func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {

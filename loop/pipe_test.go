@@ -72,7 +72,7 @@ func waitLostWith(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want er
 }
 
 // statements: 289, 290
-func TestS288_pipe_delivers_data_then_EOF_then_ConnectionLost(t *testing.T) {
+func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		closing := false
@@ -94,7 +94,7 @@ func TestS288_pipe_delivers_data_then_EOF_then_ConnectionLost(t *testing.T) {
 	})
 }
 
-func TestS286_what_is_no_pipe_is_refused(t *testing.T) {
+func TestS286_WhatIsNoPipeIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
@@ -124,7 +124,7 @@ func TestS286_what_is_no_pipe_is_refused(t *testing.T) {
 	})
 }
 
-func TestS286_wrong_end_and_no_protocol(t *testing.T) {
+func TestS286_WrongEndAndNoProtocol(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, w, err := looptest.Pipe(l)
 		if err != nil {
@@ -153,7 +153,7 @@ func TestS286_wrong_end_and_no_protocol(t *testing.T) {
 }
 
 // statements: 291
-func TestS062_panic_in_DataReceived_of_a_pipe_is_fatal(t *testing.T) {
+func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "protocol.data_received() call failed")
 		reader, writer := pipeEnds(t, l)
@@ -169,7 +169,7 @@ func TestS062_panic_in_DataReceived_of_a_pipe_is_fatal(t *testing.T) {
 }
 
 // statements: 294
-func TestS293_reading_end_pauses_and_cannot_write(t *testing.T) {
+func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := pipeEnds(t, l)
 		rt := reader.Transport()
@@ -196,7 +196,7 @@ func TestS293_reading_end_pauses_and_cannot_write(t *testing.T) {
 	})
 }
 
-func TestS296_write_eof_of_a_pipe_closes(t *testing.T) {
+func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := pipeEnds(t, l)
 		big := bytes.Repeat([]byte("pipe"), 1<<18)
@@ -222,7 +222,7 @@ func TestS296_write_eof_of_a_pipe_closes(t *testing.T) {
 }
 
 // statements: 301
-func TestS297_writer_sees_that_the_reader_is_gone(t *testing.T) {
+func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := pipeEnds(t, l)
 		looptest.Do(l, func() { reader.Transport().Close() })
@@ -233,7 +233,7 @@ func TestS297_writer_sees_that_the_reader_is_gone(t *testing.T) {
 	})
 }
 
-func TestS297_reader_gone_with_output_pending_is_EPIPE(t *testing.T) {
+func TestS297_ReaderGoneWithOutputPendingIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := pipeEnds(t, l)
 		looptest.Do(l, func() {
@@ -247,7 +247,7 @@ func TestS297_reader_gone_with_output_pending_is_EPIPE(t *testing.T) {
 }
 
 // statements: 302, 303
-func TestS298_write_after_the_reader_is_gone_is_EPIPE_later(t *testing.T) {
+func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := pipeEnds(t, l)
 		looptest.Do(l, func() {
@@ -278,7 +278,7 @@ func TestS298_write_after_the_reader_is_gone_is_EPIPE_later(t *testing.T) {
 }
 
 // statements: 295
-func TestS299_close_of_a_pipe_flushes_and_abort_drops(t *testing.T) {
+func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, abort := range []bool{false, true} {
 			reader, writer := pipeEnds(t, l)
@@ -305,7 +305,7 @@ func TestS299_close_of_a_pipe_flushes_and_abort_drops(t *testing.T) {
 }
 
 // statements: 142
-func TestS141_buffered_protocol_on_a_pipe(t *testing.T) {
+func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		var memory []byte
@@ -496,7 +496,7 @@ func statusFlags(t *testing.T, fd int) (flags int) {
 }
 
 // statements: 301
-func TestS297_a_peer_that_has_said_all_is_still_a_reader(t *testing.T) {
+func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := socketPair(t, syscall.SOCK_STREAM)
 		writer := transporttest.NewRecorder(t)

@@ -41,7 +41,7 @@ var (
 
 // Whether a sandbox forbids io_uring, and how, is found by trying. Each case runs
 // in a process of its own.
-func TestS452_where_io_uring_is_refused_epoll_serves(t *testing.T) {
+func TestS452_WhereIoUringIsRefusedEpollServes(t *testing.T) {
 	eperm, enosys, eacces := syscall.EPERM, syscall.ENOSYS, syscall.EACCES
 	cases := []struct {
 		name string

@@ -55,7 +55,7 @@ func answerNothing(c net.Conn) {
 	}
 }
 
-func TestS266_a_name_without_an_address_is_an_error(t *testing.T) {
+func TestS266_ANameWithoutAnAddressIsAnError(t *testing.T) {
 	emptyResolver(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r := transporttest.NewRecorder(t)
@@ -93,7 +93,7 @@ func linkLocal(t *testing.T) netip.Addr {
 	return netip.Addr{}
 }
 
-func TestS261_a_zone_says_which_interface(t *testing.T) {
+func TestS261_AZoneSaysWhichInterface(t *testing.T) {
 	ip := linkLocal(t)
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, netip.AddrPortFrom(ip, 0).String(), nil)

@@ -17,7 +17,7 @@ import (
 
 // A receive in flight keeps a socket open whose descriptor is closed: the peer
 // would wait for ever.
-func TestS442_close_ends_the_receive_in_flight_first(t *testing.T) {
+func TestS442_CloseEndsTheReceiveInFlightFirst(t *testing.T) {
 	kinds := map[string]func(r *transporttest.Recorder) protocol.Protocol{
 		"Protocol": func(r *transporttest.Recorder) protocol.Protocol { return r },
 		"BufferedProtocol": func(r *transporttest.Recorder) protocol.Protocol {
@@ -64,7 +64,7 @@ func nonblocking(t *testing.T) (*os.File, net.Conn) {
 	return f, peer
 }
 
-func TestS444_a_nonblocking_descriptor_is_waited_for(t *testing.T) {
+func TestS444_ANonblockingDescriptorIsWaitedFor(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
 		onKernels(t, func(t *testing.T, l *loop.Loop) {
 			f, peer := nonblocking(t)
@@ -97,7 +97,7 @@ func TestS444_a_nonblocking_descriptor_is_waited_for(t *testing.T) {
 
 // Several completions of one receive may be there at once. What a callback does
 // between two of them must count for the second.
-func TestS448_every_completion_of_a_receive_looks_at_the_state_anew(t *testing.T) {
+func TestS448_EveryCompletionOfAReceiveLooksAtTheStateAnew(t *testing.T) {
 	acts := map[string]func(l *loop.Loop, r *transporttest.Recorder) (next *transporttest.Recorder){
 		"PauseReading": func(_ *loop.Loop, r *transporttest.Recorder) *transporttest.Recorder {
 			r.Transport().PauseReading()
@@ -162,7 +162,7 @@ func midway(t *testing.T, l *loop.Loop,
 	}
 }
 
-func TestS451_Close_with_registered_memory_in_flight(t *testing.T) {
+func TestS451_CloseWithRegisteredMemoryInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var memory []byte
 		looptest.Do(l, func() { memory = l.AllocBuffer(64 << 10) })

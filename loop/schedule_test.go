@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-func TestS373_CallSoon_is_FIFO_and_runs_once(t *testing.T) {
+func TestS373_CallSoonIsFIFOAndRunsOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var order []int
 		looptest.Do(l, func() {
@@ -27,7 +27,7 @@ func TestS373_CallSoon_is_FIFO_and_runs_once(t *testing.T) {
 	})
 }
 
-func TestS374_callback_of_a_callback_runs_in_the_next_round(t *testing.T) {
+func TestS374_CallbackOfACallbackRunsInTheNextRound(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var order []string
 		looptest.Do(l, func() {
@@ -45,7 +45,7 @@ func TestS374_callback_of_a_callback_runs_in_the_next_round(t *testing.T) {
 }
 
 // statements: 375, 393
-func TestS393_callbacks_do_not_starve_input(t *testing.T) {
+func TestS393_CallbacksDoNotStarveInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a, b := pair(t, l)
 		turns, received := 0, false
@@ -68,7 +68,7 @@ func TestS393_callbacks_do_not_starve_input(t *testing.T) {
 	})
 }
 
-func TestS376_cancelled_handle_does_not_run(t *testing.T) {
+func TestS376_CancelledHandleDoesNotRun(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ran, done := false, false
 		looptest.Do(l, func() {
@@ -94,7 +94,7 @@ func TestS376_cancelled_handle_does_not_run(t *testing.T) {
 }
 
 // statements: 384
-func TestS377_timers_run_once_and_not_early(t *testing.T) {
+func TestS377_TimersRunOnceAndNotEarly(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		runs := map[time.Duration]int{}
 		delays := []time.Duration{1, 300 * time.Microsecond, 5 * time.Millisecond, 0}
@@ -126,7 +126,7 @@ func TestS377_timers_run_once_and_not_early(t *testing.T) {
 }
 
 // statements: 378
-func TestS379_timers_in_the_order_of_time_then_of_making(t *testing.T) {
+func TestS379_TimersInTheOrderOfTimeThenOfMaking(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var order []int
 		looptest.Do(l, func() {
@@ -144,7 +144,7 @@ func TestS379_timers_in_the_order_of_time_then_of_making(t *testing.T) {
 	})
 }
 
-func TestS380_CallLater_0_after_what_was_queued(t *testing.T) {
+func TestS380_CallLater0AfterWhatWasQueued(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var order []string
 		looptest.Do(l, func() {
@@ -158,7 +158,7 @@ func TestS380_CallLater_0_after_what_was_queued(t *testing.T) {
 	})
 }
 
-func TestS381_Time_is_monotonic(t *testing.T) {
+func TestS381_TimeIsMonotonic(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		last := l.Time()
 		for range 100 {
@@ -173,7 +173,7 @@ func TestS381_Time_is_monotonic(t *testing.T) {
 	})
 }
 
-func TestS382_huge_delays_are_no_error(t *testing.T) {
+func TestS382_HugeDelaysAreNoError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ran, rounds := false, 0
 		looptest.Do(l, func() {
@@ -195,7 +195,7 @@ func TestS382_huge_delays_are_no_error(t *testing.T) {
 	})
 }
 
-func TestS383_cancelled_timers_are_forgotten(t *testing.T) {
+func TestS383_CancelledTimersAreForgotten(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		count := 0
 		looptest.Do(l, func() {
@@ -217,7 +217,7 @@ func TestS383_cancelled_timers_are_forgotten(t *testing.T) {
 	})
 }
 
-func TestS385_Stop_finishes_the_round(t *testing.T) {
+func TestS385_StopFinishesTheRound(t *testing.T) {
 	l := idle(t)
 	var order []string
 	l.CallSoon(func() {
@@ -238,7 +238,7 @@ func TestS385_Stop_finishes_the_round(t *testing.T) {
 	}
 }
 
-func TestS386_Stop_before_the_run_is_one_round(t *testing.T) {
+func TestS386_StopBeforeTheRunIsOneRound(t *testing.T) {
 	l := idle(t)
 	ran := 0
 	l.CallSoon(func() { ran++; l.CallSoon(func() { ran++ }) })
@@ -248,7 +248,7 @@ func TestS386_Stop_before_the_run_is_one_round(t *testing.T) {
 	}
 }
 
-func TestS387_no_run_and_no_Close_of_a_running_loop(t *testing.T) {
+func TestS387_NoRunAndNoCloseOfARunningLoop(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		if err := l.RunForever(); !errors.Is(err, loop.ErrLoopRunning) {
 			t.Errorf("RunForever: %v", err)
@@ -267,7 +267,7 @@ func TestS387_no_run_and_no_Close_of_a_running_loop(t *testing.T) {
 	})
 }
 
-func TestS388_after_Close_nothing_is_scheduled(t *testing.T) {
+func TestS388_AfterCloseNothingIsScheduled(t *testing.T) {
 	l := idle(t)
 	if err := errors.Join(l.Close(), l.Close()); err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestS388_after_Close_nothing_is_scheduled(t *testing.T) {
 	l.Stop()
 }
 
-func TestS389_Close_drops_what_is_pending(t *testing.T) {
+func TestS389_CloseDropsWhatIsPending(t *testing.T) {
 	l := idle(t)
 	ran := false
 	l.CallSoon(func() { ran = true })
@@ -305,7 +305,7 @@ func TestS389_Close_drops_what_is_pending(t *testing.T) {
 	}
 }
 
-func TestS392_panic_in_a_callback_does_not_stop_the_loop(t *testing.T) {
+func TestS392_PanicInACallbackDoesNotStopTheLoop(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Exception in callback")
 		after := false
@@ -323,7 +323,7 @@ func TestS392_panic_in_a_callback_does_not_stop_the_loop(t *testing.T) {
 	})
 }
 
-func TestS395_CallSoonThreadsafe_wakes_and_keeps_order(t *testing.T) {
+func TestS395_CallSoonThreadsafeWakesAndKeepsOrder(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const each = 1000
 		var seen [4][]int
@@ -348,7 +348,7 @@ func TestS395_CallSoonThreadsafe_wakes_and_keeps_order(t *testing.T) {
 }
 
 // statements: 397
-func TestS396_Cancel_from_another_goroutine(t *testing.T) {
+func TestS396_CancelFromAnotherGoroutine(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for range 200 {
 			ran := make(chan struct{}, 1)

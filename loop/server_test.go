@@ -77,7 +77,7 @@ func (a *accepting) refused() {
 	}
 }
 
-func TestS226_server_listens_at_once(t *testing.T) {
+func TestS226_ServerListensAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		if !a.IsServing() || a.Loop() != l || len(a.Addrs()) != 1 {
@@ -88,7 +88,7 @@ func TestS226_server_listens_at_once(t *testing.T) {
 }
 
 // statements: 228, 238
-func TestS227_deferred_server_refuses_until_it_is_started(t *testing.T) {
+func TestS227_DeferredServerRefusesUntilItIsStarted(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		if a.IsServing() || a.Loop() != l {
@@ -102,7 +102,7 @@ func TestS227_deferred_server_refuses_until_it_is_started(t *testing.T) {
 	})
 }
 
-func TestS229_StartServing_after_Close_is_ErrServerClosed(t *testing.T) {
+func TestS229_StartServingAfterCloseIsErrServerClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		a.Close()
@@ -115,7 +115,7 @@ func TestS229_StartServing_after_Close_is_ErrServerClosed(t *testing.T) {
 	})
 }
 
-func TestS230_ServeForever_until_its_context_ends(t *testing.T) {
+func TestS230_ServeForeverUntilItsContextEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -134,7 +134,7 @@ func TestS230_ServeForever_until_its_context_ends(t *testing.T) {
 	})
 }
 
-func TestS231_Close_ends_ServeForever(t *testing.T) {
+func TestS231_CloseEndsServeForever(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		served := make(chan error, 1)
@@ -148,7 +148,7 @@ func TestS231_Close_ends_ServeForever(t *testing.T) {
 }
 
 // statements: 237
-func TestS232_Close_refuses_at_once_and_keeps_connections(t *testing.T) {
+func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		server, client := a.dial()
@@ -168,7 +168,7 @@ func TestS232_Close_refuses_at_once_and_keeps_connections(t *testing.T) {
 	})
 }
 
-func TestS234_WaitClosed_waits_for_Close_and_connections(t *testing.T) {
+func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		_, client := a.dial()
@@ -197,7 +197,7 @@ func TestS234_WaitClosed_waits_for_Close_and_connections(t *testing.T) {
 }
 
 // statements: 236
-func TestS235_CloseClients_and_AbortClients(t *testing.T) {
+func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		s1, c1 := a.dial()
@@ -234,7 +234,7 @@ func TestS235_CloseClients_and_AbortClients(t *testing.T) {
 }
 
 // statements: 240
-func TestS239_empty_host_is_both_families_on_one_port(t *testing.T) {
+func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, ":0", nil)
 		addrs := a.Addrs()
@@ -248,7 +248,7 @@ func TestS239_empty_host_is_both_families_on_one_port(t *testing.T) {
 	})
 }
 
-func TestS241_an_address_given_twice_is_bound_once(t *testing.T) {
+func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
 			Addrs: []string{"127.0.0.1:0", "127.0.0.2:0"}})
@@ -258,7 +258,7 @@ func TestS241_an_address_given_twice_is_bound_once(t *testing.T) {
 	})
 }
 
-func TestS242_address_in_use(t *testing.T) {
+func TestS242_AddressInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		_, err := l.CreateServer(withTimeout(t), a.factory(), "127.0.0.3:0",
@@ -273,7 +273,7 @@ func TestS242_address_in_use(t *testing.T) {
 	})
 }
 
-func TestS243_an_address_that_is_not_here(t *testing.T) {
+func TestS243_AnAddressThatIsNotHere(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const absent = "203.0.113.1:0"
 		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
@@ -291,7 +291,7 @@ func (a *accepting) factory() protocol.Factory {
 	return func() protocol.Protocol { return transporttest.NewRecorder(a.t) }
 }
 
-func TestS002_a_factory_that_fails_drops_the_connection(t *testing.T) {
+func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const message = "Error on transport creation for incoming connection"
 		looptest.Expect(l, message)
@@ -327,7 +327,7 @@ func TestS002_a_factory_that_fails_drops_the_connection(t *testing.T) {
 	})
 }
 
-func TestS250_each_connection_has_its_protocol_and_peername(t *testing.T) {
+func TestS250_EachConnectionHasItsProtocolAndPeername(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		s1, c1 := a.dial()
@@ -347,7 +347,7 @@ func TestS250_each_connection_has_its_protocol_and_peername(t *testing.T) {
 	})
 }
 
-func TestS247_many_connections_at_once(t *testing.T) {
+func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const count = 50
 		a := serve(t, l, "", nil)
@@ -375,7 +375,7 @@ func TestS247_many_connections_at_once(t *testing.T) {
 }
 
 // statements: 419
-func TestS419_Server_Shutdown(t *testing.T) {
+func TestS419_ServerShutdown(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", nil)
 		server, client := a.dial()
@@ -406,7 +406,7 @@ func TestS419_Server_Shutdown(t *testing.T) {
 	})
 }
 
-func TestS110_WriteCap_bounds_the_buffer(t *testing.T) {
+func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
 		server, _ := a.dial()
@@ -427,7 +427,7 @@ func TestS110_WriteCap_bounds_the_buffer(t *testing.T) {
 }
 
 // statements: 10
-func TestS111_CloseTimeout_and_IdleTimeout(t *testing.T) {
+func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
 		server, client := a.dial()
@@ -449,7 +449,7 @@ func TestS111_CloseTimeout_and_IdleTimeout(t *testing.T) {
 	})
 }
 
-func TestMaxConns_closes_whoever_comes_beyond(t *testing.T) {
+func TestMaxConnsClosesWhoeverComesBeyond(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
 		a.dial()

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-func TestS324_panics_are_reported_and_survived(t *testing.T) {
+func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		for _, e := range []string{"data 1", "exited", "closed 1", "lost"} {
@@ -36,7 +36,7 @@ func TestS324_panics_are_reported_and_survived(t *testing.T) {
 	})
 }
 
-func TestS325_panic_in_ConnectionMade_kills(t *testing.T) {
+func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Fatal error: protocol.connection_made() call failed.")
 		n := newNurse(t)
@@ -53,7 +53,7 @@ func TestS325_panic_in_ConnectionMade_kills(t *testing.T) {
 	})
 }
 
-func TestS329_cancel_kills_and_reaps(t *testing.T) {
+func TestS329_CancelKillsAndReaps(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func TestS329_cancel_kills_and_reaps(t *testing.T) {
 	})
 }
 
-func TestS330_a_pipe_that_cannot_be_had_ends_the_start(t *testing.T) {
+func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		result := make(chan error, 1)
@@ -106,7 +106,7 @@ func TestS330_a_pipe_that_cannot_be_had_ends_the_start(t *testing.T) {
 	})
 }
 
-func TestS333_stolen_child(t *testing.T) {
+func TestS333_StolenChild(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Error waiting for a child")
 		n := newNurse(t)
@@ -123,7 +123,7 @@ func TestS333_stolen_child(t *testing.T) {
 	})
 }
 
-func TestS336_set_protocol_of_a_child(t *testing.T) {
+func TestS336_SetProtocolOfAChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first, second := newNurse(t), newNurse(t)
 		launch(t, l, first, nil, "cat")
@@ -149,7 +149,7 @@ func TestS336_set_protocol_of_a_child(t *testing.T) {
 }
 
 // statements: 29
-func TestS339_many_wait_for_one_child(t *testing.T) {
+func TestS339_ManyWaitForOneChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := launch(t, l, newNurse(t), nil, "cat")
 		codes := make(chan int, 5)

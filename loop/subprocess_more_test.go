@@ -20,7 +20,7 @@ import (
 )
 
 // statements: 332, 334
-func TestS312_children_one_after_another_and_all_at_once(t *testing.T) {
+func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := 500, 50
 		switch {
@@ -59,7 +59,7 @@ func TestS312_children_one_after_another_and_all_at_once(t *testing.T) {
 }
 
 // statements: 337
-func TestS338_close_of_a_loop_kills_its_children(t *testing.T) {
+func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)
 		if err != nil {
@@ -127,7 +127,7 @@ func duplicateFile(t *testing.T, f *os.File) *os.File {
 }
 
 // statements: 292
-func TestS300_terminal_is_read_and_written(t *testing.T) {
+func TestS300_TerminalIsReadAndWritten(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		shared := duplicateFile(t, slave)
@@ -159,7 +159,7 @@ func TestS300_terminal_is_read_and_written(t *testing.T) {
 }
 
 // The master's EIO, when nobody has the terminal open any more, is EOF.
-func TestS292_hung_up_terminal_is_at_its_end(t *testing.T) {
+func TestS292_HungUpTerminalIsAtItsEnd(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		r := transporttest.NewRecorder(t)
@@ -176,7 +176,7 @@ func TestS292_hung_up_terminal_is_at_its_end(t *testing.T) {
 	})
 }
 
-func TestS286_devices_that_cannot_be_polled(t *testing.T) {
+func TestS286_DevicesThatCannotBePolled(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		open := func(path string) *os.File {
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -202,7 +202,7 @@ func TestS286_devices_that_cannot_be_polled(t *testing.T) {
 	})
 }
 
-func TestS404_SIGCHLD_is_the_users(t *testing.T) {
+func TestS404_SIGCHLDIsTheUsers(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		told := 0
 		looptest.Do(l, func() {

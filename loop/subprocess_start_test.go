@@ -76,7 +76,7 @@ func launchOld(t *testing.T, l *loop.Loop, n *nurse, args ...string) {
 	}
 }
 
-func TestS332_without_pidfds_a_goroutine_waits(t *testing.T) {
+func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		launchOld(t, l, n, "echo", "hello")
@@ -103,7 +103,7 @@ func TestS332_without_pidfds_a_goroutine_waits(t *testing.T) {
 }
 
 // statements: 332
-func TestS338_end_of_a_loop_kills_children_without_pidfds(t *testing.T) {
+func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)
 		if err != nil {
@@ -145,7 +145,7 @@ func endLoop(t *testing.T, l *loop.Loop, shutdown bool) {
 }
 
 // The child is there already or not, its birth was told to the loop or not.
-func TestS338_end_of_a_loop_during_a_start(t *testing.T) {
+func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 	const tries = 20
 	for i := range 2 * tries {
 		l, err := loop.New(nil)
@@ -183,7 +183,7 @@ func TestS338_end_of_a_loop_during_a_start(t *testing.T) {
 
 // A start that is given up while it is under way: the child is killed and reaped
 // before the answer comes.
-func TestS329_cancel_during_a_start(t *testing.T) {
+func TestS329_CancelDuringAStart(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		var finish func()
@@ -216,7 +216,7 @@ func TestS329_cancel_during_a_start(t *testing.T) {
 }
 
 // What a child cannot open or write is its affair: it says so itself.
-func TestS306_unwritable_paths_are_the_childs_affair(t *testing.T) {
+func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		missing := filepath.Join(t.TempDir(), "no", "such", "file")
 		n := newNurse(t)
@@ -248,7 +248,7 @@ func TestS306_unwritable_paths_are_the_childs_affair(t *testing.T) {
 }
 
 // A slow callback is reported under the name that the user knows.
-func TestS414_a_slow_child_callback_is_the_users(t *testing.T) {
+func TestS414_ASlowChildCallbackIsTheUsers(t *testing.T) {
 	log := &lines{}
 	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
@@ -272,7 +272,7 @@ func TestS414_a_slow_child_callback_is_the_users(t *testing.T) {
 }
 
 // What a grandchild does not read keeps nobody waiting: it is lost, and said to be.
-func TestS315_close_while_a_grandchild_holds_the_input(t *testing.T) {
+func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
 	net := looptest.New(t, looptest.Options{Seed: 1})
 	var child *looptest.Child
 	net.Program("parent", func(c *looptest.Child) {
@@ -298,7 +298,7 @@ func TestS315_close_while_a_grandchild_holds_the_input(t *testing.T) {
 }
 
 // The child is killed, but what it has left behind could keep the input open.
-func TestS315_close_of_a_child_whose_grandchild_holds_the_input(t *testing.T) {
+func TestS315_CloseOfAChildWhoseGrandchildHoldsTheInput(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		_, err := l.SubprocessShell(withTimeout(t), n,

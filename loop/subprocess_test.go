@@ -140,7 +140,7 @@ func stdin(n *nurse) transport.WriteTransport {
 func noErr() *subprocess.Options { return &subprocess.Options{Stderr: subprocess.DevNull} }
 
 // statements: 304, 307, 308, 309, 310, 311, 312, 316, 317, 319
-func TestS304_cat_echoes_what_it_is_sent(t *testing.T) {
+func TestS304_CatEchoesWhatItIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := launch(t, l, newNurse(t), nil, "cat")
 		looptest.Do(l, func() {
@@ -174,7 +174,7 @@ func TestS304_cat_echoes_what_it_is_sent(t *testing.T) {
 	})
 }
 
-func TestS316_return_codes(t *testing.T) {
+func TestS316_ReturnCodes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.DevNull,
 			Stderr: subprocess.DevNull}
@@ -202,7 +202,7 @@ func TestS316_return_codes(t *testing.T) {
 	})
 }
 
-func TestS318_signals_that_are_none_and_after_the_end(t *testing.T) {
+func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := launch(t, l, newNurse(t), nil, "cat")
 		looptest.Do(l, func() {
@@ -230,7 +230,7 @@ func TestS318_signals_that_are_none_and_after_the_end(t *testing.T) {
 	})
 }
 
-func TestS306_spawn_errors_say_what_and_leave_nothing(t *testing.T) {
+func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		dir := t.TempDir()
 		plain := filepath.Join(dir, "plain")
@@ -274,7 +274,7 @@ func TestS306_spawn_errors_say_what_and_leave_nothing(t *testing.T) {
 }
 
 // A simulated kernel knows its own programs alone.
-func TestS306_missing_program(t *testing.T) {
+func TestS306_MissingProgram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		_, err := l.SubprocessExec(t.Context(), newNurse(t), []string{"no-such-program"}, nil)
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -284,7 +284,7 @@ func TestS306_missing_program(t *testing.T) {
 }
 
 // statements: 315
-func TestS314_close_kills_and_closes_the_pipes(t *testing.T) {
+func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := launch(t, l, newNurse(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
@@ -301,7 +301,7 @@ func TestS314_close_kills_and_closes_the_pipes(t *testing.T) {
 	})
 }
 
-func TestS309_unsent_input_is_EPIPE(t *testing.T) {
+func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := launch(t, l, newNurse(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
@@ -316,7 +316,7 @@ func TestS309_unsent_input_is_EPIPE(t *testing.T) {
 }
 
 // statements: 327
-func TestS320_back_pressure_of_a_childs_input(t *testing.T) {
+func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		n.on["made"] = func() {
@@ -344,7 +344,7 @@ func TestS320_back_pressure_of_a_childs_input(t *testing.T) {
 	})
 }
 
-func TestS328_what_was_written_before_the_exit_is_delivered_after_it(t *testing.T) {
+func TestS328_WhatWasWrittenBeforeTheExitIsDeliveredAfterIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		n.on["made"] = func() {
@@ -365,7 +365,7 @@ func TestS328_what_was_written_before_the_exit_is_delivered_after_it(t *testing.
 	})
 }
 
-func TestS322_stderr_into_stdout(t *testing.T) {
+func TestS322_StderrIntoStdout(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.Stdout}
@@ -381,7 +381,7 @@ func TestS322_stderr_into_stdout(t *testing.T) {
 	})
 }
 
-func TestS323_files_and_devnull(t *testing.T) {
+func TestS323_FilesAndDevnull(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		in, err := os.CreateTemp(t.TempDir(), "in")
 		if err != nil {
@@ -408,7 +408,7 @@ func TestS323_files_and_devnull(t *testing.T) {
 	})
 }
 
-func TestS335_environment_directory_and_executable(t *testing.T) {
+func TestS335_EnvironmentDirectoryAndExecutable(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		dir, err := filepath.EvalSymlinks(t.TempDir())
 		if err != nil {
@@ -431,7 +431,7 @@ func TestS335_environment_directory_and_executable(t *testing.T) {
 	})
 }
 
-func TestS331_child_inherits_no_other_descriptor(t *testing.T) {
+func TestS331_ChildInheritsNoOtherDescriptor(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		other := launch(t, l, newNurse(t), nil, "cat") // its pipes are open here
 		if !closesOnExec(descriptorOf(t, other.t.PipeTransport(1))) {
@@ -465,7 +465,7 @@ func closesOnExec(fd int) bool {
 	return err == nil && bytes.Contains(info, []byte("flags:\t020"))
 }
 
-func TestS313_grandchild_that_holds_a_pipe(t *testing.T) {
+func TestS313_GrandchildThatHoldsAPipe(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		_, err := l.SubprocessShell(withTimeout(t), n, "sleep infinity & echo $!; exit 4", noErr())
@@ -495,7 +495,7 @@ func TestS313_grandchild_that_holds_a_pipe(t *testing.T) {
 	})
 }
 
-func TestS313_simulated_grandchild(t *testing.T) {
+func TestS313_SimulatedGrandchild(t *testing.T) {
 	net := looptest.New(t, looptest.Options{Seed: 1})
 	var child *looptest.Child
 	net.Program("parent", func(c *looptest.Child) {
@@ -520,7 +520,7 @@ func TestS313_simulated_grandchild(t *testing.T) {
 	}
 }
 
-func TestS321_child_closes_its_input(t *testing.T) {
+func TestS321_ChildClosesItsInput(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := newNurse(t)
 		if _, err := l.SubprocessShell(withTimeout(t), n, "exec 0<&-; echo; exec sleep infinity",

@@ -43,7 +43,7 @@ func TestS398_RunInExecutor(t *testing.T) {
 }
 
 // statements: 401, 405
-func TestS400_signal_handlers(t *testing.T) {
+func TestS400_SignalHandlers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first, second := 0, 0
 		looptest.Do(l, func() {
@@ -84,7 +84,7 @@ type noSignal struct{}
 func (noSignal) Signal()        {}
 func (noSignal) String() string { return "no signal" }
 
-func TestS402_signals_that_cannot_be_caught(t *testing.T) {
+func TestS402_SignalsThatCannotBeCaught(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Do(l, func() {
 			refused := []os.Signal{syscall.SIGKILL, syscall.SIGSTOP, nil, noSignal{}}
@@ -110,7 +110,7 @@ func TestS402_signals_that_cannot_be_caught(t *testing.T) {
 	})
 }
 
-func TestS403_Close_removes_signal_handlers(t *testing.T) {
+func TestS403_CloseRemovesSignalHandlers(t *testing.T) {
 	l := idle(t)
 	if err := l.AddSignalHandler(syscall.SIGUSR2, func() { t.Error("ran") }); err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestS403_Close_removes_signal_handlers(t *testing.T) {
 }
 
 // statements: 408
-func TestS407_exception_handler(t *testing.T) {
+func TestS407_ExceptionHandler(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var seen []loop.Exception
 		l.SetExceptionHandler(func(e loop.Exception) { seen = append(seen, e) })
@@ -159,7 +159,7 @@ func (w *lines) contains(part string) bool {
 }
 
 // statements: 410, 418
-func TestS409_without_a_handler_it_is_logged(t *testing.T) {
+func TestS409_WithoutAHandlerItIsLogged(t *testing.T) {
 	log := &lines{}
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil))}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
@@ -177,7 +177,7 @@ func TestS409_without_a_handler_it_is_logged(t *testing.T) {
 	})
 }
 
-func TestS413_debug_mode(t *testing.T) {
+func TestS413_DebugMode(t *testing.T) {
 	t.Setenv("SLUICE_DEBUG", "1")
 	l := idle(t)
 	if !l.Debug() {
@@ -189,7 +189,7 @@ func TestS413_debug_mode(t *testing.T) {
 	}
 }
 
-func TestS414_slow_callbacks_are_logged_in_debug_mode(t *testing.T) {
+func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
 	log, slow := &lines{}, time.Duration(0)
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Debug: true,
 		Trace: &loop.Trace{SlowCallback: func(d time.Duration) { slow = max(slow, d) }}}
@@ -212,7 +212,7 @@ func TestS414_slow_callbacks_are_logged_in_debug_mode(t *testing.T) {
 }
 
 // statements: 30
-func TestS415_debug_mode_panics_on_the_wrong_goroutine(t *testing.T) {
+func TestS415_DebugModePanicsOnTheWrongGoroutine(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
 		server, _ := pair(t, l)
 		for name, f := range map[string]func(){
@@ -233,7 +233,7 @@ func TestS415_debug_mode_panics_on_the_wrong_goroutine(t *testing.T) {
 	})
 }
 
-func TestS121_Goexit_in_a_callback_closes_the_loop(t *testing.T) {
+func TestS121_GoexitInACallbackClosesTheLoop(t *testing.T) {
 	l := idle(t)
 	l.CallSoon(runtime.Goexit)
 	if err := l.RunForever(); !errors.Is(err, loop.ErrGoexit) {
@@ -244,7 +244,7 @@ func TestS121_Goexit_in_a_callback_closes_the_loop(t *testing.T) {
 	}
 }
 
-func TestS421_Shutdown_lets_transports_flush(t *testing.T) {
+func TestS421_ShutdownLetsTransportsFlush(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, peer := outside(t, l)
 		const size = 16 << 20
@@ -269,7 +269,7 @@ func TestS421_Shutdown_lets_transports_flush(t *testing.T) {
 	})
 }
 
-func TestS399_Shutdown_waits_for_the_executor(t *testing.T) {
+func TestS399_ShutdownWaitsForTheExecutor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		release, finished := make(chan struct{}), false
 		looptest.Do(l, func() {
@@ -290,7 +290,7 @@ func TestS399_Shutdown_waits_for_the_executor(t *testing.T) {
 }
 
 // statements: 423
-func TestS036_Shutdown_aborts_what_does_not_flush(t *testing.T) {
+func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := outside(t, l)
 		looptest.Do(l, func() { server.Transport().Write(make([]byte, 64<<20)) })
@@ -318,7 +318,7 @@ func outside(t *testing.T, l *loop.Loop) (*transporttest.Recorder, net.Conn) {
 }
 
 // statements: 451
-func TestS420_Close_with_open_transports_leaves_nothing_open(t *testing.T) {
+func TestS420_CloseWithOpenTransportsLeavesNothingOpen(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		connectTCP(t, l, &countingProtocol{}, &countingProtocol{})
 		l.Stop()

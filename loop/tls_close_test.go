@@ -23,7 +23,7 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 }
 
 // statements: 189, 190
-func TestS184_close_flushes_and_both_sides_end_with_close_notify(t *testing.T) {
+func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const wait = 10 * time.Second // whose passing is an error
 		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true, ShutdownTimeout: wait})
@@ -67,7 +67,7 @@ func muteTLS(t *testing.T, l *loop.Loop, opts loop.ConnectionOptions,
 }
 
 // statements: 186
-func TestS185_shutdown_timeout(t *testing.T) {
+func TestS185_ShutdownTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, freeze := muteTLS(t, l, loop.ConnectionOptions{
 			ShutdownTimeout: 30 * time.Millisecond})
@@ -89,7 +89,7 @@ func TestS185_shutdown_timeout(t *testing.T) {
 	})
 }
 
-func TestCloseTimeout_counts_from_close_with_TLS(t *testing.T) {
+func TestCloseTimeoutCountsFromCloseWithTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, freeze := muteTLS(t, l, loop.ConnectionOptions{
 			CloseTimeout: 30 * time.Millisecond})
@@ -102,7 +102,7 @@ func TestCloseTimeout_counts_from_close_with_TLS(t *testing.T) {
 	})
 }
 
-func TestIdleTimeout_with_TLS(t *testing.T) {
+func TestIdleTimeoutWithTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client, err := a.tryTLS(loop.ConnectionOptions{IdleTimeout: 30 * time.Millisecond})
@@ -113,7 +113,7 @@ func TestIdleTimeout_with_TLS(t *testing.T) {
 	})
 }
 
-func TestWriteCap_with_TLS(t *testing.T) {
+func TestWriteCapWithTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, freeze := muteTLS(t, l, loop.ConnectionOptions{WriteCap: 100 << 10})
 		looptest.Do(l, func() {
@@ -134,7 +134,7 @@ func TestWriteCap_with_TLS(t *testing.T) {
 
 // statements: 187
 // statements: 202
-func TestS188_data_after_close_is_discarded_without_an_error(t *testing.T) {
+func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{})
@@ -154,7 +154,7 @@ func TestS188_data_after_close_is_discarded_without_an_error(t *testing.T) {
 	})
 }
 
-func TestS188_a_reset_after_all_was_sent_is_no_error(t *testing.T) {
+func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
@@ -178,7 +178,7 @@ func TestS188_a_reset_after_all_was_sent_is_no_error(t *testing.T) {
 	})
 }
 
-func TestS191_truncation_is_told_where_it_is_asked_for(t *testing.T) {
+func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{})
@@ -214,7 +214,7 @@ func TestS191_truncation_is_told_where_it_is_asked_for(t *testing.T) {
 	})
 }
 
-func TestS192_no_half_close(t *testing.T) {
+func TestS192_NoHalfClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		_, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
@@ -230,7 +230,7 @@ func TestS192_no_half_close(t *testing.T) {
 }
 
 // statements: 194, 203
-func TestS201_close_while_reading_is_paused_ends(t *testing.T) {
+func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
@@ -261,7 +261,7 @@ func TestS201_close_while_reading_is_paused_ends(t *testing.T) {
 	})
 }
 
-func TestS203_closing_below_is_closing(t *testing.T) {
+func TestS203_ClosingBelowIsClosing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		_, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
@@ -276,7 +276,7 @@ func TestS203_closing_below_is_closing(t *testing.T) {
 	})
 }
 
-func TestServer_closes_and_aborts_its_TLS_clients(t *testing.T) {
+func TestServerClosesAndAbortsItsTLSClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})

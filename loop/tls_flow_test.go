@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-func TestS193_write_in_ConnectionMade_is_sent(t *testing.T) {
+func TestS193_WriteInConnectionMadeIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
@@ -30,7 +30,7 @@ func TestS193_write_in_ConnectionMade_is_sent(t *testing.T) {
 }
 
 // statements: 195
-func TestS196_high_zero_pauses_only_what_is_left_over(t *testing.T) {
+func TestS196_HighZeroPausesOnlyWhatIsLeftOver(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		_, client := a.dialTLS(loop.ConnectionOptions{})
@@ -62,7 +62,7 @@ type readLimiter interface {
 }
 
 // statements: 198, 199, 200
-func TestS197_reading_below_stops_at_the_read_limits(t *testing.T) {
+func TestS197_ReadingBelowStopsAtTheReadLimits(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{})
@@ -103,7 +103,7 @@ func TestS197_reading_below_stops_at_the_read_limits(t *testing.T) {
 	})
 }
 
-func TestS200_an_end_that_came_with_the_data_waits_for_ResumeReading(t *testing.T) {
+func TestS200_AnEndThatCameWithTheDataWaitsForResumeReading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
@@ -127,7 +127,7 @@ func TestS200_an_end_that_came_with_the_data_waits_for_ResumeReading(t *testing.
 	})
 }
 
-func TestS204_a_write_error_below_reaches_the_application(t *testing.T) {
+func TestS204_AWriteErrorBelowReachesTheApplication(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
@@ -143,7 +143,7 @@ func TestS204_a_write_error_below_reaches_the_application(t *testing.T) {
 	})
 }
 
-func TestS205_panic_ends_without_close_notify(t *testing.T) {
+func TestS205_PanicEndsWithoutCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const message = "Fatal error: protocol.data_received() call failed."
 		a := serveTLS(t, l, loop.ServerOptions{})
@@ -163,7 +163,7 @@ func TestS205_panic_ends_without_close_notify(t *testing.T) {
 }
 
 // statements: 206
-func TestS207_buffered_protocol_over_TLS(t *testing.T) {
+func TestS207_BufferedProtocolOverTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
@@ -193,7 +193,7 @@ func TestS207_buffered_protocol_over_TLS(t *testing.T) {
 	})
 }
 
-func TestS215_first_data_comes_after_the_waiter(t *testing.T) {
+func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		order := ""
 		server := transporttest.NewRecorder(t)

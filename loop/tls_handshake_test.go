@@ -65,7 +65,7 @@ func silent(t *testing.T, r *transporttest.Recorder) {
 }
 
 // statements: 252, 269, 176
-func TestS175_ConnectionMade_after_the_handshake_with_the_TLS_transport(t *testing.T) {
+func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.dialTLS(loop.ConnectionOptions{})
@@ -85,7 +85,7 @@ func TestS175_ConnectionMade_after_the_handshake_with_the_TLS_transport(t *testi
 	})
 }
 
-func TestS177_bad_certificates_are_told_by_name(t *testing.T) {
+func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 	expired := testPKI().issue(t, func(c *x509.Certificate) {
 		c.NotAfter = time.Now().Add(-time.Minute)
 	}, "sluice.test")
@@ -122,7 +122,7 @@ func TestS177_bad_certificates_are_told_by_name(t *testing.T) {
 	}
 }
 
-func TestALPN_without_a_common_protocol_fails_on_both_sides(t *testing.T) {
+func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
 		config := serverTLS()
@@ -143,7 +143,7 @@ func TestALPN_without_a_common_protocol_fails_on_both_sides(t *testing.T) {
 	})
 }
 
-func TestS178_EOF_in_the_handshake(t *testing.T) {
+func TestS178_EOFInTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
 			r := transporttest.NewRecorder(t)
@@ -164,7 +164,7 @@ func TestS178_EOF_in_the_handshake(t *testing.T) {
 	})
 }
 
-func TestS179_handshake_timeout(t *testing.T) {
+func TestS179_HandshakeTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
 		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
@@ -190,7 +190,7 @@ func TestS179_handshake_timeout(t *testing.T) {
 }
 
 // statements: 211
-func TestS179_a_handshake_has_a_minute_and_what_follows_all_the_time(t *testing.T) {
+func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	failures := 0
 	a := serveTLS(t, n.Loop, loop.ServerOptions{
@@ -220,7 +220,7 @@ func TestS179_a_handshake_has_a_minute_and_what_follows_all_the_time(t *testing.
 }
 
 // statements: 180, 209
-func TestS181_options_that_do_not_go_together_are_errors(t *testing.T) {
+func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		factory := func() protocol.Protocol { return transporttest.NewRecorder(t) }
 		second := time.Second
@@ -260,7 +260,7 @@ func TestS181_options_that_do_not_go_together_are_errors(t *testing.T) {
 	})
 }
 
-func TestS182_closing_during_the_handshake(t *testing.T) {
+func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		for _, end := range []func(){a.CloseClients, a.AbortClients} {
@@ -293,7 +293,7 @@ func TestS182_closing_during_the_handshake(t *testing.T) {
 }
 
 // statements: 211
-func TestS183_failed_handshakes_do_not_disturb_the_server(t *testing.T) {
+func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failures []error
 		a := serveTLS(t, l, loop.ServerOptions{OnHandshakeError: func(peer net.Addr, err error) {
@@ -331,7 +331,7 @@ func TestS183_failed_handshakes_do_not_disturb_the_server(t *testing.T) {
 	})
 }
 
-func TestS208_server_name(t *testing.T) {
+func TestS208_ServerName(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		names := make(chan string, 10)
 		config := serverTLS()
@@ -366,7 +366,7 @@ func TestS208_server_name(t *testing.T) {
 	})
 }
 
-func TestA_context_ends_a_handshake(t *testing.T) {
+func TestAContextEndsAHandshake(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		plain := serve(t, l, "", nil) // does not answer
 		ctx, cancel := context.WithCancel(t.Context())
@@ -389,7 +389,7 @@ func TestA_context_ends_a_handshake(t *testing.T) {
 	})
 }
 
-func TestPanic_in_a_function_of_the_config_ends_the_handshake(t *testing.T) {
+func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		config := serverTLS()
 		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -406,7 +406,7 @@ func TestPanic_in_a_function_of_the_config_ends_the_handshake(t *testing.T) {
 	})
 }
 
-func TestAbort_in_a_function_of_the_config(t *testing.T) {
+func TestAbortInAFunctionOfTheConfig(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var a *accepting
 		config := serverTLS()

@@ -96,7 +96,7 @@ func versionFlag(version uint16) string {
 }
 
 // statements: 213
-func TestA_client_of_openssl(t *testing.T) {
+func TestAClientOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
 		ca := pemFile(t, map[string][]byte{"CERTIFICATE": testPKI().authority.Raw})
@@ -129,7 +129,7 @@ func TestA_client_of_openssl(t *testing.T) {
 	})
 }
 
-func TestA_server_of_openssl(t *testing.T) {
+func TestAServerOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		c := testCertificate()
 		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

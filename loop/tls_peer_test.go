@@ -43,7 +43,7 @@ func (a *accepting) dialGo(config *tls.Config) (*tls.Conn, *transporttest.Record
 	return conn, a.got[before]
 }
 
-func TestA_client_of_crypto_tls(t *testing.T) {
+func TestAClientOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		config := clientTLS()
@@ -75,7 +75,7 @@ func TestA_client_of_crypto_tls(t *testing.T) {
 	})
 }
 
-func TestA_server_of_crypto_tls(t *testing.T) {
+func TestAServerOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.MaxVersion = version
@@ -109,7 +109,7 @@ func TestA_server_of_crypto_tls(t *testing.T) {
 	})
 }
 
-func TestClient_certificates(t *testing.T) {
+func TestClientCertificates(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, testPKI().pool
@@ -143,7 +143,7 @@ func TestClient_certificates(t *testing.T) {
 	})
 }
 
-func TestALPN_and_SNI(t *testing.T) {
+func TestALPNAndSNI(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.NextProtos, config.MaxVersion = []string{"h2", "http/1.1"}, version
@@ -163,7 +163,7 @@ func TestALPN_and_SNI(t *testing.T) {
 	})
 }
 
-func TestSession_resumption(t *testing.T) {
+func TestSessionResumption(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.MaxVersion = version
@@ -187,7 +187,7 @@ func TestSession_resumption(t *testing.T) {
 	})
 }
 
-func TestS028_ExtraInfo_of_TLS(t *testing.T) {
+func TestS028_ExtraInfoOfTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
 		tr := client.Transport()

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-func TestTLS_over_Unix_sockets(t *testing.T) {
+func TestTLSOverUnixSockets(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "s")
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
@@ -49,7 +49,7 @@ func TestTLS_over_Unix_sockets(t *testing.T) {
 	})
 }
 
-func TestS272_ConnectAcceptedSocket_with_TLS(t *testing.T) {
+func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := socketPair(t, syscall.SOCK_STREAM)
 		defer peer.Close()
@@ -93,7 +93,7 @@ func TestS272_ConnectAcceptedSocket_with_TLS(t *testing.T) {
 	})
 }
 
-func TestA_factory_or_ConnectionMade_that_fails_is_no_failed_handshake(t *testing.T) {
+func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, nilProtocol := range []bool{true, false} {
 			looptest.Expect(l, "")
@@ -127,7 +127,7 @@ func TestA_factory_or_ConnectionMade_that_fails_is_no_failed_handshake(t *testin
 }
 
 // A coroutine that nobody resumes would stay for ever.
-func TestClose_of_the_loop_ends_handshakes_under_way(t *testing.T) {
+func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 	l, err := loop.New(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func overTLS(t *testing.T, rs ...*transporttest.Recorder) (next []*transporttest
 }
 
 // statements: 217, 218, 219, 224, 225
-func TestS216_upgrade_of_an_open_connection_in_both_roles(t *testing.T) {
+func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		var next []*transporttest.Recorder
@@ -102,7 +102,7 @@ func TestS216_upgrade_of_an_open_connection_in_both_roles(t *testing.T) {
 }
 
 // statements: 219
-func TestS216_a_pause_of_reading_ends_with_the_upgrade(t *testing.T) {
+func TestS216_APauseOfReadingEndsWithTheUpgrade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		var next []*transporttest.Recorder
@@ -129,7 +129,7 @@ func TestS216_a_pause_of_reading_ends_with_the_upgrade(t *testing.T) {
 	})
 }
 
-func TestS218_upgrade_of_what_cannot_be_upgraded(t *testing.T) {
+func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		reader, _ := pipeEnds(t, l)
@@ -210,7 +210,7 @@ func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 }
 
 // statements: 450
-func TestS220_bytes_that_were_received_already_are_the_prefix(t *testing.T) {
+func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		var next []*transporttest.Recorder
@@ -237,7 +237,7 @@ func TestS220_bytes_that_were_received_already_are_the_prefix(t *testing.T) {
 }
 
 // statements: 221
-func TestS222_failed_upgrade_is_ConnectionLost(t *testing.T) {
+func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		var c *upgraded
@@ -255,7 +255,7 @@ func TestS222_failed_upgrade_is_ConnectionLost(t *testing.T) {
 	})
 }
 
-func TestS221_cancelled_upgrade_closes(t *testing.T) {
+func TestS221_CancelledUpgradeCloses(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		_, client := pair(t, l)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -276,7 +276,7 @@ func TestS221_cancelled_upgrade_closes(t *testing.T) {
 	})
 }
 
-func TestS223_upgrade_while_writing_is_paused(t *testing.T) {
+func TestS223_UpgradeWhileWritingIsPaused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pair(t, l)
 		const size = 8 << 20
@@ -318,7 +318,7 @@ func TestS223_upgrade_while_writing_is_paused(t *testing.T) {
 	})
 }
 
-func TestS210_TLS_in_TLS(t *testing.T) {
+func TestS210_TLSInTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
 		const size = 3 << 20

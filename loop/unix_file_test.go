@@ -36,7 +36,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func TestS278_a_stale_socket_file_is_replaced_and_no_other_file(t *testing.T) {
+func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		staleSocket(t, path)
@@ -67,7 +67,7 @@ func TestS278_a_stale_socket_file_is_replaced_and_no_other_file(t *testing.T) {
 	})
 }
 
-func TestS279_a_live_server_keeps_its_path_from_a_probing_one(t *testing.T) {
+func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		probe := &loop.ServerOptions{ProbeSocket: true}
@@ -87,7 +87,7 @@ func TestS279_a_live_server_keeps_its_path_from_a_probing_one(t *testing.T) {
 	})
 }
 
-func TestS280_Close_removes_the_socket_file(t *testing.T) {
+func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
@@ -105,7 +105,7 @@ func TestS280_Close_removes_the_socket_file(t *testing.T) {
 	})
 }
 
-func TestS280_a_relative_path_is_of_the_directory_in_which_it_was_bound(t *testing.T) {
+func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		where := t.TempDir()
 		t.Chdir(where)
@@ -118,7 +118,7 @@ func TestS280_a_relative_path_is_of_the_directory_in_which_it_was_bound(t *testi
 	})
 }
 
-func TestS280_Close_leaves_what_is_not_its_own(t *testing.T) {
+func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		kept := serveUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
@@ -148,7 +148,7 @@ func TestS280_Close_leaves_what_is_not_its_own(t *testing.T) {
 	})
 }
 
-func TestS280_Close_removes_the_file_of_a_socket_of_the_users(t *testing.T) {
+func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, keep := range []bool{false, true} {
 			path := socketPath(t)
@@ -221,7 +221,7 @@ func umask() fs.FileMode {
 	return fs.FileMode(mask)
 }
 
-func TestS285_the_mode_of_the_file_is_what_the_umask_makes_it(t *testing.T) {
+func TestS285_TheModeOfTheFileIsWhatTheUmaskMakesIt(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		serveUnix(t, l, path, nil)

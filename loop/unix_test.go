@@ -87,7 +87,7 @@ func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOption
 	return err
 }
 
-func TestS277_paths_and_abstract_names(t *testing.T) {
+func TestS277_PathsAndAbstractNames(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		abstract := socketPath(t)
 		for path, name := range map[string]string{
@@ -160,7 +160,7 @@ func TestUnixConnectionsToNobody(t *testing.T) {
 }
 
 // statements: 281
-func TestS276_sock_and_path_exclude_each_other(t *testing.T) {
+func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := func() *transporttest.Recorder { return transporttest.NewRecorder(t) }
 		for kind, want := range map[int]error{syscall.SOCK_STREAM: nil,
@@ -242,7 +242,7 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 	})
 }
 
-func TestS283_who_has_no_name_has_an_empty_one(t *testing.T) {
+func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
 		server, client := serveUnix(t, l, path, nil).dialUnix()

@@ -23,7 +23,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-func TestS357_reader_is_called_as_long_as_there_is_something(t *testing.T) {
+func TestS357_ReaderIsCalledAsLongAsThereIsSomething(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w := pipe(t)
 		w.Write([]byte("abc"))
@@ -53,7 +53,7 @@ func TestS357_reader_is_called_as_long_as_there_is_something(t *testing.T) {
 	})
 }
 
-func TestS358_adding_again_replaces(t *testing.T) {
+func TestS358_AddingAgainReplaces(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w := pipe(t)
 		w.Write([]byte("x"))
@@ -73,7 +73,7 @@ func TestS358_adding_again_replaces(t *testing.T) {
 }
 
 // statements: 360
-func TestS359_remove_says_whether_there_was_anything(t *testing.T) {
+func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, _ := socketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
@@ -98,7 +98,7 @@ func TestS359_remove_says_whether_there_was_anything(t *testing.T) {
 }
 
 // statements: 369
-func TestS361_a_reader_removed_in_the_same_batch_is_not_called(t *testing.T) {
+func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		r1, w1 := pipe(t)
 		r2, w2 := pipe(t)
@@ -124,7 +124,7 @@ func TestS361_a_reader_removed_in_the_same_batch_is_not_called(t *testing.T) {
 	})
 }
 
-func TestS362_what_cannot_be_watched_is_an_error(t *testing.T) {
+func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 		if err != nil {
@@ -143,7 +143,7 @@ func TestS362_what_cannot_be_watched_is_an_error(t *testing.T) {
 }
 
 // statements: 33
-func TestS363_descriptor_of_a_transport_is_ErrFdInUse(t *testing.T) {
+func TestS363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := pair(t, l)
 		looptest.Do(l, func() {
@@ -167,7 +167,7 @@ func TestS363_descriptor_of_a_transport_is_ErrFdInUse(t *testing.T) {
 	})
 }
 
-func TestS364_after_Close_nothing_is_watched(t *testing.T) {
+func TestS364_AfterCloseNothingIsWatched(t *testing.T) {
 	l := idle(t)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ type sleepy struct{ protocol.Base }
 
 func (*sleepy) DataReceived([]byte) {}
 
-func TestS414_a_callback_is_charged_for_its_own_time_alone(t *testing.T) {
+func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 	var slow []time.Duration
 	var log strings.Builder
 	clock := &handClock{}
@@ -50,7 +50,7 @@ func TestS414_a_callback_is_charged_for_its_own_time_alone(t *testing.T) {
 	}
 }
 
-func TestS414_the_stack_is_that_of_the_goroutine_that_is_slow(t *testing.T) {
+func TestS414_TheStackIsThatOfTheGoroutineThatIsSlow(t *testing.T) {
 	w := &watchdog{}
 	me := goroutine()
 	w.arm(0, me)

@@ -93,7 +93,7 @@ func TestNetworkKeepsAHistory(t *testing.T) {
 }
 
 // statements: 249
-func TestS248_accept_out_of_descriptors_is_reported_once(t *testing.T) {
+func TestS248_AcceptOutOfDescriptorsIsReportedOnce(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	looptest.Expect(n.Loop, "socket.accept() out of system resource")
 	var got, clients []*transporttest.Recorder

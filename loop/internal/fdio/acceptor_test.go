@@ -103,7 +103,7 @@ func newAcceptRig(t *testing.T) (*acceptRig, *Acceptor) {
 	return r, a
 }
 
-func TestS253_errors_of_accept_are_reported_and_the_listener_stays(t *testing.T) {
+func TestS253_ErrorsOfAcceptAreReportedAndTheListenerStays(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EPROTO, syscall.ECONNABORTED} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			r, a := newAcceptRig(t)
@@ -134,7 +134,7 @@ func TestS253_errors_of_accept_are_reported_and_the_listener_stays(t *testing.T)
 	}
 }
 
-func TestS233_connections_accepted_after_Close_are_closed(t *testing.T) {
+func TestS233_ConnectionsAcceptedAfterCloseAreClosed(t *testing.T) {
 	r, a := newAcceptRig(t)
 	buried := 0
 	a.Close(func() { buried++ })
