@@ -69,9 +69,9 @@ var (
 	) (*loop.Server, error) = (*loop.Loop).CreateServer
 	_ func(*loop.Loop, ctx, protocol.Factory, string, *loop.ServerOptions,
 		func(*loop.Server, error)) = (*loop.Loop).CreateServerFunc
-	_ func(*loop.Loop, ctx, protocol.Factory, string, *loop.ServerOptions,
+	_ func(*loop.Loop, ctx, protocol.Factory, string, *loop.UnixServerOptions,
 	) (*loop.Server, error) = (*loop.Loop).CreateUnixServer
-	_ func(*loop.Loop, ctx, protocol.Factory, string, *loop.ServerOptions,
+	_ func(*loop.Loop, ctx, protocol.Factory, string, *loop.UnixServerOptions,
 		func(*loop.Server, error)) = (*loop.Loop).CreateUnixServerFunc
 	_ func(*loop.Loop, ctx, protocol.Protocol, string, *loop.ConnectionOptions,
 	) (stream, error) = (*loop.Loop).CreateConnection
@@ -83,7 +83,7 @@ var (
 		func(stream, error)) = (*loop.Loop).CreateUnixConnectionFunc
 	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File, *loop.ServerOptions,
 	) (stream, error) = (*loop.Loop).ConnectAcceptedSocket
-	_ func(*loop.Loop, protocol.Protocol, *os.File, *loop.ServerOptions,
+	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File, *loop.ServerOptions,
 		func(stream, error)) = (*loop.Loop).ConnectAcceptedSocketFunc
 	_ func(*loop.Loop, ctx, protocol.DatagramProtocol, *loop.DatagramOptions,
 	) (dgram, error) = (*loop.Loop).CreateDatagramEndpoint
@@ -91,11 +91,11 @@ var (
 		func(dgram, error)) = (*loop.Loop).CreateDatagramEndpointFunc
 	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File,
 	) (transport.ReadTransport, error) = (*loop.Loop).ConnectReadPipe
-	_ func(*loop.Loop, protocol.Protocol, *os.File,
+	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File,
 		func(transport.ReadTransport, error)) = (*loop.Loop).ConnectReadPipeFunc
 	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File,
 	) (transport.WriteTransport, error) = (*loop.Loop).ConnectWritePipe
-	_ func(*loop.Loop, protocol.Protocol, *os.File,
+	_ func(*loop.Loop, ctx, protocol.Protocol, *os.File,
 		func(transport.WriteTransport, error)) = (*loop.Loop).ConnectWritePipeFunc
 	_ func(*loop.Loop, ctx, protocol.SubprocessProtocol, []string, *subprocess.Options,
 	) (child, error) = (*loop.Loop).SubprocessExec
@@ -116,18 +116,21 @@ var (
 )
 
 var (
-	_ func(*loop.Server) []net.Addr       = (*loop.Server).Addrs
-	_ func(*loop.Server) []int            = (*loop.Server).Sockets
-	_ func(*loop.Server)                  = (*loop.Server).Close
-	_ func(*loop.Server)                  = (*loop.Server).CloseClients
-	_ func(*loop.Server)                  = (*loop.Server).AbortClients
-	_ func(*loop.Server) bool             = (*loop.Server).IsServing
-	_ func(*loop.Server) error            = (*loop.Server).StartServing
-	_ func(*loop.Server, ctx) error       = (*loop.Server).ServeForever
-	_ func(*loop.Server, ctx) error       = (*loop.Server).WaitClosed
-	_ func(*loop.Server, ctx) error       = (*loop.Server).Shutdown
-	_ func(*loop.Server) *loop.Loop       = (*loop.Server).Loop
-	_ func(*loop.Server) iter.Seq[stream] = (*loop.Server).Conns
+	_ func(*loop.Server) []net.Addr        = (*loop.Server).Addrs
+	_ func(*loop.Server) []int             = (*loop.Server).Sockets
+	_ func(*loop.Server)                   = (*loop.Server).Close
+	_ func(*loop.Server)                   = (*loop.Server).CloseClients
+	_ func(*loop.Server)                   = (*loop.Server).AbortClients
+	_ func(*loop.Server) bool              = (*loop.Server).IsServing
+	_ func(*loop.Server) error             = (*loop.Server).StartServing
+	_ func(*loop.Server, ctx) error        = (*loop.Server).ServeForever
+	_ func(*loop.Server, ctx, func(error)) = (*loop.Server).ServeForeverFunc
+	_ func(*loop.Server, ctx) error        = (*loop.Server).WaitClosed
+	_ func(*loop.Server, ctx, func(error)) = (*loop.Server).WaitClosedFunc
+	_ func(*loop.Server, ctx) error        = (*loop.Server).Shutdown
+	_ func(*loop.Server, ctx, func(error)) = (*loop.Server).ShutdownFunc
+	_ func(*loop.Server) *loop.Loop        = (*loop.Server).Loop
+	_ func(*loop.Server) iter.Seq[stream]  = (*loop.Server).Conns
 )
 
 var _ = []any{
@@ -144,18 +147,18 @@ var _ = []any{
 		SlowCallback:     func(time.Duration) {},
 	},
 	loop.ServerOptions{
-		TLS: &tls.Config{}, Backlog: 1, Addrs: []string{}, Sock: &os.File{},
+		TLS: &loop.TLSOptions{}, Backlog: 1, Addrs: []string{}, Sock: &os.File{},
 		ReusePort: true, ReuseAddress: true, KeepAlive: true, DeferServing: true,
-		HandshakeTimeout: time.Second, ShutdownTimeout: time.Second,
 		CloseTimeout: time.Second, IdleTimeout: time.Second,
-		MaxConns: 1, WriteCap: 1, Mode: 0o600,
-		RequireCloseNotify: true, OnHandshakeError: func(net.Addr, error) {},
-		NoReuseAddress: true, NoCleanupSocket: true, ProbeSocket: true,
+		MaxConns: 1, WriteCap: 1, NoReuseAddress: true,
+	},
+	loop.UnixServerOptions{
+		ServerOptions: loop.ServerOptions{}, Mode: 0o600, NoCleanupSocket: true,
+		ProbeSocket: true,
 	},
 	loop.ConnectionOptions{
-		TLS: &tls.Config{}, ServerName: "", LocalAddr: "", Sock: &os.File{},
+		TLS: &loop.TLSOptions{}, LocalAddr: "", Sock: &os.File{},
 		HappyEyeballsDelay: time.Second, Interleave: 1, AllErrors: true, KeepAlive: true,
-		HandshakeTimeout: time.Second, ShutdownTimeout: time.Second, RequireCloseNotify: true,
 		CloseTimeout: time.Second, IdleTimeout: time.Second, WriteCap: 1,
 	},
 	loop.DatagramOptions{
@@ -165,6 +168,7 @@ var _ = []any{
 		SendBuffer: 1, ReceiveBuffer: 1, WriteCap: 1,
 	},
 	loop.TLSOptions{
+		Config: &tls.Config{}, OnHandshakeError: func(net.Addr, error) {},
 		ServerSide: true, ServerName: "", Prefix: []byte{},
 		HandshakeTimeout: time.Second, ShutdownTimeout: time.Second, RequireCloseNotify: true,
 	},
