@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,15 +11,12 @@ import (
 	"testing"
 )
 
-var updateContract = flag.Bool("update-contract", false,
-	"write the last column of "+contractDoc)
-
 // contractComplete is false while statements are missing.
 const contractComplete = false
 
 const (
 	notShown = "not shown: "
-	toUpdate = "run go test ./docs -run TestContract -update-contract"
+	toUpdate = "run go test ./docs -run TestContract -update"
 )
 
 // check compares the document with the tests.
@@ -172,7 +168,7 @@ func TestContractAndTestsAgree(t *testing.T) {
 	repository, _ := loadOnce(t)
 	text := repository.texts[contractDoc]
 	c := readContract(text)
-	if *updateContract {
+	if *update {
 		text = c.updated(text, repository)
 		file := filepath.Join("..", contractDoc)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
