@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -239,14 +239,14 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			want error
 		}{
 			{loop.ServerOptions{TLS: &loop.TLSOptions{HandshakeTimeout: second}},
-				tlstransport.ErrNoConfig},
-			{loop.ServerOptions{TLS: &loop.TLSOptions{}}, tlstransport.ErrNoConfig},
+				tlsio.ErrNoConfig},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
 			{loop.ServerOptions{TLS: &loop.TLSOptions{
-				Config: serverTLS(), HandshakeTimeout: -1}}, tlstransport.ErrTimeout},
+				Config: serverTLS(), HandshakeTimeout: -1}}, tlsio.ErrTimeout},
 			{loop.ServerOptions{TLS: &loop.TLSOptions{
-				Config: serverTLS(), ShutdownTimeout: -1}}, tlstransport.ErrTimeout},
+				Config: serverTLS(), ShutdownTimeout: -1}}, tlsio.ErrTimeout},
 			{loop.ServerOptions{TLS: &loop.TLSOptions{
-				Config: &tls.Config{}}}, tlstransport.ErrNoCertificate},
+				Config: &tls.Config{}}}, tlsio.ErrNoCertificate},
 		} {
 			_, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
@@ -258,13 +258,13 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			want error
 		}{
 			{loop.ConnectionOptions{TLS: &loop.TLSOptions{ServerName: "a"}},
-				tlstransport.ErrNoConfig},
-			{loop.ConnectionOptions{TLS: &loop.TLSOptions{}}, tlstransport.ErrNoConfig},
+				tlsio.ErrNoConfig},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
 			{loop.ConnectionOptions{TLS: &loop.TLSOptions{
 				Config: &tls.Config{}, HandshakeTimeout: -1}},
-				tlstransport.ErrTimeout},
+				tlsio.ErrTimeout},
 			{loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: &tls.Config{
-				Renegotiation: tls.RenegotiateFreelyAsClient}}}, tlstransport.ErrRenegotiation},
+				Renegotiation: tls.RenegotiateFreelyAsClient}}}, tlsio.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
 			_, err := l.CreateConnection(withTimeout(t), r, "127.0.0.1:1", &c.opts)
@@ -377,7 +377,7 @@ func TestS208_ServerName(t *testing.T) {
 		r := transporttest.NewRecorder(t)
 		_, err := l.CreateUnixConnection(withTimeout(t), r, "@nowhere",
 			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
-		if !errors.Is(err, tlstransport.ErrNoServerName) {
+		if !errors.Is(err, tlsio.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/sluice-net/sluice/transport/tlstransport"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
 // TLSOptions are all that concerns TLS: of a server's connections in ServerOptions, of
@@ -61,20 +61,20 @@ func (o *TLSOptions) copy() *TLSOptions {
 }
 
 // config is what the options say, as a TLS transport is configured.
-func (o *TLSOptions) config() *tlstransport.Config {
-	return &tlstransport.Config{TLS: o.Config, HandshakeTimeout: o.HandshakeTimeout,
+func (o *TLSOptions) config() *tlsio.Config {
+	return &tlsio.Config{TLS: o.Config, HandshakeTimeout: o.HandshakeTimeout,
 		ShutdownTimeout: o.ShutdownTimeout, RequireCloseNotify: o.RequireCloseNotify}
 }
 
 // tls is what the options say of TLS, which they do ask for.
-func (o *ServerOptions) tls() *tlstransport.Config {
+func (o *ServerOptions) tls() *tlsio.Config {
 	c := o.TLS.config()
 	c.Server, c.CloseTimeout, c.WriteCap = true, o.CloseTimeout, o.WriteCap
 	return c
 }
 
 // tls is what the options say of TLS, which they do ask for.
-func (o *ConnectionOptions) tls() *tlstransport.Config {
+func (o *ConnectionOptions) tls() *tlsio.Config {
 	c := o.TLS.config()
 	c.CloseTimeout, c.WriteCap = o.CloseTimeout, o.WriteCap
 	return c
