@@ -51,8 +51,8 @@ func (c *Command) Check() error {
 	if len(c.Args) == 0 && c.Options.Executable == "" {
 		return ErrNoProgram
 	}
-	for fd, s := range c.Options.streams() {
-		if s.kind == stdoutStdio && fd != 2 || s.kind == fileStdio && s.file == nil {
+	for fd, s := range streams(&c.Options) {
+		if s == Stdout && fd != 2 || s == File(nil) {
 			return ErrStdio
 		}
 	}
@@ -60,10 +60,13 @@ func (c *Command) Check() error {
 }
 
 // IsPipe reports whether there is a pipe to the child's descriptor fd.
-func (c *Command) IsPipe(fd int) bool { return c.Options.streams()[fd].kind == pipeStdio }
+func (c *Command) IsPipe(fd int) bool { return streams(&c.Options)[fd] == Pipe }
 
 // Merged reports whether the child's standard error output is its standard output.
-func (c *Command) Merged() bool { return c.Options.Stderr.kind == stdoutStdio }
+func (c *Command) Merged() bool { return c.Options.Stderr == Stdout }
+
+// streams are the child's standard streams in the order of their descriptors.
+func streams(o *Options) [3]Stdio { return [3]Stdio{o.Stdin, o.Stdout, o.Stderr} }
 
 // Start starts the program. It blocks its caller for as long as fork takes: it is
 // not for a loop's goroutine. Nothing is left behind by an error.

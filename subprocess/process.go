@@ -29,24 +29,24 @@ type stdio struct {
 func (p *process) connect(o *Options) (stdio, error) {
 	var s stdio
 	own := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
-	for fd, stream := range o.streams() {
+	for fd, stream := range streams(o) {
 		var err error
-		switch stream.kind {
-		case pipeStdio:
+		switch stream {
+		case Pipe:
 			p.pipes[fd], s.child[fd], err = newPipe(fd == 0)
-		case inheritStdio:
+		case Inherit:
 			s.child[fd] = own[fd]
-		case devNullStdio:
+		case DevNull:
 			s.child[fd], err = os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		case stdoutStdio:
+		case Stdout:
 			s.child[fd] = s.child[1]
-		case fileStdio:
-			s.child[fd] = stream.file
+		default:
+			s.child[fd] = stream.File()
 		}
 		if err != nil {
 			return s, err
 		}
-		if stream.kind == pipeStdio || stream.kind == devNullStdio {
+		if stream == Pipe || stream == DevNull {
 			s.opened = append(s.opened, s.child[fd])
 		}
 	}
