@@ -1,10 +1,12 @@
-package subprocess
+package child
 
 import (
 	"errors"
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/sluice-net/sluice/subprocess"
 )
 
 // process is a child of the operating system.
@@ -26,19 +28,19 @@ type stdio struct {
 }
 
 // connect opens what the standard streams are connected to.
-func (p *process) connect(o *Options) (stdio, error) {
+func (p *process) connect(o *subprocess.Options) (stdio, error) {
 	var s stdio
 	own := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	for fd, stream := range streams(o) {
 		var err error
 		switch stream {
-		case Pipe:
+		case subprocess.Pipe:
 			p.pipes[fd], s.child[fd], err = newPipe(fd == 0)
-		case Inherit:
+		case subprocess.Inherit:
 			s.child[fd] = own[fd]
-		case DevNull:
+		case subprocess.DevNull:
 			s.child[fd], err = os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		case Stdout:
+		case subprocess.Stdout:
 			s.child[fd] = s.child[1]
 		default:
 			s.child[fd] = stream.File()
@@ -46,7 +48,7 @@ func (p *process) connect(o *Options) (stdio, error) {
 		if err != nil {
 			return s, err
 		}
-		if stream == Pipe || stream == DevNull {
+		if stream == subprocess.Pipe || stream == subprocess.DevNull {
 			s.opened = append(s.opened, s.child[fd])
 		}
 	}
@@ -134,7 +136,7 @@ func (p *process) Wait() (int, error) {
 		}
 		switch {
 		case errors.Is(p.err, syscall.ECHILD):
-			p.code, p.err = codeUnknown, ErrStolen
+			p.code, p.err = codeUnknown, subprocess.ErrStolen
 		case p.err != nil:
 			p.code = codeUnknown
 		default:
