@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
-	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
@@ -69,9 +69,9 @@ type Loop struct {
 	dials        []*dial
 	copies       []*copying // of files, in the order in which they were begun
 	signals      signalTable
-	children     []*subprocess.Child // not over
-	births       []*birth            // being started
-	exits        []*exitWatch        // running
+	children     []*child.Child // not over
+	births       []*birth       // being started
+	exits        []*exitWatch   // running
 	watchers     map[watchKey]*watcher
 	executing    int // functions in RunInExecutor
 	watchdog     watchdog
