@@ -211,7 +211,7 @@ func (b *binding) finish() {
 			return
 		}
 	}
-	s.loop.servers = append(s.loop.servers, s)
+	s.loop.open.Add(openServer{s})
 	b.done(s, nil)
 }
 

@@ -290,13 +290,9 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		c.Connected, c.Remote = true, a
 		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}
-	c.Lost = func() {
-		l.streams.remove(fd)
-		delete(l.origins, fd)
-		l.checkDrained()
-	}
+	c.Lost = func() { l.removeTransport(fd) }
 	d := fdio.NewDatagram((*host)(l), c)
-	l.streams.add(fd, d)
+	l.open.AddTransport(d)
 	b.note(d)
 	d.Start()
 	if d.State() >= fdio.Lost && d.Err() != nil {

@@ -85,7 +85,7 @@ func (l *Loop) warnUnclosed() {
 	if !l.debug.Load() {
 		return
 	}
-	for s := range l.streams.all() {
+	for s := range l.open.Transports() {
 		l.logger().Warn("unclosed transport", "transport", fmt.Sprint(s),
 			"created", l.origins[s.FD()].String())
 	}

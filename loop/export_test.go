@@ -34,8 +34,8 @@ func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []stri
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
 	made = child.Spawn(oldParent{parent{l}}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 }
 
 // heldParent is a loop whose starts end when they are told to.
@@ -57,8 +57,8 @@ func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
 	var made *child.Child
 	made = child.Spawn(heldParent{parent{l}, held}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 	return made.Cancel
 }
 
@@ -78,6 +78,6 @@ func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []str
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
 	made = child.Spawn(brokenParent{parent{l}}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 }

@@ -88,7 +88,5 @@ func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
 
 // Lost implements fdio.Owner for connections without a server.
 func (h *host) Lost(s *fdio.Stream) {
-	h.streams.remove(s.FD())
-	delete(h.origins, s.FD())
-	h.loop().checkDrained()
+	h.loop().removeTransport(s.FD())
 }

@@ -61,14 +61,14 @@ func (h parent) StartProcess(c *child.Command, done func(child.Process, error)) 
 // birth notes one that begins.
 func (l *Loop) birth(p child.Process) *birth {
 	b := &birth{process: p}
-	l.births = append(l.births, b)
+	l.open.Add(b)
 	return b
 }
 
 // deliver returns what the loop does in its turn.
 func (b *birth) deliver(l *Loop, err error, done func(child.Process, error)) func() {
 	return func() {
-		l.forgetBirth(b)
+		l.open.Remove(b)
 		done(b.process, err)
 	}
 }
@@ -94,6 +94,21 @@ func (b *birth) abandon() {
 	}
 }
 
+// Close implements registry.Resource: the child is told, which is in the list itself.
+func (b *birth) Close() error { return nil }
+
+// Fail implements registry.Resource, as Close.
+func (b *birth) Fail(error) {}
+
+// Descriptors implements registry.Resource.
+func (b *birth) Descriptors(fds []int) []int { return fds }
+
+// Abandon implements registry.Resource: the process ends, now or when it is there.
+func (b *birth) Abandon() { b.abandon() }
+
+// Gone implements registry.Resource. It is taken out when the process was delivered.
+func (b *birth) Gone() bool { return false }
+
 // discard ends a process that never came to the loop.
 func discard(p child.Process) {
 	p.ClosePipes()
@@ -112,15 +127,6 @@ func killAndReap(p child.Process) {
 	_, _ = p.Wait()               // whatever its code, nobody asks for it
 }
 
-func (l *Loop) forgetBirth(gone *birth) {
-	for i, b := range l.births {
-		if b == gone {
-			l.births = append(l.births[:i:i], l.births[i+1:]...)
-			return
-		}
-	}
-}
-
 // exitWatch waits for the exit of a child.
 //
 //	watching --exited--> told
@@ -130,6 +136,7 @@ type exitWatch struct {
 	process child.Process
 	op      proactor.Op
 	exited  func() // nil once it was called or must not be any more
+	gone    bool
 }
 
 // rewatchPause is how long a child is left alone whose exit could not be waited for.
@@ -139,7 +146,7 @@ const rewatchPause = 10 * time.Millisecond
 // sandbox that forbids it) a goroutine waits.
 func (h parent) WatchExit(p child.Process, exited func()) (stop func()) {
 	w := &exitWatch{loop: h.Loop, process: p, exited: exited}
-	h.exits = append(h.exits, w)
+	h.open.Add(w)
 	if p.PidFD() < 0 {
 		go func() {
 			_, _ = p.Wait() // it is asked again for its result
@@ -175,7 +182,8 @@ func (w *exitWatch) finish() {
 		w.exited = nil
 		f()
 	}
-	w.loop.forgetExit(w)
+	w.gone = true
+	w.loop.remove(w)
 	if fd := w.process.PidFD(); fd >= 0 {
 		w.loop.drop(fd)
 	}
@@ -201,15 +209,29 @@ func (w *exitWatch) end() {
 	go killAndReap(w.process)
 }
 
-func (l *Loop) forgetExit(gone *exitWatch) {
-	for i, w := range l.exits {
-		if w == gone {
-			l.exits = append(l.exits[:i:i], l.exits[i+1:]...)
-			break
-		}
+// Close implements registry.Resource: the child is told, which is in the list itself.
+func (w *exitWatch) Close() error { return nil }
+
+// Fail implements registry.Resource, as Close.
+func (w *exitWatch) Fail(error) {}
+
+// Descriptors implements registry.Resource.
+func (w *exitWatch) Descriptors(fds []int) []int {
+	if fd := w.process.PidFD(); fd >= 0 {
+		fds = append(fds, fd)
 	}
-	l.checkDrained()
+	return fds
 }
+
+// Abandon implements registry.Resource: a child does not outlive its loop.
+func (w *exitWatch) Abandon() {
+	if w.exited != nil {
+		w.end()
+	}
+}
+
+// Gone implements registry.Resource.
+func (w *exitWatch) Gone() bool { return w.gone }
 
 // Enter implements child.Host.
 func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
@@ -225,39 +247,6 @@ func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) 
 func (h parent) Report(message string, err error, t transport.BaseTransport,
 	p transport.BaseProtocol) {
 	h.report(Exception{Message: message, Err: err, Transport: t, Protocol: p})
-}
-
-// closeChildren has Shutdown end them: those that run, and those being started.
-func (l *Loop) closeChildren() {
-	for _, c := range append([]*child.Child(nil), l.children...) {
-		c.Cancel(ErrLoopClosed)
-		c.Close()
-	}
-}
-
-// failChildren gives them up.
-func (l *Loop) failChildren() {
-	for _, c := range append([]*child.Child(nil), l.children...) {
-		c.Fail(ErrLoopClosed)
-	}
-}
-
-// orphan kills, when the loop is freed, the children that it leaves. The engine has
-// let go of their pidfds, which are returned.
-func (l *Loop) orphan() (fds []int) {
-	for _, b := range l.births {
-		b.abandon()
-	}
-	for _, w := range l.exits {
-		if fd := w.process.PidFD(); fd >= 0 {
-			fds = append(fds, fd)
-		}
-		if w.exited != nil {
-			w.end()
-		}
-	}
-	l.births, l.exits, l.children = nil, nil, nil
-	return fds
 }
 
 // simulated is a child of an engine that has its own.

@@ -81,21 +81,11 @@ func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c child
 		done(t, err)
 	}, func() {
 		over = true
-		l.forgetChild(made)
+		l.remove(openChild{made})
 	})
 	if over {
 		return
 	}
-	l.children = append(l.children, made)
+	l.open.Add(openChild{made})
 	stop = l.whenDone(ctx, func() { made.Cancel(ctx.Err()) })
-}
-
-func (l *Loop) forgetChild(gone *child.Child) {
-	for i, c := range l.children {
-		if c == gone {
-			l.children = append(l.children[:i:i], l.children[i+1:]...)
-			break
-		}
-	}
-	l.checkDrained()
 }

@@ -119,9 +119,6 @@ func (p *published) starved(yes bool) {
 // buffer.
 func (s *Stream) Starved(yes bool) { s.pub.starved(yes) }
 
-// Unpublish takes the stream off its loop's page, which is about to be freed.
-func (s *Stream) Unpublish() { s.pub.unpublish() }
-
 // publishHeld publishes what is held back.
 func (s *Stream) publishHeld() {
 	if s.pub.slot == nil {
@@ -139,9 +136,6 @@ func (s *Stream) publishHeld() {
 // Starved is told by the loop whether the endpoint cannot receive for lack of a
 // shared buffer.
 func (d *Datagram) Starved(yes bool) { d.pub.starved(yes) }
-
-// Unpublish takes the endpoint off its loop's page, which is about to be freed.
-func (d *Datagram) Unpublish() { d.pub.unpublish() }
 
 // publishHeld publishes what is held back.
 func (d *Datagram) publishHeld() {
