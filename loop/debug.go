@@ -2,8 +2,10 @@ package loop
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
@@ -36,10 +38,10 @@ func (l *Loop) origin() *origin {
 // adds that of whoever scheduled what runs now.
 func (l *Loop) originHere() *origin {
 	o := l.origin()
-	if o == nil || len(l.watchdog.running) == 0 {
+	if o == nil {
 		return o
 	}
-	if h, ok := l.watchdog.running[0].of.(*Handle); ok && h.made != nil {
+	if h, ok := l.watchdog.Outermost().(*Handle); ok && h.made != nil {
 		o.by = &origin{frames: h.made.frames, count: h.made.count}
 	}
 	return o
@@ -119,4 +121,28 @@ func nameOf(of any) string {
 		}
 	}
 	return fmt.Sprintf("%T", of)
+}
+
+// functionName is the name of a function.
+func functionName(f func()) string {
+	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
+		return fn.Name()
+	}
+	return "a function"
+}
+
+// Slow implements watchdog.Host: it reports a slow callback.
+func (h *host) Slow(callback string, of any, took time.Duration, stack string) {
+	l := h.loop()
+	l.traceSlow(took)
+	name := nameOf(of)
+	if callback != "" {
+		name = callback + " of " + name
+	}
+	attrs := []any{"callback", name, "duration", took}
+	if stack != "" {
+		attrs = append(attrs, "stack", stack)
+	}
+	l.logger().Warn(fmt.Sprintf("Executing %s took %.3f seconds", name, took.Seconds()),
+		attrs...)
 }

@@ -74,10 +74,19 @@ func (h *host) Check() {
 func (h *host) Debug() *atomic.Bool { return &h.debug }
 
 // Enter implements fdio.Host.
-func (h *host) Enter(callback string, of any) { h.watchdog.enter(h.loop(), callback, of) }
+func (h *host) Enter(callback string, of any) { h.watchdog.Enter(callback, of) }
 
 // Leave implements fdio.Host.
-func (h *host) Leave() { h.watchdog.leave(h.loop()) }
+func (h *host) Leave() { h.watchdog.Leave() }
+
+// Now implements watchdog.Host.
+func (h *host) Now() time.Duration { return h.engine.Now() }
+
+// OnLoop implements watchdog.Host.
+func (h *host) OnLoop() bool { return h.loop().onLoop() }
+
+// SlowAfter implements watchdog.Host.
+func (h *host) SlowAfter() time.Duration { return h.SlowCallbackDuration }
 
 // Note implements fdio.Host.
 func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {

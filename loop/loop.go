@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/sys"
+	"github.com/sluice-net/sluice/loop/internal/watchdog"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
@@ -68,7 +69,7 @@ type Loop struct {
 	copies       []*copying     // of files, in the order in which they were begun
 	signals      signalTable
 	watchers     map[watchKey]*watcher
-	watchdog     watchdog
+	watchdog     watchdog.Watchdog
 	origins      map[int]*origin // of transports made in debug mode, by descriptor
 	draining     bool            // Shutdown was called: nothing new is begun
 	onDrained    func()          // Shutdown waits
@@ -113,6 +114,7 @@ var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).S
 func prepare(o Options) *Loop {
 	l := &Loop{opts: o, SlowCallbackDuration: 100 * time.Millisecond,
 		dead: make(chan struct{}), ended: make(chan struct{})}
+	l.watchdog.Host = (*host)(l)
 	l.debug.Store(o.Debug || os.Getenv("SLUICE_DEBUG") == "1")
 	return l
 }
