@@ -51,7 +51,7 @@ var measured = map[string]string{
 	"loop/internal/fdio/datagram_write.go": "a pause of restMax at most",
 	"loop/internal/iouring/spin.go":        "a moving average of spins",
 	"loop/sendfile.go":                     "a pause of roomPauseMax at most",
-	"loop/watchdog.go":                     "how long callbacks took",
+	"loop/internal/watchdog/watchdog.go":   "how long callbacks took",
 }
 
 func TestDurationsAreAddedInOnePlace(t *testing.T) {

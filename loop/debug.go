@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"runtime"
 	"strings"
@@ -145,4 +147,18 @@ func (h *host) Slow(callback string, of any, took time.Duration, stack string) {
 	}
 	l.logger().Warn(fmt.Sprintf("Executing %s took %.3f seconds", name, took.Seconds()),
 		attrs...)
+}
+
+// NoteLookup implements resolve.Host: it logs a look-up in debug mode, louder when it was
+// slow.
+func (h *host) NoteLookup(names []string, took time.Duration) {
+	l := h.loop()
+	if !l.debug.Load() {
+		return
+	}
+	level := slog.LevelDebug
+	if took >= l.SlowCallbackDuration {
+		level = slog.LevelInfo
+	}
+	l.logger().Log(context.Background(), level, "resolved", "names", names, "duration", took)
 }

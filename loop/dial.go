@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -69,11 +70,11 @@ func (d *dial) resolve(addr string) {
 		}
 		d.resolveLocal()
 	}
-	d.loop.resolveIn(d.ctx, d.opts.Network, names, false, then)
+	resolve.In(d.ctx, (*host)(d.loop), d.opts.Network, names, false, then)
 }
 
 func (d *dial) resolveLocal() {
-	d.loop.resolveAll(d.ctx, "tcp", []string{d.opts.LocalAddr}, true,
+	resolve.All(d.ctx, (*host)(d.loop), "tcp", []string{d.opts.LocalAddr}, true,
 		func(addrs []netip.AddrPort, err error) {
 			if err != nil {
 				d.done(nil, err)

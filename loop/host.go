@@ -79,6 +79,9 @@ func (h *host) Enter(callback string, of any) { h.watchdog.Enter(callback, of) }
 // Leave implements fdio.Host.
 func (h *host) Leave() { h.watchdog.Leave() }
 
+// Post implements resolve.Host.
+func (h *host) Post(f func()) { h.loop().CallSoonThreadsafe(f) }
+
 // Now implements watchdog.Host.
 func (h *host) Now() time.Duration { return h.engine.Now() }
 

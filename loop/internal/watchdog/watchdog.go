@@ -31,7 +31,7 @@ type Host interface {
 // Callbacks nest: a Write inside DataReceived may call PauseWriting. Each is
 // charged for its own time alone.
 type Watchdog struct {
-	Host    Host
+	Host    Host       // is told of slow callbacks; set before the first Enter
 	running []callback // the innermost last
 	own     []byte     // how the stack of the loop's goroutine begins
 
