@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/flowpage"
@@ -38,7 +39,7 @@ func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
 // Warm implements fdio.Host.
 func (h *host) Warm(from io.ReaderAt, offset int64, n int, done func()) {
-	h.loop().offLoop(func() error { return readAhead(from, offset, n) },
+	h.loop().offLoop(func() error { return filecopy.ReadAhead(from, offset, n) },
 		func(error) { done() }) // what is wrong with the file, sending it will tell
 }
 
@@ -78,6 +79,17 @@ func (h *host) Enter(callback string, of any) { h.watchdog.Enter(callback, of) }
 
 // Leave implements fdio.Host.
 func (h *host) Leave() { h.watchdog.Leave() }
+
+// OffLoop implements filecopy.Host.
+func (h *host) OffLoop(f func() error, done func(error)) { h.loop().offLoop(f, done) }
+
+// WhenDone implements filecopy.Host.
+func (h *host) WhenDone(ctx context.Context, f func()) (stop func()) {
+	return h.loop().whenDone(ctx, f)
+}
+
+// Next implements filecopy.Host.
+func (h *host) Next(f func()) { h.loop().CallSoon(f) }
 
 // Post implements resolve.Host.
 func (h *host) Post(f func()) { h.loop().CallSoonThreadsafe(f) }

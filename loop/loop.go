@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/registry"
@@ -66,7 +67,7 @@ type Loop struct {
 	page         *flowpage.Page // nil: nothing is published
 	fed          []*proactor.Op // receives that lacked a buffer, for the page
 	open         registry.List  // what is open
-	copies       []*copying     // of files, in the order in which they were begun
+	copies       filecopy.Copies
 	signals      signalTable
 	watchers     map[watchKey]*watcher
 	watchdog     watchdog.Watchdog
@@ -114,7 +115,7 @@ var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).S
 func prepare(o Options) *Loop {
 	l := &Loop{opts: o, SlowCallbackDuration: 100 * time.Millisecond,
 		dead: make(chan struct{}), ended: make(chan struct{})}
-	l.watchdog.Host = (*host)(l)
+	l.watchdog.Host, l.copies.Host = (*host)(l), (*host)(l)
 	l.debug.Store(o.Debug || os.Getenv("SLUICE_DEBUG") == "1")
 	return l
 }
