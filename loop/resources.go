@@ -17,8 +17,6 @@ var (
 	_ registry.Resource  = openChild{}
 	_ registry.Resource  = (*dial)(nil)
 	_ registry.Resource  = (*execution)(nil)
-	_ registry.Resource  = (*birth)(nil)
-	_ registry.Resource  = (*exitWatch)(nil)
 )
 
 // openStream is a stream with what lies over it.

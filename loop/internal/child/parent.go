@@ -1,33 +1,70 @@
-package loop
+package child
 
 import (
-	"context"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/child"
+	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// parent is the loop as its children see it.
-type parent struct{ *Loop }
+// Loop is what the starts and ends of children need of a loop. All of it is for the
+// loop's goroutine, except Post.
+type Loop interface {
+	// Engine is the loop's engine.
+	Engine() proactor.Proactor
 
-var _ child.Host = parent{}
+	// ReadPipe and WritePipe make transports of a child's pipes; they call done
+	// before they return.
+	ReadPipe(p protocol.Protocol, f *os.File, done func(transport.ReadTransport, error))
+	WritePipe(p protocol.Protocol, f *os.File, done func(transport.WriteTransport, error))
 
-// ConnectReadPipeFunc implements child.Host.
-func (h parent) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
-	done func(transport.ReadTransport, error)) {
-	h.Loop.ConnectReadPipeFunc(context.Background(), p, f, done)
+	// Next runs f in the next round; Post does that from any goroutine.
+	Next(f func())
+	Post(f func())
+
+	// After runs f once d has passed, unless the timer is stopped before.
+	After(d time.Duration, f func()) fdio.Timer
+
+	// Opened and Closed tell of what the loop's end has to end.
+	Opened(r registry.Resource)
+	Closed(r registry.Resource)
+
+	// Drop closes a descriptor.
+	Drop(fd int)
+
+	// EnterCallback begins to watch a callback of p in debug mode, leave ends that.
+	EnterCallback(callback string, p transport.BaseProtocol) (leave func())
+
+	// ReportChild passes what a callback did wrong to the exception handler.
+	ReportChild(message string, err error, t transport.BaseTransport,
+		p transport.BaseProtocol)
 }
 
-// ConnectWritePipeFunc implements child.Host.
-func (h parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
+// Parent is a loop as its children see it.
+type Parent struct{ Loop Loop }
+
+var (
+	_ Host              = Parent{}
+	_ registry.Resource = (*birth)(nil)
+	_ registry.Resource = (*exitWatch)(nil)
+)
+
+// ConnectReadPipeFunc implements Host.
+func (h Parent) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
+	done func(transport.ReadTransport, error)) {
+	h.Loop.ReadPipe(p, f, done)
+}
+
+// ConnectWritePipeFunc implements Host.
+func (h Parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 	done func(transport.WriteTransport, error)) {
-	h.Loop.ConnectWritePipeFunc(context.Background(), p, f, done)
+	h.Loop.WritePipe(p, f, done)
 }
 
 // birth is a child that is being started, on a goroutine of its own but where it is
@@ -37,44 +74,45 @@ func (h parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 //	starting | posted --the loop is closed--> abandoned: it is killed and reaped
 type birth struct {
 	mu        sync.Mutex
-	process   child.Process // once it was started
+	process   Process // once it was started
 	abandoned bool
 }
 
-// StartProcess implements child.Host. An engine that has children of its own
+// StartProcess implements Host. An engine that has children of its own
 // starts those.
-func (h parent) StartProcess(c *child.Command, done func(child.Process, error)) {
-	if s, ok := h.engine.(proactor.Spawner); ok {
-		p, err := spawn(h.engine, s, c)
-		h.CallSoon(h.birth(p).deliver(h.Loop, err, done))
+func (h Parent) StartProcess(c *Command, done func(Process, error)) {
+	engine := h.Loop.Engine()
+	if s, ok := engine.(proactor.Spawner); ok {
+		p, err := spawn(engine, s, c)
+		h.Loop.Next(h.birth(p).deliver(h.Loop, err, done))
 		return
 	}
 	b := h.birth(nil)
 	go func() {
 		p, err := c.Start()
 		if b.keep(p) {
-			h.CallSoonThreadsafe(b.deliver(h.Loop, err, done))
+			h.Loop.Post(b.deliver(h.Loop, err, done))
 		}
 	}()
 }
 
 // birth notes one that begins.
-func (l *Loop) birth(p child.Process) *birth {
+func (h Parent) birth(p Process) *birth {
 	b := &birth{process: p}
-	l.open.Add(b)
+	h.Loop.Opened(b)
 	return b
 }
 
 // deliver returns what the loop does in its turn.
-func (b *birth) deliver(l *Loop, err error, done func(child.Process, error)) func() {
+func (b *birth) deliver(l Loop, err error, done func(Process, error)) func() {
 	return func() {
-		l.open.Remove(b)
+		l.Closed(b)
 		done(b.process, err)
 	}
 }
 
 // keep takes a new process, or ends it where nobody wants it any more.
-func (b *birth) keep(p child.Process) (wanted bool) {
+func (b *birth) keep(p Process) (wanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.abandoned && p != nil {
@@ -110,7 +148,7 @@ func (b *birth) Abandon() { b.abandon() }
 func (b *birth) Gone() bool { return false }
 
 // discard ends a process that never came to the loop.
-func discard(p child.Process) {
+func discard(p Process) {
 	p.ClosePipes()
 	killAndReap(p)
 	switch fd, simulated := p.PidFD(), simulatedOf(p); {
@@ -122,7 +160,7 @@ func discard(p child.Process) {
 }
 
 // killAndReap ends p and returns when it is no zombie any more.
-func killAndReap(p child.Process) {
+func killAndReap(p Process) {
 	_ = p.Signal(syscall.SIGKILL) // it may have exited by itself
 	_, _ = p.Wait()               // whatever its code, nobody asks for it
 }
@@ -132,8 +170,8 @@ func killAndReap(p child.Process) {
 //	watching --exited--> told
 //	watching --stop--> stopped: it is killed, and reaped by a goroutine
 type exitWatch struct {
-	loop    *Loop
-	process child.Process
+	loop    Loop
+	process Process
 	op      proactor.Op
 	exited  func() // nil once it was called or must not be any more
 	gone    bool
@@ -142,27 +180,27 @@ type exitWatch struct {
 // rewatchPause is how long a child is left alone whose exit could not be waited for.
 const rewatchPause = 10 * time.Millisecond
 
-// WatchExit implements child.Host. Without a pidfd (before Linux 5.4, or in a
+// WatchExit implements Host. Without a pidfd (before Linux 5.4, or in a
 // sandbox that forbids it) a goroutine waits.
-func (h parent) WatchExit(p child.Process, exited func()) (stop func()) {
+func (h Parent) WatchExit(p Process, exited func()) (stop func()) {
 	w := &exitWatch{loop: h.Loop, process: p, exited: exited}
-	h.open.Add(w)
+	h.Loop.Opened(w)
 	if p.PidFD() < 0 {
 		go func() {
 			_, _ = p.Wait() // it is asked again for its result
-			h.CallSoonThreadsafe(w.finish)
+			h.Loop.Post(w.finish)
 		}()
 		return w.stop
 	}
 	w.op.Code, w.op.FD, w.op.Handler = proactor.Waitid, p.PidFD(), w
-	h.engine.Submit(&w.op)
+	h.Loop.Engine().Submit(&w.op)
 	return w.stop
 }
 
 // Complete implements proactor.Handler.
 func (w *exitWatch) Complete(op *proactor.Op) {
 	if op.Res < 0 && w.exited != nil {
-		w.loop.CallLater(rewatchPause, w.again)
+		w.loop.After(rewatchPause, w.again)
 		return
 	}
 	w.finish()
@@ -173,7 +211,7 @@ func (w *exitWatch) again() {
 		w.finish()
 		return
 	}
-	w.loop.engine.Submit(&w.op)
+	w.loop.Engine().Submit(&w.op)
 }
 
 // finish tells of the exit, if anybody still wants to know, and closes the pidfd.
@@ -183,9 +221,9 @@ func (w *exitWatch) finish() {
 		f()
 	}
 	w.gone = true
-	w.loop.remove(w)
+	w.loop.Closed(w)
 	if fd := w.process.PidFD(); fd >= 0 {
-		w.loop.drop(fd)
+		w.loop.Drop(fd)
 	}
 }
 
@@ -196,7 +234,7 @@ func (w *exitWatch) stop() {
 	}
 	w.exited = nil
 	w.end()
-	w.loop.engine.Cancel(&w.op)
+	w.loop.Engine().Cancel(&w.op)
 }
 
 // end kills and reaps the child. One that hangs in the kernel must not hang the
@@ -233,20 +271,15 @@ func (w *exitWatch) Abandon() {
 // Gone implements registry.Resource.
 func (w *exitWatch) Gone() bool { return w.gone }
 
-// Enter implements child.Host.
-func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
-	if !h.debug.Load() {
-		return func() {}
-	}
-	watcher := (*host)(h.Loop)
-	watcher.Enter(callback, p)
-	return watcher.Leave
+// Enter implements Host.
+func (h Parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
+	return h.Loop.EnterCallback(callback, p)
 }
 
-// Report implements child.Host.
-func (h parent) Report(message string, err error, t transport.BaseTransport,
+// Report implements Host.
+func (h Parent) Report(message string, err error, t transport.BaseTransport,
 	p transport.BaseProtocol) {
-	h.report(Exception{Message: message, Err: err, Transport: t, Protocol: p})
+	h.Loop.ReportChild(message, err, t, p)
 }
 
 // simulated is a child of an engine that has its own.
@@ -259,8 +292,8 @@ type simulated struct {
 }
 
 // spawn starts a simulated child.
-func spawn(e proactor.Proactor, s proactor.Spawner, c *child.Command) (
-	child.Process, error) {
+func spawn(e proactor.Proactor, s proactor.Spawner, c *Command) (
+	Process, error) {
 	var pipes [3]bool
 	for fd := range pipes {
 		pipes[fd] = c.IsPipe(fd)
@@ -273,25 +306,25 @@ func spawn(e proactor.Proactor, s proactor.Spawner, c *child.Command) (
 }
 
 // simulatedOf returns a process that is simulated, nil for others.
-func simulatedOf(p child.Process) *simulated {
+func simulatedOf(p Process) *simulated {
 	s, _ := p.(*simulated)
 	return s
 }
 
-// Pid implements child.Process.
+// Pid implements Process.
 func (p *simulated) Pid() int { return p.Spawned.PID }
 
-// PidFD implements child.Process.
+// PidFD implements Process.
 func (p *simulated) PidFD() int { return p.Spawned.FD }
 
-// TakePipe implements child.Process.
+// TakePipe implements Process.
 func (p *simulated) TakePipe(fd int) *os.File {
 	f := p.Pipes[fd]
 	p.Pipes[fd] = nil
 	return f
 }
 
-// ClosePipes implements child.Process. Only the engine knows what the files
+// ClosePipes implements Process. Only the engine knows what the files
 // stand for.
 func (p *simulated) ClosePipes() {
 	for fd := range p.Pipes {
@@ -303,7 +336,7 @@ func (p *simulated) ClosePipes() {
 	}
 }
 
-// Signal implements child.Process.
+// Signal implements Process.
 func (p *simulated) Signal(sig syscall.Signal) error {
 	if p.reaped {
 		return os.ErrProcessDone
@@ -311,7 +344,7 @@ func (p *simulated) Signal(sig syscall.Signal) error {
 	return p.spawner.SignalChild(p.Spawned.FD, sig)
 }
 
-// Wait implements child.Process.
+// Wait implements Process.
 func (p *simulated) Wait() (int, error) {
 	if !p.reaped {
 		p.reaped = true
@@ -320,5 +353,5 @@ func (p *simulated) Wait() (int, error) {
 	return p.code, nil
 }
 
-// State implements child.Process.
+// State implements Process.
 func (p *simulated) State() *os.ProcessState { return nil }
