@@ -3,10 +3,10 @@ package fdio
 import (
 	"fmt"
 	"net"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -22,9 +22,9 @@ import (
 //
 // It owns its descriptor: no operation is in flight on it when it is closed.
 type Datagram struct {
+	guard  guard.Guard
 	host   Host
 	engine proactor.Proactor
-	debug  *atomic.Bool // the host's
 	lost   func()
 	fd     int
 	state  State
@@ -77,9 +77,11 @@ type DatagramConfig struct {
 
 // NewDatagram makes an endpoint of a descriptor, which it owns from now on.
 func NewDatagram(host Host, c DatagramConfig) *Datagram {
-	d := &Datagram{host: host, engine: host.Engine(), debug: host.Debug(), lost: c.Lost,
+	d := &Datagram{host: host, engine: host.Engine(), lost: c.Lost,
 		fd: c.FD, proto: c.Protocol, unix: c.Unix, connected: c.Connected, remote: c.Remote,
 		local: c.Local, peer: c.Peer, recvErr: c.RecvErr, writeCap: c.WriteCap}
+	d.guard.Init(host, d)
+	d.guard.Set(c.Protocol)
 	if c.Group {
 		d.out.segmentMax = proactor.SegmentedMax
 	}
@@ -186,12 +188,13 @@ func (d *Datagram) finish() {
 	}
 	d.move(Gone)
 	defer d.bury()
-	d.connectionLost(d.err)
+	d.guard.ConnectionLost(d.err)
 }
 
 // bury closes the descriptor after ConnectionLost and forgets the protocol.
 func (d *Datagram) bury() {
 	d.proto = nil
+	d.guard.Forget()
 	d.send.Bufs = nil
 	if err := d.engine.CloseFD(d.fd); err != nil {
 		d.host.Report(Exception{Message: "Error closing a socket", Err: err, Transport: d})
@@ -248,6 +251,7 @@ func (d *Datagram) SetProtocol(p transport.BaseProtocol) error {
 		return transport.ErrClosed
 	}
 	d.proto = proto
+	d.guard.Set(proto)
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -118,7 +117,7 @@ func (d *Datagram) pass(p *parcel) (left bool) {
 		several := p.segment > 0 && len(p.data) > p.segment
 		data, size := p.first()
 		d.passOne(data, size, p.addr)
-		d.poison(data)
+		d.guard.Poison(data)
 		if !several || d.state != Open {
 			return false
 		}
@@ -147,7 +146,7 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	err := opError("read", "recvmsg", errno, d.local, d.peer)
 	switch errno {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EFAULT, syscall.EOPNOTSUPP:
-		d.note("Fatal read error on datagram transport", "err", err)
+		d.guard.Note("Fatal read error on datagram transport", "err", err)
 		d.lose(err)
 		return
 	case syscall.ENOMEM, syscall.ENOBUFS:
@@ -189,7 +188,7 @@ func (d *Datagram) PauseReading() {
 	if d.state > Open || d.paused {
 		return
 	}
-	d.note("pauses reading")
+	d.guard.Note("pauses reading")
 	d.paused = true
 	d.pub.page.PauseReading(d.pub.slot)
 }
@@ -200,18 +199,10 @@ func (d *Datagram) ResumeReading() {
 	if d.state > Open || !d.paused {
 		return
 	}
-	d.note("resumes reading")
+	d.guard.Note("resumes reading")
 	d.paused = false
 	d.pub.page.ResumeReading(d.pub.slot)
 	if d.state == Open {
 		d.schedule()
-	}
-}
-
-// poison overwrites bytes that the protocol has seen and must not look at again,
-// in debug mode and in checked builds.
-func (d *Datagram) poison(data []byte) {
-	if debug.On || d.debug.Load() {
-		debug.Overwrite(data)
 	}
 }

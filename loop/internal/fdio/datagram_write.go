@@ -294,7 +294,7 @@ func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
 	switch {
 	case d.state >= Lost:
 	case errno == syscall.EBADF || errno == syscall.ENOTSOCK:
-		d.note("Fatal write error on datagram transport", "err", err)
+		d.guard.Note("Fatal write error on datagram transport", "err", err)
 		d.lose(err)
 	default:
 		d.errorReceived(err)

@@ -71,7 +71,7 @@ func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	fds := c.direct.fds
 	c.direct = nil
 	s.out.direct--
-	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(n, s.host.Chunks(), s.guard.Releases)
 	s.closeFDs(fds)
 	if s.state >= Lost {
 		return outGone, n
@@ -118,12 +118,7 @@ func (s *Stream) takesFDs() (protocol.FDReceiver, bool) {
 	if !s.isUnix() {
 		return nil, false
 	}
-	var p any = s.proto
-	if s.buffered != nil {
-		p = s.buffered
-	}
-	r, ok := p.(protocol.FDReceiver)
-	return r, ok
+	return s.guard.FDReceiver()
 }
 
 // receiveFDs receives bytes and descriptors: there is something.
@@ -155,7 +150,7 @@ func (s *Stream) receiveFDs() {
 		s.engine.Cancel(&s.recv)
 	default:
 		s.pass(buf[:n])
-		s.poison(buf[:n])
+		s.guard.Poison(buf[:n])
 	}
 }
 
@@ -164,7 +159,7 @@ func (s *Stream) receiveFDs() {
 func (s *Stream) giveFDs(files []*os.File, lost bool) {
 	r, ok := s.takesFDs()
 	if ok {
-		s.fdsReceived(r, files, lost)
+		s.guard.FDsReceived(r, files, lost)
 		return
 	}
 	for _, f := range files {

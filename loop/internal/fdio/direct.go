@@ -132,7 +132,7 @@ func (s *Stream) sendBefore() (outcome, int) {
 
 // popDirect lets go of the first chunk.
 func (s *Stream) popDirect() {
-	s.releases = s.out.pop(s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.pop(s.host.Chunks(), s.guard.Releases)
 	s.out.compact()
 	s.schedule()
 }

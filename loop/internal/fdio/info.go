@@ -21,11 +21,11 @@ func (s *Stream) ExtraInfo(name string) any {
 	case "peercred":
 		return s.peerCred()
 	case "socket":
-		if s.proto != nil && s.pipe == nil { // until ConnectionLost has returned
+		if s.guard.Protocol() != nil && s.pipe == nil { // until ConnectionLost has returned
 			return rawConn{s}
 		}
 	case "pipe":
-		if s.proto != nil && s.pipe != nil {
+		if s.guard.Protocol() != nil && s.pipe != nil {
 			return rawConn{s}
 		}
 	default:
@@ -38,7 +38,7 @@ func (s *Stream) ExtraInfo(name string) any {
 
 // peerCred asks the kernel only when somebody wants to know: it never changes.
 func (s *Stream) peerCred() any {
-	if _, local := s.local.(*net.UnixAddr); !local || s.proto == nil {
+	if _, local := s.local.(*net.UnixAddr); !local || s.guard.Protocol() == nil {
 		return nil
 	}
 	c, err := s.engine.PeerCred(s.fd)

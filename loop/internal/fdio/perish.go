@@ -13,11 +13,11 @@ func (s *Stream) Perish(err error) {
 		s.dropFDs()
 	}
 	s.move(Gone)
-	s.releases = s.out.land(s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.land(s.host.Chunks(), s.guard.Releases)
 	s.reading.held = nil
-	s.runReleases()
+	s.guard.RunReleases()
 	defer s.bury()
-	s.connectionLost(s.err)
+	s.guard.ConnectionLost(s.err)
 }
 
 // Perish ends an endpoint as that of a Stream does.
@@ -33,5 +33,5 @@ func (d *Datagram) Perish(err error) {
 	}
 	d.move(Gone)
 	defer d.bury()
-	d.connectionLost(d.err)
+	d.guard.ConnectionLost(d.err)
 }

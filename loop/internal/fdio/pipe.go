@@ -82,7 +82,7 @@ func (s *Stream) endsWith(errno syscall.Errno) bool {
 // closing before the protocol hears of it, and whatever that says it ends.
 func (s *Stream) endOfPipe() {
 	s.move(Closing)
-	s.eofReceived()
+	s.guard.EOFReceived()
 	s.lose(nil)
 }
 
@@ -114,7 +114,7 @@ func (s *Stream) readerGone() {
 	case op.Res&(pollErr|pollHup) == 0:
 		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
 	case s.drained():
-		s.note("pipe was closed by its reader")
+		s.guard.Note("pipe was closed by its reader")
 		s.lose(nil)
 	default:
 		s.writeFailed("write", syscall.EPIPE)

@@ -3,6 +3,7 @@ package fdio
 import (
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -41,7 +42,7 @@ func (s *Stream) arm() {
 		s.engine.Submit(&s.recv)
 		return
 	}
-	if s.buffered == nil {
+	if !s.guard.Buffered() {
 		s.recv.Code, s.recv.Buf = proactor.RecvAny, nil
 		s.engine.Submit(&s.recv)
 		return
@@ -65,12 +66,12 @@ func (s *Stream) lend(hint int) bool {
 	r := &s.reading
 	for r.lent == nil || r.lentFor != r.epoch {
 		epoch := r.epoch
-		buf := s.getBuffer(hint)
+		buf := s.guard.GetBuffer(hint)
 		if s.state != Open || r.paused && r.epoch != epoch {
 			return false
 		}
 		if r.epoch != epoch {
-			if s.buffered == nil {
+			if !s.guard.Buffered() {
 				s.schedule()
 				return false
 			}
@@ -87,7 +88,7 @@ func (s *Stream) lend(hint int) bool {
 
 func (s *Stream) emptyBuffer() {
 	s.host.Report(Exception{Message: "Fatal error: protocol.get_buffer() call failed.",
-		Err: protocol.ErrEmptyBuffer, Transport: s, Protocol: s.proto})
+		Err: protocol.ErrEmptyBuffer, Transport: s, Protocol: s.guard.Protocol()})
 	s.lose(protocol.ErrEmptyBuffer)
 }
 
@@ -110,7 +111,7 @@ func (s *Stream) received() {
 		s.endOfInput(op.Res)
 	case op.Code == proactor.RecvAny:
 		s.pass(op.Data)
-		s.poison(op.Data)
+		s.guard.Poison(op.Data)
 	default:
 		s.filled(int(op.Res))
 	}
@@ -149,7 +150,7 @@ func (s *Stream) filled(n int) {
 	buf := r.lent
 	r.lent = nil
 	if r.lentFor == r.epoch {
-		s.bufferUpdated(n)
+		s.guard.BufferUpdated(n)
 		return
 	}
 	// A copy: from its first callback on the successor may use that buffer.
@@ -160,8 +161,8 @@ func (s *Stream) filled(n int) {
 // pauses midway has not taken is held.
 func (s *Stream) pass(data []byte) {
 	for len(data) > 0 {
-		if s.buffered == nil {
-			s.dataReceived(data)
+		if !s.guard.Buffered() {
+			s.guard.DataReceived(data)
 			return
 		}
 		if s.lend(len(data)) {
@@ -169,7 +170,7 @@ func (s *Stream) pass(data []byte) {
 			s.reading.lent = nil
 			n := copy(lent, data)
 			data = data[n:]
-			s.bufferUpdated(n)
+			s.guard.BufferUpdated(n)
 		}
 		if s.state != Open {
 			return
@@ -190,11 +191,11 @@ func (s *Stream) endOfInput(res int32) {
 	}
 	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
 		err := s.opError("read", "recv", syscall.Errno(-res))
-		s.note("Fatal read error on "+s.what()+" transport", "err", err)
+		s.guard.Note("Fatal read error on "+s.what()+" transport", "err", err)
 		s.lose(err)
 		return
 	}
-	s.note("received EOF")
+	s.guard.Note("received EOF")
 	s.reading.eof = true
 	s.pub.slot.EOFReceived()
 	s.reading.lent = nil
@@ -202,7 +203,7 @@ func (s *Stream) endOfInput(res int32) {
 		s.endOfPipe()
 		return
 	}
-	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
+	if keepOpen := s.guard.EOFReceived(); !keepOpen && s.state == Open {
 		s.Close()
 	}
 }
@@ -242,7 +243,7 @@ func (s *Stream) PauseReading() {
 	if s.state > Open || s.reading.paused {
 		return
 	}
-	s.note("pauses reading")
+	s.guard.Note("pauses reading")
 	s.reading.paused = true
 	s.pub.page.PauseReading(s.pub.slot)
 }
@@ -253,7 +254,7 @@ func (s *Stream) ResumeReading() {
 	if s.state > Open || !s.reading.paused {
 		return
 	}
-	s.note("resumes reading")
+	s.guard.Note("resumes reading")
 	s.reading.paused = false
 	s.pub.page.ResumeReading(s.pub.slot)
 	if s.state == Open && (len(s.reading.held) > 0 || !s.recv.InFlight()) {
@@ -267,39 +268,18 @@ func (s *Stream) ResumeReading() {
 // alone until then.
 func (s *Stream) SetProtocol(p transport.BaseProtocol) error {
 	s.host.Check()
-	if err := CheckProtocol(p); err != nil {
+	if err := guard.CheckProtocol(p); err != nil {
 		return err
 	}
 	if s.state == Gone {
 		return transport.ErrClosed
 	}
-	s.adopt(p)
+	s.guard.Adopt(p)
 	s.reading.epoch++
 	_, fds := s.takesFDs()
-	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.buffered != nil ||
+	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.guard.Buffered() ||
 		fds != (s.recv.Code == proactor.Poll)) {
 		s.engine.Cancel(&s.recv)
 	}
 	return nil
-}
-
-// adopt makes p the protocol.
-func (s *Stream) adopt(p transport.BaseProtocol) {
-	s.proto = p
-	s.plain, _ = p.(protocol.Protocol)
-	s.buffered, _ = protocol.AsBuffered(p)
-}
-
-// CheckProtocol says whether p can be the protocol of a stream.
-func CheckProtocol(p transport.BaseProtocol) error {
-	if p == nil {
-		return transport.ErrNilProtocol
-	}
-	if _, ok := p.(protocol.Protocol); ok {
-		return nil
-	}
-	if _, ok := protocol.AsBuffered(p); ok {
-		return nil
-	}
-	return transport.ErrProtocolKind
 }

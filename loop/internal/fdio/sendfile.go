@@ -69,7 +69,7 @@ func (s *Stream) CancelFile(f *File, err error) {
 			continue
 		}
 		f.err, f.Left = err, 0
-		s.releases = append(s.releases, c.release)
+		s.guard.Releases = append(s.guard.Releases, c.release)
 		c.release = nil
 		s.schedule()
 	}

@@ -3,10 +3,10 @@ package fdio
 import (
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -44,9 +44,9 @@ func (s State) String() string { return stateNames[s] }
 // and ConnectionLost is called only after the kernel has let go of every
 // buffer. Its public methods are those of transport.Transport.
 type Stream struct {
+	guard  guard.Guard
 	host   Host
 	engine proactor.Proactor
-	debug  *atomic.Bool // the host's
 	owner  Owner
 	extras *extras
 	pub    published
@@ -54,18 +54,12 @@ type Stream struct {
 	state  State
 	err    error // why it was lost
 
-	// The protocol: plain, or buffered when that is not nil.
-	proto    transport.BaseProtocol
-	plain    protocol.Protocol
-	buffered protocol.BufferedProtocol
-
-	reading  reading
-	recv     proactor.Op
-	flow     transport.FlowControl
-	out      queue
-	send     proactor.Op
-	room     *room    // of what is sent directly; nil until there is some
-	releases []func() // of the user's slices, due in the next round
+	reading reading
+	recv    proactor.Op
+	flow    transport.FlowControl
+	out     queue
+	send    proactor.Op
+	room    *room // of what is sent directly; nil until there is some
 
 	pipe     *pipe // nil: a socket with both directions
 	eofAsked bool  // WriteEOF was called
@@ -92,7 +86,7 @@ type extras struct {
 // Config is what a stream is made of.
 type Config struct {
 	FD           int               // connected
-	Protocol     protocol.Protocol // of a kind that CheckProtocol takes
+	Protocol     protocol.Protocol // of a kind that guard.CheckProtocol takes
 	Owner        Owner
 	Local, Peer  net.Addr
 	Info         map[string]any // more for ExtraInfo, or nil
@@ -105,8 +99,9 @@ type Config struct {
 // NewStream makes a stream of a connected descriptor, which it owns from now
 // on. The protocol's kind must have been checked.
 func NewStream(host Host, c Config) *Stream {
-	s := &Stream{host: host, engine: host.Engine(), debug: host.Debug(), owner: c.Owner,
-		fd: c.FD, local: c.Local, peer: c.Peer}
+	s := &Stream{host: host, engine: host.Engine(), owner: c.Owner, fd: c.FD,
+		local: c.Local, peer: c.Peer}
+	s.guard.Init(host, s)
 	s.recv.FD, s.send.FD = c.FD, c.FD
 	s.recv.Handler, s.send.Handler = s, s
 	if c.WriteCap > 0 || c.IdleTimeout > 0 || c.CloseTimeout > 0 || c.Info != nil {
@@ -116,7 +111,7 @@ func NewStream(host Host, c Config) *Stream {
 	if c.Pipe != nil {
 		s.pipe = newPipe(s, *c.Pipe)
 	}
-	s.adopt(c.Protocol)
+	s.guard.Adopt(c.Protocol)
 	s.pub = publish(host, c.FD, c.Local, s.flow.Limits())
 	return s
 }
@@ -125,7 +120,9 @@ func NewStream(host Host, c Config) *Stream {
 func (s *Stream) Start() {
 	s.move(Open)
 	s.watchIdle()
-	s.connectionMade()
+	if err := s.guard.ConnectionMade(s); err != nil {
+		s.lose(err)
+	}
 	s.arm()
 	s.watchReader()
 }
@@ -172,7 +169,7 @@ func (s *Stream) lose(err error) {
 	s.err = err
 	s.stopTimers()
 	s.dropFDs()
-	s.releases = s.out.drop(s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.drop(s.host.Chunks(), s.guard.Releases)
 	s.engine.Cancel(&s.recv)
 	s.engine.Cancel(&s.send)
 	s.ignoreRoom()
@@ -192,7 +189,7 @@ func (s *Stream) schedule() {
 // slices, resumes writing, delivers what was held back, and ends the stream.
 func (s *Stream) RunTask() {
 	s.soon = false
-	s.runReleases()
+	s.guard.RunReleases()
 	if s.state < Lost && s.flow.Shrank(0) == transport.Resume {
 		s.resumeWriting()
 	}
@@ -210,16 +207,16 @@ func (s *Stream) finish() {
 		return
 	}
 	s.move(Gone)
-	s.releases = s.out.land(s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.land(s.host.Chunks(), s.guard.Releases)
 	s.reading.held = nil
-	s.runReleases()
+	s.guard.RunReleases()
 	defer s.bury()
-	s.connectionLost(s.err)
+	s.guard.ConnectionLost(s.err)
 }
 
 // bury closes the descriptor after ConnectionLost and forgets the protocol.
 func (s *Stream) bury() {
-	s.proto, s.plain, s.buffered = nil, nil, nil
+	s.guard.Forget()
 	s.recv.Buf, s.send.Buf = nil, nil
 	s.leaveMode()
 	if err := s.engine.CloseFD(s.fd); err != nil {
@@ -260,7 +257,7 @@ func (s *Stream) State() State { return s.state }
 func (s *Stream) IsClosing() bool { return s.state > Open }
 
 // Protocol implements transport.BaseTransport.
-func (s *Stream) Protocol() transport.BaseProtocol { return s.proto }
+func (s *Stream) Protocol() transport.BaseProtocol { return s.guard.Protocol() }
 
 // String describes the stream as asyncio's repr does.
 func (s *Stream) String() string {

@@ -67,7 +67,7 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 		s.out.own(p, release)
 		s.grewNow(len(p))
 	} else if release != nil {
-		s.releases = append(s.releases, release)
+		s.guard.Releases = append(s.guard.Releases, release)
 		s.schedule()
 	}
 	return nil
@@ -118,8 +118,8 @@ func (s *Stream) sendNow(p []byte) int {
 func (s *Stream) grewNow(n int) {
 	if s.flow.Excess(n) && s.canSendNow() {
 		taken := s.trySend(s.out.gather(s.send.Bufs[:0]))
-		s.releases = s.out.sent(taken, s.host.Chunks(), s.releases)
-		if len(s.releases) > 0 {
+		s.guard.Releases = s.out.sent(taken, s.host.Chunks(), s.guard.Releases)
+		if len(s.guard.Releases) > 0 {
 			s.schedule()
 		}
 		old := min(taken, s.flow.Size())
@@ -180,17 +180,17 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 		errno = syscall.ECONNRESET
 	}
 	err := s.opError("write", call, errno)
-	s.note("Fatal write error on "+s.what()+" transport", "err", err)
+	s.guard.Note("Fatal write error on "+s.what()+" transport", "err", err)
 	s.lose(err)
 }
 
 // credit removes n queued bytes that the kernel took outside of the send op.
 // It cannot resume a protocol: sendNow is used only while it is not paused.
 func (s *Stream) credit(n int) {
-	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(n, s.host.Chunks(), s.guard.Releases)
 	s.flow.Shrank(n)
 	s.pub.slot.SetBuffered(s.flow.Size())
-	if len(s.releases) > 0 {
+	if len(s.guard.Releases) > 0 {
 		s.schedule()
 	}
 }
@@ -199,7 +199,7 @@ func (s *Stream) credit(n int) {
 func (s *Stream) grew(n int) {
 	if s.state > Open {
 		s.dropFDs()
-		s.releases = s.out.drop(s.host.Chunks(), s.releases)
+		s.guard.Releases = s.out.drop(s.host.Chunks(), s.guard.Releases)
 		return
 	}
 	s.markDirty()
@@ -282,7 +282,7 @@ func (s *Stream) sent() {
 		return
 	}
 	s.touch()
-	s.releases = s.out.sent(int(op.Res), s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(int(op.Res), s.host.Chunks(), s.guard.Releases)
 	// Before the releases, which may write: with the new state set, a write of
 	// theirs could pause a protocol that was not yet told that it may go on.
 	change := s.flow.Shrank(int(op.Res))
@@ -290,7 +290,7 @@ func (s *Stream) sent() {
 	if change == transport.Resume {
 		s.resumeWriting()
 	}
-	s.runReleases()
+	s.guard.RunReleases()
 	s.afterSend()
 }
 
