@@ -36,8 +36,8 @@ func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().Cal
 // Chunks implements fdio.Host.
 func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
-// Warm implements fdio.Host.
-func (h *host) Warm(from io.ReaderAt, offset int64, n int, done func()) {
+// Prefetch implements fdio.Host.
+func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
 	h.loop().offLoop(func() error { return readAhead(from, offset, n) },
 		func(error) { done() }) // what is wrong with the file, sending it will tell
 }

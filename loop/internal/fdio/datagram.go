@@ -16,7 +16,7 @@ import (
 // Stream, with the difference that neither an error of the kernel nor a panic in
 // a callback ends it, save for one in ConnectionMade:
 //
-//	made --Start--> open --Close--> closing --drained--> lost --idle--> gone
+//	made --Start--> open --Close--> closing --drained--> lost --idle--> closed
 //	                open --Abort-----------------------> lost
 //	                                closing --Abort----> lost
 //
@@ -32,22 +32,22 @@ type Datagram struct {
 	pub    published
 	proto  protocol.DatagramProtocol
 
-	recv   proactor.Op
-	paused bool
-	held   []heldPacket // came while paused, not yet delivered
-	lull   Timer        // until it receives again, after a lack of memory
+	recv        proactor.Op
+	paused      bool
+	held        []heldPacket // came while paused, not yet delivered
+	recvBackoff Timer        // until it receives again, after a lack of memory
 
-	send    proactor.Op
-	out     packets
-	flow    transport.FlowControl
-	room    proactor.Op // waits for room at a Unix peer, or for that of a group
-	told    bool        // there was an event of that, and nothing was sent since
-	rest    Timer       // until it sends again, where the kernel has no event for it
-	pause   int         // how long that was last
-	pumping bool        // is handing output to the kernel
-	awaited bool        // somebody waits for the lazy send in flight
-	dirty   bool        // on the host's list of flushers
-	soon    bool        // on the host's list of tasks
+	send        proactor.Op
+	out         packets
+	flow        transport.FlowControl
+	writable    proactor.Op // waits for room at a Unix peer, or for that of a group
+	told        bool        // there was an event of that, and nothing was sent since
+	sendBackoff Timer       // until it sends again, where the kernel has no event for it
+	backoffMS   int         // how long that was last
+	pumping     bool        // is handing output to the kernel
+	awaited     bool        // somebody waits for the lazy send in flight
+	dirty       bool        // on the host's list of flushers
+	soon        bool        // on the host's list of tasks
 
 	doubt    int           // the size of datagrams that were refused as a group; or 0
 	doubtErr syscall.Errno // and how
@@ -88,8 +88,8 @@ func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d.recv.Coalesced = c.Coalesced
 	d.recv.Code, d.recv.FD, d.recv.Handler = proactor.RecvMsg, c.FD, d
 	d.send.Code, d.send.FD, d.send.Handler = proactor.SendMsg, c.FD, d
-	d.room.Code, d.room.FD, d.room.Handler = proactor.Poll, c.FD, d
-	d.room.Mask = pollOut
+	d.writable.Code, d.writable.FD, d.writable.Handler = proactor.Poll, c.FD, d
+	d.writable.Mask = pollOut
 	d.pub = publish(host, c.FD, c.Local, d.flow.Limits())
 	return d
 }
@@ -119,7 +119,7 @@ func (d *Datagram) Close() error {
 	d.held = nil
 	d.publishHeld()
 	if d.out.count() == 0 {
-		d.lose(nil)
+		d.fail(nil)
 	}
 	d.awaitSend()
 	return nil
@@ -128,14 +128,14 @@ func (d *Datagram) Close() error {
 // Abort implements transport.DatagramTransport.
 func (d *Datagram) Abort() {
 	d.host.Check()
-	d.lose(nil)
+	d.fail(nil)
 }
 
 // Fail ends the endpoint: output is dropped and ConnectionLost(err) follows.
-func (d *Datagram) Fail(err error) { d.lose(err) }
+func (d *Datagram) Fail(err error) { d.fail(err) }
 
-// lose drops the output and cancels what is in flight. The first reason wins.
-func (d *Datagram) lose(err error) {
+// fail drops the output and cancels what is in flight. The first reason wins.
+func (d *Datagram) fail(err error) {
 	if d.state >= Lost {
 		return
 	}
@@ -146,12 +146,12 @@ func (d *Datagram) lose(err error) {
 	d.held = nil
 	d.engine.Cancel(&d.recv)
 	d.engine.Cancel(&d.send)
-	d.engine.Cancel(&d.room)
+	d.engine.Cancel(&d.writable)
 	d.schedule()
 }
 
 func (d *Datagram) stopTimers() {
-	for _, t := range []Timer{d.lull, d.rest} {
+	for _, t := range []Timer{d.recvBackoff, d.sendBackoff} {
 		if t != nil {
 			t.Cancel()
 		}
@@ -183,16 +183,16 @@ func (d *Datagram) RunTask() {
 
 // finish ends a lost endpoint once nothing is in flight on its descriptor.
 func (d *Datagram) finish() {
-	if d.state != Lost || d.recv.InFlight() || d.send.InFlight() || d.room.InFlight() {
+	if d.state != Lost || d.recv.InFlight() || d.send.InFlight() || d.writable.InFlight() {
 		return
 	}
-	d.move(Gone)
-	defer d.bury()
+	d.move(Closed)
+	defer d.release()
 	d.guard.ConnectionLost(d.err)
 }
 
-// bury closes the descriptor after ConnectionLost and forgets the protocol.
-func (d *Datagram) bury() {
+// release closes the descriptor after ConnectionLost and forgets the protocol.
+func (d *Datagram) release() {
 	d.proto = nil
 	d.guard.Forget()
 	d.send.Bufs = nil
@@ -210,7 +210,7 @@ func (d *Datagram) Complete(op *proactor.Op) {
 	case &d.send:
 		d.sent()
 	default:
-		d.roomy()
+		d.onWritable()
 	}
 	if !d.soon {
 		d.finish()
@@ -223,7 +223,7 @@ func (d *Datagram) State() State { return d.state }
 // Err is why the endpoint was lost: what ConnectionLost gets.
 func (d *Datagram) Err() error { return d.err }
 
-// FD is the descriptor. It is not the endpoint's any more once that is gone.
+// FD is the descriptor. It is not the endpoint's any more once that is closed.
 func (d *Datagram) FD() int { return d.fd }
 
 // IsClosing implements transport.BaseTransport.
@@ -247,7 +247,7 @@ func (d *Datagram) SetProtocol(p transport.BaseProtocol) error {
 	if !ok {
 		return transport.ErrProtocolKind
 	}
-	if d.state == Gone {
+	if d.state == Closed {
 		return transport.ErrClosed
 	}
 	d.proto = proto

@@ -16,10 +16,10 @@ import (
 //	idle --arm--> armed --final completion--> idle
 //	armed, paused: completions are held back in order; the first one cancels the
 //	receive, so that no more than the engine had already taken is held
-//	armed --no memory--> lull --lullTime--> armed
+//	armed --no memory--> backing off --recvBackoffTime--> armed
 
-// lullTime is how long an endpoint waits for the kernel to have memory again.
-const lullTime = 10 * time.Millisecond
+// recvBackoffTime is how long an endpoint waits for the kernel to have memory again.
+const recvBackoffTime = 10 * time.Millisecond
 
 // heldPacket is a completion that was held back.
 type heldPacket struct {
@@ -49,7 +49,7 @@ func (p *parcel) first() (data []byte, size int) {
 
 // arm begins to receive where nothing speaks against it.
 func (d *Datagram) arm() {
-	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.lull == nil {
+	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.recvBackoff == nil {
 		d.engine.Submit(&d.recv)
 	}
 }
@@ -147,11 +147,11 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	switch errno {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EFAULT, syscall.EOPNOTSUPP:
 		d.guard.Note("Fatal read error on datagram transport", "err", err)
-		d.lose(err)
+		d.fail(err)
 		return
 	case syscall.ENOMEM, syscall.ENOBUFS:
-		d.lull = d.host.After(lullTime, func() {
-			d.lull = nil
+		d.recvBackoff = d.host.After(recvBackoffTime, func() {
+			d.recvBackoff = nil
 			d.arm()
 		})
 	}

@@ -21,9 +21,9 @@ type Host interface {
 	// Chunks is the loop's pool of output buffers.
 	Chunks() *ChunkPool
 
-	// Warm reads n bytes of a file, from offset on, elsewhere, so that they are
+	// Prefetch reads n bytes of a file, from offset on, elsewhere, so that they are
 	// in the kernel's cache, and then calls done on the loop's goroutine.
-	Warm(from io.ReaderAt, offset int64, n int, done func())
+	Prefetch(from io.ReaderAt, offset int64, n int, done func())
 
 	// FlowPage is where transports publish their state; nil: nowhere.
 	FlowPage() *flowpage.Page

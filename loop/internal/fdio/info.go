@@ -48,7 +48,7 @@ func (s *Stream) peerCred() any {
 	return c
 }
 
-// rawConn lets the user at the descriptor of a transport that is not gone.
+// rawConn lets the user at the descriptor of a transport that is not closed.
 type rawConn struct {
 	t interface {
 		FD() int

@@ -4,7 +4,7 @@ package fdio
 // more, though nothing has completed. Releases and ConnectionLost(err) are called, and
 // the descriptor is closed.
 func (s *Stream) Perish(err error) {
-	if s.state == Gone {
+	if s.state == Closed {
 		return
 	}
 	if s.state < Lost {
@@ -12,17 +12,17 @@ func (s *Stream) Perish(err error) {
 		s.stopTimers()
 		s.dropFDs()
 	}
-	s.move(Gone)
+	s.move(Closed)
 	s.guard.Releases = s.out.land(s.host.Chunks(), s.guard.Releases)
 	s.reading.held = nil
 	s.guard.RunReleases()
-	defer s.bury()
+	defer s.release()
 	s.guard.ConnectionLost(s.err)
 }
 
 // Perish ends an endpoint as that of a Stream does.
 func (d *Datagram) Perish(err error) {
-	if d.state == Gone {
+	if d.state == Closed {
 		return
 	}
 	if d.state < Lost {
@@ -31,7 +31,7 @@ func (d *Datagram) Perish(err error) {
 		d.out.drop()
 		d.held = nil
 	}
-	d.move(Gone)
-	defer d.bury()
+	d.move(Closed)
+	defer d.release()
 	d.guard.ConnectionLost(d.err)
 }

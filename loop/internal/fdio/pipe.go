@@ -21,9 +21,9 @@ type PipeConfig struct {
 	Device  bool // a character device: EIO is a terminal's end of input
 	Restore bool // the descriptor is made blocking again before it is closed
 
-	// Heir returns another stream of the same open file, nil if there is none: it
-	// needs the mode still, and restores it when it ends. Nil: nobody has an heir.
-	Heir func(s *Stream) *Stream
+	// ModeSuccessor returns another stream of the same open file, nil if there is none: it
+	// needs the mode still, and restores it when it ends. Nil: nobody has an successor.
+	ModeSuccessor func(s *Stream) *Stream
 }
 
 // pipe is what a stream of one direction has besides. Such a stream has the states
@@ -83,7 +83,7 @@ func (s *Stream) endsWith(errno syscall.Errno) bool {
 func (s *Stream) endOfPipe() {
 	s.move(Closing)
 	s.guard.EOFReceived()
-	s.lose(nil)
+	s.fail(nil)
 }
 
 // watchReader has the writing end of a pipe or socket told that nobody reads any
@@ -110,25 +110,25 @@ func (s *Stream) readerGone() {
 	case op.Res < 0:
 		// It cannot be watched, for want of memory or of watches (epoll_ctl(2): ENOSPC):
 		// that the reader has gone would be told to nobody.
-		s.lose(s.opError("poll", "poll", op.Errno()))
+		s.fail(s.opError("poll", "poll", op.Errno()))
 	case op.Res&(pollErr|pollHup) == 0:
 		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
 	case s.drained():
 		s.guard.Note("pipe was closed by its reader")
-		s.lose(nil)
+		s.fail(nil)
 	default:
 		s.writeFailed("write", syscall.EPIPE)
 	}
 }
 
-// leaveMode restores the mode, or leaves that to another stream that needs it.
-func (s *Stream) leaveMode() {
+// passMode restores the mode, or leaves that to another stream that needs it.
+func (s *Stream) passMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
 	}
-	if s.pipe.Heir != nil {
-		if heir := s.pipe.Heir(s); heir != nil {
-			heir.pipe.Restore = true
+	if s.pipe.ModeSuccessor != nil {
+		if successor := s.pipe.ModeSuccessor(s); successor != nil {
+			successor.pipe.Restore = true
 			return
 		}
 	}

@@ -50,12 +50,12 @@ func kindOf(local net.Addr) flowpage.Kind {
 }
 
 // moved publishes a transition. A lost transport has dropped its output, and its
-// protocol will be told of nothing but that; one that is gone has no slot.
+// protocol will be told of nothing but that; one that is closed has no slot.
 func (p *published) moved(to State) {
 	if p.slot == nil {
 		return
 	}
-	if to == Gone {
+	if to == Closed {
 		p.unpublish()
 		return
 	}

@@ -89,7 +89,7 @@ func (s *Stream) lend(hint int) bool {
 func (s *Stream) emptyBuffer() {
 	s.host.Report(Exception{Message: "Fatal error: protocol.get_buffer() call failed.",
 		Err: protocol.ErrEmptyBuffer, Transport: s, Protocol: s.guard.Protocol()})
-	s.lose(protocol.ErrEmptyBuffer)
+	s.fail(protocol.ErrEmptyBuffer)
 }
 
 // received takes a completion of the receive.
@@ -192,7 +192,7 @@ func (s *Stream) endOfInput(res int32) {
 	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
 		err := s.opError("read", "recv", syscall.Errno(-res))
 		s.guard.Note("Fatal read error on "+s.what()+" transport", "err", err)
-		s.lose(err)
+		s.fail(err)
 		return
 	}
 	s.guard.Note("received EOF")
@@ -271,7 +271,7 @@ func (s *Stream) SetProtocol(p transport.BaseProtocol) error {
 	if err := guard.CheckProtocol(p); err != nil {
 		return err
 	}
-	if s.state == Gone {
+	if s.state == Closed {
 		return transport.ErrClosed
 	}
 	s.guard.Adopt(p)

@@ -14,13 +14,13 @@ import (
 
 // State is where a stream is in its life.
 //
-//	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> gone
+//	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> closed
 //	                open --Abort | error---------------------> lost
 //	                                      closing --same-----> lost
 //
 // open: the protocol receives and writes. closing: nothing is received, the
 // output drains. lost: the output is dropped and what is in flight is being
-// cancelled. gone: ConnectionLost was called and the descriptor is closed.
+// cancelled. closed: ConnectionLost was called and the descriptor is closed.
 type State uint8
 
 // The states.
@@ -29,7 +29,7 @@ const (
 	Open
 	Closing
 	Lost
-	Gone
+	Closed
 )
 
 var stateNames = [...]string{"made", "open", "closing", "lost", "closed"}
@@ -54,12 +54,12 @@ type Stream struct {
 	state  State
 	err    error // why it was lost
 
-	reading reading
-	recv    proactor.Op
-	flow    transport.FlowControl
-	out     queue
-	send    proactor.Op
-	room    *room // of what is sent directly; nil until there is some
+	reading       reading
+	recv          proactor.Op
+	flow          transport.FlowControl
+	out           queue
+	send          proactor.Op
+	writableWatch *writableWatch // of what is sent directly; nil until there is some
 
 	pipe     *pipe // nil: a socket with both directions
 	eofAsked bool  // WriteEOF was called
@@ -121,7 +121,7 @@ func (s *Stream) Start() {
 	s.move(Open)
 	s.watchIdle()
 	if err := s.guard.ConnectionMade(s); err != nil {
-		s.lose(err)
+		s.fail(err)
 	}
 	s.arm()
 	s.watchReader()
@@ -144,7 +144,7 @@ func (s *Stream) Close() error {
 	s.engine.Cancel(&s.recv)
 	s.watchClose()
 	if s.drained() {
-		s.lose(nil)
+		s.fail(nil)
 	}
 	s.awaitSend()
 	return nil
@@ -153,15 +153,15 @@ func (s *Stream) Close() error {
 // Abort implements transport.WriteTransport.
 func (s *Stream) Abort() {
 	s.host.Check()
-	s.lose(nil)
+	s.fail(nil)
 }
 
 // Fail ends the stream as an I/O error does: output is dropped and
 // ConnectionLost(err) follows.
-func (s *Stream) Fail(err error) { s.lose(err) }
+func (s *Stream) Fail(err error) { s.fail(err) }
 
-// lose drops the output and cancels what is in flight. The first reason wins.
-func (s *Stream) lose(err error) {
+// fail drops the output and cancels what is in flight. The first reason wins.
+func (s *Stream) fail(err error) {
 	if s.state >= Lost {
 		return
 	}
@@ -172,7 +172,7 @@ func (s *Stream) lose(err error) {
 	s.guard.Releases = s.out.drop(s.host.Chunks(), s.guard.Releases)
 	s.engine.Cancel(&s.recv)
 	s.engine.Cancel(&s.send)
-	s.ignoreRoom()
+	s.unwatchWritable()
 	s.unwatchReader()
 	s.schedule()
 }
@@ -206,19 +206,19 @@ func (s *Stream) finish() {
 	if s.state != Lost || s.busy() {
 		return
 	}
-	s.move(Gone)
+	s.move(Closed)
 	s.guard.Releases = s.out.land(s.host.Chunks(), s.guard.Releases)
 	s.reading.held = nil
 	s.guard.RunReleases()
-	defer s.bury()
+	defer s.release()
 	s.guard.ConnectionLost(s.err)
 }
 
-// bury closes the descriptor after ConnectionLost and forgets the protocol.
-func (s *Stream) bury() {
+// release closes the descriptor after ConnectionLost and forgets the protocol.
+func (s *Stream) release() {
 	s.guard.Forget()
 	s.recv.Buf, s.send.Buf = nil, nil
-	s.leaveMode()
+	s.passMode()
 	if err := s.engine.CloseFD(s.fd); err != nil {
 		s.host.Report(Exception{Message: "Error closing a " + s.what(), Err: err, Transport: s})
 	}
@@ -227,7 +227,7 @@ func (s *Stream) bury() {
 
 // busy reports whether an operation is in flight on the descriptor.
 func (s *Stream) busy() bool {
-	return s.recv.InFlight() || s.send.InFlight() || s.watchesRoom() || s.watchesReader()
+	return s.recv.InFlight() || s.send.InFlight() || s.watchesWritable() || s.watchesReader()
 }
 
 // Complete implements proactor.Handler. The watches have handlers of their own.
@@ -272,7 +272,7 @@ func (s *Stream) String() string {
 		s.state, s.fd, read, write, s.flow.Size())
 }
 
-// FD is the descriptor. It is not the stream's any more once that is gone.
+// FD is the descriptor. It is not the stream's any more once that is closed.
 func (s *Stream) FD() int { return s.fd }
 
 // Owner is who is told when the stream is lost.

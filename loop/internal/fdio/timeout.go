@@ -27,7 +27,7 @@ func (s *Stream) watchIdle() {
 			s.watchIdle()
 			return
 		}
-		s.lose(transport.ErrIdleTimeout)
+		s.fail(transport.ErrIdleTimeout)
 	})
 }
 
@@ -37,7 +37,7 @@ func (s *Stream) watchClose() {
 	if e == nil || e.closeTimeout <= 0 {
 		return
 	}
-	e.closeTimer = s.host.After(e.closeTimeout, func() { s.lose(transport.ErrCloseTimeout) })
+	e.closeTimer = s.host.After(e.closeTimeout, func() { s.fail(transport.ErrCloseTimeout) })
 }
 
 // HandOver gives the limits that concern the protocol's own output to a transport

@@ -181,7 +181,7 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 	}
 	err := s.opError("write", call, errno)
 	s.guard.Note("Fatal write error on "+s.what()+" transport", "err", err)
-	s.lose(err)
+	s.fail(err)
 }
 
 // credit removes n queued bytes that the kernel took outside of the send op.
@@ -303,7 +303,7 @@ func (s *Stream) afterSend() {
 		s.markDirty()
 	case s.state == Closing:
 		if s.drained() {
-			s.lose(nil)
+			s.fail(nil)
 		}
 	case s.eofAsked:
 		s.sendEOF()
@@ -378,4 +378,4 @@ func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
 }
 
 // WritePaused implements transport.WriteTransport.
-func (s *Stream) WritePaused() bool { return s.state < Gone && s.flow.Paused() }
+func (s *Stream) WritePaused() bool { return s.state < Closed && s.flow.Paused() }
