@@ -87,8 +87,8 @@ func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
 }
 
 // Lost implements fdio.Owner for connections without a server.
-func (h *host) Lost(s *fdio.Stream) {
-	h.streams.remove(s.FD())
-	delete(h.origins, s.FD())
+func (h *host) Lost(t fdio.Transport) {
+	h.streams.remove(t.FD())
+	delete(h.origins, t.FD())
 	h.loop().checkDrained()
 }

@@ -3,7 +3,6 @@ package fdio
 import (
 	"fmt"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
@@ -20,12 +19,6 @@ import (
 
 // recvBackoffTime is how long an endpoint waits for the kernel to have memory again.
 const recvBackoffTime = 10 * time.Millisecond
-
-// heldPacket is a completion that was held back.
-type heldPacket struct {
-	parcel
-	errno syscall.Errno
-}
 
 // parcel is what one completion brought: a datagram, or several of one sender.
 type parcel struct {
@@ -54,9 +47,6 @@ func (d *Datagram) arm() {
 	}
 }
 
-// readable reports whether datagrams may be passed to the protocol.
-func (d *Datagram) readable() bool { return d.state == Open && !d.paused }
-
 // received takes a completion of the receive. What comes after Close is dropped.
 func (d *Datagram) received() {
 	op := &d.recv
@@ -66,14 +56,16 @@ func (d *Datagram) received() {
 	case d.state != Open || errno == syscall.ECANCELED:
 	case op.Uncut && errno == 0:
 		d.uncut()
-	case d.paused || len(d.held) > 0:
-		d.hold(parcelOf(op), errno)
+	case d.holds() && errno != 0:
+		d.hold(arrival{res: op.Res})
+	case d.holds():
+		d.hold(arrivalOfParcel(parcelOf(op)))
 	case errno != 0:
 		d.receiveFailed(errno)
 	default:
 		p := parcelOf(op)
 		if d.pass(&p) {
-			d.hold(p, 0)
+			d.hold(arrivalOfParcel(p))
 		}
 	}
 	if !more {
@@ -83,6 +75,12 @@ func (d *Datagram) received() {
 
 func parcelOf(op *proactor.Op) parcel {
 	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
+}
+
+// arrivalOfParcel is a parcel, or the rest of one, to be held back: a copy.
+func arrivalOfParcel(p parcel) arrival {
+	p.data = append([]byte(nil), p.data...)
+	return arrival{p, int32(len(p.data))}
 }
 
 // uncut drops what may be one datagram or several, which nobody could tell: control
@@ -95,19 +93,11 @@ func (d *Datagram) uncut() {
 			"of control messages; the endpoint goes on without",
 			os.NewSyscallError("recvmsg", errno)))
 	}
-	if d.paused || len(d.held) > 0 {
-		d.hold(parcel{}, errno)
+	if d.holds() {
+		d.hold(arrival{res: -int32(errno)})
 		return
 	}
 	d.receiveFailed(errno)
-}
-
-// hold keeps a completion, or the rest of it, for later and stops receiving.
-func (d *Datagram) hold(p parcel, errno syscall.Errno) {
-	p.data = append([]byte(nil), p.data...)
-	d.held = append(d.held, heldPacket{p, errno})
-	d.publishHeld()
-	d.engine.Cancel(&d.recv)
 }
 
 // pass gives the datagrams of a parcel to the protocol, each of which may pause or
@@ -143,7 +133,7 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	if d.readErrors() || d.state >= Lost {
 		return
 	}
-	err := opError("read", "recvmsg", errno, d.local, d.peer)
+	err := d.endpoint.opError("read", "recvmsg", errno)
 	switch errno {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EFAULT, syscall.EOPNOTSUPP:
 		d.guard.Note("Fatal read error on datagram transport", "err", err)
@@ -158,51 +148,12 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	d.errorReceived(err)
 }
 
-// deliverHeld passes on what was held back, one at a time: any of them may lead
-// to a pause. It runs as a task, never from inside ResumeReading.
-func (d *Datagram) deliverHeld() {
-	for len(d.held) > 0 && d.readable() {
-		h := d.held[0]
-		d.held = d.held[1:]
-		d.publishHeld()
-		if h.errno != 0 {
-			d.receiveFailed(h.errno)
-		} else if d.pass(&h.parcel) {
-			d.held = slices.Insert(d.held, 0, h)
-			d.publishHeld()
-		}
-	}
-	if len(d.held) == 0 {
-		d.held = nil
-	}
-	d.arm()
-}
-
-// IsReading implements transport.ReadTransport.
-func (d *Datagram) IsReading() bool { return d.state <= Open && !d.paused }
-
-// PauseReading implements transport.ReadTransport. A receive in flight goes on;
-// what it brings is held back and ends it.
-func (d *Datagram) PauseReading() {
-	d.host.Check()
-	if d.state > Open || d.paused {
-		return
-	}
-	d.guard.Note("pauses reading")
-	d.paused = true
-	d.pub.page.PauseReading(d.pub.slot)
-}
-
-// ResumeReading implements transport.ReadTransport.
-func (d *Datagram) ResumeReading() {
-	d.host.Check()
-	if d.state > Open || !d.paused {
-		return
-	}
-	d.guard.Note("resumes reading")
-	d.paused = false
-	d.pub.page.ResumeReading(d.pub.slot)
-	if d.state == Open {
-		d.schedule()
+// deliver implements kind.
+func (d *Datagram) deliver(a arrival) {
+	if a.res < 0 {
+		d.receiveFailed(syscall.Errno(-a.res))
+	} else if d.pass(&a.parcel) {
+		a.res = int32(len(a.data))
+		d.holdRest(a)
 	}
 }

@@ -79,15 +79,6 @@ func (d *Datagram) push(data []byte, to transport.Addr) {
 	d.markDirty()
 }
 
-// grew counts what was queued.
-func (d *Datagram) grew(size int) {
-	change := d.flow.Grew(size)
-	d.pub.slot.SetBuffered(d.flow.Size())
-	if change == transport.Pause {
-		d.pauseWriting()
-	}
-}
-
 // destination says where a datagram goes, after which size more is counted: the zero
 // Addr is the kernel's peer.
 func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, error) {
@@ -99,7 +90,7 @@ func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, e
 		return addr, transport.ErrNoDestination
 	case hasPeer && !addr.IsZero() && !samePlace(addr, d.remote):
 		return addr, transport.ErrAddrMismatch
-	case d.writeCap > 0 && size > d.writeCap-d.flow.Size():
+	case d.full(size):
 		return addr, transport.ErrBufferFull
 	case d.connected:
 		return transport.Addr{}, nil
@@ -121,15 +112,6 @@ func (d *Datagram) markDirty() {
 		d.host.Dirty(d)
 	}
 	d.awaitSend()
-}
-
-// awaitSend is called when somebody begins to wait for the send in flight, as a
-// stream's is.
-func (d *Datagram) awaitSend() {
-	if d.send.InFlight() && d.send.Lazy && !d.awaited {
-		d.awaited = true
-		d.schedule()
-	}
 }
 
 // Flush hands the output to the engine. The loop calls it at the end of a round.
@@ -271,15 +253,6 @@ func (d *Datagram) taken(n int) {
 	d.settleDoubt() // tells the trace, which may abort
 }
 
-// shrank uncounts what is not queued any more.
-func (d *Datagram) shrank(size int) {
-	change := d.flow.Shrank(size)
-	d.pub.slot.SetBuffered(d.flow.Size())
-	if change == transport.Resume {
-		d.resumeWriting()
-	}
-}
-
 // sendFailed drops the first datagram and tells the protocol why. The others are
 // sent all the same. An error that is the network's answer to an earlier datagram
 // has cost none where the error queue says so: the first one is tried again.
@@ -307,36 +280,3 @@ func (d *Datagram) afterSend() {
 		d.fail(nil)
 	}
 }
-
-// WriteBufferSize implements transport.DatagramTransport.
-func (d *Datagram) WriteBufferSize() int {
-	if d.state >= Lost {
-		return 0
-	}
-	return d.flow.Size()
-}
-
-// WriteBufferLimits implements transport.DatagramTransport.
-func (d *Datagram) WriteBufferLimits() transport.Limits { return d.flow.Limits() }
-
-// SetWriteBufferLimits implements transport.DatagramTransport.
-func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
-	d.host.Check()
-	change, err := d.flow.SetLimits(l)
-	l = d.flow.Limits()
-	d.pub.slot.SetLimits(l.High, l.Low)
-	if d.state >= Lost {
-		return err
-	}
-	if change == transport.Pause {
-		d.awaitSend()
-		d.pauseWriting()
-	}
-	if d.flow.Paused() && d.flow.Size() <= d.flow.Limits().Low {
-		d.schedule() // to resume
-	}
-	return err
-}
-
-// WritePaused implements transport.DatagramTransport.
-func (d *Datagram) WritePaused() bool { return d.state < Closed && d.flow.Paused() }

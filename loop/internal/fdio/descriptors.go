@@ -2,7 +2,6 @@ package fdio
 
 import (
 	"errors"
-	"net"
 	"os"
 	"syscall"
 
@@ -31,7 +30,7 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 		return transport.ErrNotUnix
 	}
 	if len(p) == 0 || len(files) == 0 || len(files) > proactor.FDsMax {
-		return opError("write", "sendmsg", syscall.EINVAL, s.local, s.peer)
+		return s.endpoint.opError("write", "sendmsg", syscall.EINVAL)
 	}
 	fds := make([]int, 0, len(files))
 	for _, f := range files {
@@ -46,12 +45,6 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 	s.pub.slot.Wrote(len(p))
 	s.grew(len(p))
 	return nil
-}
-
-// isUnix reports whether the stream is a Unix socket.
-func (s *Stream) isUnix() bool {
-	_, unix := s.local.(*net.UnixAddr)
-	return unix
 }
 
 // sendFDs sends the first chunk, which has descriptors. With the first byte all of
@@ -76,11 +69,7 @@ func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	if s.state >= Lost {
 		return outGone, n
 	}
-	change := s.flow.Shrank(n)
-	s.pub.slot.SetBuffered(s.flow.Size())
-	if change == transport.Resume {
-		s.resumeWriting()
-	}
+	s.shrank(n)
 	return outGone, n
 }
 
@@ -143,11 +132,8 @@ func (s *Stream) receiveFDs() {
 	}
 	switch {
 	case s.state != Open:
-	case s.reading.paused:
-		a := arrival{data: append([]byte(nil), buf[:n]...), n: n, res: int32(n)}
-		s.reading.held = append(s.reading.held, a)
-		s.publishHeld()
-		s.engine.Cancel(&s.recv)
+	case s.paused:
+		s.hold(arrivalOfBytes(buf[:n]))
 	default:
 		s.pass(buf[:n])
 		s.guard.Poison(buf[:n])

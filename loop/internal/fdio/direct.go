@@ -198,6 +198,10 @@ func (s *Stream) unwatchWritable() {
 	if s.watchesWritable() {
 		s.engine.Cancel(&s.writableWatch.op)
 	}
+	s.stopBackoff()
+}
+
+func (s *Stream) stopBackoff() {
 	if s.writableWatch != nil && s.writableWatch.backoff != nil {
 		s.writableWatch.backoff.Cancel()
 		s.writableWatch.backoff = nil

@@ -48,4 +48,4 @@ type (
 type Flusher interface{ Flush() }
 
 // Owner is told when a transport is lost: a server, for its count.
-type Owner interface{ Lost(s *Stream) }
+type Owner interface{ Lost(t Transport) }

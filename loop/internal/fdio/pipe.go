@@ -56,18 +56,10 @@ func (s *Stream) OneWay() bool { return s.pipe != nil }
 func (s *Stream) readsOnly() bool  { return s.pipe != nil && !s.pipe.Writes }
 func (s *Stream) writesOnly() bool { return s.pipe != nil && s.pipe.Writes }
 
-// what a stream is over, in asyncio's words.
-func (s *Stream) what() string {
-	if s.pipe != nil {
-		return "pipe"
-	}
-	return "socket"
-}
-
 // opError is the *net.OpError of an operation on the stream.
 func (s *Stream) opError(op, call string, errno syscall.Errno) error {
 	if s.pipe == nil {
-		return opError(op, call, errno, s.local, s.peer)
+		return s.endpoint.opError(op, call, errno)
 	}
 	return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, errno)}
 }

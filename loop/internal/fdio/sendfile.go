@@ -118,7 +118,7 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 // returns what it had sent by then and forgets the error that the socket has told it.
 // Neither what a receive nor what a send meets afterwards says so: an end, and EPIPE.
 func (s *Stream) hidReset() bool {
-	if !s.sentFile || s.eofSent || s.reading.eof {
+	if !s.sentFile || s.eofSent || s.eof {
 		return false
 	}
 	if _, tcp := s.local.(*net.TCPAddr); !tcp {
@@ -158,7 +158,7 @@ func (s *Stream) fileFailed(f *File, err error) {
 	case errors.Is(err, os.ErrClosed):
 		f.err = err
 	case isFileErrno(errno):
-		f.err = opError("write", "sendfile", errno, s.local, s.peer)
+		f.err = s.endpoint.opError("write", "sendfile", errno)
 	default:
 		s.writeFailed("sendfile", errno)
 		return

@@ -32,20 +32,6 @@ func (d *Datagram) errorReceived(err error) {
 	d.proto.ErrorReceived(err)
 }
 
-// pauseWriting has the protocol write no more for now.
-func (d *Datagram) pauseWriting() {
-	d.pub.page.PauseWriting(d.pub.slot)
-	d.host.Paused(d, d.flow.Size(), d.flow.Limits())
-	d.guard.PauseWriting()
-}
-
-// resumeWriting has it go on.
-func (d *Datagram) resumeWriting() {
-	d.pub.page.ResumeWriting(d.pub.slot)
-	d.host.Resumed(d, d.flow.Size(), d.flow.Limits())
-	d.guard.ResumeWriting()
-}
-
 // addressOf is where a datagram was to go, for an error about it.
 func (d *Datagram) addressOf(p proactor.Packet) net.Addr {
 	if p.Addr.IsZero() {
