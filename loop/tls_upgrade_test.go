@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -149,8 +149,8 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 				{nil, client, good, transport.ErrClosed},
 				{ended, client, good, transport.ErrClosed},
 				{client.Transport(), nil, good, transport.ErrNilProtocol},
-				{client.Transport(), client, nil, tlstransport.ErrNoConfig},
-				{client.Transport(), client, clientTLS(), tlstransport.ErrNoServerName},
+				{client.Transport(), client, nil, tlsio.ErrNoConfig},
+				{client.Transport(), client, clientTLS(), tlsio.ErrNoServerName},
 				{below, over, good, loop.ErrTLSBelow},
 				{reader.Transport(), reader, good, errors.ErrUnsupported},
 			} {
@@ -174,7 +174,7 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
-		for _, below := range []*tls.Config{nil, serverTLS()} {
+		for _, below := range []*loop.TLSOptions{nil, {Config: serverTLS()}} {
 			a := serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
 				CloseTimeout: 20 * time.Millisecond})
 			dial := a.dial
