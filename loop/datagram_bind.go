@@ -280,7 +280,8 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		return
 	}
 	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
-		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap}
+		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap,
+		Owner: (*host)(l)}
 	if !c.Unix {
 		b.offload(&c, e.family)
 	}
@@ -291,7 +292,6 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		c.Connected, c.Remote = true, a
 		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}
-	c.Lost = func() { l.removeTransport(fd) }
 	d := fdio.NewDatagram((*host)(l), c)
 	l.open.AddTransport(d)
 	b.note(d)

@@ -9,32 +9,24 @@ var (
 
 // Descriptors implements registry.Resource. Those that are queued to be sent are closed
 // by Abandon.
-func (s *Stream) Descriptors(fds []int) []int { return append(fds, s.fd) }
+func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.fd) }
 
-// Abandon implements registry.Resource: the page is told, what others share becomes
-// blocking again, and what is queued to be sent is closed.
-func (s *Stream) Abandon() {
-	if s.pub.slot != nil {
-		s.pub.unpublish()
+// Gone implements registry.Resource.
+func (e *endpoint) Gone() bool { return e.state == Closed }
+
+// Abandon implements registry.Resource: the loop's page has no slot for it any more.
+func (e *endpoint) Abandon() {
+	if e.pub.slot != nil {
+		e.pub.unpublish()
 	}
+}
+
+// Abandon implements registry.Resource: besides, what others share becomes blocking
+// again, and what is queued to be sent is closed.
+func (s *Stream) Abandon() {
+	s.endpoint.Abandon()
 	s.RestoreMode()
 	for _, fd := range s.QueuedFDs(nil) {
 		s.engine.Discard(fd)
 	}
 }
-
-// Gone implements registry.Resource.
-func (s *Stream) Gone() bool { return s.state == Gone }
-
-// Descriptors implements registry.Resource.
-func (d *Datagram) Descriptors(fds []int) []int { return append(fds, d.fd) }
-
-// Abandon implements registry.Resource.
-func (d *Datagram) Abandon() {
-	if d.pub.slot != nil {
-		d.pub.unpublish()
-	}
-}
-
-// Gone implements registry.Resource.
-func (d *Datagram) Gone() bool { return d.state == Gone }
