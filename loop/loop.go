@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // phase is where a loop is in its life.
@@ -63,7 +63,7 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
-	page         *flowpage.Page // nil: nothing is published
+	page         *page.Page     // nil: nothing is published
 	fed          []*proactor.Op // receives that lacked a buffer, for the page
 	streams      registry
 	servers      []*Server

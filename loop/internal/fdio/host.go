@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // Host is what a transport needs of its loop.
@@ -35,7 +35,7 @@ type Host interface {
 	Report(e Exception)
 
 	// FlowPage is where transports publish their state; nil: nowhere.
-	FlowPage() *flowpage.Page
+	FlowPage() *page.Page
 
 	// Fallback tells the loop's trace of what could not be had.
 	Fallback(feature string, err error)
