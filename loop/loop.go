@@ -200,8 +200,8 @@ func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
 	for _, t := range l.posts {
-		if h, ok := t.(*Handle); ok {
-			h.Cancel()
+		if h, ok := t.(*scheduled); ok {
+			(*Handle)(h).Cancel()
 		}
 	}
 	l.posts = nil
