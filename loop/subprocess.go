@@ -18,6 +18,8 @@ import (
 // returns, and p hears nothing. Afterwards ctx means nothing: Close kills the child.
 // Shutdown closes children as it closes transports; Loop.Close kills them.
 //
+// SubprocessExec may be called from any goroutine except the loop's.
+//
 // Errors: *fs.PathError with ENOENT, EACCES …, for the program or the directory;
 // subprocess.ErrNoProgram, subprocess.ErrStdio; ctx's; transport.ErrNilProtocol;
 // ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade, after which
@@ -52,6 +54,8 @@ func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProt
 }
 
 // SubprocessShell is SubprocessExec of "/bin/sh -c command".
+//
+// SubprocessShell may be called from any goroutine except the loop's.
 func (l *Loop) SubprocessShell(ctx context.Context, p protocol.SubprocessProtocol, command string,
 	opts *subprocess.Options) (transport.SubprocessTransport, error) {
 	return l.SubprocessExec(ctx, p, shell(command), opts)
