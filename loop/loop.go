@@ -10,11 +10,11 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/loop/internal/watchdog"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // phase is where a loop is in its life.
@@ -64,7 +64,7 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
-	page         *flowpage.Page // nil: nothing is published
+	page         *page.Page     // nil: nothing is published
 	fed          []*proactor.Op // receives that lacked a buffer, for the page
 	open         registry.List  // what is open
 	copies       filecopy.Copies
@@ -198,8 +198,8 @@ func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
 	for _, t := range l.posts {
-		if h, ok := t.(*Handle); ok {
-			h.Cancel()
+		if h, ok := t.(*scheduled); ok {
+			(*Handle)(h).Cancel()
 		}
 	}
 	l.posts = nil

@@ -31,7 +31,7 @@ func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 		Trace: &Trace{SlowCallback: func(d time.Duration) { slow = append(slow, d) }}})
 	l.engine = clock
 	w := &l.watchdog
-	w.Enter("", &Handle{f: func() {}})
+	w.Enter("", (&Handle{f: func() {}}).task())
 	clock.now += 60 * time.Millisecond
 	w.Enter("DataReceived", &sleepy{})
 	w.Enter("PauseWriting", &sleepy{})
@@ -49,3 +49,15 @@ func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 		t.Errorf("logged %s", log.String())
 	}
 }
+
+func TestAScheduledFunctionIsNamedByItself(t *testing.T) {
+	plain := &Handle{f: scheduledHere}
+	timer := &TimerHandle{Handle: Handle{f: scheduledHere}}
+	for _, task := range []*scheduled{plain.task(), timer.task()} {
+		if got := nameOf(task); !strings.HasSuffix(got, "loop.scheduledHere") {
+			t.Errorf("it is called %s", got)
+		}
+	}
+}
+
+func scheduledHere() {}
