@@ -32,12 +32,12 @@ func (p *leaver) ConnectionLost(error) { p.order = append(p.order, "lost") }
 
 // What is over a connection's share waits for the next round; its end does not.
 func TestAbortByWhoHasHadAShareOfTheRoundIsToldInTheSameOne(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 10 {
-			guests := crowd(t, l, "tcp", 1)
+			guests := Crowd(t, l, "tcp", 1)
 			p := &leaver{loop: l, t: guests[0].Transport(), limit: roundMax}
 			looptest.Do(l, func() {
-				setOption(t, p.t, syscall.SO_RCVBUFFORCE, 8<<20)
+				SetOption(t, p.t, syscall.SO_RCVBUFFORCE, 8<<20)
 				if err := p.t.SetProtocol(p); err != nil {
 					t.Error(err)
 				}

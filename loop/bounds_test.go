@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
@@ -52,25 +51,12 @@ func isRefusal(err error) bool {
 		errors.Is(err, loop.ErrWithoutTLS)
 }
 
-// still is a protocol that remembers its end.
-type still struct {
-	protocol.Base
-	t    transport.Transport
-	lost error
-	gone bool
-	got  int
-}
-
-func (s *still) ConnectionMade(t transport.Transport) { s.t = t }
-func (s *still) DataReceived(data []byte)             { s.got += len(data) }
-func (s *still) ConnectionLost(err error)             { s.gone, s.lost = true, err }
-
 // lives checks that a connection with such options is made and stays, unless the
 // options are refused by name.
 func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 	co loop.ConnectionOptions) {
 	t.Helper()
-	s, err := l.CreateServer(withTimeout(t), newMirror, "127.0.0.1:0", &so)
+	s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", &so)
 	if err != nil {
 		if !isRefusal(err) {
 			t.Errorf("%s: server: %v", what, err)
@@ -78,28 +64,28 @@ func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 		return
 	}
 	defer s.Close()
-	c := &still{}
-	_, err = l.CreateConnection(withTimeout(t), c, s.Addrs()[0].String(), &co)
+	c := &Still{}
+	_, err = l.CreateConnection(WithTimeout(t), c, s.Addrs()[0].String(), &co)
 	if err != nil {
 		if !isRefusal(err) {
 			t.Errorf("%s: connection: %v", what, err)
 		}
 		return
 	}
-	looptest.Do(l, func() { c.t.Write([]byte("ping")) })
-	looptest.WaitFor(t, l, what+": an answer", func() bool { return c.got == 4 || c.gone })
+	looptest.Do(l, func() { c.T.Write([]byte("ping")) })
+	looptest.WaitFor(t, l, what+": an answer", func() bool { return c.Got == 4 || c.Gone })
 	looptest.Pass(t, l, 2*time.Millisecond)
 	looptest.Do(l, func() {
-		if c.gone {
-			t.Errorf("%s: lost: %v", what, c.lost)
+		if c.Gone {
+			t.Errorf("%s: lost: %v", what, c.Lost)
 		}
-		c.t.Close()
+		c.T.Close()
 	})
-	looptest.WaitFor(t, l, what+": the end", func() bool { return c.gone })
-	if c.lost != nil {
-		t.Errorf("%s: ConnectionLost(%v)", what, c.lost)
+	looptest.WaitFor(t, l, what+": the end", func() bool { return c.Gone })
+	if c.Lost != nil {
+		t.Errorf("%s: ConnectionLost(%v)", what, c.Lost)
 	}
-	if err := s.Shutdown(withTimeout(t)); err != nil {
+	if err := s.Shutdown(WithTimeout(t)); err != nil {
 		t.Errorf("%s: Shutdown: %v", what, err)
 	}
 }
@@ -109,7 +95,7 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 		onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 			so, co := loop.ServerOptions{}, loop.ConnectionOptions{}
 			if secure {
-				so.TLS, co.TLS = serverTLS(), clientTLS()
+				so.TLS, co.TLS = ServerTLS(), ClientTLS()
 				co.ServerName = "localhost"
 				co.TLS.InsecureSkipVerify, co.TLS.MinVersion = true, tls.VersionTLS13
 			}
@@ -125,12 +111,12 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 
 func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 	onRealClocks(t, func(t *testing.T, l *loop.Loop) {
-		receiver := office(t, l, &postman{}, anyPort)
+		receiver := Office(t, l, &Postman{}, AnyPort)
 		want := 0
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
 		atTheEnds(reflect.ValueOf(&o).Elem(), func(what string) {
-			p := &postman{}
-			_, err := l.CreateDatagramEndpoint(withTimeout(t), p, &o)
+			p := &Postman{}
+			_, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &o)
 			if err != nil {
 				if !isRefusal(err) {
 					t.Errorf("%s: %v", what, err)
@@ -139,13 +125,13 @@ func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 			}
 			want++
 			looptest.Do(l, func() {
-				if err := p.t.SendTo([]byte("x"), here(receiver)); err != nil {
+				if err := p.T.SendTo([]byte("x"), Here(receiver)); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			})
-			looptest.WaitFor(t, l, what, func() bool { return len(receiver.texts()) == want })
-			looptest.Do(l, p.t.Abort)
-			looptest.WaitFor(t, l, what, func() bool { return p.t.Protocol() == nil })
+			looptest.WaitFor(t, l, what, func() bool { return len(receiver.Texts()) == want })
+			looptest.Do(l, p.T.Abort)
+			looptest.WaitFor(t, l, what, func() bool { return p.T.Protocol() == nil })
 		})
 		if want == 0 {
 			t.Error("everything was refused")
@@ -238,12 +224,12 @@ func TestTimerOfThePastEndsASleep(t *testing.T) {
 
 // vast lends a buffer that is longer than what the kernel takes at a time.
 type vast struct {
-	still
+	Still
 	buf []byte
 }
 
 func (v *vast) GetBuffer(int) []byte { return v.buf }
-func (v *vast) BufferUpdated(n int)  { v.got += n }
+func (v *vast) BufferUpdated(n int)  { v.Got += n }
 
 func TestGetBufferMayReturnMoreThanTheKernelTakes(t *testing.T) {
 	if math.MaxInt == math.MaxInt32 {
@@ -256,27 +242,27 @@ func TestGetBufferMayReturnMoreThanTheKernelTakes(t *testing.T) {
 		t.Skipf("needs an address space of 4 GiB: %v", err)
 	}
 	defer syscall.Munmap(memory)
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, size := range sizes {
 			v := &vast{buf: memory[:size]}
-			s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+			s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
 				return protocol.Buffered(v)
 			}, "127.0.0.1:0", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &still{}
+			c := &Still{}
 			addr := s.Addrs()[0].String()
-			if _, err := l.CreateConnection(withTimeout(t), c, addr, nil); err != nil {
+			if _, err := l.CreateConnection(WithTimeout(t), c, addr, nil); err != nil {
 				t.Fatal(err)
 			}
-			looptest.Do(l, func() { c.t.Write([]byte("ping")) })
-			looptest.WaitFor(t, l, "the input", func() bool { return v.got == 4 || v.gone })
-			if v.gone {
-				t.Errorf("buffer of %d bytes: lost: %v", size, v.lost)
+			looptest.Do(l, func() { c.T.Write([]byte("ping")) })
+			looptest.WaitFor(t, l, "the input", func() bool { return v.Got == 4 || v.Gone })
+			if v.Gone {
+				t.Errorf("buffer of %d bytes: lost: %v", size, v.Lost)
 			}
-			looptest.Do(l, func() { c.t.Close() })
-			if err := s.Shutdown(withTimeout(t)); err != nil {
+			looptest.Do(l, func() { c.T.Close() })
+			if err := s.Shutdown(WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
 		}

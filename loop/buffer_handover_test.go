@@ -36,8 +36,8 @@ func TestASuccessorMayReceiveIntoTheMemoryOfItsPredecessor(t *testing.T) {
 			server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 			memory := make([]byte, 100)
 			server.On.Get = func(int) []byte { return memory }
-			connectTCP(t, l, server.Buffered(1), client)
-			abortAtEnd(t, l, server, client)
+			ConnectTCP(t, l, server.Buffered(1), client)
+			AbortAtEnd(t, l, server, client)
 			looptest.Turns(l, 3) // the receive is under way
 			tr := transport.Transport(nil)
 			looptest.Do(l, func() {

@@ -20,10 +20,10 @@ import (
 // statements: 256
 func TestS004_CreateConnectionReturnsAfterConnectionMade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
-		tr, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(), nil)
+		AbortAtEnd(t, l, r)
+		tr, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil)
 		if err != nil || r.Transport() != tr || r.Count("made") != 1 {
 			t.Errorf("CreateConnection: %v, transport of ConnectionMade %v, %v",
 				tr, r.Transport(), err)
@@ -57,9 +57,9 @@ func TestCreateConnectionOnTheLoopIsErrOnLoop(t *testing.T) {
 
 // statements: 32, 245
 func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
-		server, client := a.dial()
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := Serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
+		server, client := a.Dial()
 		ends := map[string]*transporttest.Recorder{"server": server, "client": client}
 		for name, r := range ends {
 			looptest.Do(l, func() {
@@ -78,8 +78,8 @@ func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
 				t.Errorf("SO_REUSEADDR is off: %v", err)
 			}
 		})
-		b := serve(t, l, "", &loop.ServerOptions{ReusePort: true})
-		serve(t, l, b.Addrs()[0].String(), &loop.ServerOptions{ReusePort: true})
+		b := Serve(t, l, "", &loop.ServerOptions{ReusePort: true})
+		Serve(t, l, b.Addrs()[0].String(), &loop.ServerOptions{ReusePort: true})
 	})
 }
 
@@ -98,45 +98,18 @@ func sockopt(t *testing.T, r *transporttest.Recorder, level, option int) (value 
 	return value
 }
 
-// onKernels runs f on the engines of the machine alone: f needs real descriptors.
-func onKernels(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
-	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		if l.Engine().String() == "sim" {
-			t.Skip("needs descriptors of the kernel")
-		}
-		f(t, l)
-	})
-}
-
-// socketPair is a connected pair: a file and the peer's net.Conn.
-func socketPair(t *testing.T, kind int) (f *os.File, peer net.Conn) {
-	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, kind|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := os.NewFile(uintptr(fds[1]), "peer")
-	defer other.Close()
-	peer, err = net.FileConn(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { peer.Close() })
-	return os.NewFile(uintptr(fds[0]), "socket"), peer
-}
-
 // statements: 258, 272
 func TestS257_SockIsTakenOver(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, adopt := range []func(p protocol.Protocol, f *os.File) (transport.Transport, error){
 			func(p protocol.Protocol, f *os.File) (transport.Transport, error) {
-				return l.CreateConnection(withTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
+				return l.CreateConnection(WithTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
 			},
 			func(p protocol.Protocol, f *os.File) (transport.Transport, error) {
-				return l.ConnectAcceptedSocket(withTimeout(t), p, f, nil)
+				return l.ConnectAcceptedSocket(WithTimeout(t), p, f, nil)
 			},
 		} {
-			f, peer := socketPair(t, syscall.SOCK_STREAM)
+			f, peer := SocketPair(t, syscall.SOCK_STREAM)
 			r := transporttest.NewRecorder(t)
 			tr, err := adopt(r, f)
 			if err != nil {
@@ -154,20 +127,20 @@ func TestS257_SockIsTakenOver(t *testing.T) {
 			if n, err := peer.Read(b); string(b[:n]) != "bye" {
 				t.Errorf("the peer read %q, %v", b[:n], err)
 			}
-			waitLost(t, l, r)
+			WaitLost(t, l, r)
 		}
 	})
 }
 
 func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, _ := socketPair(t, syscall.SOCK_DGRAM)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, _ := SocketPair(t, syscall.SOCK_DGRAM)
 		_, err := l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "",
 			&loop.ConnectionOptions{Sock: f})
 		if !errors.Is(err, loop.ErrNotStream) {
 			t.Errorf("a datagram socket: %v", err)
 		}
-		f, _ = socketPair(t, syscall.SOCK_STREAM)
+		f, _ = SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
 		_, err = l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "127.0.0.1:1",
 			&loop.ConnectionOptions{Sock: f})
@@ -182,7 +155,7 @@ func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
 }
 
 func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -192,22 +165,22 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &accepting{l: l, t: t}
-		a.Server, err = l.CreateServer(withTimeout(t), func() protocol.Protocol {
+		a := &Accepting{L: l, T: t}
+		a.Server, err = l.CreateServer(WithTimeout(t), func() protocol.Protocol {
 			r := transporttest.NewRecorder(t)
-			a.got = append(a.got, r)
+			a.Got = append(a.Got, r)
 			return r
 		}, "", &loop.ServerOptions{Sock: f})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, client := a.dial()
+		_, client := a.Dial()
 		looptest.Do(l, client.Transport().Abort)
-		waitLost(t, l, client)
-		waitLost(t, l, a.got[0])
+		WaitLost(t, l, client)
+		WaitLost(t, l, a.Got[0])
 		a.Close()
-		d, _ := socketPair(t, syscall.SOCK_DGRAM)
-		_, err = l.CreateServer(t.Context(), a.factory(), "", &loop.ServerOptions{Sock: d})
+		d, _ := SocketPair(t, syscall.SOCK_DGRAM)
+		_, err = l.CreateServer(t.Context(), a.Factory(), "", &loop.ServerOptions{Sock: d})
 		if !errors.Is(err, loop.ErrNotStream) {
 			t.Errorf("a datagram socket: %v", err)
 		}
@@ -217,13 +190,13 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 // statements: 264, 273
 func TestS263_RefusedConnection(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		a.Close()
-		if err := a.WaitClosed(withTimeout(t)); err != nil {
+		if err := a.WaitClosed(WithTimeout(t)); err != nil {
 			t.Fatal(err)
 		}
 		r := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(), nil)
+		_, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil)
 		var op *net.OpError
 		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Op != "dial" {
 			t.Errorf("%v", err)
@@ -237,27 +210,27 @@ func TestS263_RefusedConnection(t *testing.T) {
 // statements: 262, 267
 func TestS267_TheSecondAddressIsTriedWhenTheFirstFails(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "127.0.0.1:0", nil)
+		a := Serve(t, l, "127.0.0.1:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort().Port()
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
+		AbortAtEnd(t, l, r)
 		// The empty host is 127.0.0.1 and ::1; Interleave decides nothing here.
 		addr := netip.AddrPortFrom(netip.Addr{}, port)
-		_, err := l.CreateConnection(withTimeout(t), r, ":"+portOf(addr),
+		_, err := l.CreateConnection(WithTimeout(t), r, ":"+portOf(addr),
 			&loop.ConnectionOptions{HappyEyeballsDelay: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := serve(t, l, "[::1]:0", nil)
+		b := Serve(t, l, "[::1]:0", nil)
 		six := b.Addrs()[0].(*net.TCPAddr).AddrPort()
 		second := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, second)
-		if _, err = l.CreateConnection(withTimeout(t), second, ":"+portOf(six), nil); err != nil {
+		AbortAtEnd(t, l, second)
+		if _, err = l.CreateConnection(WithTimeout(t), second, ":"+portOf(six), nil); err != nil {
 			t.Fatal(err)
 		}
 		b.Close()
 		a.Close()
-		_, err = l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
 			":"+portOf(six), &loop.ConnectionOptions{AllErrors: true})
 		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok || len(joined.Unwrap()) != 2 {
@@ -273,10 +246,10 @@ func portOf(a netip.AddrPort) string {
 
 func TestS265_LocalAddress(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
-		tr, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(),
+		AbortAtEnd(t, l, r)
+		tr, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(),
 			&loop.ConnectionOptions{LocalAddr: "127.0.0.7:0"})
 		if err != nil {
 			t.Fatal(err)
@@ -286,7 +259,7 @@ func TestS265_LocalAddress(t *testing.T) {
 				t.Errorf("connected from %s", ip)
 			}
 		})
-		_, err = l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
 			a.Addrs()[0].String(), &loop.ConnectionOptions{LocalAddr: "[::1]:0"})
 		if !errors.Is(err, loop.ErrNoAddress) {
 			t.Errorf("LocalAddr of another family: %v", err)
@@ -297,11 +270,11 @@ func TestS265_LocalAddress(t *testing.T) {
 // statements: 271
 func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		for i := range 20 {
 			ctx, cancel := context.WithCancel(t.Context())
 			r := transporttest.NewRecorder(t)
-			abortAtEnd(t, l, r)
+			AbortAtEnd(t, l, r)
 			done := make(chan error, 1)
 			looptest.Do(l, func() {
 				l.CreateConnectionFunc(ctx, r, a.Addrs()[0].String(), nil,
@@ -318,7 +291,7 @@ func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 			}
 		}
 		looptest.WaitFor(t, l, "the server's ends to go", func() bool {
-			return !slices.ContainsFunc(a.got, func(r *transporttest.Recorder) bool {
+			return !slices.ContainsFunc(a.Got, func(r *transporttest.Recorder) bool {
 				return r.Transport() == nil
 			})
 		})
@@ -327,22 +300,22 @@ func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 
 // statements: 260
 func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "localhost:0", nil)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := Serve(t, l, "localhost:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort()
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
-		_, err := l.CreateConnection(withTimeout(t), r, "localhost:"+portOf(port), nil)
+		AbortAtEnd(t, l, r)
+		_, err := l.CreateConnection(WithTimeout(t), r, "localhost:"+portOf(port), nil)
 		if err != nil {
 			t.Error(err)
 		}
-		_, err = l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
 			"no port", nil)
 		if err == nil {
 			t.Error("an address without a port is no error")
 		}
 		var op *net.OpError
-		_, err = l.CreateConnection(withTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
 			"127.0.0.9:discard", nil)
 		if !errors.As(err, &op) || op.Addr.String() != "127.0.0.9:9" {
 			t.Errorf("a port with a name: %v", err)
@@ -350,36 +323,28 @@ func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
 	})
 }
 
+// statements: 115
 func TestS123_OneProtocolForSeveralTransports(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		shared := &countingProtocol{}
-		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol { return shared },
+		shared := &CountingProtocol{}
+		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol { return shared },
 			"127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(WithTimeout(t), r, s.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			looptest.Do(l, func() { r.Transport().Write([]byte("x")); r.Transport().Close() })
-			waitLost(t, l, r)
+			WaitLost(t, l, r)
 		}
-		looptest.WaitFor(t, l, "three connections", func() bool { return shared.lost == 3 })
-		if shared.received != 3 {
-			t.Errorf("received %d bytes", shared.received)
+		looptest.WaitFor(t, l, "three connections", func() bool { return shared.Lost == 3 })
+		if shared.Received != 3 {
+			t.Errorf("received %d bytes", shared.Received)
 		}
 		s.Close()
 	})
 }
-
-// statements: 115
-type countingProtocol struct {
-	protocol.Base
-	received, lost int
-}
-
-func (p *countingProtocol) DataReceived(data []byte) { p.received += len(data) }
-func (p *countingProtocol) ConnectionLost(error)     { p.lost++ }

@@ -50,14 +50,14 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 	}
 	for _, local := range []string{"127.0.0.1:0", "[::1]:0"} {
 		for _, gro := range []bool{true, false} {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				for _, set := range sets {
 					o := loop.DatagramOptions{LocalAddr: local, GRO: gro, ReceiveBuffer: 4 << 20}
-					server := office(t, l, &postman{}, o)
-					client := office(t, l, &postman{},
+					server := Office(t, l, &Postman{}, o)
+					client := Office(t, l, &Postman{},
 						loop.DatagramOptions{LocalAddr: local, GSO: true})
 					var refused []string
-					control(t, l, server.t, func(fd int) error {
+					Control(t, l, server.T, func(fd int) error {
 						for _, name := range set {
 							a := askings[name]
 							err := syscall.SetsockoptInt(fd, a.level, a.option, a.value)
@@ -76,7 +76,7 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 							postTo(t, client, server, text)
 						}
 					})
-					wantTexts(t, l, server, want...)
+					WantTexts(t, l, server, want...)
 					if t.Failed() {
 						t.Fatalf("%s, GRO %v: with %s", local, gro, strings.Join(set, ", "))
 					}
@@ -90,23 +90,23 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 // descriptors, and SO_PASSPIDFD is a descriptor itself, which nobody takes.
 func TestControlMessagesThatAUserAsksForCostNoDescriptors(t *testing.T) {
 	const passCred, passPidfd, most = 16, 76, 253
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		control(t, l, to.Transport(), func(fd int) error {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		Control(t, l, to.Transport(), func(fd int) error {
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passPidfd, 1) // Linux 6.5
 			return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passCred, 1)
 		})
-		r, _ := pipe(t)
+		r, _ := Pipe(t)
 		files := slices.Repeat([]*os.File{r}, most)
 		looptest.Do(l, func() {
 			if err := from.WriteWithFDs([]byte("x"), files); err != nil {
 				t.Error(err)
 			}
 		})
-		waitData(t, l, to.Recorder, []byte("x"))
+		WaitData(t, l, to.Recorder, []byte("x"))
 		looptest.Do(l, func() {
-			if len(to.files) != most {
-				t.Errorf("%d files of %d", len(to.files), most)
+			if len(to.Files) != most {
+				t.Errorf("%d files of %d", len(to.Files), most)
 			}
 		})
 	})
@@ -115,7 +115,7 @@ func TestControlMessagesThatAUserAsksForCostNoDescriptors(t *testing.T) {
 // Where the maker of a socket has turned UDP_GRO on, the kernel merges datagrams.
 func TestSocketWithGROIsTakenApart(t *testing.T) {
 	const udpGRO = 104
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -128,8 +128,8 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 		if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_UDP, udpGRO, 1); err != nil {
 			t.Skipf("needs UDP_GRO (Linux 5.0): %v", err)
 		}
-		server := office(t, l, &postman{}, loop.DatagramOptions{Sock: f})
-		client := office(t, l, &postman{},
+		server := Office(t, l, &Postman{}, loop.DatagramOptions{Sock: f})
+		client := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		want := numbered(50, 300)
 		looptest.Do(l, func() {
@@ -137,6 +137,6 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 				postTo(t, client, server, text)
 			}
 		})
-		wantTexts(t, l, server, want...)
+		WantTexts(t, l, server, want...)
 	})
 }

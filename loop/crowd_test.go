@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// onKernelsWith is onKernels with options for the loop.
-func onKernelsWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop)) {
+// OnKernelsWith is OnKernels with options for the loop.
+func OnKernelsWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop)) {
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs descriptors of the kernel")
@@ -25,25 +25,25 @@ func onKernelsWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Lo
 	})
 }
 
-// guest is one connection of a crowd: the loop's end and that of package net.
-type guest struct {
+// Guest is one connection of a crowd: the loop's end and that of package net.
+type Guest struct {
 	*transporttest.Recorder
-	peer net.Conn
+	Peer net.Conn
 }
 
-// crowd connects n peers to a server on l, which is told of each connection before
+// Crowd connects n peers to a server on l, which is told of each connection before
 // anything else, so that room can be made in its hooks. The peers are closed at the
 // end of the test.
-func crowd(t *testing.T, l *loop.Loop, network string, n int) []guest {
+func Crowd(t *testing.T, l *loop.Loop, network string, n int) []Guest {
 	t.Helper()
 	needDescriptors(t, 2*n+100)
-	var a *accepting
+	var a *Accepting
 	if network == "unix" {
-		a = serveUnix(t, l, socketPath(t), nil)
+		a = ServeUnix(t, l, SocketPath(t), nil)
 	} else {
-		a = serve(t, l, "", nil)
+		a = Serve(t, l, "", nil)
 	}
-	guests := make([]guest, n)
+	guests := make([]Guest, n)
 	for i := range guests {
 		c, err := net.Dial(network, a.Addrs()[0].String())
 		if err != nil {
@@ -55,19 +55,19 @@ func crowd(t *testing.T, l *loop.Loop, network string, n int) []guest {
 				t.Fatal(err)
 			}
 		}
-		guests[i].peer = c
+		guests[i].Peer = c
 	}
 	looptest.WaitFor(t, l, "the accepts", func() bool {
-		return len(a.got) == n && a.got[n-1].Transport() != nil
+		return len(a.Got) == n && a.Got[n-1].Transport() != nil
 	})
-	looptest.Do(l, func() { matchPeers(t, guests, a.got) })
+	looptest.Do(l, func() { matchPeers(t, guests, a.Got) })
 	return guests
 }
 
 // matchPeers finds the loop's end of each connection. Unix sockets are accepted in the
 // order of their connects. With TCP a connect is over when SYN-ACK has come, while the
 // ACK that puts the connection into the queue may still wait on that processor.
-func matchPeers(t *testing.T, guests []guest, accepted []*transporttest.Recorder) {
+func matchPeers(t *testing.T, guests []Guest, accepted []*transporttest.Recorder) {
 	t.Helper()
 	of := map[string]*transporttest.Recorder{}
 	for _, r := range accepted {
@@ -75,13 +75,13 @@ func matchPeers(t *testing.T, guests []guest, accepted []*transporttest.Recorder
 	}
 	for i, g := range guests {
 		guests[i].Recorder = accepted[i]
-		if _, ok := g.peer.(*net.TCPConn); !ok {
+		if _, ok := g.Peer.(*net.TCPConn); !ok {
 			continue
 		}
-		if r := of[g.peer.LocalAddr().String()]; r != nil {
+		if r := of[g.Peer.LocalAddr().String()]; r != nil {
 			guests[i].Recorder = r
 		} else {
-			t.Errorf("connection %d, from %v, was not accepted", i, g.peer.LocalAddr())
+			t.Errorf("connection %d, from %v, was not accepted", i, g.Peer.LocalAddr())
 		}
 	}
 }
@@ -98,8 +98,8 @@ func needDescriptors(t *testing.T, n int) {
 	}
 }
 
-// setOption sets an option of the socket level of a transport.
-func setOption(t *testing.T, tr transport.BaseTransport, option, value int) {
+// SetOption sets an option of the socket level of a transport.
+func SetOption(t *testing.T, tr transport.BaseTransport, option, value int) {
 	t.Helper()
 	raw, ok := transport.Socket(tr)
 	if !ok {
@@ -117,9 +117,9 @@ func setOption(t *testing.T, tr transport.BaseTransport, option, value int) {
 	}
 }
 
-// fillSocket writes zeros to the descriptor of a transport until the kernel takes no
+// FillSocket writes zeros to the descriptor of a transport until the kernel takes no
 // more, and returns how many it took.
-func fillSocket(t *testing.T, tr transport.BaseTransport) (n int) {
+func FillSocket(t *testing.T, tr transport.BaseTransport) (n int) {
 	raw, ok := transport.Socket(tr)
 	if !ok {
 		t.Error("no socket")
@@ -143,8 +143,8 @@ func fillSocket(t *testing.T, tr transport.BaseTransport) (n int) {
 	return n
 }
 
-// readExactly reads size bytes of a stream's content from offset off on.
-func readExactly(c net.Conn, size int, key, off uint64) error {
+// ReadExactly reads size bytes of a stream's content from offset off on.
+func ReadExactly(c net.Conn, size int, key, off uint64) error {
 	c.SetReadDeadline(time.Now().Add(looptest.Patience))
 	buf := make([]byte, min(size, 64<<10))
 	for size > 0 {
@@ -160,9 +160,9 @@ func readExactly(c net.Conn, size int, key, off uint64) error {
 	return nil
 }
 
-// readToEnd reads a stream's content up to its end, size bytes in all.
-func readToEnd(c net.Conn, size int, key uint64) error {
-	err := readExactly(c, size, key, 0)
+// ReadToEnd reads a stream's content up to its end, size bytes in all.
+func ReadToEnd(c net.Conn, size int, key uint64) error {
+	err := ReadExactly(c, size, key, 0)
 	if err != nil {
 		return err
 	}
@@ -172,16 +172,16 @@ func readToEnd(c net.Conn, size int, key uint64) error {
 	return nil
 }
 
-// reset breaks the connection of a TCP peer.
-func reset(t *testing.T, c net.Conn) {
+// Reset breaks the connection of a TCP peer.
+func Reset(t *testing.T, c net.Conn) {
 	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Error(err)
 	}
 	c.Close()
 }
 
-// skip reads n bytes, whatever they are.
-func skip(c net.Conn, n int) error {
+// Discard reads n bytes, whatever they are.
+func Discard(c net.Conn, n int) error {
 	c.SetReadDeadline(time.Now().Add(looptest.Patience))
 	_, err := io.CopyN(io.Discard, c, int64(n))
 	return err

@@ -14,19 +14,19 @@ import (
 
 // statements: 171
 func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: ":0"})
-		port := here(server).Port()
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
+		port := Here(server).Port()
 		to := transport.Addr{AddrPort: netip.AddrPortFrom(
 			netip.MustParseAddr("127.255.255.255"), port)}
-		client := office(t, l, &postman{},
+		client := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Broadcast: true})
-		sendAll(t, l, client, to, "to everybody")
-		wantTexts(t, l, server, "to everybody")
-		def := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+		SendAll(t, l, client, to, "to everybody")
+		WantTexts(t, l, server, "to everybody")
+		def := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 			RemoteAddr: to.String(), Broadcast: true})
-		sendAll(t, l, def, nobody, "to the default destination")
-		wantTexts(t, l, server, "to everybody", "to the default destination")
+		SendAll(t, l, def, Nobody, "to the default destination")
+		WantTexts(t, l, server, "to everybody", "to the default destination")
 	})
 }
 
@@ -57,24 +57,24 @@ func TestIPv6MulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "[::]:0", JoinGroups: []netip.Addr{group},
 			Interface: on, ReusePort: true}
-		a := office(t, l, &postman{}, o)
-		o.LocalAddr = fmt.Sprintf("[::]:%d", here(a).Port())
-		b := office(t, l, &postman{}, o)
-		sender := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
+		a := Office(t, l, &Postman{}, o)
+		o.LocalAddr = fmt.Sprintf("[::]:%d", Here(a).Port())
+		b := Office(t, l, &Postman{}, o)
+		sender := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
 			Interface: on, MulticastTTL: 1})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, here(a).Port())}
-		sendAll(t, l, sender, to, "to all", "members")
-		wantTexts(t, l, a, "to all", "members")
-		wantTexts(t, l, b, "to all", "members")
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, Here(a).Port())}
+		SendAll(t, l, sender, to, "to all", "members")
+		WantTexts(t, l, a, "to all", "members")
+		WantTexts(t, l, b, "to all", "members")
 	})
 }
 
 func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
-		a := office(t, l, &postman{}, o)
-		o.LocalAddr = here(a).String()
-		b := office(t, l, &postman{}, o)
+		a := Office(t, l, &Postman{}, o)
+		o.LocalAddr = Here(a).String()
+		b := Office(t, l, &Postman{}, o)
 		const senders = 64 // of which one endpoint gets all with 1 in 2^63
 		for range senders {
 			c, err := net.Dial("udp", o.LocalAddr)
@@ -86,10 +86,10 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 			}
 			c.Close()
 		}
-		looptest.WaitFor(t, l, "all", func() bool { return len(a.got)+len(b.got) == senders })
+		looptest.WaitFor(t, l, "all", func() bool { return len(a.Got)+len(b.Got) == senders })
 		looptest.Do(l, func() {
-			if len(a.got) == 0 || len(b.got) == 0 {
-				t.Errorf("%d and %d datagrams", len(a.got), len(b.got))
+			if len(a.Got) == 0 || len(b.Got) == 0 {
+				t.Errorf("%d and %d datagrams", len(a.Got), len(b.Got))
 			}
 		})
 	})
@@ -99,29 +99,29 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})
-		server := office(t, n.Loop, &postman{}, anyPort)
-		client := office(t, n.Loop, &postman{}, loop.DatagramOptions{
+		server := Office(t, n.Loop, &Postman{}, AnyPort)
+		client := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{
 			LocalAddr: "127.0.0.1:0", SendBuffer: 6000, GSO: gso})
 		want := append(numbered(300, 1000), numbered(3, 700)...)
 		// In the round after the one that sent: later the buffer may be empty again.
 		check := func() {
-			if client.t.WriteBufferSize() == 0 || !client.t.WritePaused() {
-				t.Errorf("%d bytes wait, events %v", client.t.WriteBufferSize(), client.events)
+			if client.T.WriteBufferSize() == 0 || !client.T.WritePaused() {
+				t.Errorf("%d bytes wait, events %v", client.T.WriteBufferSize(), client.Events)
 			}
-			client.t.Close()
+			client.T.Close()
 		}
 		looptest.Do(n.Loop, func() {
-			batch := batchTo(here(server), want...)
-			if _, err := client.t.(transport.BatchSender).SendBatch(batch); err != nil {
+			batch := batchTo(Here(server), want...)
+			if _, err := client.T.(transport.BatchSender).SendBatch(batch); err != nil {
 				t.Error(err)
 			}
 			n.CallSoon(check)
 		})
-		wantTexts(t, n.Loop, server, want...)
-		looptest.WaitFor(t, n.Loop, "the end", func() bool { return client.count("lost") == 1 })
+		WantTexts(t, n.Loop, server, want...)
+		looptest.WaitFor(t, n.Loop, "the end", func() bool { return client.Count("lost") == 1 })
 		looptest.Do(n.Loop, func() {
-			if client.lostErr != nil || client.count("resume") != 1 || len(client.errs) > 0 {
-				t.Error(client.lostErr, client.events, client.errs)
+			if client.LostErr != nil || client.Count("resume") != 1 || len(client.Errs) > 0 {
+				t.Error(client.LostErr, client.Events, client.Errs)
 			}
 		})
 	}
@@ -131,24 +131,24 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 // time is not affected.
 func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{},
+		server := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
-		client := office(t, l, &postman{},
+		client := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
-		looptest.Do(l, server.t.PauseReading)
-		sendAll(t, l, client, here(server), numbered(100, 1000)...)
+		looptest.Do(l, server.T.PauseReading)
+		SendAll(t, l, client, Here(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		sendAll(t, l, client, here(server), numbered(100, 1000)...)
+		SendAll(t, l, client, Here(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		looptest.Do(l, server.t.ResumeReading)
+		looptest.Do(l, server.T.ResumeReading)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		sendAll(t, l, client, here(server), "and on")
+		SendAll(t, l, client, Here(server), "and on")
 		looptest.WaitFor(t, l, "what comes later", func() bool {
-			return len(server.got) > 0 && server.got[len(server.got)-1].data == "and on"
+			return len(server.Got) > 0 && server.Got[len(server.Got)-1].Data == "and on"
 		})
 		looptest.Do(l, func() {
-			if len(server.got) > 199 || len(server.errs)+len(client.errs) > 0 {
-				t.Errorf("%d datagrams, errors %v %v", len(server.got), server.errs, client.errs)
+			if len(server.Got) > 199 || len(server.Errs)+len(client.Errs) > 0 {
+				t.Errorf("%d datagrams, errors %v %v", len(server.Got), server.Errs, client.Errs)
 			}
 		})
 	})

@@ -51,39 +51,39 @@ func TestUDPSurvivesChaos(t *testing.T) {
 // in their callbacks.
 func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from string) {
 	l := n.Loop
-	server, client := &postman{}, &postman{}
-	server.received = func([]byte, transport.Addr) {
+	server, client := &Postman{}, &Postman{}
+	server.Received = func([]byte, transport.Addr) {
 		if r.IntN(4) == 0 {
-			server.t.PauseReading()
-			l.CallLater(time.Duration(r.IntN(3000))*time.Microsecond, server.t.ResumeReading)
+			server.T.PauseReading()
+			l.CallLater(time.Duration(r.IntN(3000))*time.Microsecond, server.T.ResumeReading)
 		}
 	}
 	so, co := loop.DatagramOptions{LocalPath: at}, loop.DatagramOptions{LocalPath: from}
 	if at == "" {
-		so, co = anyPort, anyPort
+		so, co = AnyPort, AnyPort
 		so.GRO, co.GSO = r.IntN(2) == 0, r.IntN(2) == 0
 		so.RecvErr, co.RecvErr = r.IntN(2) == 0, r.IntN(2) == 0
 		if r.IntN(3) == 0 {
 			co.SendBuffer = 1 + r.IntN(20_000)
 		}
 	}
-	office(t, l, server, so)
-	to := here(server)
+	Office(t, l, server, so)
+	to := Here(server)
 	if r.IntN(2) == 0 {
 		co.RemotePath, co.RemoteAddr = to.Path, ""
 		if at == "" {
 			co.RemoteAddr = to.String()
 		}
-		to = nobody
+		to = Nobody
 	}
-	office(t, l, client, co)
+	Office(t, l, client, co)
 	const total = 300
 	sent, size := 0, r.IntN(2000)
 	var send func()
 	send = func() {
 		var batch []transport.Datagram
 		for range r.IntN(40) {
-			if sent+len(batch) == total || client.t.WritePaused() {
+			if sent+len(batch) == total || client.T.WritePaused() {
 				break
 			}
 			if r.IntN(8) == 0 { // else of one size, as groups are
@@ -98,16 +98,16 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 			l.CallLater(time.Duration(r.IntN(500))*time.Microsecond, send)
 			return
 		}
-		client.t.Close()
+		client.T.Close()
 	}
 	limits := transport.Limits{High: 1 + r.IntN(20_000)}
 	looptest.Do(l, func() {
-		if err := client.t.SetWriteBufferLimits(limits); err != nil {
+		if err := client.T.SetWriteBufferLimits(limits); err != nil {
 			t.Error(err)
 		}
 		send()
 	})
-	looptest.WaitFor(t, l, "the client's end", func() bool { return client.count("lost") == 1 })
+	looptest.WaitFor(t, l, "the client's end", func() bool { return client.Count("lost") == 1 })
 	looptest.Pass(t, l, time.Second)
 	n.SetFaults(looptest.Faults{})
 	looptest.Pass(t, l, time.Second)
@@ -115,39 +115,39 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 }
 
 // sendSome sends a batch at once, or one by one.
-func sendSome(t *testing.T, p *postman, batch []transport.Datagram, atOnce bool) {
+func sendSome(t *testing.T, p *Postman, batch []transport.Datagram, atOnce bool) {
 	if atOnce {
-		if n, err := p.t.(transport.BatchSender).SendBatch(batch); n != len(batch) || err != nil {
+		if n, err := p.T.(transport.BatchSender).SendBatch(batch); n != len(batch) || err != nil {
 			t.Error(n, err)
 		}
 		return
 	}
 	for _, d := range batch {
-		if err := p.t.SendTo(d.Data, d.Addr); err != nil {
+		if err := p.T.SendTo(d.Data, d.Addr); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 // judgeDatagrams looks at what arrived of total datagrams.
-func judgeDatagrams(t *testing.T, server, client *postman, total int, exact bool) {
-	if client.count("pause")-client.count("resume") != 0 || client.lostErr != nil {
-		t.Errorf("%d pauses, %d resumes, %v", client.count("pause"), client.count("resume"),
-			client.lostErr)
+func judgeDatagrams(t *testing.T, server, client *Postman, total int, exact bool) {
+	if client.Count("pause")-client.Count("resume") != 0 || client.LostErr != nil {
+		t.Errorf("%d pauses, %d resumes, %v", client.Count("pause"), client.Count("resume"),
+			client.LostErr)
 	}
-	for _, err := range append(client.errs, server.errs...) {
+	for _, err := range append(client.Errs, server.Errs...) {
 		if !errors.Is(err, syscall.ENOMEM) {
 			t.Error(err)
 		}
 	}
-	if exact && len(server.got) != total {
-		t.Errorf("%d datagrams of %d", len(server.got), total)
+	if exact && len(server.Got) != total {
+		t.Errorf("%d datagrams of %d", len(server.Got), total)
 	}
-	for i, g := range server.got {
+	for i, g := range server.Got {
 		var number int
-		if _, err := fmt.Sscanf(g.data[:min(3, len(g.data))], "%d", &number); err != nil ||
+		if _, err := fmt.Sscanf(g.Data[:min(3, len(g.Data))], "%d", &number); err != nil ||
 			exact && number != i || number >= total {
-			t.Errorf("datagram %d is %.10q", i, g.data)
+			t.Errorf("datagram %d is %.10q", i, g.Data)
 			return
 		}
 	}
@@ -158,21 +158,21 @@ func judgeDatagrams(t *testing.T, server, client *postman, total int, exact bool
 func TestS163_WhatComesAfterAResumeDoesNotOvertakeWhatWasHeld(t *testing.T) {
 	faults := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
 	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
-	server := office(t, n.Loop, &postman{}, loop.DatagramOptions{LocalPath: "@server"})
-	client := office(t, n.Loop, &postman{}, loop.DatagramOptions{RemotePath: "@server"})
+	server := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{LocalPath: "@server"})
+	client := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{RemotePath: "@server"})
 	send := func(text string) {
-		if err := client.t.SendTo([]byte(text), nobody); err != nil {
+		if err := client.T.SendTo([]byte(text), Nobody); err != nil {
 			t.Error(err)
 		}
 	}
 	// On the loop's own timer, or the cancellation would be over by then.
 	looptest.Do(n.Loop, func() {
-		server.t.PauseReading()
+		server.T.PauseReading()
 		send("held")
 		n.CallLater(time.Millisecond, func() {
-			server.t.ResumeReading()
+			server.T.ResumeReading()
 			send("later")
 		})
 	})
-	wantTexts(t, n.Loop, server, "held", "later")
+	WantTexts(t, n.Loop, server, "held", "later")
 }

@@ -35,30 +35,31 @@ func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 				JoinGroups: []netip.Addr{netip.IPv6Loopback()}},
 			"not of here": {LocalAddr: "192.0.2.1:0"},
 		} {
-			if tr, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, o); err == nil {
+			if tr, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); err == nil {
 				t.Errorf("%s: made %v", name, tr)
 			} else if name == "no family" && !errors.Is(err, loop.ErrNoAddress) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err := l.CreateDatagramEndpoint(withTimeout(t), nil, &anyPort)
+		_, err := l.CreateDatagramEndpoint(WithTimeout(t), nil, &AnyPort)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Error(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := l.CreateDatagramEndpoint(ctx, &postman{}, &anyPort); err != context.Canceled {
+		_, err = l.CreateDatagramEndpoint(ctx, &Postman{}, &AnyPort)
+		if err != context.Canceled {
 			t.Error(err)
 		}
 		looptest.Do(l, func() {
-			_, err := l.CreateDatagramEndpoint(context.Background(), &postman{}, &anyPort)
+			_, err := l.CreateDatagramEndpoint(context.Background(), &Postman{}, &AnyPort)
 			if !errors.Is(err, loop.ErrOnLoop) {
 				t.Error(err)
 			}
 		})
 		for _, network := range []string{"udp", "udp4", "udp6"} {
-			p := office(t, l, &postman{}, loop.DatagramOptions{Network: network})
-			if transport.PeerName(p.t) != nil {
+			p := Office(t, l, &Postman{}, loop.DatagramOptions{Network: network})
+			if transport.PeerName(p.T) != nil {
 				t.Error("a peer out of nothing")
 			}
 		}
@@ -72,37 +73,37 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 		t.Skip("needs the service tftp in /etc/services")
 	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
-		if a, ok := transport.PeerName(p.t).(*net.UDPAddr); !ok || a.Port != port {
-			t.Errorf("peername %v, want port %d", transport.PeerName(p.t), port)
+		p := Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
+		if a, ok := transport.PeerName(p.T).(*net.UDPAddr); !ok || a.Port != port {
+			t.Errorf("peername %v, want port %d", transport.PeerName(p.T), port)
 		}
 	})
 }
 
 func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := office(t, l, &postman{}, anyPort)
-		addr := here(first).String()
-		_, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{},
+		first := Office(t, l, &Postman{}, AnyPort)
+		addr := Here(first).String()
+		_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{},
 			&loop.DatagramOptions{LocalAddr: addr})
 		op, ok := errors.AsType[*net.OpError](err)
 		if !ok || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != addr {
 			t.Errorf("%T %v", err, err)
 		}
 		// The wildcard of IPv4 goes with a remote address of IPv4 only.
-		p := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: addr})
-		if got := transport.PeerName(p.t); got == nil || got.String() != addr {
+		p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: addr})
+		if got := transport.PeerName(p.T); got == nil || got.String() != addr {
 			t.Errorf("peername %v, want %s", got, addr)
 		}
-		if transport.PeerName(first.t) != nil || first.t.ExtraInfo("no such name") != nil {
+		if transport.PeerName(first.T) != nil || first.T.ExtraInfo("no such name") != nil {
 			t.Error("extra info of nothing")
 		}
-		looptest.Do(l, func() { p.t.Close() })
-		looptest.WaitFor(t, l, "the end", func() bool { return p.t.Protocol() == nil })
-		if got := transport.PeerName(p.t); got == nil || transport.SockName(p.t) == nil {
+		looptest.Do(l, func() { p.T.Close() })
+		looptest.WaitFor(t, l, "the end", func() bool { return p.T.Protocol() == nil })
+		if got := transport.PeerName(p.T); got == nil || transport.SockName(p.T) == nil {
 			t.Error("names do not outlive the endpoint")
 		}
-		if _, ok := transport.Socket(p.t); ok {
+		if _, ok := transport.Socket(p.T); ok {
 			t.Error("the socket does")
 		}
 	})
@@ -111,35 +112,36 @@ func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 // That of a process that has just ended is held by its operations for a moment.
 func TestS168_APortInUseIsTriedAgainForAWhile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := office(t, l, &postman{}, anyPort)
-		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.t.Abort) })
-		second := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: here(first).String()})
-		sendAll(t, l, second, here(second), "to myself")
-		wantTexts(t, l, second, "to myself")
+		first := Office(t, l, &Postman{}, AnyPort)
+		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.T.Abort) })
+		second := Office(t, l, &Postman{},
+			loop.DatagramOptions{LocalAddr: Here(first).String()})
+		SendAll(t, l, second, Here(second), "to myself")
+		WantTexts(t, l, second, "to myself")
 	})
 }
 
 func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{}, anyPort)
-		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: here(server).String()}
-		client := &postman{}
+		server := Office(t, l, &Postman{}, AnyPort)
+		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: Here(server).String()}
+		client := &Postman{}
 		o.Broadcast = true
-		office(t, l, client, o)
-		if transport.PeerName(client.t) != nil {
+		Office(t, l, client, o)
+		if transport.PeerName(client.T) != nil {
 			t.Error("connected")
 		}
-		sendAll(t, l, client, nobody, "to the default destination")
-		wantTexts(t, l, server, "to the default destination")
-		other := office(t, l, &postman{}, anyPort)
-		sendAll(t, l, other, here(client), "from somebody else")
-		wantTexts(t, l, client, "from somebody else")
+		SendAll(t, l, client, Nobody, "to the default destination")
+		WantTexts(t, l, server, "to the default destination")
+		other := Office(t, l, &Postman{}, AnyPort)
+		SendAll(t, l, other, Here(client), "from somebody else")
+		WantTexts(t, l, client, "from somebody else")
 
 		to := transport.Addr{AddrPort: netip.MustParseAddrPort("255.255.255.255:9")}
-		sendAll(t, l, other, to, "not allowed")
-		looptest.WaitFor(t, l, "an error", func() bool { return len(other.errs) == 1 })
+		SendAll(t, l, other, to, "not allowed")
+		looptest.WaitFor(t, l, "an error", func() bool { return len(other.Errs) == 1 })
 		looptest.Do(l, func() {
-			if err := other.errs[0]; !errors.Is(err, syscall.EACCES) {
+			if err := other.Errs[0]; !errors.Is(err, syscall.EACCES) {
 				t.Error(err)
 			}
 		})
@@ -147,23 +149,23 @@ func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 }
 
 func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := socketPair(t, syscall.SOCK_DGRAM)
-		p := office(t, l, &postman{}, loop.DatagramOptions{Sock: f})
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := SocketPair(t, syscall.SOCK_DGRAM)
+		p := Office(t, l, &Postman{}, loop.DatagramOptions{Sock: f})
 		if f.Fd() != ^uintptr(0) {
 			t.Error("the file is still open")
 		}
 		if _, err := peer.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
-		wantTexts(t, l, p, "hello")
-		sendAll(t, l, p, nobody, "and back")
+		WantTexts(t, l, p, "hello")
+		SendAll(t, l, p, Nobody, "and back")
 		buf := make([]byte, 100)
 		if n, err := peer.Read(buf); string(buf[:n]) != "and back" {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
-		stream, _ := socketPair(t, syscall.SOCK_STREAM)
-		_, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{},
+		stream, _ := SocketPair(t, syscall.SOCK_STREAM)
+		_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{},
 			&loop.DatagramOptions{Sock: stream})
 		if !errors.Is(err, loop.ErrNotDatagram) {
 			t.Error(err)
@@ -173,7 +175,7 @@ func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 
 func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		sock, _ := socketPair(t, syscall.SOCK_DGRAM)
+		sock, _ := SocketPair(t, syscall.SOCK_DGRAM)
 		defer sock.Close()
 		for want, o := range map[string]loop.DatagramOptions{
 			"LocalAddr, ReusePort": {LocalAddr: "x:1", ReusePort: true},
@@ -190,7 +192,7 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 			"ReceiveBuffer":        {ReceiveBuffer: 1},
 		} {
 			o.Sock = sock
-			_, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, &o)
+			_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, &o)
 			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
 				t.Errorf("%s: %v", want, err)
 			}
@@ -199,13 +201,13 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 }
 
 func TestS171_OptionsReachTheSocket(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 			ReusePort: true, Broadcast: true, ReceiveBuffer: 100_000, SendBuffer: 50_000,
 			MulticastTTL: 7, NoMulticastLoop: true})
-		office(t, l, &postman{},
-			loop.DatagramOptions{LocalAddr: here(p).String(), ReusePort: true})
-		s, ok := transport.Socket(p.t)
+		Office(t, l, &Postman{},
+			loop.DatagramOptions{LocalAddr: Here(p).String(), ReusePort: true})
+		s, ok := transport.Socket(p.T)
 		if !ok {
 			t.Fatal("no socket")
 		}
@@ -233,32 +235,32 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				path := filepath.Join(t.TempDir(), "s")
-				server := office(t, l, &postman{}, loop.DatagramOptions{LocalPath: path})
-				looptest.Do(l, server.t.PauseReading)
-				client, to := &postman{}, here(server)
+				server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: path})
+				looptest.Do(l, server.T.PauseReading)
+				client, to := &Postman{}, Here(server)
 				o := loop.DatagramOptions{LocalPath: path + "c"}
 				if name == "connected" {
-					o.RemotePath, to = path, nobody
+					o.RemotePath, to = path, Nobody
 				}
-				office(t, l, client, o)
+				Office(t, l, client, o)
 				all := append(numbered(200, 1000), "")
-				sendAll(t, l, client, to, all...)
+				SendAll(t, l, client, to, all...)
 				looptest.Pass(t, l, 30*time.Millisecond)
 				looptest.Do(l, func() {
-					if client.count("pause") != 1 || client.t.WriteBufferSize() < 100_000 {
-						t.Errorf("%v with %d bytes", client.events, client.t.WriteBufferSize())
+					if client.Count("pause") != 1 || client.T.WriteBufferSize() < 100_000 {
+						t.Errorf("%v with %d bytes", client.Events, client.T.WriteBufferSize())
 					}
-					client.t.Close()
-					server.t.ResumeReading()
+					client.T.Close()
+					server.T.ResumeReading()
 				})
-				wantTexts(t, l, server, all...)
-				looptest.WaitFor(t, l, "the end", func() bool { return client.count("lost") == 1 })
+				WantTexts(t, l, server, all...)
+				looptest.WaitFor(t, l, "the end", func() bool { return client.Count("lost") == 1 })
 				looptest.Do(l, func() {
-					if client.lostErr != nil || client.count("resume") != 1 ||
-						len(client.errs) > 0 {
-						t.Error(client.lostErr, client.events, client.errs)
+					if client.LostErr != nil || client.Count("resume") != 1 ||
+						len(client.Errs) > 0 {
+						t.Error(client.LostErr, client.Events, client.Errs)
 					}
-					if from := server.got[0].from; from.Path != path+"c" {
+					if from := server.Got[0].From; from.Path != path+"c" {
 						t.Errorf("from %v", from)
 					}
 				})
@@ -268,14 +270,14 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 }
 
 func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "s")
 		old, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := &loop.DatagramOptions{LocalPath: path}
-		if _, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, o); !errors.Is(err,
+		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
 			syscall.EADDRINUSE) {
 			t.Error("took the path of a live socket:", err)
 		}
@@ -283,17 +285,17 @@ func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
 		if err := bindAndLeave(path + "2"); err != nil {
 			t.Fatal(err)
 		}
-		office(t, l, &postman{}, loop.DatagramOptions{LocalPath: path + "2"})
+		Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: path + "2"})
 		if err := os.WriteFile(path+"3", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		o.LocalPath = path + "3"
-		if _, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, o); !errors.Is(err,
+		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
 			syscall.EADDRINUSE) {
 			t.Error("took the path of a file:", err)
 		}
 		o = &loop.DatagramOptions{RemotePath: path + "4"}
-		if _, err := l.CreateDatagramEndpoint(withTimeout(t), &postman{}, o); !errors.Is(err,
+		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
 			syscall.ENOENT) {
 			t.Error(err)
 		}
@@ -311,44 +313,44 @@ func bindAndLeave(path string) error {
 }
 
 func TestS174_DatagramsOfARoundAreSentTogether(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		client, server := Correspondents(t, l)
 		var before, after loop.Stats
-		looptest.Do(l, server.t.PauseReading)
+		looptest.Do(l, server.T.PauseReading)
 		looptest.Turns(l, 2)
 		looptest.Do(l, func() { before = l.Stats() })
 		all := numbered(128, 64)
-		sendAll(t, l, client, nobody, all...)
+		SendAll(t, l, client, Nobody, all...)
 		looptest.Do(l, func() { after = l.Stats() })
 		if n := after.Syscalls - before.Syscalls; n > 20 {
 			t.Errorf("%d system calls for 128 datagrams", n)
 		}
-		looptest.Do(l, server.t.ResumeReading)
-		wantTexts(t, l, server, all...)
+		looptest.Do(l, server.T.ResumeReading)
+		WantTexts(t, l, server, all...)
 	})
 }
 
 func TestS021_SetProtocolChangesWhoReceives(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
-		next := &postman{t: server.t}
+		client, server := Correspondents(t, l)
+		next := &Postman{T: server.T}
 		looptest.Do(l, func() {
-			if err := server.t.SetProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
+			if err := server.T.SetProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
 				t.Error(err)
 			}
-			err := server.t.SetProtocol(transporttest.NewRecorder(t))
-			if !errors.Is(err, transport.ErrProtocolKind) || server.t.Protocol() != server {
-				t.Error(err, server.t.Protocol())
+			err := server.T.SetProtocol(transporttest.NewRecorder(t))
+			if !errors.Is(err, transport.ErrProtocolKind) || server.T.Protocol() != server {
+				t.Error(err, server.T.Protocol())
 			}
-			if err := server.t.SetProtocol(next); err != nil || server.t.Protocol() != next {
-				t.Error(err, server.t.Protocol())
+			if err := server.T.SetProtocol(next); err != nil || server.T.Protocol() != next {
+				t.Error(err, server.T.Protocol())
 			}
 		})
-		sendAll(t, l, client, nobody, "for the next one")
-		wantTexts(t, l, next, "for the next one")
+		SendAll(t, l, client, Nobody, "for the next one")
+		WantTexts(t, l, next, "for the next one")
 		looptest.Do(l, func() {
-			if len(server.got) > 0 || next.count("made") > 0 {
-				t.Error(server.events, next.events)
+			if len(server.Got) > 0 || next.Count("made") > 0 {
+				t.Error(server.Events, next.Events)
 			}
 		})
 	})
@@ -359,15 +361,15 @@ func TestMulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "0.0.0.0:0", JoinGroups: []netip.Addr{group},
 			Interface: "lo", ReusePort: true}
-		a := office(t, l, &postman{}, o)
-		o.LocalAddr = here(a).String()
-		b := office(t, l, &postman{}, o)
-		sender := office(t, l, &postman{},
+		a := Office(t, l, &Postman{}, o)
+		o.LocalAddr = Here(a).String()
+		b := Office(t, l, &Postman{}, o)
+		sender := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Interface: "lo"})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, here(a).Port())}
-		sendAll(t, l, sender, to, "to all", "members")
-		wantTexts(t, l, a, "to all", "members")
-		wantTexts(t, l, b, "to all", "members")
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, Here(a).Port())}
+		SendAll(t, l, sender, to, "to all", "members")
+		WantTexts(t, l, a, "to all", "members")
+		WantTexts(t, l, b, "to all", "members")
 	})
 }
 
@@ -383,7 +385,7 @@ func TestShutdownAndDescriptorsCoverDatagramEndpoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Close()
-			p := &postman{}
+			p := &Postman{}
 			o := &loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()}
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, o); err != nil {
 				t.Fatal(err)
@@ -391,20 +393,20 @@ func TestShutdownAndDescriptorsCoverDatagramEndpoints(t *testing.T) {
 			if n := l.Stats().Transports; n != 1 {
 				t.Errorf("%d transports", n)
 			}
-			s, _ := transport.Socket(p.t)
+			s, _ := transport.Socket(p.T)
 			_ = s.Control(func(fd uintptr) {
 				if err := l.AddReader(int(fd), func() {}); !errors.Is(err, loop.ErrFdInUse) {
 					t.Error(err)
 				}
 			})
-			if err := p.t.SendTo([]byte("last words"), nobody); err != nil {
+			if err := p.T.SendTo([]byte("last words"), Nobody); err != nil {
 				t.Error(err)
 			}
-			if err := l.Shutdown(withTimeout(t)); err != nil {
+			if err := l.Shutdown(WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
-			if p.count("lost") != 1 || p.lostErr != nil {
-				t.Error(p.events, p.lostErr)
+			if p.Count("lost") != 1 || p.LostErr != nil {
+				t.Error(p.Events, p.LostErr)
 			}
 			buf := make([]byte, 100)
 			if n, _, err := peer.ReadFrom(buf); string(buf[:n]) != "last words" {
@@ -419,11 +421,11 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &postman{}
-	if _, err := l.CreateDatagramEndpoint(t.Context(), p, &anyPort); err != nil {
+	p := &Postman{}
+	if _, err := l.CreateDatagramEndpoint(t.Context(), p, &AnyPort); err != nil {
 		t.Fatal(err)
 	}
-	at := here(p).String()
+	at := Here(p).String()
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -437,18 +439,18 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 // More than an endpoint sends in one round goes out in the next ones.
 func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		all := numbered(2000, 20)
-		sendAll(t, l, client, nobody, all...)
+		SendAll(t, l, client, Nobody, all...)
 		looptest.WaitFor(t, l, "an empty buffer", func() bool {
-			return client.t.WriteBufferSize() == 0
+			return client.T.WriteBufferSize() == 0
 		})
 		if l.Engine().String() == "sim" { // which drops nothing
-			wantTexts(t, l, server, all...)
+			WantTexts(t, l, server, all...)
 		}
 		looptest.Do(l, func() {
-			if client.count("pause") != 0 && client.t.WritePaused() || len(client.errs) > 0 {
-				t.Error(client.events, client.errs)
+			if client.Count("pause") != 0 && client.T.WritePaused() || len(client.Errs) > 0 {
+				t.Error(client.Events, client.Errs)
 			}
 		})
 	})
@@ -457,16 +459,16 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 // With dup3(2) the descriptor becomes something that is no socket: what nobody
 // should do, and what a fatal error of the system calls looks like.
 func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := office(t, l, &postman{}, anyPort)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		p := Office(t, l, &Postman{}, AnyPort)
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		looptest.Do(l, func() {
-			p.t.PauseReading()
-			raw, _ := transport.Socket(p.t)
+			p.T.PauseReading()
+			raw, _ := transport.Socket(p.T)
 			err := raw.Control(func(fd uintptr) {
 				if err := syscall.Dup3(int(f.Fd()), int(fd), syscall.O_CLOEXEC); err != nil {
 					t.Error(err)
@@ -476,15 +478,15 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 				t.Error(err)
 			}
 			for range 3 {
-				if err := p.t.SendTo([]byte("x"), here(p)); err != nil {
+				if err := p.T.SendTo([]byte("x"), Here(p)); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.count("lost") == 1 })
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.Count("lost") == 1 })
 		looptest.Do(l, func() {
-			if !errors.Is(p.lostErr, syscall.ENOTSOCK) || len(p.errs) > 0 {
-				t.Errorf("ConnectionLost(%v), errors %v", p.lostErr, p.errs)
+			if !errors.Is(p.LostErr, syscall.ENOTSOCK) || len(p.Errs) > 0 {
+				t.Errorf("ConnectionLost(%v), errors %v", p.LostErr, p.Errs)
 			}
 		})
 	})
@@ -492,16 +494,16 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 
 func TestS037_ADatagramEndpointIsNoStream(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := office(t, l, &postman{}, anyPort)
+		p := Office(t, l, &Postman{}, AnyPort)
 		looptest.Do(l, func() {
-			if _, ok := p.t.(transport.WriteTransport); ok {
+			if _, ok := p.T.(transport.WriteTransport); ok {
 				t.Error("it has the methods of a WriteTransport")
 			}
 			r := transporttest.NewRecorder(t)
-			if err := p.t.SetProtocol(r); !errors.Is(err, transport.ErrProtocolKind) {
+			if err := p.T.SetProtocol(r); !errors.Is(err, transport.ErrProtocolKind) {
 				t.Errorf("SetProtocol: %v", err)
 			}
-			if p.t.Protocol() != transport.BaseProtocol(p) {
+			if p.T.Protocol() != transport.BaseProtocol(p) {
 				t.Error("the protocol has changed")
 			}
 		})

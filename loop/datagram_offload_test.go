@@ -45,19 +45,20 @@ func bursts(all []string) (out [][]string) {
 }
 
 // postTo sends text on the loop's goroutine.
-func postTo(t *testing.T, from, to *postman, text string) {
+func postTo(t *testing.T, from, to *Postman, text string) {
 	t.Helper()
-	if err := from.t.SendTo([]byte(text), here(to)); err != nil {
+	if err := from.T.SendTo([]byte(text), Here(to)); err != nil {
 		t.Error(err)
 	}
 }
 
 // offloaded are two endpoints, the first of which sends to the second with GSO.
-func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *postman) {
+func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *Postman) {
 	t.Helper()
-	server = office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+	server = Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 		GRO: gro, ReceiveBuffer: 4 << 20})
-	client = office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
+	client = Office(t, l, &Postman{},
+		loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 	return client, server
 }
 
@@ -66,7 +67,7 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 		t.Run(fmt.Sprintf("GRO %v", gro), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				client, server := offloaded(t, l, gro)
-				other := office(t, l, &postman{}, anyPort)
+				other := Office(t, l, &Postman{}, AnyPort)
 				var want []string
 				for at, burst := range bursts(lengths()) {
 					looptest.Do(l, func() {
@@ -78,16 +79,16 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 						}
 					})
 					want = append(want, burst...)
-					wantTexts(t, l, server, want...)
+					WantTexts(t, l, server, want...)
 				}
-				wantTexts(t, l, other, string(make([]byte, 512)))
+				WantTexts(t, l, other, string(make([]byte, 512)))
 				looptest.Do(l, func() {
-					for _, g := range server.got {
-						if g.from != here(client) {
-							t.Fatalf("from %v, not %v", g.from, here(client))
+					for _, g := range server.Got {
+						if g.From != Here(client) {
+							t.Fatalf("from %v, not %v", g.From, Here(client))
 						}
 					}
-					if n := client.t.WriteBufferSize(); n != 0 || client.t.WritePaused() {
+					if n := client.T.WriteBufferSize(); n != 0 || client.T.WritePaused() {
 						t.Errorf("%d bytes are buffered", n)
 					}
 				})
@@ -103,14 +104,14 @@ func callsOf(l *loop.Loop) (n uint64) {
 }
 
 func TestS174_GSOSavesCalls(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
 		want := numbered(640, 100)
 		before, batches := callsOf(l), 0
 		for batch := range slices.Chunk(want, 64) {
-			sendAll(t, l, client, here(server), batch...)
+			SendAll(t, l, client, Here(server), batch...)
 			batches++
-			wantTexts(t, l, server, want[:64*batches]...)
+			WantTexts(t, l, server, want[:64*batches]...)
 		}
 		if n := callsOf(l) - before; n > 640/4 {
 			t.Errorf("%d system calls for 640 datagrams in 10 batches", n)
@@ -122,55 +123,56 @@ func TestS174_GSOSavesCalls(t *testing.T) {
 func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
-		server.received = func([]byte, transport.Addr) {
-			if !server.t.IsReading() {
-				t.Errorf("datagram %d in spite of a pause", len(server.got))
+		server.Received = func([]byte, transport.Addr) {
+			if !server.T.IsReading() {
+				t.Errorf("datagram %d in spite of a pause", len(server.Got))
 			}
-			switch len(server.got) {
+			switch len(server.Got) {
 			case 3, 4, 17:
-				server.t.PauseReading()
-				l.CallLater(time.Millisecond, server.t.ResumeReading)
+				server.T.PauseReading()
+				l.CallLater(time.Millisecond, server.T.ResumeReading)
 			case 40:
-				server.t.Close()
+				server.T.Close()
 			}
 		}
 		want := numbered(60, 200)
-		sendAll(t, l, client, here(server), want...)
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
-		wantTexts(t, l, server, want[:40]...)
+		SendAll(t, l, client, Here(server), want...)
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
+		WantTexts(t, l, server, want[:40]...)
 	})
 }
 
 // statements: 152, 155
 func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{}, anyPort)
-		client := office(t, l, &postman{},
-			loop.DatagramOptions{RemoteAddr: here(server).String(), GSO: true})
-		looptest.Do(l, server.t.Abort)
-		looptest.WaitFor(t, l, "its end", func() bool { return server.t.Protocol() == nil })
+		server := Office(t, l, &Postman{}, AnyPort)
+		client := Office(t, l, &Postman{},
+			loop.DatagramOptions{RemoteAddr: Here(server).String(), GSO: true})
+		looptest.Do(l, server.T.Abort)
+		looptest.WaitFor(t, l, "its end", func() bool { return server.T.Protocol() == nil })
 		// Reading is paused, so that it is a send that meets the answer to the first.
-		looptest.Do(l, client.t.PauseReading)
+		looptest.Do(l, client.T.PauseReading)
 		looptest.Turns(l, 2)
-		sendAll(t, l, client, nobody, "is anybody there?")
+		SendAll(t, l, client, Nobody, "is anybody there?")
 		looptest.Pass(t, l, 20*time.Millisecond)
-		again := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: here(server).String()})
+		again := Office(t, l, &Postman{},
+			loop.DatagramOptions{LocalAddr: Here(server).String()})
 		want := numbered(10, 50)
-		sendAll(t, l, client, nobody, want...)
+		SendAll(t, l, client, Nobody, want...)
 		looptest.WaitFor(t, l, "some of it", func() bool {
-			return len(again.got)+len(client.errs) == 10 || len(again.got) == 10
+			return len(again.Got)+len(client.Errs) == 10 || len(again.Got) == 10
 		})
 		looptest.Do(l, func() {
-			got := again.texts()
-			if len(client.errs) > 1 || !slices.Equal(got, want[len(want)-len(got):]) {
-				t.Errorf("%d datagrams, errors %v", len(got), client.errs)
+			got := again.Texts()
+			if len(client.Errs) > 1 || !slices.Equal(got, want[len(want)-len(got):]) {
+				t.Errorf("%d datagrams, errors %v", len(got), client.Errs)
 			}
-			for _, err := range client.errs {
+			for _, err := range client.Errs {
 				if !errors.Is(err, syscall.ECONNREFUSED) {
 					t.Error(err)
 				}
 			}
-			if n := client.t.WriteBufferSize(); n != 0 {
+			if n := client.T.WriteBufferSize(); n != 0 {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
@@ -179,30 +181,30 @@ func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 
 // statements: 152, 157
 func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
 		broadcast := transport.Addr{AddrPort: netip.MustParseAddrPort("127.255.255.255:9")}
 		looptest.Do(l, func() {
 			for i := range 10 {
-				if err := client.t.SendTo(make([]byte, 50-i/9), broadcast); err != nil {
+				if err := client.T.SendTo(make([]byte, 50-i/9), broadcast); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		sendAll(t, l, client, here(server), "what comes after")
-		wantTexts(t, l, server, "what comes after")
+		SendAll(t, l, client, Here(server), "what comes after")
+		WantTexts(t, l, server, "what comes after")
 		looptest.Do(l, func() {
-			if len(client.errs) != 10 {
-				t.Errorf("%d errors for 10 datagrams", len(client.errs))
+			if len(client.Errs) != 10 {
+				t.Errorf("%d errors for 10 datagrams", len(client.Errs))
 			}
-			for _, err := range client.errs {
+			for _, err := range client.Errs {
 				op, ok := errors.AsType[*net.OpError](err)
 				if !ok || op.Addr.String() != broadcast.String() ||
 					!errors.Is(err, syscall.EACCES) {
 					t.Error(err)
 				}
 			}
-			if n := client.t.WriteBufferSize(); n != 0 {
+			if n := client.T.WriteBufferSize(); n != 0 {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
@@ -224,12 +226,12 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 		client, server := offloaded(t, n.Loop, seed%2 == 0)
 		want := lengths()
 		for batch := range slices.Chunk(want, 100) {
-			sendAll(t, n.Loop, client, here(server), batch...)
+			SendAll(t, n.Loop, client, Here(server), batch...)
 		}
-		wantTexts(t, n.Loop, server, want...)
+		WantTexts(t, n.Loop, server, want...)
 		looptest.Do(n.Loop, func() {
-			if len(client.errs) > 0 || len(features) > 1 {
-				t.Errorf("errors %v, told %v", client.errs, features)
+			if len(client.Errs) > 0 || len(features) > 1 {
+				t.Errorf("errors %v, told %v", client.Errs, features)
 			}
 			told += len(features)
 		})
@@ -243,23 +245,23 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 	aborted := 0
 	for seed := range uint64(20) {
-		var client *postman
+		var client *Postman
 		o := looptest.Options{Seed: seed, Faults: looptest.Faults{NoGroups: 1}}
 		o.Loop.Trace = &loop.Trace{Fallback: func(string, error) {
 			aborted++
-			client.t.Abort()
+			client.T.Abort()
 		}}
 		n := looptest.New(t, o)
 		client, _ = offloaded(t, n.Loop, false)
-		to := transport.Addr{AddrPort: netipPort(here(client), 9)}
+		to := transport.Addr{AddrPort: netipPort(Here(client), 9)}
 		before := aborted
-		sendAll(t, n.Loop, client, to, numbered(100, 50)...)
+		SendAll(t, n.Loop, client, to, numbered(100, 50)...)
 		looptest.WaitFor(t, n.Loop, "the end of the output", func() bool {
-			return client.t.WriteBufferSize() == 0
+			return client.T.WriteBufferSize() == 0
 		})
 		looptest.Pass(t, n.Loop, time.Millisecond)
-		if want := aborted - before; client.count("lost") != want {
-			t.Errorf("seed %d: %d times ConnectionLost, want %d", seed, client.count("lost"), want)
+		if want := aborted - before; client.Count("lost") != want {
+			t.Errorf("seed %d: %d times ConnectionLost, want %d", seed, client.Count("lost"), want)
 		}
 	}
 	if aborted == 0 {
@@ -269,21 +271,21 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 
 // A datagram that is refused alone as well says nothing about groups.
 func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
-		to := here(server)
+		to := Here(server)
 		noPort := transport.Addr{AddrPort: netipPort(to, 0)}
-		sendAll(t, l, client, noPort, numbered(5, 80)...)
-		looptest.WaitFor(t, l, "errors", func() bool { return len(client.errs) == 5 })
+		SendAll(t, l, client, noPort, numbered(5, 80)...)
+		looptest.WaitFor(t, l, "errors", func() bool { return len(client.Errs) == 5 })
 		before := callsOf(l)
 		want := numbered(64, 80)
-		sendAll(t, l, client, to, want...)
-		wantTexts(t, l, server, want...)
+		SendAll(t, l, client, to, want...)
+		WantTexts(t, l, server, want...)
 		if n := callsOf(l) - before; n > 100 {
 			t.Errorf("%d system calls for 64 datagrams", n)
 		}
 		looptest.Do(l, func() {
-			for _, err := range client.errs {
+			for _, err := range client.Errs {
 				if !errors.Is(err, syscall.EINVAL) {
 					t.Error(err)
 				}
@@ -305,8 +307,8 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 		looptest.Do(l, func() { features = nil })
 		client, server := offloaded(t, l, true)
 		want := numbered(100, 1000)
-		sendAll(t, l, client, here(server), want...)
-		wantTexts(t, l, server, want...)
+		SendAll(t, l, client, Here(server), want...)
+		WantTexts(t, l, server, want...)
 		looptest.Do(l, func() {
 			if !slices.Contains(features, "UDP_GRO") {
 				t.Error("told", features)
@@ -318,11 +320,11 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 func TestUnixDatagramsTakeNoNoticeOfOffloading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := "@sluice-offload-" + strings.ReplaceAll(t.Name(), "/", "-")
-		server := office(t, l, &postman{}, loop.DatagramOptions{LocalPath: name, GRO: true})
-		client := office(t, l, &postman{},
+		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: name, GRO: true})
+		client := Office(t, l, &Postman{},
 			loop.DatagramOptions{RemotePath: name, GSO: true, RecvErr: true})
 		want := numbered(50, 100)
-		sendAll(t, l, client, nobody, want...)
-		wantTexts(t, l, server, want...)
+		SendAll(t, l, client, Nobody, want...)
+		WantTexts(t, l, server, want...)
 	})
 }

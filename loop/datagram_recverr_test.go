@@ -15,10 +15,10 @@ import (
 
 // gone is an address where nobody is any more.
 func gone(t *testing.T, l *loop.Loop, addr string) transport.Addr {
-	p := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: addr})
-	looptest.Do(l, p.t.Abort)
-	looptest.WaitFor(t, l, "its end", func() bool { return p.t.Protocol() == nil })
-	return here(p)
+	p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: addr})
+	looptest.Do(l, p.T.Abort)
+	looptest.WaitFor(t, l, "its end", func() bool { return p.T.Protocol() == nil })
+	return Here(p)
 }
 
 // answers checks that all errors are the network's answers about an address.
@@ -42,36 +42,36 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: addr})
-				client := &postman{}
+				server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: addr})
+				client := &Postman{}
 				sending := false
-				client.failed = func(error) {
+				client.Failed = func(error) {
 					if sending {
 						t.Error("ErrorReceived from inside SendTo")
 					}
 				}
-				office(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
+				Office(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
 				to := gone(t, l, addr)
 				for i := range 5 {
 					looptest.Do(l, func() {
 						sending = true
-						if err := client.t.SendTo([]byte("anybody there?"), to); err != nil {
+						if err := client.T.SendTo([]byte("anybody there?"), to); err != nil {
 							t.Error(err)
 						}
 						sending = false
 					})
 					looptest.WaitFor(t, l, "an error", func() bool {
-						return len(client.errs) > i
+						return len(client.Errs) > i
 					})
-					sendAll(t, l, client, here(server), "you are")
+					SendAll(t, l, client, Here(server), "you are")
 				}
-				wantTexts(t, l, server, "you are", "you are", "you are", "you are", "you are")
-				sendAll(t, l, server, here(client), "yes")
-				wantTexts(t, l, client, "yes")
+				WantTexts(t, l, server, "you are", "you are", "you are", "you are", "you are")
+				SendAll(t, l, server, Here(client), "yes")
+				WantTexts(t, l, client, "yes")
 				looptest.Do(l, func() {
-					answers(t, client.errs, to)
-					if len(client.errs) != 5 {
-						t.Errorf("%d errors of 5", len(client.errs))
+					answers(t, client.Errs, to)
+					if len(client.Errs) != 5 {
+						t.Errorf("%d errors of 5", len(client.Errs))
 					}
 				})
 			})
@@ -84,28 +84,28 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
-			server := office(t, l, &postman{}, anyPort)
-			client := office(t, l, &postman{}, loop.DatagramOptions{
+			server := Office(t, l, &Postman{}, AnyPort)
+			client := Office(t, l, &Postman{}, loop.DatagramOptions{
 				LocalAddr: "127.0.0.1:0", RecvErr: true, GSO: gso})
 			to := gone(t, l, "127.0.0.1:0")
 			want := numbered(60, 30)
 			looptest.Do(l, func() {
 				for i, s := range want {
 					if i%10 == 5 {
-						if err := client.t.SendTo([]byte("nobody"), to); err != nil {
+						if err := client.T.SendTo([]byte("nobody"), to); err != nil {
 							t.Error(err)
 						}
 					}
-					if err := client.t.SendTo([]byte(s), here(server)); err != nil {
+					if err := client.T.SendTo([]byte(s), Here(server)); err != nil {
 						t.Error(err)
 					}
 				}
 			})
-			wantTexts(t, l, server, want...)
-			looptest.WaitFor(t, l, "an error", func() bool { return len(client.errs) > 0 })
+			WantTexts(t, l, server, want...)
+			looptest.WaitFor(t, l, "an error", func() bool { return len(client.Errs) > 0 })
 			looptest.Do(l, func() {
-				answers(t, client.errs, to)
-				if n := client.t.WriteBufferSize(); n != 0 {
+				answers(t, client.Errs, to)
+				if n := client.T.WriteBufferSize(); n != 0 {
 					t.Errorf("%d bytes are buffered", n)
 				}
 			})
@@ -116,14 +116,14 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 // An error that a call failed with is told once, though the queue has it as well.
 func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := office(t, l, &postman{},
+		client := Office(t, l, &Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
-		sendAll(t, l, client, here(client), string(make([]byte, 65_520)), "after it")
-		wantTexts(t, l, client, "after it")
+		SendAll(t, l, client, Here(client), string(make([]byte, 65_520)), "after it")
+		WantTexts(t, l, client, "after it")
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() {
-			if len(client.errs) != 1 || !errors.Is(client.errs[0], syscall.EMSGSIZE) {
-				t.Error(client.errs)
+			if len(client.Errs) != 1 || !errors.Is(client.Errs[0], syscall.EMSGSIZE) {
+				t.Error(client.Errs)
 			}
 		})
 	})
@@ -132,24 +132,24 @@ func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 // Reading the queue can be ended by the callback.
 func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := &postman{}
-		client.failed = func(error) { client.t.Abort() }
-		office(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
+		client := &Postman{}
+		client.Failed = func(error) { client.T.Abort() }
+		Office(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
 		to := gone(t, l, "127.0.0.1:0")
-		looptest.Do(l, client.t.PauseReading)
-		sendAll(t, l, client, to, "a", "b", "c")
+		looptest.Do(l, client.T.PauseReading)
+		SendAll(t, l, client, to, "a", "b", "c")
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() {
-			client.t.ResumeReading()
-			if err := client.t.SendTo([]byte("d"), to); err != nil && client.count("lost") == 0 &&
-				!client.t.IsClosing() {
+			client.T.ResumeReading()
+			if err := client.T.SendTo([]byte("d"), to); err != nil && client.Count("lost") == 0 &&
+				!client.T.IsClosing() {
 				t.Error(err)
 			}
 		})
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return client.count("lost") == 1 })
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return client.Count("lost") == 1 })
 		looptest.Do(l, func() {
-			if len(client.errs) != 1 || client.lostErr != nil {
-				t.Error(client.errs, client.lostErr)
+			if len(client.Errs) != 1 || client.LostErr != nil {
+				t.Error(client.Errs, client.LostErr)
 			}
 		})
 	})
@@ -158,15 +158,15 @@ func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 // What nobody takes out of the queue keeps the socket ready, which epoll says in every
 // turn.
 func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		to := gone(t, l, "127.0.0.1:0")
 		for name, o := range map[string]loop.DatagramOptions{
 			"connected":   {RemoteAddr: to.String()},
 			"unconnected": {LocalAddr: "127.0.0.1:0"},
 			"adopted":     {Sock: socketWithQueue(t)},
 		} {
-			client := office(t, l, &postman{}, o)
-			looptest.Do(l, func() { turnQueueOn(t, client.t) })
+			client := Office(t, l, &Postman{}, o)
+			looptest.Do(l, func() { turnQueueOn(t, client.T) })
 			for i := range 3 {
 				// In groups too: sendmmsg may use the error up and say nothing.
 				looptest.Do(l, func() {
@@ -174,7 +174,7 @@ func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 						sendOne(t, client, to, o.RemoteAddr != "")
 					}
 				})
-				looptest.WaitFor(t, l, "an error", func() bool { return len(client.errs) > i })
+				looptest.WaitFor(t, l, "an error", func() bool { return len(client.Errs) > i })
 			}
 			looptest.Pass(t, l, 5*time.Millisecond)
 			if n := turnsAlone(t, l, 20*time.Millisecond); n > 100 {
@@ -184,11 +184,11 @@ func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 	})
 }
 
-func sendOne(t *testing.T, p *postman, to transport.Addr, connected bool) {
+func sendOne(t *testing.T, p *Postman, to transport.Addr, connected bool) {
 	if connected {
-		to = nobody
+		to = Nobody
 	}
-	if err := p.t.SendTo([]byte("hello"), to); err != nil {
+	if err := p.T.SendTo([]byte("hello"), to); err != nil {
 		t.Error(err)
 	}
 }

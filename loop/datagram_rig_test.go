@@ -11,75 +11,85 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// parcel is a datagram that was received.
-type parcel struct {
-	data string
-	from transport.Addr
+// Parcel is a datagram that was received.
+type Parcel struct {
+	Data string
+	From transport.Addr
 }
 
-// postman is a DatagramProtocol that writes down what it is told. Its fields
+// Postman is a DatagramProtocol that writes down what it is told. Its fields
 // belong to the loop's goroutine, the hooks may be nil.
-type postman struct {
-	t        transport.DatagramTransport
-	got      []parcel
-	errs     []error
-	events   []string
-	lostErr  error
-	received func(data []byte, from transport.Addr)
-	failed   func(err error)
-	paused   func()
-	resumed  func()
-	made     func()
+type Postman struct {
+	T       transport.DatagramTransport
+	Got     []Parcel
+	Errs    []error  // of ErrorReceived
+	Events  []string // made, received, error, pause, resume, lost
+	LostErr error    // of ConnectionLost
+
+	// Hooks, called when the event was written down.
+	Received func(data []byte, from transport.Addr)
+	Failed   func(err error)
+	Paused   func()
+	Resumed  func()
+	Made     func()
 }
 
-func (p *postman) event(name string, hook func()) {
-	p.events = append(p.events, name)
+func (p *Postman) event(name string, hook func()) {
+	p.Events = append(p.Events, name)
 	if hook != nil {
 		hook()
 	}
 }
 
-func (p *postman) ConnectionMade(t transport.DatagramTransport) {
-	p.t = t
-	p.event("made", p.made)
+// ConnectionMade implements protocol.DatagramProtocol.
+func (p *Postman) ConnectionMade(t transport.DatagramTransport) {
+	p.T = t
+	p.event("made", p.Made)
 }
 
-func (p *postman) DatagramReceived(data []byte, from transport.Addr) {
-	p.got = append(p.got, parcel{string(data), from})
+// DatagramReceived implements protocol.DatagramProtocol.
+func (p *Postman) DatagramReceived(data []byte, from transport.Addr) {
+	p.Got = append(p.Got, Parcel{string(data), from})
 	p.event("received", nil)
-	if p.received != nil {
-		p.received(data, from)
+	if p.Received != nil {
+		p.Received(data, from)
 	}
 }
 
-func (p *postman) ErrorReceived(err error) {
-	p.errs = append(p.errs, err)
+// ErrorReceived implements protocol.DatagramProtocol.
+func (p *Postman) ErrorReceived(err error) {
+	p.Errs = append(p.Errs, err)
 	p.event("error", nil)
-	if p.failed != nil {
-		p.failed(err)
+	if p.Failed != nil {
+		p.Failed(err)
 	}
 }
 
-func (p *postman) PauseWriting()  { p.event("pause", p.paused) }
-func (p *postman) ResumeWriting() { p.event("resume", p.resumed) }
+// PauseWriting implements protocol.DatagramProtocol.
+func (p *Postman) PauseWriting() { p.event("pause", p.Paused) }
 
-func (p *postman) ConnectionLost(err error) {
-	p.lostErr = err
+// ResumeWriting implements protocol.DatagramProtocol.
+func (p *Postman) ResumeWriting() { p.event("resume", p.Resumed) }
+
+// ConnectionLost implements protocol.DatagramProtocol.
+func (p *Postman) ConnectionLost(err error) {
+	p.LostErr = err
 	p.event("lost", nil)
 }
 
-// texts are the data of what was received.
-func (p *postman) texts() []string {
+// Texts are the data of what was received.
+func (p *Postman) Texts() []string {
 	var out []string
-	for _, g := range p.got {
-		out = append(out, g.data)
+	for _, g := range p.Got {
+		out = append(out, g.Data)
 	}
 	return out
 }
 
-func (p *postman) count(event string) int {
+// Count is how often there was such an event.
+func (p *Postman) Count(event string) int {
 	n := 0
-	for _, e := range p.events {
+	for _, e := range p.Events {
 		if e == event {
 			n++
 		}
@@ -87,28 +97,29 @@ func (p *postman) count(event string) int {
 	return n
 }
 
-// office makes an endpoint for p, which is aborted at the end of the test.
-func office(t *testing.T, l *loop.Loop, p *postman, o loop.DatagramOptions) *postman {
+// Office makes an endpoint for p, which is aborted at the end of the test.
+func Office(t *testing.T, l *loop.Loop, p *Postman, o loop.DatagramOptions) *Postman {
 	t.Helper()
-	tr, err := l.CreateDatagramEndpoint(withTimeout(t), p, &o)
+	tr, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr != p.t {
-		t.Errorf("CreateDatagramEndpoint returned %v, ConnectionMade got %v", tr, p.t)
+	if tr != p.T {
+		t.Errorf("CreateDatagramEndpoint returned %v, ConnectionMade got %v", tr, p.T)
 	}
 	t.Cleanup(func() {
-		looptest.Do(l, p.t.Abort)
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.t.Protocol() == nil })
+		looptest.Do(l, p.T.Abort)
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.T.Protocol() == nil })
 	})
 	return p
 }
 
-var anyPort = loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
+// AnyPort are the options of an endpoint on a free port of this machine.
+var AnyPort = loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
 
-// here is where an endpoint receives.
-func here(p *postman) transport.Addr {
-	switch a := transport.SockName(p.t).(type) {
+// Here is where an endpoint receives.
+func Here(p *Postman) transport.Addr {
+	switch a := transport.SockName(p.T).(type) {
 	case *net.UDPAddr:
 		return transport.Addr{AddrPort: a.AddrPort()}
 	case *net.UnixAddr:
@@ -117,33 +128,33 @@ func here(p *postman) transport.Addr {
 	return transport.Addr{}
 }
 
-// correspondents are two endpoints; the first is connected to the second.
-func correspondents(t *testing.T, l *loop.Loop) (client, server *postman) {
+// Correspondents are two endpoints; the first is connected to the second.
+func Correspondents(t *testing.T, l *loop.Loop) (client, server *Postman) {
 	t.Helper()
-	server = office(t, l, &postman{}, anyPort)
-	client = office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: here(server).String()})
+	server = Office(t, l, &Postman{}, AnyPort)
+	client = Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: Here(server).String()})
 	return client, server
 }
 
-// sendAll sends texts in one round.
-func sendAll(t *testing.T, l *loop.Loop, p *postman, to transport.Addr, texts ...string) {
+// SendAll sends texts in one round.
+func SendAll(t *testing.T, l *loop.Loop, p *Postman, to transport.Addr, texts ...string) {
 	looptest.Do(l, func() {
 		for _, s := range texts {
-			if err := p.t.SendTo([]byte(s), to); err != nil {
+			if err := p.T.SendTo([]byte(s), to); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 }
 
-// wantTexts waits until exactly these have arrived.
-func wantTexts(t *testing.T, l *loop.Loop, p *postman, want ...string) {
+// WantTexts waits until exactly these have arrived.
+func WantTexts(t *testing.T, l *loop.Loop, p *Postman, want ...string) {
 	t.Helper()
 	looptest.WaitFor(t, l, fmt.Sprintf("%d datagrams", len(want)), func() bool {
-		return len(p.got) >= len(want)
+		return len(p.Got) >= len(want)
 	})
 	looptest.Do(l, func() {
-		got := p.texts()
+		got := p.Texts()
 		for i := range min(len(got), len(want)) {
 			if got[i] != want[i] {
 				t.Errorf("datagram %d is %.20q, want %.20q", i, got[i], want[i])
@@ -155,6 +166,7 @@ func wantTexts(t *testing.T, l *loop.Loop, p *postman, want ...string) {
 	})
 }
 
-var nobody = transport.Addr{}
+// Nobody is the address to send to where the endpoint has a peer.
+var Nobody = transport.Addr{}
 
-var _ protocol.DatagramProtocol = (*postman)(nil)
+var _ protocol.DatagramProtocol = (*Postman)(nil)

@@ -28,12 +28,12 @@ func numbered(n, size int) []string {
 // statements: 144, 149
 func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		want := append(numbered(100, 40), "", "x", "", "")
-		sendAll(t, l, client, nobody, want...)
-		wantTexts(t, l, server, want...)
-		sendAll(t, l, client, nobody, "alone")
-		wantTexts(t, l, server, append(want, "alone")...)
+		SendAll(t, l, client, Nobody, want...)
+		WantTexts(t, l, server, want...)
+		SendAll(t, l, client, Nobody, "alone")
+		WantTexts(t, l, server, append(want, "alone")...)
 	})
 }
 
@@ -41,20 +41,20 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := &postman{}
-				server.received = func(data []byte, from transport.Addr) {
-					if err := server.t.SendTo(data, from); err != nil {
+				server := &Postman{}
+				server.Received = func(data []byte, from transport.Addr) {
+					if err := server.T.SendTo(data, from); err != nil {
 						t.Error(err)
 					}
 				}
-				office(t, l, server, loop.DatagramOptions{LocalAddr: addr})
-				client := office(t, l, &postman{},
-					loop.DatagramOptions{RemoteAddr: here(server).String()})
-				sendAll(t, l, client, nobody, "there and back")
-				wantTexts(t, l, client, "there and back")
+				Office(t, l, server, loop.DatagramOptions{LocalAddr: addr})
+				client := Office(t, l, &Postman{},
+					loop.DatagramOptions{RemoteAddr: Here(server).String()})
+				SendAll(t, l, client, Nobody, "there and back")
+				WantTexts(t, l, client, "there and back")
 				looptest.Do(l, func() {
-					if server.got[0].from != here(client) || client.got[0].from != here(server) {
-						t.Errorf("from %v, and from %v", server.got[0].from, client.got[0].from)
+					if server.Got[0].From != Here(client) || client.Got[0].From != Here(server) {
+						t.Errorf("from %v, and from %v", server.Got[0].From, client.Got[0].From)
 					}
 				})
 			})
@@ -65,68 +65,68 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 // statements: 163, 164
 func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &postman{}
-		server.received = func(_ []byte, from transport.Addr) {
-			switch len(server.got) {
+		server := &Postman{}
+		server.Received = func(_ []byte, from transport.Addr) {
+			switch len(server.Got) {
 			case 3:
-				server.t.PauseReading()
+				server.T.PauseReading()
 			case 10: // there is something to send, so that it is not lost at once
-				if err := server.t.SendTo([]byte("the last word"), from); err != nil {
+				if err := server.T.SendTo([]byte("the last word"), from); err != nil {
 					t.Error(err)
 				}
-				server.t.Close()
+				server.T.Close()
 			}
 		}
-		office(t, l, server, anyPort)
-		client := office(t, l, &postman{},
-			loop.DatagramOptions{RemoteAddr: here(server).String()})
+		Office(t, l, server, AnyPort)
+		client := Office(t, l, &Postman{},
+			loop.DatagramOptions{RemoteAddr: Here(server).String()})
 		all := numbered(30, 20)
-		sendAll(t, l, client, nobody, all...)
-		wantTexts(t, l, server, all[:3]...)
+		SendAll(t, l, client, Nobody, all...)
+		WantTexts(t, l, server, all[:3]...)
 		looptest.Pass(t, l, 20*time.Millisecond)
-		wantTexts(t, l, server, all[:3]...)
+		WantTexts(t, l, server, all[:3]...)
 		looptest.Do(l, func() {
-			if server.t.IsReading() {
+			if server.T.IsReading() {
 				t.Error("IsReading while paused")
 			}
-			server.t.ResumeReading()
-			if len(server.got) != 3 || !server.t.IsReading() {
+			server.T.ResumeReading()
+			if len(server.Got) != 3 || !server.T.IsReading() {
 				t.Error("delivered from inside ResumeReading, or not reading after it")
 			}
 		})
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
-		wantTexts(t, l, server, all[:10]...)
-		wantTexts(t, l, client, "the last word")
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
+		WantTexts(t, l, server, all[:10]...)
+		WantTexts(t, l, client, "the last word")
 	})
 }
 
 func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &postman{}
-		server.received = func(_ []byte, from transport.Addr) {
-			if len(server.got) == 10 {
-				if err := server.t.SendTo([]byte("the last word"), from); err != nil {
+		server := &Postman{}
+		server.Received = func(_ []byte, from transport.Addr) {
+			if len(server.Got) == 10 {
+				if err := server.T.SendTo([]byte("the last word"), from); err != nil {
 					t.Error(err)
 				}
-				server.t.Close()
+				server.T.Close()
 			}
 		}
-		office(t, l, server, anyPort)
-		client := office(t, l, &postman{}, anyPort)
+		Office(t, l, server, AnyPort)
+		client := Office(t, l, &Postman{}, AnyPort)
 		all := numbered(30, 20)
-		sendAll(t, l, client, here(server), all...)
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.count("lost") == 1 })
-		wantTexts(t, l, server, all[:10]...)
-		wantTexts(t, l, client, "the last word")
+		SendAll(t, l, client, Here(server), all...)
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
+		WantTexts(t, l, server, all[:10]...)
+		WantTexts(t, l, client, "the last word")
 	})
 }
 
 func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		server := &postman{}
+		server := &Postman{}
 		rest := ""
-		server.failed = func(err error) {
+		server.Failed = func(err error) {
 			if cut, ok := errors.AsType[*transport.TruncatedError](err); ok {
 				rest = string(cut.Data)
 				if cut.Addr.IsZero() || cut.Size != 2000 {
@@ -134,15 +134,15 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 				}
 			}
 		}
-		office(t, l, server, anyPort)
-		client := office(t, l, &postman{},
-			loop.DatagramOptions{RemoteAddr: here(server).String()})
+		Office(t, l, server, AnyPort)
+		client := Office(t, l, &Postman{},
+			loop.DatagramOptions{RemoteAddr: Here(server).String()})
 		long := numbered(1, 2000)[0]
-		sendAll(t, l, client, nobody, "before", long, strings.Repeat("y", 512))
-		wantTexts(t, l, server, "before", strings.Repeat("y", 512))
+		SendAll(t, l, client, Nobody, "before", long, strings.Repeat("y", 512))
+		WantTexts(t, l, server, "before", strings.Repeat("y", 512))
 		looptest.Do(l, func() {
-			if len(server.errs) != 1 || !errors.Is(server.errs[0], transport.ErrTruncated) {
-				t.Errorf("errors: %v", server.errs)
+			if len(server.Errs) != 1 || !errors.Is(server.Errs[0], transport.ErrTruncated) {
+				t.Errorf("errors: %v", server.Errs)
 			}
 			if rest != long[:512] {
 				t.Errorf("%d bytes of it: %.20q", len(rest), rest)
@@ -153,29 +153,29 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 
 func TestTheLongestDatagramArrivesWhole(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		long := numbered(2, 65507)
-		sendAll(t, l, client, nobody, long[0])
-		wantTexts(t, l, server, long[0])
-		sendAll(t, l, client, nobody, long[1], "x")
-		wantTexts(t, l, server, long[0], long[1], "x")
+		SendAll(t, l, client, Nobody, long[0])
+		WantTexts(t, l, server, long[0])
+		SendAll(t, l, client, Nobody, long[1], "x")
+		WantTexts(t, l, server, long[0], long[1], "x")
 	})
 }
 
 func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		looptest.Do(l, func() {
 			buf := make([]byte, 4)
 			for _, s := range []string{"abcd", "efgh", "ijkl"} {
 				copy(buf, s)
-				if err := client.t.SendTo(buf, nobody); err != nil {
+				if err := client.T.SendTo(buf, Nobody); err != nil {
 					t.Error(err)
 				}
 			}
 			clear(buf)
 		})
-		wantTexts(t, l, server, "abcd", "efgh", "ijkl")
+		WantTexts(t, l, server, "abcd", "efgh", "ijkl")
 	})
 }
 
@@ -186,167 +186,167 @@ func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs datagrams that are longer than those of IP")
 		}
-		server := office(t, l, &postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
-		client := office(t, l, &postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
+		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
+		client := Office(t, l, &Postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
 		want := strings.Repeat("x", 100<<10)
 		looptest.Do(l, func() {
 			buf := []byte(want)
-			if err := client.t.SendTo(buf, nobody); err != nil {
+			if err := client.T.SendTo(buf, Nobody); err != nil {
 				t.Error(err)
 			}
 			clear(buf)
 		})
-		wantTexts(t, l, server, want)
+		WantTexts(t, l, server, want)
 	})
 }
 
 func TestS150_AnotherAddressThanThePeersIsErrAddrMismatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		looptest.Do(l, func() {
-			err := client.t.SendTo([]byte("x"), here(client))
+			err := client.T.SendTo([]byte("x"), Here(client))
 			if !errors.Is(err, transport.ErrAddrMismatch) {
 				t.Error(err)
 			}
 		})
-		mapped := here(server)
+		mapped := Here(server)
 		mapped.AddrPort = netip.AddrPortFrom(netip.AddrFrom16(mapped.Addr().As16()), mapped.Port())
-		sendAll(t, l, client, here(server), "to the peer by name")
-		sendAll(t, l, client, mapped, "and by another one")
-		wantTexts(t, l, server, "to the peer by name", "and by another one")
+		SendAll(t, l, client, Here(server), "to the peer by name")
+		SendAll(t, l, client, mapped, "and by another one")
+		WantTexts(t, l, server, "to the peer by name", "and by another one")
 	})
 }
 
 func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := office(t, l, &postman{}, anyPort)
+		p := Office(t, l, &Postman{}, AnyPort)
 		looptest.Do(l, func() {
-			if err := p.t.SendTo([]byte("x"), nobody); !errors.Is(err, transport.ErrNoDestination) {
+			if err := p.T.SendTo([]byte("x"), Nobody); !errors.Is(err, transport.ErrNoDestination) {
 				t.Error(err)
 			}
-			if n := p.t.WriteBufferSize(); n != 0 {
+			if n := p.T.WriteBufferSize(); n != 0 {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		sendAll(t, l, p, here(p), "to myself")
-		wantTexts(t, l, p, "to myself")
+		SendAll(t, l, p, Here(p), "to myself")
+		WantTexts(t, l, p, "to myself")
 	})
 }
 
 // statements: 155, 156
 func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{}, anyPort)
-		sender := &postman{}
+		server := Office(t, l, &Postman{}, AnyPort)
+		sender := &Postman{}
 		sending := false
-		sender.failed = func(error) {
+		sender.Failed = func(error) {
 			if sending {
 				t.Error("ErrorReceived from inside SendTo")
 			}
 		}
-		office(t, l, sender, anyPort)
-		to := here(server)
+		Office(t, l, sender, AnyPort)
+		to := Here(server)
 		oversized := make([]byte, 65508)
 		looptest.Do(l, func() {
 			sending = true
 			for i, s := range numbered(100, 10) {
 				if i%25 == 10 {
-					if err := sender.t.SendTo(oversized, to); err != nil {
+					if err := sender.T.SendTo(oversized, to); err != nil {
 						t.Error(err)
 					}
 				}
-				if err := sender.t.SendTo([]byte(s), to); err != nil {
+				if err := sender.T.SendTo([]byte(s), to); err != nil {
 					t.Error(err)
 				}
 			}
-			if !sender.t.WritePaused() {
+			if !sender.T.WritePaused() {
 				t.Error("not paused by all this")
 			}
 			sending = false
 		})
-		wantTexts(t, l, server, numbered(100, 10)...)
-		sendAll(t, l, sender, to, string(oversized))
-		looptest.WaitFor(t, l, "the fifth error", func() bool { return len(sender.errs) == 5 })
+		WantTexts(t, l, server, numbered(100, 10)...)
+		SendAll(t, l, sender, to, string(oversized))
+		looptest.WaitFor(t, l, "the fifth error", func() bool { return len(sender.Errs) == 5 })
 		looptest.Do(l, func() {
-			for _, err := range sender.errs {
+			for _, err := range sender.Errs {
 				op, ok := errors.AsType[*net.OpError](err)
 				if !ok || !errors.Is(err, syscall.EMSGSIZE) || op.Addr.String() != to.String() {
 					t.Errorf("%T %v", err, err)
 				}
 			}
-			if sender.t.WritePaused() || sender.count("resume") != 1 {
-				t.Error("not resumed", sender.events)
+			if sender.T.WritePaused() || sender.Count("resume") != 1 {
+				t.Error("not resumed", sender.Events)
 			}
-			if n := sender.t.WriteBufferSize(); n != 0 {
+			if n := sender.T.WriteBufferSize(); n != 0 {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		sendAll(t, l, server, here(sender), "still there")
-		wantTexts(t, l, sender, "still there")
+		SendAll(t, l, server, Here(sender), "still there")
+		WantTexts(t, l, sender, "still there")
 	})
 }
 
 // statements: 152
 func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
-		at := here(server)
-		looptest.Do(l, server.t.Abort)
+		client, server := Correspondents(t, l)
+		at := Here(server)
+		looptest.Do(l, server.T.Abort)
 		looptest.WaitFor(t, l, "the server's end", func() bool {
-			return server.t.Protocol() == nil
+			return server.T.Protocol() == nil
 		})
 		for want := range 3 {
-			sendAll(t, l, client, nobody, "anybody there?")
-			looptest.WaitFor(t, l, "an error", func() bool { return len(client.errs) > want })
+			SendAll(t, l, client, Nobody, "anybody there?")
+			looptest.WaitFor(t, l, "an error", func() bool { return len(client.Errs) > want })
 		}
 		looptest.Do(l, func() {
-			for _, err := range client.errs {
+			for _, err := range client.Errs {
 				if !errors.Is(err, syscall.ECONNREFUSED) {
 					t.Error(err)
 				}
 			}
 		})
-		again := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: at.String()})
-		sendAll(t, l, again, here(client), "yes")
-		wantTexts(t, l, client, "yes")
+		again := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: at.String()})
+		SendAll(t, l, again, Here(client), "yes")
+		WantTexts(t, l, client, "yes")
 	})
 }
 
 // statements: 158
 func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		looptest.Do(l, func() {
-			err := client.t.SetWriteBufferLimits(transport.Limits{High: 40})
+			err := client.T.SetWriteBufferLimits(transport.Limits{High: 40})
 			if err != nil {
 				t.Error(err)
 			}
 			for i, size := range []int{8, 16, 24, 32, 40} {
-				if err := client.t.SendTo(nil, nobody); err != nil {
+				if err := client.T.SendTo(nil, Nobody); err != nil {
 					t.Error(err)
 				}
-				if n := client.t.WriteBufferSize(); n != size {
+				if n := client.T.WriteBufferSize(); n != size {
 					t.Errorf("%d empty datagrams count %d, want %d", i+1, n, size)
 				}
 			}
-			if client.t.WritePaused() {
+			if client.T.WritePaused() {
 				t.Error("paused at the mark, not beyond it")
 			}
-			if err := client.t.SendTo([]byte("x"), nobody); err != nil {
+			if err := client.T.SendTo([]byte("x"), Nobody); err != nil {
 				t.Error(err)
 			}
-			if n := client.t.WriteBufferSize(); n != 49 || !client.t.WritePaused() {
-				t.Errorf("%d bytes, paused: %v", n, client.t.WritePaused())
+			if n := client.T.WriteBufferSize(); n != 49 || !client.T.WritePaused() {
+				t.Errorf("%d bytes, paused: %v", n, client.T.WritePaused())
 			}
-			if err := client.t.SetWriteBufferLimits(transport.Limits{High: 1, Low: 2}); err == nil {
+			if err := client.T.SetWriteBufferLimits(transport.Limits{High: 1, Low: 2}); err == nil {
 				t.Error("High below Low is taken")
 			}
 		})
-		wantTexts(t, l, server, "", "", "", "", "", "x")
-		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return client.count("resume") == 1 })
+		WantTexts(t, l, server, "", "", "", "", "", "x")
+		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return client.Count("resume") == 1 })
 		looptest.Do(l, func() {
-			if n := client.t.WriteBufferSize(); n != 0 || client.count("pause") != 1 {
-				t.Errorf("%d bytes left; %v", n, client.events)
+			if n := client.T.WriteBufferSize(); n != 0 || client.Count("pause") != 1 {
+				t.Errorf("%d bytes left; %v", n, client.Events)
 			}
 		})
 	})
@@ -360,27 +360,27 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 			looptest.Expect(l, part)
 		}
 		boom := func() { panic("planned") }
-		p := &postman{paused: boom, resumed: boom}
-		p.received = func([]byte, transport.Addr) { boom() }
-		p.failed = func(error) { boom() }
-		office(t, l, p, anyPort)
+		p := &Postman{Paused: boom, Resumed: boom}
+		p.Received = func([]byte, transport.Addr) { boom() }
+		p.Failed = func(error) { boom() }
+		Office(t, l, p, AnyPort)
 		looptest.Do(l, func() {
-			if err := p.t.SendTo(make([]byte, 70_000), here(p)); err != nil {
+			if err := p.T.SendTo(make([]byte, 70_000), Here(p)); err != nil {
 				t.Error(err)
 			}
 		})
-		sendAll(t, l, p, here(p), "one", "two")
-		wantTexts(t, l, p, "one", "two")
+		SendAll(t, l, p, Here(p), "one", "two")
+		WantTexts(t, l, p, "one", "two")
 		looptest.WaitFor(t, l, "five reports", func() bool {
 			return len(looptest.Exceptions(l)) == 5
 		})
 		looptest.Do(l, func() {
 			for _, e := range looptest.Exceptions(l) {
-				if _, ok := errors.AsType[*protocol.PanicError](e.Err); !ok || e.Transport != p.t {
+				if _, ok := errors.AsType[*protocol.PanicError](e.Err); !ok || e.Transport != p.T {
 					t.Errorf("%+v", e)
 				}
 			}
-			if p.t.IsClosing() {
+			if p.T.IsClosing() {
 				t.Error("closing")
 			}
 		})
@@ -390,15 +390,15 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "connection_made()")
-		p := &postman{made: func() { panic("planned") }}
-		_, err := l.CreateDatagramEndpoint(withTimeout(t), p, &anyPort)
+		p := &Postman{Made: func() { panic("planned") }}
+		_, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &AnyPort)
 		if _, ok := errors.AsType[*protocol.PanicError](err); !ok {
 			t.Error(err)
 		}
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.count("lost") == 1 })
+		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.Count("lost") == 1 })
 		looptest.Do(l, func() {
-			if p.lostErr != err {
-				t.Error(p.lostErr)
+			if p.LostErr != err {
+				t.Error(p.LostErr)
 			}
 		})
 	})
@@ -407,77 +407,77 @@ func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 // statements: 162
 func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := office(t, l, &postman{}, anyPort)
+		server := Office(t, l, &Postman{}, AnyPort)
 		for _, end := range []string{"close", "abort"} {
-			client := office(t, l, &postman{},
-				loop.DatagramOptions{RemoteAddr: here(server).String()})
+			client := Office(t, l, &Postman{},
+				loop.DatagramOptions{RemoteAddr: Here(server).String()})
 			looptest.Do(l, func() {
 				for _, s := range numbered(20, 30) {
-					if err := client.t.SendTo([]byte(end+s), nobody); err != nil {
+					if err := client.T.SendTo([]byte(end+s), Nobody); err != nil {
 						t.Error(err)
 					}
 				}
 				if end == "abort" {
-					client.t.Abort()
+					client.T.Abort()
 				}
-				client.t.Close()
-				client.t.Close()
-				if client.count("lost") != 0 || !client.t.IsClosing() || client.t.IsReading() {
+				client.T.Close()
+				client.T.Close()
+				if client.Count("lost") != 0 || !client.T.IsClosing() || client.T.IsReading() {
 					t.Error("ConnectionLost inside Close, or not closing")
 				}
-				if err := client.t.SendTo([]byte("x"), nobody); !errors.Is(err, net.ErrClosed) {
+				if err := client.T.SendTo([]byte("x"), Nobody); !errors.Is(err, net.ErrClosed) {
 					t.Error("SendTo while closing:", err)
 				}
-				if n := client.t.WriteBufferSize(); (n == 0) != (end == "abort") {
+				if n := client.T.WriteBufferSize(); (n == 0) != (end == "abort") {
 					t.Errorf("%s: %d bytes are buffered", end, n)
 				}
 			})
 			looptest.WaitFor(t, l, "ConnectionLost", func() bool {
-				return client.count("lost") == 1
+				return client.Count("lost") == 1
 			})
 			looptest.Do(l, func() {
-				if client.lostErr != nil || client.t.Protocol() != nil {
-					t.Error(client.lostErr, client.t.Protocol())
+				if client.LostErr != nil || client.T.Protocol() != nil {
+					t.Error(client.LostErr, client.T.Protocol())
 				}
-				if err := client.t.SendTo(nil, nobody); !errors.Is(err, transport.ErrClosed) {
+				if err := client.T.SendTo(nil, Nobody); !errors.Is(err, transport.ErrClosed) {
 					t.Error("SendTo after ConnectionLost:", err)
 				}
-				if err := client.t.SetProtocol(client); !errors.Is(err, transport.ErrClosed) {
+				if err := client.T.SetProtocol(client); !errors.Is(err, transport.ErrClosed) {
 					t.Error("SetProtocol after ConnectionLost:", err)
 				}
-				client.t.Abort()
-				client.t.PauseReading()
-				client.t.ResumeReading()
+				client.T.Abort()
+				client.T.PauseReading()
+				client.T.ResumeReading()
 			})
 		}
-		sendAll(t, l, server, here(server), "the end")
+		SendAll(t, l, server, Here(server), "the end")
 		want := numbered(20, 30)
 		for i := range want {
 			want[i] = "close" + want[i]
 		}
-		wantTexts(t, l, server, append(want, "the end")...)
+		WantTexts(t, l, server, append(want, "the end")...)
 	})
 }
 
 func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
-			client, server := correspondents(t, l)
-			looptest.Do(l, server.t.PauseReading)
-			sendAll(t, l, client, nobody, "held back, which ends the receive")
+			client, server := Correspondents(t, l)
+			looptest.Do(l, server.T.PauseReading)
+			SendAll(t, l, client, Nobody, "held back, which ends the receive")
 			looptest.Pass(t, l, 10*time.Millisecond)
 			looptest.Do(l, func() {
 				if end == "close" {
-					server.t.Close()
+					server.T.Close()
 				} else {
-					server.t.Abort()
+					server.T.Abort()
 				}
-				if server.count("lost") > 0 {
+				if server.Count("lost") > 0 {
 					t.Errorf("ConnectionLost from inside %s", end)
 				}
 			})
 			looptest.WaitFor(t, l, "ConnectionLost", func() bool {
-				return server.count("lost") == 1
+				return server.Count("lost") == 1
 			})
 		}
 	})

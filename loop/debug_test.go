@@ -2,9 +2,6 @@ package loop_test
 
 import (
 	"bytes"
-	"errors"
-	"log/slog"
-	"runtime"
 	"testing"
 	"time"
 
@@ -13,19 +10,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
-
-// debugOptions are those of a loop in debug mode that logs everything to log.
-func debugOptions(log *lines) loop.Options {
-	h := slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
-	return loop.Options{Debug: true, Logger: slog.New(h)}
-}
-
-// dawdle takes its time.
-func dawdle(l *loop.Loop) {
-	for began := l.Time(); l.Time()-began < 20*time.Millisecond; {
-		runtime.Gosched()
-	}
-}
 
 func TestS414_ASlowProtocolIsLoggedWithItsStack(t *testing.T) {
 	for _, callback := range []string{"DataReceived", "BufferUpdated", "EOFReceived"} {
@@ -36,16 +20,16 @@ func TestS414_ASlowProtocolIsLoggedWithItsStack(t *testing.T) {
 // slowCallback lets one callback of a recorder take too long, again and again
 // until the timer has fired in time: the machine may be busy.
 func slowCallback(t *testing.T, callback string) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
+	log := &Lines{}
+	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs a clock that passes by itself")
 		}
-		*log = lines{}
+		*log = Lines{}
 		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
 		logged := func() bool {
-			return log.contains("Executing "+callback+" of *transporttest.") &&
-				log.contains("loop_test.dawdle")
+			return log.Contains("Executing "+callback+" of *transporttest.") &&
+				log.Contains("loop_test.Dawdle")
 		}
 		for began := time.Now(); !logged(); {
 			if time.Since(began) > looptest.Patience {
@@ -59,18 +43,18 @@ func slowCallback(t *testing.T, callback string) {
 // tryCallback has one connection make the callback.
 func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	server.On.Data = func([]byte) { dawdle(l) }
-	server.On.Updated = func(int) { dawdle(l) }
+	server.On.Data = func([]byte) { Dawdle(l) }
+	server.On.Updated = func(int) { Dawdle(l) }
 	server.On.EOF = func() bool {
 		if callback == "EOFReceived" {
-			dawdle(l)
+			Dawdle(l)
 		}
 		return false
 	}
 	if callback == "BufferUpdated" {
-		connectTCP(t, l, server.Buffered(100), client)
+		ConnectTCP(t, l, server.Buffered(100), client)
 	} else {
-		connectTCP(t, l, server, client)
+		ConnectTCP(t, l, server, client)
 	}
 	looptest.Do(l, func() {
 		if callback != "EOFReceived" {
@@ -78,70 +62,70 @@ func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 		}
 		client.Transport().WriteEOF()
 	})
-	waitLost(t, l, server)
-	waitLost(t, l, client)
+	WaitLost(t, l, server)
+	WaitLost(t, l, client)
 }
 
 func TestS417_DebugModeLogsConnectionsAndWhatBecomesOfReading(t *testing.T) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = lines{}
+	log := &Lines{}
+	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = Lines{}
 		l.SetDebug(false)
-		quiet, _ := pair(t, l)
+		quiet, _ := Pair(t, l)
 		looptest.Do(l, func() { quiet.Transport().PauseReading() })
-		if log.contains("level=DEBUG") {
+		if log.Contains("level=DEBUG") {
 			t.Error("logs although debug mode is off")
 		}
 		l.SetDebug(true)
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		looptest.Do(l, func() {
 			server.Transport().PauseReading()
 			server.Transport().ResumeReading()
 			client.Transport().WriteEOF()
 		})
-		waitLost(t, l, server)
+		WaitLost(t, l, server)
 		for _, event := range []string{"got a new connection", "connected",
 			"pauses reading", "resumes reading", "received EOF"} {
-			if !log.contains(`level=DEBUG msg="`+event) && !log.contains("msg="+event+" ") {
+			if !log.Contains(`level=DEBUG msg="`+event) && !log.Contains("msg="+event+" ") {
 				t.Errorf("no log of %q", event)
 			}
 		}
-		broken, dead := pair(t, l)
+		broken, dead := Pair(t, l)
 		looptest.Do(l, func() { looptest.Reset(l, dead.Transport()) })
-		waitLost(t, l, broken)
-		if !log.contains("Fatal read error on socket transport") {
+		WaitLost(t, l, broken)
+		if !log.Contains("Fatal read error on socket transport") {
 			t.Error("no log of a read error")
 		}
 	})
 }
 
 func TestS417_DebugModeLogsResolution(t *testing.T) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = lines{}
-		serve(t, l, "localhost:0", nil)
-		if !log.contains("resolved") || !log.contains("localhost:0") {
+	log := &Lines{}
+	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = Lines{}
+		Serve(t, l, "localhost:0", nil)
+		if !log.Contains("resolved") || !log.Contains("localhost:0") {
 			t.Error("no log of a resolution")
 		}
 	})
 }
 
 func TestS416_ReportsSayInDebugModeWhereThingsWereMade(t *testing.T) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = lines{}
+	log := &Lines{}
+	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = Lines{}
 		l.SetExceptionHandler(nil)
 		looptest.Do(l, func() { scheduleTrouble(l) })
-		looptest.WaitFor(t, l, "the report", func() bool { return log.contains("planned") })
-		if !log.contains("created=") || !log.contains("loop_test.scheduleTrouble") {
+		looptest.WaitFor(t, l, "the report", func() bool { return log.Contains("planned") })
+		if !log.Contains("created=") || !log.Contains("loop_test.scheduleTrouble") {
 			t.Error("the report does not say where the handle was made")
 		}
-		*log = lines{}
-		server, client := pair(t, l)
+		*log = Lines{}
+		server, client := Pair(t, l)
 		server.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { client.Transport().Write([]byte("x")) })
-		waitLost(t, l, server)
-		if !log.contains("created=") || !log.contains("loop_test.connectTCP") {
+		WaitLost(t, l, server)
+		if !log.Contains("created=") || !log.Contains("loop_test.ConnectTCP") {
 			t.Error("the report does not say where the transport was asked for")
 		}
 	})
@@ -151,36 +135,20 @@ func scheduleTrouble(l *loop.Loop) { l.CallSoon(func() { panic("planned") }) }
 
 // statements: 35
 func TestS035_UnclosedTransportsAreLoggedInDebugMode(t *testing.T) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = lines{}
-		connectTCP(t, l, &countingProtocol{}, &countingProtocol{})
-		closeRunning(t, l)
-		if !log.contains("unclosed transport") || !log.contains("loop_test.connectTCP") {
+	log := &Lines{}
+	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = Lines{}
+		ConnectTCP(t, l, &CountingProtocol{}, &CountingProtocol{})
+		CloseRunning(t, l)
+		if !log.Contains("unclosed transport") || !log.Contains("loop_test.ConnectTCP") {
 			t.Error("no log of the transports that were left open, and where they were made")
 		}
 	})
 }
 
-// closeRunning stops and closes a loop that another goroutine runs.
-func closeRunning(t *testing.T, l *loop.Loop) {
-	t.Helper()
-	l.Stop()
-	for {
-		err := l.Close()
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, loop.ErrLoopRunning) {
-			t.Fatal(err)
-		}
-		runtime.Gosched()
-	}
-}
-
 func TestS039_DebugModeSpoilsASliceThatAProtocolKeeps(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		var kept []byte
 		server.On.Data = func(data []byte) { kept = data }
 		looptest.Do(l, func() { client.Transport().Write([]byte("kept")) })
@@ -249,7 +217,7 @@ func panicIn(t *testing.T, l *loop.Loop, callback string) {
 	if callback == "DataReceived" {
 		p = server
 	}
-	connectTCP(t, l, p, client)
+	ConnectTCP(t, l, p, client)
 	looptest.Do(l, func() {
 		l.CallSoon(func() { boom("callback") })
 		switch callback {
@@ -267,6 +235,6 @@ func panicIn(t *testing.T, l *loop.Loop, callback string) {
 		return len(looptest.Exceptions(l)) > before
 	})
 	looptest.Do(l, server.Transport().Abort)
-	waitLost(t, l, server)
-	waitLost(t, l, client)
+	WaitLost(t, l, server)
+	WaitLost(t, l, client)
 }

@@ -34,18 +34,18 @@ func passPipe(t *testing.T, l *loop.Loop, from transport.FDWriter, data []byte) 
 // statements: 284
 func TestAPassedPipeWorksOnEveryEngine(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
+		from, to := Passing(t, l)
 		var r *os.File
 		looptest.Do(l, func() {
 			from.(transport.Transport).Write([]byte("before"))
 			r = passPipe(t, l, from, []byte("with"))
 			from.(transport.Transport).Write([]byte("after"))
 		})
-		waitData(t, l, to.Recorder, []byte("beforewithafter"))
-		if len(to.files) != 1 || to.lost || to.at[0] > len("before") {
-			t.Fatalf("%d files after %v bytes, lost %v", len(to.files), to.at, to.lost)
+		WaitData(t, l, to.Recorder, []byte("beforewithafter"))
+		if len(to.Files) != 1 || to.FilesLost || to.At[0] > len("before") {
+			t.Fatalf("%d files after %v bytes, lost %v", len(to.Files), to.At, to.FilesLost)
 		}
-		useBothEnds(t, l, r, to.files[0])
+		useBothEnds(t, l, r, to.Files[0])
 	})
 }
 
@@ -53,17 +53,17 @@ func TestAPassedPipeWorksOnEveryEngine(t *testing.T) {
 func useBothEnds(t *testing.T, l *loop.Loop, r, w *os.File) {
 	t.Helper()
 	reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	readPipe(t, l, reader, r)
-	writePipe(t, l, writer, w)
-	abortAtEnd(t, l, reader, writer)
+	ReadPipe(t, l, reader, r)
+	WritePipe(t, l, writer, w)
+	AbortAtEnd(t, l, reader, writer)
 	looptest.Do(l, func() { writer.Transport().Write([]byte("through the pipe")) })
-	waitData(t, l, reader, []byte("through the pipe"))
+	WaitData(t, l, reader, []byte("through the pipe"))
 }
 
 // What was queued or is on its way when the connection ends is closed: its pipe ends.
 func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
+		from, to := Passing(t, l)
 		var readers []*transporttest.Recorder
 		for i := range 3 {
 			var r *os.File
@@ -72,22 +72,22 @@ func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 				r = passPipe(t, l, from, bytes.Repeat([]byte("x"), 1+i<<20))
 			})
 			reader := transporttest.NewRecorder(t)
-			readPipe(t, l, reader, r)
-			abortAtEnd(t, l, reader)
+			ReadPipe(t, l, reader, r)
+			AbortAtEnd(t, l, reader)
 			readers = append(readers, reader)
 		}
 		looptest.Do(l, func() {
 			from.(transport.Transport).Abort()
 			to.Transport().Abort()
 		})
-		waitLost(t, l, to.Recorder)
-		for _, f := range to.files { // one may have come before the pause
+		WaitLost(t, l, to.Recorder)
+		for _, f := range to.Files { // one may have come before the pause
 			w := transporttest.NewRecorder(t)
-			writePipe(t, l, w, f)
+			WritePipe(t, l, w, f)
 			looptest.Do(l, w.Transport().Abort)
 		}
 		for _, r := range readers {
-			waitLost(t, l, r)
+			WaitLost(t, l, r)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestPassedFilesComeInOrder(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := looptest.New(t, looptest.Options{Seed: seed})
-			from, to := passing(t, n.Loop)
+			from, to := Passing(t, n.Loop)
 			random := rand.New(rand.NewPCG(seed, 3))
 			var want []byte
 			var starts []int // the first byte of each message with a file
@@ -118,16 +118,16 @@ func TestPassedFilesComeInOrder(t *testing.T) {
 					want = append(want, data...)
 				}
 			})
-			waitData(t, n.Loop, to.Recorder, want)
-			if len(to.files) != len(starts) || to.lost {
-				t.Fatalf("%d files of %d, lost %v", len(to.files), len(starts), to.lost)
+			WaitData(t, n.Loop, to.Recorder, want)
+			if len(to.Files) != len(starts) || to.FilesLost {
+				t.Fatalf("%d files of %d, lost %v", len(to.Files), len(starts), to.FilesLost)
 			}
-			for i, at := range to.at {
+			for i, at := range to.At {
 				if at > starts[i] {
 					t.Errorf("file %d came after %d bytes, was sent after %d", i, at, starts[i])
 				}
 				looptest.Do(n.Loop, func() { n.SetFaults(looptest.Faults{}) })
-				useBothEnds(t, n.Loop, kept[i], to.files[i])
+				useBothEnds(t, n.Loop, kept[i], to.Files[i])
 			}
 		})
 	}

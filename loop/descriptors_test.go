@@ -16,51 +16,10 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// taker is a Recorder that takes descriptors.
-type taker struct {
-	*transporttest.Recorder
-	files []*os.File
-	at    []int // bytes received before each
-	lost  bool
-	on    func()
-}
-
-func newTaker(t *testing.T) *taker {
-	p := &taker{Recorder: transporttest.NewRecorder(t)}
-	t.Cleanup(func() {
-		for _, f := range p.files {
-			f.Close()
-		}
-	})
-	return p
-}
-
-// FDsReceived implements protocol.FDReceiver.
-func (p *taker) FDsReceived(files []*os.File, lost bool) {
-	for _, f := range files {
-		p.files = append(p.files, f)
-		p.at = append(p.at, p.Received())
-	}
-	p.lost = p.lost || lost
-	if p.on != nil {
-		p.on()
-	}
-}
-
-// passing connects a sender to a taker over a Unix socket.
-func passing(t *testing.T, l *loop.Loop) (from transport.FDWriter, to *taker) {
-	t.Helper()
-	client := transporttest.NewRecorder(t)
-	to = newTaker(t)
-	connectUnix(t, l, to, client)
-	abortAtEnd(t, l, client, to.Recorder)
-	return client.Transport().(transport.FDWriter), to
-}
-
 func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		r, w := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		r, w := Pipe(t)
 		looptest.Do(l, func() {
 			tr := from.(transport.Transport)
 			tr.Write([]byte("before"))
@@ -73,19 +32,19 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		waitData(t, l, to.Recorder, []byte("beforewithafter!"))
-		if len(to.files) != 3 || to.lost {
-			t.Fatalf("%d files, lost %v", len(to.files), to.lost)
+		WaitData(t, l, to.Recorder, []byte("beforewithafter!"))
+		if len(to.Files) != 3 || to.FilesLost {
+			t.Fatalf("%d files, lost %v", len(to.Files), to.FilesLost)
 		}
-		if to.at[0] > len("before") || to.at[1] > len("before") ||
-			to.at[2] > len("beforewithafter") {
-			t.Errorf("the files came after %v bytes", to.at)
+		if to.At[0] > len("before") || to.At[1] > len("before") ||
+			to.At[2] > len("beforewithafter") {
+			t.Errorf("the files came after %v bytes", to.At)
 		}
-		if _, err := to.files[0].WriteString("hello"); err != nil {
+		if _, err := to.Files[0].WriteString("hello"); err != nil {
 			t.Error(err)
 		}
-		to.files[0].Close()
-		if b, err := io.ReadAll(to.files[1]); string(b) != "hello" || err != nil {
+		to.Files[0].Close()
+		if b, err := io.ReadAll(to.Files[1]); string(b) != "hello" || err != nil {
 			t.Errorf("read %q, %v", b, err)
 		}
 	})
@@ -93,9 +52,9 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 
 // The descriptors of a message that has to wait for room go with its first byte.
 func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		r, _ := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		r, _ := Pipe(t)
 		big := bytes.Repeat([]byte("x"), 4<<20)
 		looptest.Do(l, func() {
 			to.Transport().PauseReading()
@@ -111,22 +70,22 @@ func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
 		})
 		looptest.Turns(l, 3)
 		looptest.Do(l, func() { to.Transport().ResumeReading() })
-		waitData(t, l, to.Recorder, append(append(bytes.Clone(big), big...), "end"...))
-		if len(to.files) != 1 || to.at[0] > len(big) {
-			t.Errorf("%d files, after %v bytes", len(to.files), to.at)
+		WaitData(t, l, to.Recorder, append(append(bytes.Clone(big), big...), "end"...))
+		if len(to.Files) != 1 || to.At[0] > len(big) {
+			t.Errorf("%d files, after %v bytes", len(to.Files), to.At)
 		}
 	})
 }
 
 func TestQueuedFilesAreClosedWhenTheyCannotBeSent(t *testing.T) {
-	for name, end := range map[string]func(transport.Transport, *taker){
-		"abort": func(tr transport.Transport, _ *taker) { tr.Abort() },
-		"peer":  func(_ transport.Transport, to *taker) { to.Transport().Abort() },
+	for name, end := range map[string]func(transport.Transport, *Taker){
+		"abort": func(tr transport.Transport, _ *Taker) { tr.Abort() },
+		"peer":  func(_ transport.Transport, to *Taker) { to.Transport().Abort() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
-				from, to := passing(t, l)
-				r, w := pipe(t)
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				from, to := Passing(t, l)
+				r, w := Pipe(t)
 				tr := from.(transport.Transport)
 				looptest.Do(l, func() {
 					to.Transport().PauseReading()
@@ -149,8 +108,8 @@ func TestQueuedFilesAreClosedWhenTheyCannotBeSent(t *testing.T) {
 }
 
 func TestALoopThatIsClosedClosesQueuedFiles(t *testing.T) {
-	r, w := pipe(t)
-	f, peer := socketPair(t, syscall.SOCK_STREAM)
+	r, w := Pipe(t)
+	f, peer := SocketPair(t, syscall.SOCK_STREAM)
 	defer peer.Close()
 	l, err := loop.New(nil)
 	if err != nil {
@@ -174,11 +133,11 @@ func TestALoopThatIsClosedClosesQueuedFiles(t *testing.T) {
 }
 
 func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		connectUnix(t, l, server, client)
-		abortAtEnd(t, l, server, client)
-		r, w := pipe(t)
+		ConnectUnix(t, l, server, client)
+		AbortAtEnd(t, l, server, client)
+		r, w := Pipe(t)
 		looptest.Do(l, func() {
 			from := client.Transport().(transport.FDWriter)
 			if err := from.WriteWithFDs([]byte("y"), []*os.File{w}); err != nil {
@@ -186,7 +145,7 @@ func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
 			}
 			w.Close()
 		})
-		waitData(t, l, server, []byte("y"))
+		WaitData(t, l, server, []byte("y"))
 		if b, err := io.ReadAll(r); len(b) != 0 || err != nil {
 			t.Errorf("%q, %v", b, err)
 		}
@@ -194,10 +153,10 @@ func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
 }
 
 func TestWhatCannotBePassedIsRefused(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, _ := passing(t, l)
-		server, _ := pair(t, l)
-		r, w := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, _ := Passing(t, l)
+		server, _ := Pair(t, l)
+		r, w := Pipe(t)
 		w.Close()
 		many := make([]*os.File, 254)
 		for i := range many {
@@ -234,9 +193,9 @@ func TestWhatCannotBePassedIsRefused(t *testing.T) {
 
 // MSG_CTRUNC: the process may not have as many descriptors as it is sent.
 func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		r, _ := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		r, _ := Pipe(t)
 		var old syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 			t.Fatal(err)
@@ -260,42 +219,42 @@ func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 			t.Fatal(err)
 		}
-		if !to.lost || len(to.files) >= 4 {
-			t.Errorf("%d files, lost %v", len(to.files), to.lost)
+		if !to.FilesLost || len(to.Files) >= 4 {
+			t.Errorf("%d files, lost %v", len(to.Files), to.FilesLost)
 		}
 	})
 }
 
 func TestABufferedProtocolTakesFiles(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, to := transporttest.NewRecorder(t), newTaker(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		client, to := transporttest.NewRecorder(t), NewTaker(t)
 		inner, _ := protocol.AsBuffered(to.Recorder.Buffered(3))
 		p := &struct {
 			protocol.BufferedProtocol
 			protocol.FDReceiver
 		}{inner, to}
-		connectUnix(t, l, protocol.Buffered(p), client)
-		abortAtEnd(t, l, client, to.Recorder)
-		r, _ := pipe(t)
+		ConnectUnix(t, l, protocol.Buffered(p), client)
+		AbortAtEnd(t, l, client, to.Recorder)
+		r, _ := Pipe(t)
 		looptest.Do(l, func() {
 			from := client.Transport().(transport.FDWriter)
 			if err := from.WriteWithFDs([]byte("0123456789"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		waitData(t, l, to.Recorder, []byte("0123456789"))
-		if len(to.files) != 1 || to.at[0] != 0 {
-			t.Errorf("%d files, after %v bytes", len(to.files), to.at)
+		WaitData(t, l, to.Recorder, []byte("0123456789"))
+		if len(to.Files) != 1 || to.At[0] != 0 {
+			t.Errorf("%d files, after %v bytes", len(to.Files), to.At)
 		}
 	})
 }
 
 // A protocol is asked when it is put in place whether it takes files.
 func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		connectUnix(t, l, server, client)
-		r, _ := pipe(t)
+		ConnectUnix(t, l, server, client)
+		r, _ := Pipe(t)
 		from := client.Transport().(transport.FDWriter)
 		pass := func() {
 			looptest.Do(l, func() {
@@ -305,64 +264,64 @@ func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
 			})
 		}
 		tr := server.Transport()
-		to := &taker{Recorder: transporttest.Successor(t, tr)}
+		to := &Taker{Recorder: transporttest.Successor(t, tr)}
 		looptest.Do(l, func() { tr.SetProtocol(to) })
 		pass()
-		waitData(t, l, to.Recorder, []byte("x"))
+		WaitData(t, l, to.Recorder, []byte("x"))
 		last := transporttest.Successor(t, tr)
 		looptest.Do(l, func() { tr.SetProtocol(last) })
 		pass()
-		waitData(t, l, last, []byte("x"))
-		if len(to.files) != 1 {
-			t.Errorf("%d files were taken", len(to.files))
+		WaitData(t, l, last, []byte("x"))
+		if len(to.Files) != 1 {
+			t.Errorf("%d files were taken", len(to.Files))
 		}
-		for _, f := range to.files {
+		for _, f := range to.Files {
 			f.Close()
 		}
-		abortAtEnd(t, l, last, client)
+		AbortAtEnd(t, l, last, client)
 	})
 }
 
 // Pausing inside FDsReceived holds the bytes back.
 func TestFDsReceivedMayPauseAndClose(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		r, _ := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		r, _ := Pipe(t)
 		looptest.Do(l, func() {
-			to.on = func() { to.Transport().PauseReading() }
+			to.OnFiles = func() { to.Transport().PauseReading() }
 			if err := from.WriteWithFDs([]byte("x"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		looptest.WaitFor(t, l, "the file", func() bool { return len(to.files) == 1 })
+		looptest.WaitFor(t, l, "the file", func() bool { return len(to.Files) == 1 })
 		looptest.Turns(l, 3)
 		looptest.Do(l, func() {
 			if to.Received() != 0 {
 				t.Error("bytes while reading is paused")
 			}
-			to.on = func() { to.Transport().Close() }
+			to.OnFiles = func() { to.Transport().Close() }
 			to.Transport().ResumeReading()
 			if err := from.WriteWithFDs([]byte("y"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		waitLost(t, l, to.Recorder)
-		if got := string(to.Data()); got != "x" || len(to.files) != 2 {
-			t.Errorf("%q and %d files", got, len(to.files))
+		WaitLost(t, l, to.Recorder)
+		if got := string(to.Data()); got != "x" || len(to.Files) != 2 {
+			t.Errorf("%q and %d files", got, len(to.Files))
 		}
 	})
 }
 
 func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "fds_received")
-		from, to := passing(t, l)
-		r, _ := pipe(t)
+		from, to := Passing(t, l)
+		r, _ := Pipe(t)
 		looptest.Do(l, func() {
-			to.on = func() { panic("planned") }
+			to.OnFiles = func() { panic("planned") }
 			from.WriteWithFDs([]byte("x"), []*os.File{r})
 		})
-		waitLost(t, l, to.Recorder)
+		WaitLost(t, l, to.Recorder)
 		var panicked *protocol.PanicError
 		if _, err := to.Lost(); !errors.As(err, &panicked) || panicked.Callback != "FDsReceived" {
 			t.Errorf("lost by %v", err)
@@ -372,16 +331,16 @@ func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
 
 // Received descriptors do not leak into children.
 func TestReceivedFilesAreCloseOnExec(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := passing(t, l)
-		r, _ := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := Passing(t, l)
+		r, _ := Pipe(t)
 		looptest.Do(l, func() {
 			if err := from.WriteWithFDs([]byte("x"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		waitData(t, l, to.Recorder, []byte("x"))
-		raw, err := to.files[0].SyscallConn()
+		WaitData(t, l, to.Recorder, []byte("x"))
+		raw, err := to.Files[0].SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}

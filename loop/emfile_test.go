@@ -15,7 +15,7 @@ import (
 // statements: 248, 249
 func TestS249_OutOfDescriptorsIsSurvivedWithinASecondAndAHalf(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
-		t.Run(engine.String(), func(t *testing.T) { exhaust(t, kernelLoop(t, engine)) })
+		t.Run(engine.String(), func(t *testing.T) { exhaust(t, KernelLoop(t, engine)) })
 	}
 }
 
@@ -33,7 +33,7 @@ func exhaust(t *testing.T, l *loop.Loop) {
 	limit := lowerLimit(t, thirdFree(t))
 	s, err := l.CreateServer(t.Context(), func() protocol.Protocol {
 		accepted.Add(1)
-		return &mirror{}
+		return &Mirror{}
 	}, "127.0.0.1:0", nil)
 	if err == nil {
 		connectTo(t, client, s)

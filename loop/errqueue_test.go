@@ -17,7 +17,7 @@ import (
 // stampSends has the kernel put the time of each send into the socket's queue of errors,
 // where it stays: the socket counts as in error from the first send on, and no call fails.
 func stampSends(t *testing.T, tr transport.BaseTransport) {
-	setOption(t, tr, syscall.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_TX_SOFTWARE|
+	SetOption(t, tr, syscall.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_TX_SOFTWARE|
 		unix.SOF_TIMESTAMPING_TX_SCHED|unix.SOF_TIMESTAMPING_SOFTWARE)
 }
 
@@ -33,25 +33,25 @@ func wantNoSpin(t *testing.T, l *loop.Loop, when string) {
 }
 
 // stamped is a connection whose socket is in error since its first send.
-func stamped(t *testing.T, l *loop.Loop) guest {
-	g := crowd(t, l, "tcp", 1)[0]
+func stamped(t *testing.T, l *loop.Loop) Guest {
+	g := Crowd(t, l, "tcp", 1)[0]
 	looptest.Do(l, func() {
 		stampSends(t, g.Transport())
 		g.Transport().Write([]byte("first"))
 	})
 	first := make([]byte, 5)
-	if _, err := io.ReadFull(g.peer, first); err != nil {
+	if _, err := io.ReadFull(g.Peer, first); err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
 func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		wantNoSpin(t, l, "reading")
 		for _, s := range []string{"a", "ab", "abc"} {
-			g.peer.Write([]byte(s))
+			g.Peer.Write([]byte(s))
 			looptest.WaitFor(t, l, "it", func() bool {
 				data := string(g.Data())
 				return len(data) >= len(s) && data[len(data)-len(s):] == s
@@ -64,16 +64,16 @@ func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
 		looptest.Do(l, g.Transport().PauseReading)
 		wantNoSpin(t, l, "the same, and paused")
 		looptest.Do(l, g.Transport().ResumeReading)
-		if n, err := io.CopyN(io.Discard, g.peer, size); err != nil {
+		if n, err := io.CopyN(io.Discard, g.Peer, size); err != nil {
 			t.Errorf("%d bytes of %d: %v", n, size, err)
 		}
-		g.peer.Close()
+		g.Peer.Close()
 		looptest.WaitFor(t, l, "the end", func() bool { return g.Count("lost") == 1 })
 	})
 }
 
 func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		const size = 32 << 20
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -91,7 +91,7 @@ func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
 		}()
 		looptest.Pass(t, l, 50*time.Millisecond)
 		wantNoSpin(t, l, "a file to who does not read")
-		if n, err := io.CopyN(io.Discard, g.peer, size); err != nil {
+		if n, err := io.CopyN(io.Discard, g.Peer, size); err != nil {
 			t.Errorf("%d bytes of %d: %v", n, size, err)
 		}
 		if err := <-done; err != nil {
@@ -101,17 +101,17 @@ func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
 }
 
 func TestTimestampsOfDatagramsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, recvErr := range []bool{false, true} {
-			server := office(t, l, &postman{}, anyPort)
-			client := office(t, l, &postman{},
+			server := Office(t, l, &Postman{}, AnyPort)
+			client := Office(t, l, &Postman{},
 				loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: recvErr})
-			looptest.Do(l, func() { stampSends(t, client.t) })
-			sendAll(t, l, client, here(server), "one", "two")
-			wantTexts(t, l, server, "one", "two")
+			looptest.Do(l, func() { stampSends(t, client.T) })
+			SendAll(t, l, client, Here(server), "one", "two")
+			WantTexts(t, l, server, "one", "two")
 			wantNoSpin(t, l, "after two datagrams")
-			sendAll(t, l, server, here(client), "three", "four")
-			wantTexts(t, l, client, "three", "four")
+			SendAll(t, l, server, Here(client), "three", "four")
+			WantTexts(t, l, client, "three", "four")
 			wantNoSpin(t, l, "after two more")
 		}
 	})

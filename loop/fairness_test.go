@@ -31,7 +31,7 @@ func (c *counted) DataReceived(data []byte) {
 // busy has peers send without rest, one message after the other, until the test is
 // over. Each of the senders does that for a part of them: many goroutines that are
 // always ready would keep the loop's waiting.
-func busy(t *testing.T, guests []guest, senders int, message []byte) {
+func busy(t *testing.T, guests []Guest, senders int, message []byte) {
 	stop := make(chan struct{})
 	var ended sync.WaitGroup
 	for i := range senders {
@@ -43,7 +43,7 @@ func busy(t *testing.T, guests []guest, senders int, message []byte) {
 						return
 					default:
 					}
-					if _, err := guests[j].peer.Write(message); err != nil {
+					if _, err := guests[j].Peer.Write(message); err != nil {
 						return // the end of the test
 					}
 				}
@@ -53,7 +53,7 @@ func busy(t *testing.T, guests []guest, senders int, message []byte) {
 	t.Cleanup(func() {
 		close(stop)
 		for _, g := range guests {
-			g.peer.Close()
+			g.Peer.Close()
 		}
 		ended.Wait()
 	})
@@ -65,8 +65,8 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 	for _, size := range []int{100, 20 << 10} {
 		o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1, Size: 4 << 10}}
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			onKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := crowd(t, l, "tcp", 200)
+			OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
+				guests := Crowd(t, l, "tcp", 200)
 				all := &counted{}
 				looptest.Do(l, func() {
 					for _, g := range guests {
@@ -102,7 +102,7 @@ func TestAConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for _, kind := range []string{"Protocol", "BufferedProtocol"} {
 			t.Run(network+" "+kind, func(t *testing.T) {
-				onKernels(t, func(t *testing.T, l *loop.Loop) {
+				OnKernels(t, func(t *testing.T, l *loop.Loop) {
 					flood(t, l, network, kind == "BufferedProtocol")
 				})
 			})
@@ -113,7 +113,7 @@ func TestAConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 // flood looks at how much a connection whose peer is always ahead receives between
 // two runs of what CallSoon and CallLater schedule.
 func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
-	guests := crowd(t, l, network, 1)
+	guests := Crowd(t, l, network, 1)
 	g := guests[0]
 	const most = 200 << 20
 	var soon, later round
@@ -123,8 +123,8 @@ func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
 		hold(2 * time.Millisecond) // the peer is faster
 	}}
 	looptest.Do(l, func() {
-		setOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
-		peer := g.peer.(interface{ SetWriteBuffer(int) error })
+		SetOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
+		peer := g.Peer.(interface{ SetWriteBuffer(int) error })
 		if err := peer.SetWriteBuffer(8 << 20); err != nil {
 			t.Error(err)
 		}
@@ -197,15 +197,15 @@ func (p *lender) BufferUpdated(n int)  { p.all.DataReceived(p.buf[:n]) }
 func TestOneBufferIsEnoughForStreamsBesideDatagrams(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		client, endpoint := correspondents(t, l)
-		sendAll(t, l, client, nobody, "a datagram")
-		wantTexts(t, l, endpoint, "a datagram")
-		server, other := pair(t, l)
+		client, endpoint := Correspondents(t, l)
+		SendAll(t, l, client, Nobody, "a datagram")
+		WantTexts(t, l, endpoint, "a datagram")
+		server, other := Pair(t, l)
 		looptest.Do(l, func() { other.Transport().Write([]byte("a stream")) })
 		looptest.WaitFor(t, l, "the stream", func() bool {
 			return string(server.Data()) == "a stream"
 		})
-		sendAll(t, l, client, nobody, "another")
-		wantTexts(t, l, endpoint, "a datagram", "another")
+		SendAll(t, l, client, Nobody, "another")
+		WantTexts(t, l, endpoint, "a datagram", "another")
 	})
 }

@@ -127,7 +127,7 @@ func (e *echoed) connect(b *testing.B, listener int, addr syscall.Sockaddr) int 
 		b.Fatal(err)
 	}
 	opts := &loop.ConnectionOptions{Sock: os.NewFile(uintptr(accepted), "accepted")}
-	if _, err := e.loop.CreateConnection(context.Background(), &mirror{}, "", opts); err != nil {
+	if _, err := e.loop.CreateConnection(context.Background(), &Mirror{}, "", opts); err != nil {
 		b.Fatal(err)
 	}
 	return fd

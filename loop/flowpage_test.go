@@ -127,7 +127,7 @@ func stuff(t *testing.T, l *loop.Loop, page *flowpage.Reader, tr transport.Trans
 
 func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		limits := transport.Limits{High: 100000, Low: 50000}
 		looptest.Do(l, func() {
 			if err := server.Transport().SetWriteBufferLimits(limits); err != nil {
@@ -171,7 +171,7 @@ func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {
 
 func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		server.On.EOF = func() bool { return true }
 		looptest.Do(l, func() { client.Transport().WriteEOF() })
 		looptest.WaitFor(t, l, "the end of the input", func() bool {
@@ -197,8 +197,8 @@ func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 			}
 			client.Transport().Abort()
 		})
-		waitLost(t, l, server)
-		waitLost(t, l, client)
+		WaitLost(t, l, server)
+		WaitLost(t, l, client)
 		for s := range page.Slots() {
 			t.Errorf("gone, and still listed: %+v", s)
 		}
@@ -207,32 +207,32 @@ func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 
 func TestFlowPageShowsDatagramEndpoints(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		client, server := correspondents(t, l)
+		client, server := Correspondents(t, l)
 		looptest.Do(l, func() {
-			server.t.PauseReading()
+			server.T.PauseReading()
 			for range 3 {
-				if err := client.t.SendTo([]byte("four"), transport.Addr{}); err != nil {
+				if err := client.T.SendTo([]byte("four"), transport.Addr{}); err != nil {
 					t.Error(err)
 				}
 			}
-			if s := shown(t, page, client.t); s.Kind != flowpage.KindUDP || s.BytesWritten != 12 ||
-				s.Buffered != client.t.WriteBufferSize() || s.Buffered == 0 {
+			if s := shown(t, page, client.T); s.Kind != flowpage.KindUDP || s.BytesWritten != 12 ||
+				s.Buffered != client.T.WriteBufferSize() || s.Buffered == 0 {
 				t.Errorf("the sender: %+v", s)
 			}
 		})
 		looptest.WaitFor(t, l, "a datagram to be held back", func() bool {
-			s := shown(t, page, server.t)
+			s := shown(t, page, server.T)
 			return s.Held > 0 && s.HeldBytes == 4*s.Held && s.ReadPaused.Running
 		})
 		looptest.Do(l, func() {
-			if s := shown(t, page, client.t); s.Buffered != 0 || s.Sending.Running {
+			if s := shown(t, page, client.T); s.Buffered != 0 || s.Sending.Running {
 				t.Errorf("sent: %+v", s)
 			}
-			server.t.ResumeReading()
+			server.T.ResumeReading()
 		})
-		wantTexts(t, l, server, "four", "four", "four")
+		WantTexts(t, l, server, "four", "four", "four")
 		looptest.Do(l, func() {
-			if s := shown(t, page, server.t); s.BytesRead != 12 || s.Held != 0 {
+			if s := shown(t, page, server.T); s.BytesRead != 12 || s.Held != 0 {
 				t.Errorf("the receiver: %+v", s)
 			}
 		})
@@ -252,7 +252,7 @@ func TestFlowPageShowsWhoLacksABuffer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := run(t)
 			page := pageOf(t)
-			server, client := pair(t, l)
+			server, client := Pair(t, l)
 			looptest.Do(l, func() { client.Transport().Write(make([]byte, 100<<10)) })
 			looptest.WaitFor(t, l, "everything to arrive", func() bool {
 				return shown(t, page, server.Transport()).BytesRead == 100<<10
@@ -312,7 +312,7 @@ func TestFlowPageIsReadByAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		want := ""
 		looptest.Do(l, client.Transport().PauseReading)
 		stuff(t, l, page, server.Transport())
@@ -334,7 +334,7 @@ func TestFlowPageHasTheKernelsCookies(t *testing.T) {
 		t.Run(engine.String(), func(t *testing.T) {
 			l := loopWith(t, engine, loop.Options{FlowPage: true})
 			page := pageOf(t)
-			server, _ := pair(t, l)
+			server, _ := Pair(t, l)
 			looptest.Do(l, func() {
 				fd := fdOf(t, server.Transport())
 				want, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
@@ -364,9 +364,9 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 				t.Skipf("needs %v: %v", engine, err)
 			}
 			page := pageOf(t)
-			r, p := transporttest.NewRecorder(t), &postman{}
-			connectTCP(t, l, &protocolSink{}, r)
-			opts := anyPort
+			r, p := transporttest.NewRecorder(t), &Postman{}
+			ConnectTCP(t, l, &protocolSink{}, r)
+			opts := AnyPort
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &opts); err != nil {
 				t.Fatal(err)
 			}
@@ -383,8 +383,8 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 			tr.Write([]byte("nowhere"))
 			tr.WriteEOF()
 			tr.SetWriteBufferLimits(transport.Limits{High: 1})
-			p.t.PauseReading()
-			p.t.SendTo([]byte("nowhere"), here(p))
+			p.T.PauseReading()
+			p.T.SendTo([]byte("nowhere"), Here(p))
 		})
 	}
 }
@@ -402,7 +402,7 @@ func TestNoAllocationForAMessageWithAFlowPage(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
 			l := loopWith(t, engine, loop.Options{FlowPage: true})
-			messages(t, ends(t, l, &mirror{}))
+			Messages(t, Ends(t, l, &Mirror{}))
 		})
 	}
 }

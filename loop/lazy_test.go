@@ -18,7 +18,7 @@ import (
 // here in ResumeWriting, which the sending of descriptors calls after the first send
 // was handed over.
 func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for name, wait := range map[string]func(w transport.Transport){
 			"write": func(w transport.Transport) { w.Write([]byte("y")) },
 			"owned": func(w transport.Transport) {
@@ -28,9 +28,9 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 			"close": func(w transport.Transport) { w.Close() },
 			"marks": func(w transport.Transport) { w.SetWriteBufferLimits(transport.Limits{}) },
 		} {
-			first, peer := outside(t, l)
-			second, _ := outside(t, l)
-			abortAtEnd(t, l, first, second)
+			first, peer := Outside(t, l)
+			second, _ := Outside(t, l)
+			AbortAtEnd(t, l, first, second)
 			f, err := os.Open(os.DevNull)
 			if err != nil {
 				t.Fatal(err)
@@ -72,20 +72,20 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 }
 
 func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		d := office(t, l, &postman{}, loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
+		d := Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 		say := func(word string) {
-			if err := d.t.SendTo([]byte(word), transport.Addr{}); err != nil {
+			if err := d.T.SendTo([]byte(word), transport.Addr{}); err != nil {
 				t.Error(err)
 			}
 		}
-		other, _ := outside(t, l)
-		abortAtEnd(t, l, other)
+		other, _ := Outside(t, l)
+		AbortAtEnd(t, l, other)
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func (farewell) DatagramReceived([]byte, transport.Addr) {}
 func (f farewell) ConnectionLost(error) { close(f.gone) }
 
 func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
 		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
 		for _, later := range []bool{false, true} {
 			f := farewell{gone: make(chan struct{})}
-			d, err := l.CreateDatagramEndpoint(withTimeout(t), f,
+			d, err := l.CreateDatagramEndpoint(WithTimeout(t), f,
 				&loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 			if err != nil {
 				t.Fatal(err)

@@ -13,10 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
-	"github.com/sluice-net/sluice/protocol"
 )
-
-func newMirror() protocol.Protocol { return &mirror{} }
 
 // shares are the ways in which a server and somebody else come to listen on one
 // socket. Each returns the server and the other's listener.
@@ -30,19 +27,19 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := l.CreateServer(withTimeout(t), newMirror, "", &loop.ServerOptions{Sock: f})
+		s, err := l.CreateServer(WithTimeout(t), NewMirror, "", &loop.ServerOptions{Sock: f})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s, ln
 	},
 	"UnixSock": func(t *testing.T, l *loop.Loop) (*loop.Server, net.Listener) {
-		ln := listener(t, socketPath(t))
+		ln := Listener(t, SocketPath(t))
 		f, err := ln.File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := l.CreateUnixServer(withTimeout(t), newMirror, "",
+		s, err := l.CreateUnixServer(WithTimeout(t), NewMirror, "",
 			&loop.ServerOptions{Sock: f, NoCleanupSocket: true})
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +47,7 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 		return s, ln
 	},
 	"Sockets": func(t *testing.T, l *loop.Loop) (*loop.Server, net.Listener) {
-		s, err := l.CreateServer(withTimeout(t), newMirror, "127.0.0.1:0", nil)
+		s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,12 +70,12 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 var endings = map[string]func(t *testing.T, l *loop.Loop, s *loop.Server){
 	"Close": func(_ *testing.T, _ *loop.Loop, s *loop.Server) { s.Close() },
 	"Shutdown": func(t *testing.T, _ *loop.Loop, s *loop.Server) {
-		if err := s.Shutdown(withTimeout(t)); err != nil {
+		if err := s.Shutdown(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	},
 	"LoopShutdown": func(t *testing.T, l *loop.Loop, _ *loop.Server) {
-		if err := l.Shutdown(withTimeout(t)); err != nil {
+		if err := l.Shutdown(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	},
@@ -126,7 +123,7 @@ func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
 	for how, share := range shares {
 		for what, end := range endings {
 			t.Run(how+"/"+what, func(t *testing.T) {
-				onKernels(t, func(t *testing.T, l *loop.Loop) {
+				OnKernels(t, func(t *testing.T, l *loop.Loop) {
 					s, ln := share(t, l)
 					if err := ask(s.Addrs()[0]); err != nil {
 						t.Fatal("before:", err)
@@ -149,7 +146,7 @@ func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
 func TestNoClientIsLostWhenAServerLeavesASharedListener(t *testing.T) {
 	for how, share := range shares {
 		t.Run(how, func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				s, ln := share(t, l)
 				serveMirror(t, ln)
 				var clients sync.WaitGroup
@@ -175,7 +172,7 @@ func TestNoClientIsLostWhenAServerLeavesASharedListener(t *testing.T) {
 }
 
 func TestSharedListenerThatNobodyElseHasEndsWithItsServer(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		s, ln := shares["Sock"](t, l)
 		ln.Close()
 		if err := ask(s.Addrs()[0]); err != nil {

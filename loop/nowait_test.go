@@ -50,26 +50,6 @@ func pulseOf(t *testing.T, l *loop.Loop) (stop func()) {
 	}
 }
 
-// control calls f with the descriptor of a transport.
-func control(t *testing.T, l *loop.Loop, tr transport.BaseTransport, f func(fd int) error) {
-	t.Helper()
-	looptest.Do(l, func() {
-		raw, ok := transport.Socket(tr)
-		if !ok {
-			t.Error("no socket")
-			return
-		}
-		err := raw.Control(func(fd uintptr) {
-			if err := f(int(fd)); err != nil {
-				t.Error(err)
-			}
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func setLinger(fd int) error {
 	return syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER,
 		&syscall.Linger{Onoff: 1, Linger: lingerSeconds})
@@ -102,11 +82,11 @@ const unread = 100_000
 
 // unreadBy is a connection whose peer has not read what was written, all of which the
 // kernel has.
-func unreadBy(t *testing.T, l *loop.Loop) (c *still, peer net.Conn) {
+func unreadBy(t *testing.T, l *loop.Loop) (c *Still, peer net.Conn) {
 	t.Helper()
 	ln := narrowListener(t)
-	c = &still{}
-	if _, err := l.CreateConnection(withTimeout(t), c, ln.Addr().String(), nil); err != nil {
+	c = &Still{}
+	if _, err := l.CreateConnection(WithTimeout(t), c, ln.Addr().String(), nil); err != nil {
 		t.Fatal(err)
 	}
 	peer, err := ln.Accept()
@@ -114,8 +94,8 @@ func unreadBy(t *testing.T, l *loop.Loop) (c *still, peer net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { peer.Close() })
-	looptest.Do(l, func() { c.t.Write(make([]byte, unread)) })
-	looptest.WaitFor(t, l, "the kernel", func() bool { return c.t.WriteBufferSize() == 0 })
+	looptest.Do(l, func() { c.T.Write(make([]byte, unread)) })
+	looptest.WaitFor(t, l, "the kernel", func() bool { return c.T.WriteBufferSize() == 0 })
 	return c, peer
 }
 
@@ -125,12 +105,12 @@ func TestLingerOfTheUserDoesNotStallTheLoop(t *testing.T) {
 		"Abort": func(t transport.Transport) { t.Abort() },
 	} {
 		t.Run(what, func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				c, peer := unreadBy(t, l)
-				control(t, l, c.t, setLinger)
+				Control(t, l, c.T, setLinger)
 				stop := pulseOf(t, l)
-				looptest.Do(l, func() { end(c.t) })
-				looptest.WaitFor(t, l, "the end", func() bool { return c.gone })
+				looptest.Do(l, func() { end(c.T) })
+				looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
 				looptest.Turns(l, 3)
 				stop()
 				if n, err := io.Copy(io.Discard, peer); n != unread || err != nil {
@@ -143,14 +123,14 @@ func TestLingerOfTheUserDoesNotStallTheLoop(t *testing.T) {
 
 // A time of 0 is no wait but a reset, which stays what the user asked for.
 func TestLingerOfNoTimeResets(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		c, peer := unreadBy(t, l)
-		control(t, l, c.t, func(fd int) error {
+		Control(t, l, c.T, func(fd int) error {
 			return syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER,
 				&syscall.Linger{Onoff: 1})
 		})
-		looptest.Do(l, func() { c.t.Close() })
-		looptest.WaitFor(t, l, "the end", func() bool { return c.gone })
+		looptest.Do(l, func() { c.T.Close() })
+		looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
 		peer.SetDeadline(time.Now().Add(looptest.Patience))
 		if _, err := io.Copy(io.Discard, peer); err == nil {
 			t.Error("the peer saw an end in order")
@@ -160,10 +140,10 @@ func TestLingerOfNoTimeResets(t *testing.T) {
 
 // Accepted sockets inherit the option from a listener.
 func TestLingerOfAListenerDoesNotStallTheLoop(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		var got *still
-		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
-			got = &still{}
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		var got *Still
+		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+			got = &Still{}
 			return got
 		}, "127.0.0.1:0", nil)
 		if err != nil {
@@ -180,22 +160,22 @@ func TestLingerOfAListenerDoesNotStallTheLoop(t *testing.T) {
 		}
 		defer peer.Close()
 		peer.(*net.TCPConn).SetReadBuffer(4096)
-		looptest.WaitFor(t, l, "the client", func() bool { return got != nil && got.t != nil })
-		looptest.Do(l, func() { got.t.Write(make([]byte, 3_000_000)) })
+		looptest.WaitFor(t, l, "the client", func() bool { return got != nil && got.T != nil })
+		looptest.Do(l, func() { got.T.Write(make([]byte, 3_000_000)) })
 		stop := pulseOf(t, l)
-		looptest.Do(l, func() { got.t.Abort() })
-		looptest.WaitFor(t, l, "the end", func() bool { return got.gone })
+		looptest.Do(l, func() { got.T.Abort() })
+		looptest.WaitFor(t, l, "the end", func() bool { return got.Gone })
 		looptest.Turns(l, 3)
 		stop()
-		if err := s.Shutdown(withTimeout(t)); err != nil {
+		if err := s.Shutdown(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestBlockingListenerDoesNotStallTheLoop(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		s, err := l.CreateServer(withTimeout(t), newMirror, "127.0.0.1:0", nil)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +198,7 @@ func TestBlockingListenerDoesNotStallTheLoop(t *testing.T) {
 			stop()
 			stuck.Stop()
 		}
-		if err := s.Shutdown(withTimeout(t)); err != nil {
+		if err := s.Shutdown(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -246,22 +226,22 @@ func TestBlockingSocketDoesNotStallTheLoop(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				c, peer := unreadBy(t, l)
-				control(t, l, c.t, setBlocking)
+				Control(t, l, c.T, setBlocking)
 				stuck := time.AfterFunc(stallMax+time.Second, func() { peer.Close() })
 				stop := pulseOf(t, l)
 				var end func()
-				looptest.Do(l, func() { end = write(l, c.t) })
+				looptest.Do(l, func() { end = write(l, c.T) })
 				if _, err := peer.Write([]byte("x")); err != nil {
 					t.Error(err)
 				}
-				looptest.WaitFor(t, l, "input", func() bool { return c.got == 1 || c.gone })
+				looptest.WaitFor(t, l, "input", func() bool { return c.Got == 1 || c.Gone })
 				looptest.Turns(l, 3)
 				stop()
 				stuck.Stop()
-				looptest.Do(l, func() { c.t.Abort() })
-				looptest.WaitFor(t, l, "the end", func() bool { return c.gone })
+				looptest.Do(l, func() { c.T.Abort() })
+				looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
 				end()
 			})
 		})
@@ -271,7 +251,7 @@ func TestBlockingSocketDoesNotStallTheLoop(t *testing.T) {
 // TestBlockingPipeDoesNotStallTheLoop has somebody who shares a pipe's open file make
 // it blocking. Nobody reads.
 func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -285,8 +265,8 @@ func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
 		if err := syscall.SetNonblock(shared, true); err != nil { // as Fd has changed it
 			t.Fatal(err)
 		}
-		p := &still{}
-		if _, err := l.ConnectWritePipe(withTimeout(t), p, w); err != nil {
+		p := &Still{}
+		if _, err := l.ConnectWritePipe(WithTimeout(t), p, w); err != nil {
 			t.Fatal(err)
 		}
 		stuck := time.AfterFunc(stallMax+time.Second, func() { r.Close() })
@@ -295,13 +275,13 @@ func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
 			if err := setBlocking(shared); err != nil {
 				t.Fatal(err)
 			}
-			looptest.Do(l, func() { p.t.Write(make([]byte, 200_000)) })
+			looptest.Do(l, func() { p.T.Write(make([]byte, 200_000)) })
 			looptest.Turns(l, 3)
 		}
 		stop()
 		stuck.Stop()
-		looptest.Do(l, func() { p.t.Abort() })
-		looptest.WaitFor(t, l, "the end", func() bool { return p.gone })
+		looptest.Do(l, func() { p.T.Abort() })
+		looptest.WaitFor(t, l, "the end", func() bool { return p.Gone })
 	})
 }
 
@@ -336,11 +316,11 @@ func waitsAtClose(t *testing.T) *os.File {
 // TestDescriptorThatIsDroppedDoesNotStallTheLoop has a descriptor of the user's wait for
 // room, so that the loop's duplicate is the last when the connection ends.
 func TestDescriptorThatIsDroppedDoesNotStallTheLoop(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		ln := listener(t, socketPath(t))
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		ln := Listener(t, SocketPath(t))
 		defer ln.Close()
-		c := &still{}
-		_, err := l.CreateUnixConnection(withTimeout(t), c, ln.Addr().String(), nil)
+		c := &Still{}
+		_, err := l.CreateUnixConnection(WithTimeout(t), c, ln.Addr().String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,16 +331,16 @@ func TestDescriptorThatIsDroppedDoesNotStallTheLoop(t *testing.T) {
 		defer peer.Close()
 		f := waitsAtClose(t)
 		looptest.Do(l, func() {
-			c.t.Write(make([]byte, 4<<20)) // more than there is room for
-			fds := c.t.(transport.FDWriter)
+			c.T.Write(make([]byte, 4<<20)) // more than there is room for
+			fds := c.T.(transport.FDWriter)
 			if err := fds.WriteWithFDs([]byte("x"), []*os.File{f}); err != nil {
 				t.Error(err)
 			}
 		})
 		f.Close()
 		stop := pulseOf(t, l)
-		looptest.Do(l, func() { c.t.Abort() })
-		looptest.WaitFor(t, l, "the end", func() bool { return c.gone })
+		looptest.Do(l, func() { c.T.Abort() })
+		looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
 		looptest.Turns(l, 3)
 		stop()
 	})

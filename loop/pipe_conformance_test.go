@@ -38,8 +38,8 @@ func TestPipeOfAReader(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			connectPipe(t, l, p, peer)
-			return unixLink(t, l, peer)
+			ConnectPipe(t, l, p, peer)
+			return UnixLink(t, l, peer)
 		}, allBut(readerShows, "a transport that writes")...)
 	})
 }
@@ -49,25 +49,8 @@ func TestPipeOfAWriter(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			connectPipe(t, l, peer, p)
-			return unixLink(t, l, peer)
+			ConnectPipe(t, l, peer, p)
+			return UnixLink(t, l, peer)
 		}, allBut(writerShows, "a transport that reads, or an answer")...)
 	})
-}
-
-// connectPipe connects the protocols of both ends of a pipe.
-func connectPipe(t *testing.T, l *loop.Loop, reader, writer protocol.Protocol) {
-	t.Helper()
-	r, w, err := looptest.Pipe(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = l.ConnectReadPipe(t.Context(), reader, r)
-	if _, panicked := err.(*protocol.PanicError); err != nil && !panicked {
-		t.Fatal(err)
-	}
-	_, err = l.ConnectWritePipe(t.Context(), writer, w)
-	if _, panicked := err.(*protocol.PanicError); err != nil && !panicked {
-		t.Fatal(err)
-	}
 }

@@ -16,13 +16,13 @@ import (
 //
 // statements: 97
 func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
-	onKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
+	OnKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
 		const high = 1000
-		r, w := osPipe(t)
+		r, w := Pipe(t)
 		writer := transporttest.NewRecorder(t)
-		writePipe(t, l, writer, w)
-		abortAtEnd(t, l, writer)
-		guests := crowd(t, l, "tcp", 20)
+		WritePipe(t, l, writer, w)
+		AbortAtEnd(t, l, writer)
+		guests := Crowd(t, l, "tcp", 20)
 		written, read, paused := 0, 0, 0
 		looptest.Do(l, func() {
 			writer.On.Pause = func() { paused++ }
@@ -41,7 +41,7 @@ func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
 		})
 		for range 200 {
 			for _, g := range guests {
-				if _, err := g.peer.Write([]byte("x")); err != nil {
+				if _, err := g.Peer.Write([]byte("x")); err != nil {
 					t.Fatal(err)
 				}
 			}

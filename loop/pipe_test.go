@@ -3,7 +3,6 @@ package loop_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,59 +17,6 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// readPipe makes a recorder's transport of a reading end.
-func readPipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
-	t.Helper()
-	if _, err := l.ConnectReadPipe(t.Context(), p, f); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// writePipe makes one of a writing end.
-func writePipe(t *testing.T, l *loop.Loop, p protocol.Protocol, f *os.File) {
-	t.Helper()
-	if _, err := l.ConnectWritePipe(t.Context(), p, f); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// pipeEnds connects recorders to both ends of a pipe.
-func pipeEnds(t *testing.T, l *loop.Loop) (reader, writer *transporttest.Recorder) {
-	t.Helper()
-	reader, writer = transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	connectPipe(t, l, reader, writer)
-	abortAtEnd(t, l, reader, writer)
-	return reader, writer
-}
-
-// osPipe is a pipe whose one end the test keeps.
-func osPipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		r.Close()
-		w.Close()
-	})
-	return r, w
-}
-
-func waitTrace(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want string) {
-	t.Helper()
-	looptest.WaitFor(t, l, want, func() bool { return r.Trace() == want })
-}
-
-// waitLostWith waits for ConnectionLost, which must pass an error that is want.
-func waitLostWith(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
-	t.Helper()
-	waitLost(t, l, r)
-	if _, err := r.Lost(); !errors.Is(err, want) || (err == nil) != (want == nil) {
-		t.Errorf("ConnectionLost(%v), want %v", err, want)
-	}
-}
-
 // statements: 289, 290
 func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -80,14 +26,14 @@ func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
 			closing = reader.Transport().IsClosing()
 			return true // to keep open, which nothing can be
 		}
-		connectPipe(t, l, reader, writer)
+		ConnectPipe(t, l, reader, writer)
 		looptest.Do(l, func() {
 			writer.Transport().Write([]byte("hello"))
 			writer.Transport().Close()
 		})
-		waitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
-		waitLostWith(t, l, reader, nil)
-		waitLostWith(t, l, writer, nil)
+		WaitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
+		WaitLostWith(t, l, reader, nil)
+		WaitLostWith(t, l, writer, nil)
 		if !closing {
 			t.Error("not closing inside EOFReceived")
 		}
@@ -156,22 +102,22 @@ func TestS286_WrongEndAndNoProtocol(t *testing.T) {
 func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "protocol.data_received() call failed")
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		reader.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { writer.Transport().Write([]byte("x")) })
 		var planned *protocol.PanicError
-		waitLost(t, l, reader)
+		WaitLost(t, l, reader)
 		if _, err := reader.Lost(); !errors.As(err, &planned) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
-		waitLostWith(t, l, writer, nil)
+		WaitLostWith(t, l, writer, nil)
 	})
 }
 
 // statements: 294
 func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		rt := reader.Transport()
 		looptest.Do(l, func() {
 			rt.PauseReading()
@@ -192,13 +138,13 @@ func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 			t.Error("data while paused")
 		}
 		looptest.Do(l, rt.ResumeReading)
-		waitTrace(t, l, reader, "made, data 5")
+		WaitTrace(t, l, reader, "made, data 5")
 	})
 }
 
 func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		big := bytes.Repeat([]byte("pipe"), 1<<18)
 		looptest.Do(l, func() {
 			wt := writer.Transport()
@@ -213,20 +159,20 @@ func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		waitLostWith(t, l, reader, nil)
+		WaitLostWith(t, l, reader, nil)
 		if !bytes.Equal(reader.Data(), big) {
 			t.Errorf("%d bytes of %d", reader.Received(), len(big))
 		}
-		waitLostWith(t, l, writer, nil)
+		WaitLostWith(t, l, writer, nil)
 	})
 }
 
 // statements: 301
 func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		looptest.Do(l, func() { reader.Transport().Close() })
-		waitLostWith(t, l, writer, nil)
+		WaitLostWith(t, l, writer, nil)
 		if got := writer.Trace(); got != "made, lost <nil>" {
 			t.Error(got)
 		}
@@ -235,21 +181,21 @@ func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 
 func TestS297_ReaderGoneWithOutputPendingIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		looptest.Do(l, func() {
 			reader.Transport().PauseReading()
 			writer.Transport().Write(make([]byte, 4<<20))
 		})
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() { reader.Transport().Close() })
-		waitLostWith(t, l, writer, syscall.EPIPE)
+		WaitLostWith(t, l, writer, syscall.EPIPE)
 	})
 }
 
 // statements: 302, 303
 func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := pipeEnds(t, l)
+		reader, writer := PipeEnds(t, l)
 		looptest.Do(l, func() {
 			reader.Transport().Abort()
 			l.CallSoon(func() {
@@ -261,7 +207,7 @@ func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 				})
 			})
 		})
-		waitLost(t, l, writer)
+		WaitLost(t, l, writer)
 		if _, err := writer.Lost(); err != nil && !errors.Is(err, syscall.EPIPE) {
 			t.Error(err)
 		}
@@ -281,7 +227,7 @@ func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, abort := range []bool{false, true} {
-			reader, writer := pipeEnds(t, l)
+			reader, writer := PipeEnds(t, l)
 			const size = 4 << 20
 			looptest.Do(l, func() {
 				reader.Transport().PauseReading()
@@ -295,8 +241,8 @@ func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 				}
 				reader.Transport().ResumeReading()
 			})
-			waitLostWith(t, l, writer, nil)
-			waitLostWith(t, l, reader, nil)
+			WaitLostWith(t, l, writer, nil)
+			WaitLostWith(t, l, reader, nil)
 			if got := reader.Received(); got != size != abort {
 				t.Errorf("abort %v: %d bytes", abort, got)
 			}
@@ -311,14 +257,14 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 		var memory []byte
 		looptest.Do(l, func() { memory = l.AllocBuffer(32 << 10) })
 		reader.On.Get = func(int) []byte { return memory }
-		connectPipe(t, l, reader.Buffered(1), writer)
+		ConnectPipe(t, l, reader.Buffered(1), writer)
 		want := bytes.Repeat([]byte("registered "), 50_000)
 		looptest.Do(l, func() {
 			writer.Transport().Write(want)
 			writer.Transport().WriteEOF()
 		})
-		waitLostWith(t, l, reader, nil)
-		waitLostWith(t, l, writer, nil)
+		WaitLostWith(t, l, reader, nil)
+		WaitLostWith(t, l, writer, nil)
 		if !bytes.Equal(reader.Data(), want) {
 			t.Errorf("%d bytes of %d", reader.Received(), len(want))
 		}
@@ -328,10 +274,10 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 
 // statements: 287
 func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := osPipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := Pipe(t)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		abortAtEnd(t, l, reader, writer)
+		AbortAtEnd(t, l, reader, writer)
 		looptest.Do(l, func() {
 			called := 0
 			l.ConnectReadPipeFunc(reader, r, func(tr transport.ReadTransport, err error) {
@@ -358,7 +304,7 @@ func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 
 // An inherited pipe stays in blocking mode for those who share it.
 func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		var fds [2]int
 		if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 			t.Fatal(err)
@@ -369,38 +315,38 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 		}
 		syscall.CloseOnExec(ours)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		readPipe(t, l, reader, os.NewFile(uintptr(fds[0]), "r"))
-		writePipe(t, l, writer, os.NewFile(uintptr(fds[1]), "w"))
-		if isNonblocking(t, ours) {
+		ReadPipe(t, l, reader, os.NewFile(uintptr(fds[0]), "r"))
+		WritePipe(t, l, writer, os.NewFile(uintptr(fds[1]), "w"))
+		if IsNonblocking(t, ours) {
 			t.Error("the open file that others share is non-blocking")
 		}
 		looptest.Do(l, func() {
 			writer.Transport().Write([]byte("x"))
 			writer.Transport().Close()
 		})
-		waitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
-		waitLost(t, l, reader)
-		waitLost(t, l, writer)
+		WaitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
+		WaitLost(t, l, reader)
+		WaitLost(t, l, writer)
 		syscall.Close(ours)
 	})
 }
 
 // A FIFO with a name is non-blocking until the transport ends.
 func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		reader := transporttest.NewRecorder(t)
-		readPipe(t, l, reader, f)
-		if !isNonblocking(t, shared) {
+		ReadPipe(t, l, reader, f)
+		if !IsNonblocking(t, shared) {
 			t.Error("blocking while the loop reads")
 		}
 		if _, err := syscall.Write(shared, []byte("fifo")); err != nil {
 			t.Fatal(err)
 		}
-		waitTrace(t, l, reader, "made, data 4")
+		WaitTrace(t, l, reader, "made, data 4")
 		looptest.Do(l, func() { reader.Transport().Close() })
-		waitLostWith(t, l, reader, nil)
-		if isNonblocking(t, shared) {
+		WaitLostWith(t, l, reader, nil)
+		if IsNonblocking(t, shared) {
 			t.Error("non-blocking after the end")
 		}
 	})
@@ -414,13 +360,13 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 		}
 		f, shared := sharedFIFO(t)
 		_, err = l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, f)
-		if err != nil || !isNonblocking(t, shared) {
+		if err != nil || !IsNonblocking(t, shared) {
 			t.Error("blocking while the loop reads", err)
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if isNonblocking(t, shared) {
+		if IsNonblocking(t, shared) {
 			t.Error("non-blocking after Close")
 		}
 	}
@@ -429,7 +375,7 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 // The mode is needed until the last of two transports of one open file ends: a call
 // for the other would make the loop wait.
 func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		again, err := syscall.Dup(shared)
 		if err != nil {
@@ -437,18 +383,18 @@ func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
 		}
 		syscall.CloseOnExec(again)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		readPipe(t, l, reader, f)
-		writePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
+		ReadPipe(t, l, reader, f)
+		WritePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
 		looptest.Do(l, func() { reader.Transport().Close() })
-		waitLostWith(t, l, reader, nil)
-		if !isNonblocking(t, shared) {
+		WaitLostWith(t, l, reader, nil)
+		if !IsNonblocking(t, shared) {
 			t.Error("blocking while the loop writes")
 		} else {
 			looptest.Do(l, func() { writer.Transport().Write(make([]byte, 1<<20)) })
 		}
 		looptest.Do(l, func() { writer.Transport().Abort() })
-		waitLostWith(t, l, writer, nil)
-		if isNonblocking(t, shared) {
+		WaitLostWith(t, l, writer, nil)
+		if IsNonblocking(t, shared) {
 			t.Error("non-blocking after the end of both")
 		}
 	})
@@ -475,33 +421,13 @@ func sharedFIFO(t *testing.T) (f *os.File, shared int) {
 	return os.NewFile(uintptr(fd), path), shared
 }
 
-func isNonblocking(t *testing.T, fd int) bool {
-	t.Helper()
-	flags := statusFlags(t, fd)
-	return flags&syscall.O_NONBLOCK != 0
-}
-
-// statusFlags reads the flags of an open file as /proc tells them, in octal.
-func statusFlags(t *testing.T, fd int) (flags int) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := bytes.Cut(text, []byte("flags:"))
-	if _, err := fmt.Sscanf(string(rest), "%o", &flags); err != nil {
-		t.Fatal(err)
-	}
-	return flags
-}
-
 // statements: 301
 func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := socketPair(t, syscall.SOCK_STREAM)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := SocketPair(t, syscall.SOCK_STREAM)
 		writer := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, writer)
-		writePipe(t, l, writer, f)
+		AbortAtEnd(t, l, writer)
+		WritePipe(t, l, writer, f)
 		if err := peer.(*net.UnixConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}

@@ -55,7 +55,7 @@ func TestForbiddenLaterChild(t *testing.T) {
 	defer l.Close()
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
-	server, client, mail := transporttest.NewRecorder(t), transporttest.NewRecorder(t), &postman{}
+	server, client, mail := transporttest.NewRecorder(t), transporttest.NewRecorder(t), &Postman{}
 	s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return server },
 		"127.0.0.1:0", nil)
 	if err != nil {
@@ -87,8 +87,8 @@ func TestForbiddenLaterChild(t *testing.T) {
 			t.Errorf("%s: lost %v, %v", name, was, err)
 		}
 	}
-	if !errors.Is(mail.lostErr, syscall.EPERM) {
-		t.Error("endpoint:", mail.events, mail.lostErr)
+	if !errors.Is(mail.LostErr, syscall.EPERM) {
+		t.Error("endpoint:", mail.Events, mail.LostErr)
 	}
 	if !released {
 		t.Error("a slice that was given away was not released")

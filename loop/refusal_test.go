@@ -128,7 +128,7 @@ func TestRefusedChild(t *testing.T) {
 
 // echoOnce has a message sent and sent back.
 func echoOnce(ctx context.Context, l *loop.Loop, t *testing.T) error {
-	s, err := l.CreateServer(ctx, func() protocol.Protocol { return &mirror{} },
+	s, err := l.CreateServer(ctx, func() protocol.Protocol { return &Mirror{} },
 		"127.0.0.1:0", nil)
 	if err != nil {
 		return err

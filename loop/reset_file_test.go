@@ -19,23 +19,23 @@ func TestAResetWhileAFileIsSentIsToldAsOne(t *testing.T) {
 	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		for i := range times {
-			g := crowd(t, l, "tcp", 1)[0]
+			g := Crowd(t, l, "tcp", 1)[0]
 			looptest.Do(l, func() {
 				g.On.EOF = func() bool { return true }
 				l.SendfileFunc(t.Context(), g.Transport(), f, 0, -1, func(int64, error) {})
 			})
-			if err := skip(g.peer, 1<<20+i*4096); err != nil {
+			if err := Discard(g.Peer, 1<<20+i*4096); err != nil {
 				t.Error(err)
 			}
 			breaks["SO_LINGER 0"](t, g)
-			waitLost(t, l, g.Recorder)
+			WaitLost(t, l, g.Recorder)
 			if _, err := g.Lost(); g.GotEOF() || !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("EOFReceived %v, then ConnectionLost(%v)", g.GotEOF(), err)
 			}

@@ -24,8 +24,8 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 	const rounds, perRound = 60, 8
 	for _, entries := range []uint32{0, 8} {
 		t.Run(fmt.Sprint("entries ", entries), func(t *testing.T) {
-			onKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
-				guests := crowd(t, l, "tcp", 1000)
+			OnKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
+				guests := Crowd(t, l, "tcp", 1000)
 				random := rand.New(rand.NewPCG(1, 2))
 				random.Shuffle(len(guests), func(i, j int) {
 					guests[i], guests[j] = guests[j], guests[i]
@@ -39,7 +39,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 					var resets sync.WaitGroup
 					resets.Go(func() {
 						for _, g := range going {
-							reset(t, g.peer)
+							Reset(t, g.Peer)
 						}
 					})
 					looptest.Do(l, func() { fanOut(guests, message) })
@@ -47,7 +47,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 				}
 				finish(t, l, staying, size)
 				for _, g := range guests[:rounds*perRound] {
-					waitLostWith(t, l, g.Recorder, syscall.ECONNRESET)
+					WaitLostWith(t, l, g.Recorder, syscall.ECONNRESET)
 				}
 			})
 		})
@@ -55,7 +55,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 }
 
 // fanOut writes a message to everybody. What was lost says so.
-func fanOut(guests []guest, message []byte) {
+func fanOut(guests []Guest, message []byte) {
 	for _, g := range guests {
 		g.Transport().Write(message)
 	}
@@ -63,7 +63,7 @@ func fanOut(guests []guest, message []byte) {
 
 // finish ends the streams of guests, to each of whom the first size bytes of stream
 // 1 were written, and checks that all of it arrived and nothing was lost.
-func finish(t *testing.T, l *loop.Loop, guests []guest, size int) {
+func finish(t *testing.T, l *loop.Loop, guests []Guest, size int) {
 	t.Helper()
 	looptest.Do(l, func() {
 		for _, g := range guests {
@@ -73,14 +73,14 @@ func finish(t *testing.T, l *loop.Loop, guests []guest, size int) {
 	var readers sync.WaitGroup
 	for i, g := range guests {
 		readers.Go(func() {
-			if err := readToEnd(g.peer, size, 1); err != nil {
+			if err := ReadToEnd(g.Peer, size, 1); err != nil {
 				t.Errorf("guest %d of %d: %v", i, len(guests), err)
 			}
 		})
 	}
 	readers.Wait()
 	for _, g := range guests {
-		waitLostWith(t, l, g.Recorder, nil)
+		WaitLostWith(t, l, g.Recorder, nil)
 	}
 }
 
@@ -92,13 +92,13 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 	}{{4500, 0}, {400, 1}, {400, 16}} {
 		t.Run(fmt.Sprint(c.n, " queue ", c.queue), func(t *testing.T) {
 			o := loop.Options{Entries: c.queue, CQEntries: c.queue}
-			onKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := crowd(t, l, "unix", c.n)
+			OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
+				guests := Crowd(t, l, "unix", c.n)
 				filled := make([]int, len(guests))
 				looptest.Do(l, func() {
 					for i, g := range guests {
-						setOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
-						filled[i] = fillSocket(t, g.Transport())
+						SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
+						filled[i] = FillSocket(t, g.Transport())
 					}
 				})
 				looptest.Turns(l, 3)
@@ -120,7 +120,7 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 				}
 				readBehind(t, guests, filled, size)
 				for _, g := range guests {
-					waitLostWith(t, l, g.Recorder, nil)
+					WaitLostWith(t, l, g.Recorder, nil)
 				}
 			})
 		})
@@ -130,12 +130,12 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 // What the completion queue has no room for is kept by the kernel. Stats count it.
 func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 	options := loop.Options{Entries: 16, CQEntries: 16}
-	onKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
-		guests := crowd(t, l, "unix", 500)
+	OnKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
+		guests := Crowd(t, l, "unix", 500)
 		looptest.Do(l, func() {
 			for _, g := range guests {
-				setOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
-				fillSocket(t, g.Transport())
+				SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
+				FillSocket(t, g.Transport())
 				g.On.EOF = func() bool { return true }
 			}
 		})
@@ -144,7 +144,7 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 			// Completions of all kinds while the loop does not look: the ends of the
 			// peers' streams, and whatever becomes of the sends.
 			for _, g := range guests {
-				if err := g.peer.(*net.UnixConn).CloseWrite(); err != nil {
+				if err := g.Peer.(*net.UnixConn).CloseWrite(); err != nil {
 					t.Error(err)
 				}
 			}
@@ -162,13 +162,13 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 
 // readBehind reads the zeros that filled the sockets, and then size bytes of stream 1
 // and the end.
-func readBehind(t *testing.T, guests []guest, filled []int, size int) {
+func readBehind(t *testing.T, guests []Guest, filled []int, size int) {
 	var readers sync.WaitGroup
 	for i, g := range guests {
 		readers.Go(func() {
-			if err := skip(g.peer, filled[i]); err != nil {
+			if err := Discard(g.Peer, filled[i]); err != nil {
 				t.Errorf("guest %d: %v", i, err)
-			} else if err := readToEnd(g.peer, size, 1); err != nil {
+			} else if err := ReadToEnd(g.Peer, size, 1); err != nil {
 				t.Errorf("guest %d: %v", i, err)
 			}
 		})
@@ -199,8 +199,8 @@ func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) {
-				guests := crowd(t, l, "tcp", 200)
+			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				guests := Crowd(t, l, "tcp", 200)
 				defer exacttest.Litter(0)()
 				for r := range rounds {
 					off := uint64(r * size)
@@ -214,7 +214,7 @@ func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 					var readers sync.WaitGroup
 					for i, g := range guests {
 						readers.Go(func() {
-							if err := readExactly(g.peer, size, 1, off); err != nil {
+							if err := ReadExactly(g.Peer, size, 1, off); err != nil {
 								t.Errorf("round %d, guest %d: %v", r, i, err)
 							}
 						})

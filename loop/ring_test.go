@@ -31,11 +31,11 @@ func TestS442_CloseEndsTheReceiveInFlightFirst(t *testing.T) {
 					func(tr transport.Transport) { tr.Close() }, transport.Transport.Abort,
 				} {
 					server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-					connectTCP(t, l, kind(server), client)
+					ConnectTCP(t, l, kind(server), client)
 					looptest.Turns(l, 3) // the receive is the kernel's by now
 					looptest.Do(l, func() { end(server.Transport()) })
-					waitLost(t, l, client)
-					waitLost(t, l, server)
+					WaitLost(t, l, client)
+					WaitLost(t, l, server)
 					if !client.GotEOF() {
 						t.Errorf("the peer got no EOF: %s", client.Trace())
 					}
@@ -48,7 +48,7 @@ func TestS442_CloseEndsTheReceiveInFlightFirst(t *testing.T) {
 // nonblocking is a connected pair: a file with O_NONBLOCK and its peer.
 func nonblocking(t *testing.T) (*os.File, net.Conn) {
 	t.Helper()
-	f, peer := socketPair(t, syscall.SOCK_STREAM)
+	f, peer := SocketPair(t, syscall.SOCK_STREAM)
 	raw, err := f.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -66,18 +66,18 @@ func nonblocking(t *testing.T) (*os.File, net.Conn) {
 
 func TestS444_ANonblockingDescriptorIsWaitedFor(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
-		onKernels(t, func(t *testing.T, l *loop.Loop) {
+		OnKernels(t, func(t *testing.T, l *loop.Loop) {
 			f, peer := nonblocking(t)
 			r := transporttest.NewRecorder(t)
 			p := protocol.Protocol(r)
 			if buffered {
 				p = r.Buffered(100)
 			}
-			_, err := l.CreateConnection(withTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
+			_, err := l.CreateConnection(WithTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
 			if err != nil {
 				t.Fatal(err)
 			}
-			abortAtEnd(t, l, r)
+			AbortAtEnd(t, l, r)
 			before, after := loop.Stats{}, loop.Stats{}
 			looptest.Turns(l, 3)
 			looptest.Do(l, func() { before = l.Stats() })
@@ -128,7 +128,7 @@ func TestS448_EveryCompletionOfAReceiveLooksAtTheStateAnew(t *testing.T) {
 // midway sends more than one completion brings, and acts in the first.
 func midway(t *testing.T, l *loop.Loop,
 	act func(l *loop.Loop, r *transporttest.Recorder) *transporttest.Recorder) {
-	server, client := pair(t, l)
+	server, client := Pair(t, l)
 	message := bytes.Repeat([]byte("in order "), 8000)
 	var next *transporttest.Recorder
 	server.On.Data = func([]byte) {
@@ -167,8 +167,8 @@ func TestS451_CloseWithRegisteredMemoryInFlight(t *testing.T) {
 		var memory []byte
 		looptest.Do(l, func() { memory = l.AllocBuffer(64 << 10) })
 		p := protocol.Buffered(&bufferedMirror{buf: memory})
-		connectTCP(t, l, p, &countingProtocol{})
+		ConnectTCP(t, l, p, &CountingProtocol{})
 		looptest.Turns(l, 3)
-		closeRunning(t, l)
+		CloseRunning(t, l)
 	})
 }

@@ -47,7 +47,7 @@ func TestS374_CallbackOfACallbackRunsInTheNextRound(t *testing.T) {
 // statements: 375, 393
 func TestS393_CallbacksDoNotStarveInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a, b := pair(t, l)
+		a, b := Pair(t, l)
 		turns, received := 0, false
 		var spin func()
 		spin = func() {

@@ -30,7 +30,7 @@ func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 				w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
 					random: rand.New(rand.NewPCG(seed, 7))}
 				if secure {
-					w.serverTLS.TLS, w.clientTLS.TLS = serverTLS(), clientTLS()
+					w.serverTLS.TLS, w.clientTLS.TLS = ServerTLS(), ClientTLS()
 				}
 				w.run()
 			})
@@ -83,8 +83,8 @@ func (w *fileWorkload) run() {
 	looptest.WaitFor(w.t, w.n.Loop, "the ends of the files", func() bool {
 		return w.ended == len(w.parts)
 	})
-	waitLost(w.t, w.n.Loop, client)
-	waitLost(w.t, w.n.Loop, server)
+	WaitLost(w.t, w.n.Loop, client)
+	WaitLost(w.t, w.n.Loop, server)
 	w.verify(client, server)
 }
 

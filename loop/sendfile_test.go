@@ -63,18 +63,10 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 	}
 }
 
-func waitData(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want []byte) {
-	t.Helper()
-	looptest.WaitFor(t, l, "the bytes", func() bool { return r.Received() >= len(want) })
-	if got := r.Data(); !bytes.Equal(got, want) {
-		t.Errorf("%d bytes arrived, %d were sent, or they differ", len(got), len(want))
-	}
-}
-
 // statements: 68, 340, 341
 func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		writesAndFiles(t, l, server, client)
 	})
 }
@@ -118,7 +110,7 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 			t.Errorf("file %d: %d bytes, %v, want %d", i, sends[i].n, sends[i].err, n)
 		}
 	}
-	waitData(t, l, client, want)
+	WaitData(t, l, client, want)
 	if pos, _ := f.Seek(0, io.SeekCurrent); pos != 0 {
 		t.Errorf("the file's position is %d", pos)
 	}
@@ -127,7 +119,7 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 // statements: 346
 func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 10_000)
 		empty, _ := fileOf(t, 0)
 		var want []byte
@@ -147,13 +139,13 @@ func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 				want = append(want, content[c.offset:c.offset+n]...)
 			}
 		}
-		waitData(t, l, client, want)
+		WaitData(t, l, client, want)
 	})
 }
 
 func TestS347_WhatCannotBeSentIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := pair(t, l)
+		server, _ := Pair(t, l)
 		f, _ := fileOf(t, 10)
 		closed, _ := fileOf(t, 10)
 		closed.Close()
@@ -206,7 +198,7 @@ func TestS347_WhatCannotBeSentIsRefused(t *testing.T) {
 
 func TestS345_AClosingTransportSendsNoFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, _ := fileOf(t, 10)
 		looptest.Do(l, func() { server.Transport().WriteEOF() })
 		_, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
@@ -224,7 +216,7 @@ func TestS345_AClosingTransportSendsNoFile(t *testing.T) {
 // X8: in asyncio the call never ends.
 func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -238,8 +230,8 @@ func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		waitData(t, l, client, content)
-		waitLost(t, l, server)
+		WaitData(t, l, client, content)
+		WaitLost(t, l, server)
 		if _, err := server.Lost(); err != nil || s.err != nil || s.n != int64(len(content)) {
 			t.Errorf("lost %v, sent %d, %v", err, s.n, s.err)
 		}
@@ -248,20 +240,20 @@ func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 
 func TestWriteEOFFollowsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 2<<20)
 		looptest.Do(l, func() {
 			send(l, t.Context(), server.Transport(), f, 0, -1)
 			server.Transport().WriteEOF()
 		})
 		looptest.WaitFor(t, l, "EOF", func() bool { return client.Count("eof") > 0 })
-		waitData(t, l, client, content)
+		WaitData(t, l, client, content)
 	})
 }
 
 func TestAbortEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		var first, second *sending
 		looptest.Do(l, func() {
@@ -281,7 +273,7 @@ func TestAbortEndsTheFile(t *testing.T) {
 				t.Error("ended inside Abort")
 			}
 		})
-		waitLost(t, l, server)
+		WaitLost(t, l, server)
 		if !errors.Is(first.err, net.ErrClosed) || first.n >= 16<<20 {
 			t.Errorf("the first: %d, %v", first.n, first.err)
 		}
@@ -294,7 +286,7 @@ func TestAbortEndsTheFile(t *testing.T) {
 // statements: 354
 func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -309,7 +301,7 @@ func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 		if !errors.As(s.err, &op) || s.n >= 16<<20 {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		waitLost(t, l, server)
+		WaitLost(t, l, server)
 		if _, lost := server.Lost(); lost != s.err {
 			t.Errorf("lost by %v, the file ended by %v", lost, s.err)
 		}
@@ -319,7 +311,7 @@ func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 // The connection goes on with what was written after the file.
 func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		ctx, cancel := context.WithCancel(t.Context())
 		var first, second *sending
@@ -347,13 +339,13 @@ func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 		})
 		// The second may have had its turn before it was cancelled as well.
 		want := append(bytes.Clone(content[:first.n]), content[5:5+second.n]...)
-		waitData(t, l, client, append(want, "after"...))
+		WaitData(t, l, client, append(want, "after"...))
 	})
 }
 
 func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		ctx, cancel := context.WithCancel(t.Context())
 		looptest.Do(l, func() {
@@ -363,14 +355,14 @@ func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 		})
 		looptest.Turns(l, 5)
 		cancel()
-		waitLost(t, l, server)
+		WaitLost(t, l, server)
 	})
 }
 
 // statements: 344
 func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -378,20 +370,20 @@ func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
 			s = send(l, t.Context(), server.Transport(), f, 0, -1)
 			client.Transport().Write([]byte("question"))
 		})
-		waitData(t, l, server, []byte("question"))
+		WaitData(t, l, server, []byte("question"))
 		if s.ended {
 			t.Error("the file ended before anybody read it")
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		waitData(t, l, client, content)
+		WaitData(t, l, client, content)
 	})
 }
 
 // The bytes of a file take no memory; those of the writes behind it do.
 func TestAFileDoesNotCountAsBuffered(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		behind := bytes.Repeat([]byte("b"), 100<<10)
 		looptest.Do(l, func() {
@@ -408,14 +400,14 @@ func TestAFileDoesNotCountAsBuffered(t *testing.T) {
 			}
 			client.Transport().ResumeReading()
 		})
-		waitData(t, l, client, append(content, behind...))
+		WaitData(t, l, client, append(content, behind...))
 		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return server.Count("resume") == 1 })
 	})
 }
 
 func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -433,13 +425,13 @@ func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
 		if s.n != 15<<20 || s.err != nil {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		waitData(t, l, client, content[:15<<20])
+		WaitData(t, l, client, content[:15<<20])
 	})
 }
 
 func TestAFileThatIsClosedMeanwhileIsAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -455,21 +447,21 @@ func TestAFileThatIsClosedMeanwhileIsAnError(t *testing.T) {
 		if !errors.Is(s.err, os.ErrClosed) {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		waitData(t, l, client, content[:s.n])
+		WaitData(t, l, client, content[:s.n])
 	})
 }
 
 func TestAPanicInDoneIsReported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Sendfile")
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 1000)
 		looptest.Do(l, func() {
 			l.SendfileFunc(t.Context(), server.Transport(), f, 0, -1,
 				func(int64, error) { panic("planned") })
 			server.Transport().Write([]byte("after"))
 		})
-		waitData(t, l, client, append(content, "after"...))
+		WaitData(t, l, client, append(content, "after"...))
 		looptest.WaitFor(t, l, "the report", func() bool {
 			return len(looptest.Exceptions(l)) == 1
 		})
@@ -479,7 +471,7 @@ func TestAPanicInDoneIsReported(t *testing.T) {
 // A file may be sent from inside any callback, also from done.
 func TestDoneMaySendTheNextFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		f, content := fileOf(t, 70_000)
 		left := 5
 		var next func(int64, error)
@@ -496,22 +488,22 @@ func TestDoneMaySendTheNextFile(t *testing.T) {
 		looptest.Do(l, func() {
 			l.SendfileFunc(t.Context(), server.Transport(), f, 0, -1, next)
 		})
-		waitLost(t, l, client)
-		waitData(t, l, client, bytes.Repeat(content, 5))
+		WaitLost(t, l, client)
+		WaitData(t, l, client, bytes.Repeat(content, 5))
 	})
 }
 
 func TestAFileOverAUnixSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		connectUnix(t, l, server, client)
-		abortAtEnd(t, l, server, client)
+		ConnectUnix(t, l, server, client)
+		AbortAtEnd(t, l, server, client)
 		f, content := fileOf(t, 3<<20)
 		n, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
 		if n != 3<<20 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		waitData(t, l, client, content)
+		WaitData(t, l, client, content)
 	})
 }
 
@@ -519,14 +511,14 @@ func TestAFileOverAUnixSocket(t *testing.T) {
 // A datagram endpoint is no WriteTransport and does not get that far.
 func TestSendfileOverAPipeIsUnsupported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, writer := pipeEnds(t, l)
+		_, writer := PipeEnds(t, l)
 		f, _ := fileOf(t, 10)
 		n, err := l.Sendfile(t.Context(), writer.Transport(), f, 0, -1)
 		if n != 0 || !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%d, %v", n, err)
 		}
-		d := office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
-		if _, ok := d.t.(transport.WriteTransport); ok {
+		d := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+		if _, ok := d.T.(transport.WriteTransport); ok {
 			t.Error("a datagram endpoint takes files")
 		}
 	})

@@ -33,7 +33,7 @@ func TestPauseAcceptingLeavesClientsInTheQueue(t *testing.T) {
 				nil); err != nil {
 				t.Fatal(err)
 			}
-			abortAtEnd(t, l, client)
+			AbortAtEnd(t, l, client)
 		}
 		count := func(n int) func() bool { return func() bool { return len(accepted) == n } }
 		connect()

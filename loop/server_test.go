@@ -15,96 +15,34 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// accepting is a server that keeps the recorders of its connections.
-type accepting struct {
-	*loop.Server
-	l   *loop.Loop
-	t   *testing.T
-	got []*transporttest.Recorder // the loop's goroutine
-}
-
-// serve makes a server on addr; nil options and "" mean a free local port.
-func serve(t *testing.T, l *loop.Loop, addr string, opts *loop.ServerOptions) *accepting {
-	t.Helper()
-	a := &accepting{l: l, t: t}
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
-		r := transporttest.NewRecorder(t)
-		a.got = append(a.got, r)
-		return r
-	}, addr, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Server = s
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	return a
-}
-
-// dial connects to the server and waits until it has made the connection.
-func (a *accepting) dial() (server, client *transporttest.Recorder) {
-	a.t.Helper()
-	client = transporttest.NewRecorder(a.t)
-	before := 0
-	looptest.Do(a.l, func() { before = len(a.got) })
-	_, err := a.l.CreateConnection(withTimeout(a.t), client, a.Addrs()[0].String(), nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	abortAtEnd(a.t, a.l, client)
-	looptest.WaitFor(a.t, a.l, "the accept", func() bool {
-		return len(a.got) > before && a.got[before].Transport() != nil
-	})
-	return a.got[before], client
-}
-
-// refused checks that nobody listens on the server's address.
-func (a *accepting) refused() {
-	a.t.Helper()
-	r := transporttest.NewRecorder(a.t)
-	abortAtEnd(a.t, a.l, r)
-	_, err := a.l.CreateConnection(withTimeout(a.t), r, a.Addrs()[0].String(), nil)
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		a.t.Errorf("connect: %v, want ECONNREFUSED", err)
-	}
-}
-
 func TestS226_ServerListensAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		if !a.IsServing() || a.Loop() != l || len(a.Addrs()) != 1 {
 			t.Errorf("serving %v, addresses %v", a.IsServing(), a.Addrs())
 		}
-		a.dial()
+		a.Dial()
 	})
 }
 
 // statements: 228, 238
 func TestS227_DeferredServerRefusesUntilItIsStarted(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		a := Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		if a.IsServing() || a.Loop() != l {
 			t.Error("serves although that was put off")
 		}
-		a.refused()
+		a.Refused()
 		if err := errors.Join(a.StartServing(), a.StartServing()); err != nil || !a.IsServing() {
 			t.Errorf("StartServing: %v", err)
 		}
-		a.dial()
+		a.Dial()
 	})
 }
 
 func TestS229_StartServingAfterCloseIsErrServerClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		a.Close()
 		if err := a.StartServing(); !errors.Is(err, loop.ErrServerClosed) {
 			t.Error(err)
@@ -117,7 +55,7 @@ func TestS229_StartServingAfterCloseIsErrServerClosed(t *testing.T) {
 
 func TestS230_ServeForeverUntilItsContextEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		a := Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- a.ServeForever(ctx) }()
@@ -125,18 +63,18 @@ func TestS230_ServeForeverUntilItsContextEnds(t *testing.T) {
 		if err := a.ServeForever(t.Context()); !errors.Is(err, loop.ErrServing) {
 			t.Errorf("a second ServeForever: %v", err)
 		}
-		a.dial()
+		a.Dial()
 		cancel()
 		if err := <-served; !errors.Is(err, context.Canceled) {
 			t.Errorf("ServeForever: %v", err)
 		}
-		a.refused()
+		a.Refused()
 	})
 }
 
 func TestS231_CloseEndsServeForever(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		served := make(chan error, 1)
 		go func() { served <- a.ServeForever(context.Background()) }()
 		looptest.Turns(l, 3)
@@ -150,8 +88,8 @@ func TestS231_CloseEndsServeForever(t *testing.T) {
 // statements: 237
 func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		server, client := a.dial()
+		a := Serve(t, l, "", nil)
+		server, client := a.Dial()
 		looptest.Do(l, func() {
 			if len(a.Sockets()) != 1 {
 				t.Errorf("sockets %v", a.Sockets())
@@ -162,7 +100,7 @@ func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 				t.Errorf("sockets %v after Close", a.Sockets())
 			}
 		})
-		a.refused()
+		a.Refused()
 		looptest.Do(l, func() { client.Transport().Write([]byte("still here")) })
 		looptest.WaitFor(t, l, "data", func() bool { return server.Received() == 10 })
 	})
@@ -170,8 +108,8 @@ func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 
 func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		_, client := a.dial()
+		a := Serve(t, l, "", nil)
+		_, client := a.Dial()
 		waited := make(chan error, 1)
 		go func() { waited <- a.WaitClosed(context.Background()) }()
 		looptest.Turns(l, 3)
@@ -189,7 +127,7 @@ func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		b := serve(t, l, "", nil)
+		b := Serve(t, l, "", nil)
 		if err := b.WaitClosed(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("WaitClosed with a context at its end: %v", err)
 		}
@@ -199,12 +137,12 @@ func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 // statements: 236
 func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		s1, c1 := a.dial()
+		a := Serve(t, l, "", nil)
+		s1, c1 := a.Dial()
 		a.CloseClients()
-		waitLost(t, l, s1)
-		waitLost(t, l, c1)
-		s2, _ := a.dial()
+		WaitLost(t, l, s1)
+		WaitLost(t, l, c1)
+		s2, _ := a.Dial()
 		looptest.Do(l, func() {
 			n := 0
 			for range a.Conns() {
@@ -215,16 +153,16 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 			}
 		})
 		a.AbortClients()
-		waitLost(t, l, s2)
+		WaitLost(t, l, s2)
 		if !a.IsServing() {
 			t.Error("the server stopped serving")
 		}
-		s3, _ := a.dial()
+		s3, _ := a.Dial()
 		looptest.Do(l, func() {
 			a.Close()
 			a.CloseClients()
 		})
-		if err := a.WaitClosed(withTimeout(t)); err != nil {
+		if err := a.WaitClosed(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 		if lost, err := s3.Lost(); !lost || err != nil {
@@ -236,7 +174,7 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 // statements: 240
 func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, ":0", nil)
+		a := Serve(t, l, ":0", nil)
 		addrs := a.Addrs()
 		if len(addrs) == 1 {
 			t.Skip("needs IPv6")
@@ -250,7 +188,7 @@ func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 
 func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
+		a := Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
 			Addrs: []string{"127.0.0.1:0", "127.0.0.2:0"}})
 		if len(a.Addrs()) != 2 {
 			t.Errorf("listens on %v", a.Addrs())
@@ -260,8 +198,8 @@ func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 
 func TestS242_AddressInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		_, err := l.CreateServer(withTimeout(t), a.factory(), "127.0.0.3:0",
+		a := Serve(t, l, "", nil)
+		_, err := l.CreateServer(WithTimeout(t), a.Factory(), "127.0.0.3:0",
 			&loop.ServerOptions{Addrs: []string{a.Addrs()[0].String()}})
 		var op *net.OpError
 		if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
@@ -276,19 +214,15 @@ func TestS242_AddressInUse(t *testing.T) {
 func TestS243_AnAddressThatIsNotHere(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const absent = "203.0.113.1:0"
-		a := serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
+		a := Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
 		if len(a.Addrs()) != 1 {
 			t.Errorf("listens on %v", a.Addrs())
 		}
-		_, err := l.CreateServer(withTimeout(t), a.factory(), absent, nil)
+		_, err := l.CreateServer(WithTimeout(t), a.Factory(), absent, nil)
 		if !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			t.Errorf("%v, want EADDRNOTAVAIL", err)
 		}
 	})
-}
-
-func (a *accepting) factory() protocol.Factory {
-	return func() protocol.Protocol { return transporttest.NewRecorder(a.t) }
 }
 
 func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
@@ -297,7 +231,7 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 		looptest.Expect(l, message)
 		looptest.Expect(l, message)
 		calls := 0
-		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
 			if calls++; calls == 1 {
 				panic("planned")
 			}
@@ -308,11 +242,11 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 		}
 		for range 2 {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(withTimeout(t), r, s.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(WithTimeout(t), r, s.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			waitLost(t, l, r)
+			WaitLost(t, l, r)
 			if !r.GotEOF() {
 				t.Error("the client got no EOF")
 			}
@@ -329,9 +263,9 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 
 func TestS250_EachConnectionHasItsProtocolAndPeername(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		s1, c1 := a.dial()
-		s2, c2 := a.dial()
+		a := Serve(t, l, "", nil)
+		s1, c1 := a.Dial()
+		s2, c2 := a.Dial()
 		looptest.Do(l, func() {
 			for _, p := range [][2]*transporttest.Recorder{{s1, c1}, {s2, c2}} {
 				got := transport.PeerName(p[0].Transport())
@@ -350,7 +284,7 @@ func TestS250_EachConnectionHasItsProtocolAndPeername(t *testing.T) {
 func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const count = 50
-		a := serve(t, l, "", nil)
+		a := Serve(t, l, "", nil)
 		var clients []*transporttest.Recorder
 		failed, dialed := error(nil), 0
 		looptest.Do(l, func() {
@@ -364,9 +298,9 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 					})
 			}
 		})
-		abortAtEnd(t, l, clients...)
+		AbortAtEnd(t, l, clients...)
 		looptest.WaitFor(t, l, "all connections", func() bool {
-			return len(a.got) == count && dialed == count
+			return len(a.Got) == count && dialed == count
 		})
 		if failed != nil {
 			t.Error(failed)
@@ -377,9 +311,9 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 // statements: 419
 func TestS419_ServerShutdown(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", nil)
-		server, client := a.dial()
-		stuck, peer := a.dial()
+		a := Serve(t, l, "", nil)
+		server, client := a.Dial()
+		stuck, peer := a.Dial()
 		looptest.Do(l, func() {
 			server.Transport().Write([]byte("flushed"))
 			peer.Transport().PauseReading()
@@ -388,7 +322,7 @@ func TestS419_ServerShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- a.Shutdown(ctx) }()
-		waitLost(t, l, client)
+		WaitLost(t, l, client)
 		looptest.Pass(t, l, 5e6)
 		if len(done) > 0 {
 			t.Error("Shutdown did not wait for the flush")
@@ -408,8 +342,8 @@ func TestS419_ServerShutdown(t *testing.T) {
 
 func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
-		server, _ := a.dial()
+		a := Serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
+		server, _ := a.Dial()
 		looptest.Do(l, func() {
 			tr := server.Transport()
 			n, err := tr.Write(make([]byte, 100001))
@@ -429,20 +363,20 @@ func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 // statements: 10
 func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
-		server, client := a.dial()
+		a := Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
+		server, client := a.Dial()
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 64<<20))
 			server.Transport().Close()
 		})
-		waitLost(t, l, server)
+		WaitLost(t, l, server)
 		if _, err := server.Lost(); !errors.Is(err, transport.ErrCloseTimeout) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
-		b := serve(t, l, "", &loop.ServerOptions{IdleTimeout: 10e6})
-		quiet, _ := b.dial()
-		waitLost(t, l, quiet)
+		b := Serve(t, l, "", &loop.ServerOptions{IdleTimeout: 10e6})
+		quiet, _ := b.Dial()
+		WaitLost(t, l, quiet)
 		if _, err := quiet.Lost(); !errors.Is(err, transport.ErrIdleTimeout) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
@@ -451,15 +385,15 @@ func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 
 func TestMaxConnsClosesWhoeverComesBeyond(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
-		a.dial()
+		a := Serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
+		a.Dial()
 		r := transporttest.NewRecorder(t)
-		if _, err := l.CreateConnection(withTimeout(t), r, a.Addrs()[0].String(), nil); err != nil {
+		if _, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil); err != nil {
 			t.Fatal(err)
 		}
-		waitLost(t, l, r)
-		if len(a.got) != 1 {
-			t.Errorf("%d protocols were made", len(a.got))
+		WaitLost(t, l, r)
+		if len(a.Got) != 1 {
+			t.Errorf("%d protocols were made", len(a.Got))
 		}
 	})
 }

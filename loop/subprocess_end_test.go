@@ -16,11 +16,11 @@ import (
 
 func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
+		n := NewNurse(t)
 		for _, e := range []string{"data 1", "exited", "closed 1", "lost"} {
-			n.on[e] = func() {
+			n.On[e] = func() {
 				if e == "lost" {
-					close(n.gone)
+					close(n.Gone)
 				}
 				panic("planned")
 			}
@@ -29,9 +29,9 @@ func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 			"pipe_connection_lost", "connection_lost"} {
 			looptest.Expect(l, "Exception in callback protocol."+e+"()")
 		}
-		launch(t, l, n, nil, "echo", "hello").over(t, 0)
-		if string(n.out[1]) != "hello\n" {
-			t.Errorf("%q", n.out[1])
+		Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
+		if string(n.Out[1]) != "hello\n" {
+			t.Errorf("%q", n.Out[1])
 		}
 	})
 }
@@ -39,23 +39,23 @@ func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Fatal error: protocol.connection_made() call failed.")
-		n := newNurse(t)
-		n.on["made"] = func() { panic("planned") }
+		n := NewNurse(t)
+		n.On["made"] = func() { panic("planned") }
 		var planned *protocol.PanicError
-		tr, err := l.SubprocessExec(withTimeout(t), n, []string{"sleep", "infinity"}, nil)
+		tr, err := l.SubprocessExec(WithTimeout(t), n, []string{"sleep", "infinity"}, nil)
 		if tr != nil || !errors.As(err, &planned) {
 			t.Errorf("%v, %v", tr, err)
 		}
-		n.over(t, -9)
-		if !errors.As(n.lostErr, &planned) {
-			t.Error(n.lostErr)
+		n.Over(t, -9)
+		if !errors.As(n.LostErr, &planned) {
+			t.Error(n.LostErr)
 		}
 	})
 }
 
 func TestS329_CancelKillsAndReaps(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
+		n := NewNurse(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
@@ -66,10 +66,10 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 		select {
 		case err := <-result:
 			if err == nil { // the cancellation came late
-				looptest.Do(l, func() { n.t.Close() })
-				n.over(t, -9)
-			} else if !errors.Is(err, context.Canceled) || len(n.events) > 0 {
-				t.Error(err, n.events)
+				looptest.Do(l, func() { n.T.Close() })
+				n.Over(t, -9)
+			} else if !errors.Is(err, context.Canceled) || len(n.Events) > 0 {
+				t.Error(err, n.Events)
 			}
 		case <-time.After(looptest.Patience):
 			t.Fatal("the start does not end")
@@ -82,8 +82,8 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 }
 
 func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := NewNurse(t)
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
 			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
@@ -99,24 +99,24 @@ func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 		}
 		looptest.Turns(l, 3)
 		looptest.Do(l, func() {
-			if len(n.events) > 0 {
-				t.Errorf("the protocol was told %v", n.events)
+			if len(n.Events) > 0 {
+				t.Errorf("the protocol was told %v", n.Events)
 			}
 		})
 	})
 }
 
 func TestS333_StolenChild(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Error waiting for a child")
-		n := newNurse(t)
-		n.on["made"] = func() {
-			if _, err := syscall.Wait4(n.t.Pid(), nil, 0, nil); err != nil {
+		n := NewNurse(t)
+		n.On["made"] = func() {
+			if _, err := syscall.Wait4(n.T.Pid(), nil, 0, nil); err != nil {
 				t.Error(err)
 			}
 		}
-		launch(t, l, n, nil, "true")
-		n.over(t, 255)
+		Launch(t, l, n, nil, "true")
+		n.Over(t, 255)
 		if err := looptest.Exceptions(l)[0].Err; !errors.Is(err, subprocess.ErrStolen) {
 			t.Error(err)
 		}
@@ -125,25 +125,25 @@ func TestS333_StolenChild(t *testing.T) {
 
 func TestS336_SetProtocolOfAChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first, second := newNurse(t), newNurse(t)
-		launch(t, l, first, nil, "cat")
+		first, second := NewNurse(t), NewNurse(t)
+		Launch(t, l, first, nil, "cat")
 		looptest.Do(l, func() {
-			if err := first.t.SetProtocol(nil); err != transport.ErrNilProtocol {
+			if err := first.T.SetProtocol(nil); err != transport.ErrNilProtocol {
 				t.Error(err)
 			}
 			var stream struct{ transport.BaseProtocol }
-			if err := first.t.SetProtocol(stream); err != transport.ErrProtocolKind {
+			if err := first.T.SetProtocol(stream); err != transport.ErrProtocolKind {
 				t.Error(err)
 			}
-			second.t = first.t
-			if err := first.t.SetProtocol(second); err != nil || first.t.Protocol() != second {
+			second.T = first.T
+			if err := first.T.SetProtocol(second); err != nil || first.T.Protocol() != second {
 				t.Error(err)
 			}
-			stdin(first).Close()
+			Stdin(first).Close()
 		})
-		second.over(t, 0)
-		if len(first.events) != 1 {
-			t.Error(first.events)
+		second.Over(t, 0)
+		if len(first.Events) != 1 {
+			t.Error(first.Events)
 		}
 	})
 }
@@ -151,11 +151,11 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 // statements: 29
 func TestS339_ManyWaitForOneChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := launch(t, l, newNurse(t), nil, "cat")
+		n := Launch(t, l, NewNurse(t), nil, "cat")
 		codes := make(chan int, 5)
 		for range 5 {
 			go func() {
-				code, err := subprocess.Wait(withTimeout(t), n.t)
+				code, err := subprocess.Wait(WithTimeout(t), n.T)
 				if err != nil {
 					t.Error(err)
 				}
@@ -164,15 +164,15 @@ func TestS339_ManyWaitForOneChild(t *testing.T) {
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := subprocess.Wait(ended, n.t); !errors.Is(err, context.Canceled) {
+		if _, err := subprocess.Wait(ended, n.T); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		looptest.Do(l, func() { n.t.Kill() })
+		looptest.Do(l, func() { n.T.Kill() })
 		for range 5 {
 			if code := <-codes; code != -9 {
 				t.Error(code)
 			}
 		}
-		n.over(t, -9)
+		n.Over(t, -9)
 	})
 }

@@ -21,7 +21,7 @@ import (
 
 // statements: 332, 334
 func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := 500, 50
 		switch {
 		case debug.On || testing.Short():
@@ -31,11 +31,11 @@ func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 		}
 		null := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.DevNull}
 		for range one {
-			launch(t, l, newNurse(t), null, "true").over(t, 0)
+			Launch(t, l, NewNurse(t), null, "true").Over(t, 0)
 		}
-		nurses := make([]*nurse, all)
+		nurses := make([]*Nurse, all)
 		for i := range nurses {
-			nurses[i] = newNurse(t)
+			nurses[i] = NewNurse(t)
 			looptest.Do(l, func() {
 				l.SubprocessExecFunc(t.Context(), nurses[i], []string{"echo", fmt.Sprint(i)}, null,
 					func(_ transport.SubprocessTransport, err error) {
@@ -46,13 +46,13 @@ func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 			})
 		}
 		for i, n := range nurses {
-			n.over(t, 0)
-			if string(n.out[1]) != fmt.Sprintf("%d\n", i) {
-				t.Errorf("child %d said %q", i, n.out[1])
+			n.Over(t, 0)
+			if string(n.Out[1]) != fmt.Sprintf("%d\n", i) {
+				t.Errorf("child %d said %q", i, n.Out[1])
 			}
 		}
 		looptest.WaitFor(t, l, "no zombies", func() bool {
-			_, zombies := offspring(t)
+			_, zombies := Offspring(t)
 			return zombies == 0
 		})
 	})
@@ -65,17 +65,17 @@ func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := newNurse(t)
+		n := NewNurse(t)
 		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "infinity"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		pid := tr.Pid()
 		if shutdown {
-			if err := l.Shutdown(withTimeout(t)); err != nil {
+			if err := l.Shutdown(WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
-			n.over(t, -9)
+			n.Over(t, -9)
 		} else if err := l.Close(); err != nil {
 			t.Error(err)
 		}
@@ -128,14 +128,14 @@ func duplicateFile(t *testing.T, f *os.File) *os.File {
 
 // statements: 292
 func TestS300_TerminalIsReadAndWritten(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		shared := duplicateFile(t, slave)
 		defer shared.Close()
 		in, out := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		readPipe(t, l, in, duplicateFile(t, slave))
-		writePipe(t, l, out, slave)
-		if isNonblocking(t, int(shared.Fd())) {
+		ReadPipe(t, l, in, duplicateFile(t, slave))
+		WritePipe(t, l, out, slave)
+		if IsNonblocking(t, int(shared.Fd())) {
 			t.Error("the terminal is non-blocking for everybody")
 		}
 		if _, err := master.Write([]byte("typed\n")); err != nil {
@@ -152,24 +152,24 @@ func TestS300_TerminalIsReadAndWritten(t *testing.T) {
 			got = got[:len(got)+n]
 		}
 		master.Close() // hangs up
-		waitLostWith(t, l, in, nil)
+		WaitLostWith(t, l, in, nil)
 		looptest.Do(l, func() { out.Transport().Close() })
-		waitLost(t, l, out)
+		WaitLost(t, l, out)
 	})
 }
 
 // The master's EIO, when nobody has the terminal open any more, is EOF.
 func TestS292_HungUpTerminalIsAtItsEnd(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		r := transporttest.NewRecorder(t)
-		readPipe(t, l, r, master)
+		ReadPipe(t, l, r, master)
 		if _, err := slave.Write([]byte("last words")); err != nil {
 			t.Fatal(err)
 		}
 		looptest.WaitFor(t, l, "the last words", func() bool { return r.Received() == 10 })
 		slave.Close()
-		waitLostWith(t, l, r, nil)
+		WaitLostWith(t, l, r, nil)
 		if !strings.HasSuffix(r.Trace(), "eof, lost <nil>") {
 			t.Error(r.Trace())
 		}
@@ -177,7 +177,7 @@ func TestS292_HungUpTerminalIsAtItsEnd(t *testing.T) {
 }
 
 func TestS286_DevicesThatCannotBePolled(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		open := func(path string) *os.File {
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {
@@ -187,36 +187,36 @@ func TestS286_DevicesThatCannotBePolled(t *testing.T) {
 		}
 		null, zero, out := transporttest.NewRecorder(t), transporttest.NewRecorder(t),
 			transporttest.NewRecorder(t)
-		readPipe(t, l, null, open("/dev/null"))
-		waitTrace(t, l, null, "made, eof, lost <nil>")
-		waitLostWith(t, l, null, nil)
+		ReadPipe(t, l, null, open("/dev/null"))
+		WaitTrace(t, l, null, "made, eof, lost <nil>")
+		WaitLostWith(t, l, null, nil)
 		zero.On.Data = func([]byte) { zero.Transport().Close() }
-		readPipe(t, l, zero, open("/dev/zero"))
-		waitLostWith(t, l, zero, nil)
-		writePipe(t, l, out, open("/dev/null"))
+		ReadPipe(t, l, zero, open("/dev/zero"))
+		WaitLostWith(t, l, zero, nil)
+		WritePipe(t, l, out, open("/dev/null"))
 		looptest.Do(l, func() {
 			out.Transport().Write(make([]byte, 1<<20))
 			out.Transport().Close()
 		})
-		waitLostWith(t, l, out, nil)
+		WaitLostWith(t, l, out, nil)
 	})
 }
 
 func TestS404_SIGCHLDIsTheUsers(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		told := 0
 		looptest.Do(l, func() {
 			if err := l.AddSignalHandler(syscall.SIGCHLD, func() { told++ }); err != nil {
 				t.Error(err)
 			}
 		})
-		launch(t, l, newNurse(t), noErr(), "true").over(t, 0)
+		Launch(t, l, NewNurse(t), noErr(), "true").Over(t, 0)
 		looptest.WaitFor(t, l, "the signal", func() bool { return told > 0 })
 		looptest.Do(l, func() {
 			if !l.RemoveSignalHandler(syscall.SIGCHLD) {
 				t.Error("there is no handler")
 			}
 		})
-		launch(t, l, newNurse(t), noErr(), "true").over(t, 0)
+		Launch(t, l, NewNurse(t), noErr(), "true").Over(t, 0)
 	})
 }

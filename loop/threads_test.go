@@ -6,11 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"net"
 	"os"
 	"runtime"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +15,6 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
 func TestS398_RunInExecutor(t *testing.T) {
@@ -128,7 +124,7 @@ func TestS407_ExceptionHandler(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var seen []loop.Exception
 		l.SetExceptionHandler(func(e loop.Exception) { seen = append(seen, e) })
-		server, client := pair(t, l)
+		server, client := Pair(t, l)
 		server.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { client.Transport().Write([]byte("x")) })
 		looptest.WaitFor(t, l, "the report", func() bool { return len(seen) == 1 })
@@ -140,39 +136,21 @@ func TestS407_ExceptionHandler(t *testing.T) {
 	})
 }
 
-// lines is what a logger wrote.
-type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (w *lines) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *lines) contains(part string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.Contains(w.b.String(), part)
-}
-
 // statements: 410, 418
 func TestS409_WithoutAHandlerItIsLogged(t *testing.T) {
-	log := &lines{}
+	log := &Lines{}
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil))}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		l.SetExceptionHandler(nil)
 		looptest.Do(l, func() { l.CallSoon(func() { panic("first") }) })
 		looptest.WaitFor(t, l, "the log", func() bool {
-			return log.contains("Exception in callback") && log.contains("first") &&
-				log.contains("level=ERROR")
+			return log.Contains("Exception in callback") && log.Contains("first") &&
+				log.Contains("level=ERROR")
 		})
 		l.SetExceptionHandler(func(loop.Exception) { panic("handler") })
 		looptest.Do(l, func() { l.CallSoon(func() { panic("second") }) })
 		looptest.WaitFor(t, l, "the log of the handler's panic", func() bool {
-			return log.contains("Unhandled error in exception handler")
+			return log.Contains("Unhandled error in exception handler")
 		})
 	})
 }
@@ -190,7 +168,7 @@ func TestS413_DebugMode(t *testing.T) {
 }
 
 func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
-	log, slow := &lines{}, time.Duration(0)
+	log, slow := &Lines{}, time.Duration(0)
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Debug: true,
 		Trace: &loop.Trace{SlowCallback: func(d time.Duration) { slow = max(slow, d) }}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
@@ -204,7 +182,7 @@ func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
 				}
 			})
 		})
-		looptest.WaitFor(t, l, "the log", func() bool { return log.contains("Executing") })
+		looptest.WaitFor(t, l, "the log", func() bool { return log.Contains("Executing") })
 		if slow < 2*time.Millisecond {
 			t.Errorf("Trace.SlowCallback got %v", slow)
 		}
@@ -214,7 +192,7 @@ func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
 // statements: 30
 func TestS415_DebugModePanicsOnTheWrongGoroutine(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
-		server, _ := pair(t, l)
+		server, _ := Pair(t, l)
 		for name, f := range map[string]func(){
 			"CallSoon":  func() { l.CallSoon(func() {}) },
 			"CallLater": func() { l.CallLater(0, func() {}) },
@@ -245,8 +223,8 @@ func TestS121_GoexitInACallbackClosesTheLoop(t *testing.T) {
 }
 
 func TestS421_ShutdownLetsTransportsFlush(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		server, peer := outside(t, l)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server, peer := Outside(t, l)
 		const size = 16 << 20
 		looptest.Do(l, func() { server.Transport().Write(make([]byte, size)) })
 		received := make(chan int64, 1)
@@ -254,7 +232,7 @@ func TestS421_ShutdownLetsTransportsFlush(t *testing.T) {
 			n, _ := io.Copy(io.Discard, peer)
 			received <- n
 		}()
-		if err := l.Shutdown(withTimeout(t)); err != nil {
+		if err := l.Shutdown(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 		if n := <-received; n != size {
@@ -291,8 +269,8 @@ func TestS399_ShutdownWaitsForTheExecutor(t *testing.T) {
 
 // statements: 423
 func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := outside(t, l)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server, _ := Outside(t, l)
 		looptest.Do(l, func() { server.Transport().Write(make([]byte, 64<<20)) })
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -305,22 +283,10 @@ func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 	})
 }
 
-// outside connects a recorder on the loop with a peer that is not on it.
-func outside(t *testing.T, l *loop.Loop) (*transporttest.Recorder, net.Conn) {
-	t.Helper()
-	f, peer := socketPair(t, syscall.SOCK_STREAM)
-	r := transporttest.NewRecorder(t)
-	opts := &loop.ConnectionOptions{Sock: f}
-	if _, err := l.CreateConnection(withTimeout(t), r, "", opts); err != nil {
-		t.Fatal(err)
-	}
-	return r, peer
-}
-
 // statements: 451
 func TestS420_CloseWithOpenTransportsLeavesNothingOpen(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		connectTCP(t, l, &countingProtocol{}, &countingProtocol{})
+		ConnectTCP(t, l, &CountingProtocol{}, &CountingProtocol{})
 		l.Stop()
 		looptest.Turns(l, 0)
 		for {

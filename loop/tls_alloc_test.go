@@ -19,12 +19,12 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 		t.Skip("needs a build without the race detector, which allocates")
 	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &mirror{} },
-			"127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS()})
+		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &Mirror{} },
+			"127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := clientTLS()
+		config := ClientTLS()
 		config.MaxVersion = version
 		conn, err := tls.Dial("tcp", s.Addrs()[0].String(), config)
 		if err != nil {
@@ -48,7 +48,7 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 		}
 		conn.Close()
 		s.Close()
-		if err := s.WaitClosed(withTimeout(t)); err != nil {
+		if err := s.WaitClosed(WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})

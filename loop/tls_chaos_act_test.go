@@ -147,9 +147,9 @@ func (e *tlsEnd) upgrade() {
 	if e.tr == nil || e.lost > 0 || e.upgrades || e.tr.IsClosing() {
 		return
 	}
-	config := serverTLS()
+	config := ServerTLS()
 	if !e.server {
-		config = clientTLS()
+		config = ClientTLS()
 		config.ServerName = "sluice.test"
 	}
 	e.upgrades = true

@@ -27,7 +27,7 @@ func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const wait = 10 * time.Second // whose passing is an error
 		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true, ShutdownTimeout: wait})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true,
+		server, client := a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true,
 			ShutdownTimeout: wait})
 		size := 3 << 20
 		notified := false
@@ -55,7 +55,7 @@ func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 func muteTLS(t *testing.T, l *loop.Loop, opts loop.ConnectionOptions,
 ) (client *transporttest.Recorder, freeze func()) {
 	a := serveTLS(t, l, loop.ServerOptions{})
-	server, client := a.dialTLS(opts)
+	server, client := a.DialTLS(opts)
 	return client, func() {
 		below := server.Transport().(interface{ Underlying() transport.Transport }).Underlying()
 		below.PauseReading()
@@ -105,7 +105,7 @@ func TestCloseTimeoutCountsFromCloseWithTLS(t *testing.T) {
 func TestIdleTimeoutWithTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		client, err := a.tryTLS(loop.ConnectionOptions{IdleTimeout: 30 * time.Millisecond})
+		client, err := a.TryTLS(loop.ConnectionOptions{IdleTimeout: 30 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestWriteCapWithTLS(t *testing.T) {
 func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{})
+		server, client := a.DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			server.Transport().Write(make([]byte, 100<<10))
 			client.Transport().Close()
@@ -157,7 +157,7 @@ func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
+		server, client := a.DialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
 		var reset func()
 		reset = func() { // once the client has sent all
 			if client.Transport().WriteBufferSize() > 0 {
@@ -181,7 +181,7 @@ func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{})
+		server, client := a.DialTLS(loop.ConnectionOptions{})
 		clean := true
 		looptest.Do(l, func() {
 			client.On.EOF = func() bool {
@@ -195,7 +195,7 @@ func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 			t.Errorf("an EOF without close_notify: clean %v, %s", clean, client.Trace())
 		}
 
-		server, client = a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client = a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
 		looptest.Do(l, func() { server.Transport().Abort() })
 		lost(t, l, client, transport.ErrNoCloseNotify)
 		if _, err := client.Lost(); !errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -203,7 +203,7 @@ func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 			t.Errorf("%v, %s", err, client.Trace())
 		}
 
-		server, client = a.dialTLS(loop.ConnectionOptions{})
+		server, client = a.DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() { // the beginning of a record, and the end
 			below := server.Transport().(interface{ Underlying() transport.Transport }).
 				Underlying()
@@ -216,7 +216,7 @@ func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 
 func TestS192_NoHalfClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
+		_, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			tr := client.Transport()
 			if err := tr.WriteEOF(); tr.CanWriteEOF() || !errors.Is(err, errors.ErrUnsupported) {
@@ -233,7 +233,7 @@ func TestS192_NoHalfClose(t *testing.T) {
 func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
+		server, client := a.DialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 2<<20))
@@ -263,7 +263,7 @@ func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 
 func TestS203_ClosingBelowIsClosing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
+		_, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			tr := client.Transport()
 			tr.(interface{ Underlying() transport.Transport }).Underlying().Abort()
@@ -279,7 +279,7 @@ func TestS203_ClosingBelowIsClosing(t *testing.T) {
 func TestServerClosesAndAbortsItsTLSClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
 		looptest.Do(l, func() {
 			n := 0
 			for c := range a.Conns() {
@@ -293,7 +293,7 @@ func TestServerClosesAndAbortsItsTLSClients(t *testing.T) {
 		})
 		a.CloseClients()
 		lost(t, l, client, nil) // with close_notify
-		_, client = a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		_, client = a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
 		a.AbortClients()
 		lost(t, l, client, transport.ErrNoCloseNotify)
 	})

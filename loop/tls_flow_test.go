@@ -17,14 +17,14 @@ func TestS193_WriteInConnectionMadeIsSent(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write([]byte("at once")) }
-		_, err := l.CreateConnection(withTimeout(t), client, a.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS()})
+		_, err := l.CreateConnection(WithTimeout(t), client, a.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: ClientTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		abortAtEnd(t, l, client)
+		AbortAtEnd(t, l, client)
 		looptest.WaitFor(t, l, "the data", func() bool {
-			return len(a.got) == 1 && string(a.got[0].Data()) == "at once"
+			return len(a.Got) == 1 && string(a.Got[0].Data()) == "at once"
 		})
 	})
 }
@@ -33,7 +33,7 @@ func TestS193_WriteInConnectionMadeIsSent(t *testing.T) {
 func TestS196_HighZeroPausesOnlyWhatIsLeftOver(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		_, client := a.dialTLS(loop.ConnectionOptions{})
+		_, client := a.DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			tr := client.Transport()
 			if got := tr.WriteBufferLimits(); got != (transport.Limits{High: 512 << 10,
@@ -65,7 +65,7 @@ type readLimiter interface {
 func TestS197_ReadingBelowStopsAtTheReadLimits(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{})
+		server, client := a.DialTLS(loop.ConnectionOptions{})
 		const size = 8 << 20
 		r := client.Transport().(readLimiter)
 		looptest.Do(l, func() {
@@ -106,7 +106,7 @@ func TestS197_ReadingBelowStopsAtTheReadLimits(t *testing.T) {
 func TestS200_AnEndThatCameWithTheDataWaitsForResumeReading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
 		looptest.Do(l, func() {
 			client.On.Data = func([]byte) { client.Transport().PauseReading() }
 			server.Transport().Write([]byte("the last word"))
@@ -129,7 +129,7 @@ func TestS200_AnEndThatCameWithTheDataWaitsForResumeReading(t *testing.T) {
 
 func TestS204_AWriteErrorBelowReachesTheApplication(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
+		server, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			client.Transport().Write(make([]byte, 20<<20))
 			server.Transport().PauseReading()
@@ -147,7 +147,7 @@ func TestS205_PanicEndsWithoutCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const message = "Fatal error: protocol.data_received() call failed."
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.DialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
 		looptest.Expect(l, message)
 		looptest.Do(l, func() {
 			server.On.Data = func([]byte) { panic("planned") }
@@ -167,14 +167,14 @@ func TestS207_BufferedProtocolOverTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(withTimeout(t), client.Buffered(100<<10),
-			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: clientTLS()})
+		_, err := l.CreateConnection(WithTimeout(t), client.Buffered(100<<10),
+			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: ClientTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		abortAtEnd(t, l, client)
+		AbortAtEnd(t, l, client)
 		looptest.WaitFor(t, l, "the accept", func() bool {
-			return len(a.got) == 1 && a.got[0].Transport() != nil
+			return len(a.Got) == 1 && a.Got[0].Transport() != nil
 		})
 		looptest.Pass(t, l, 5*time.Millisecond) // for the session tickets
 		if client.Count("get") != 0 {
@@ -182,7 +182,7 @@ func TestS207_BufferedProtocolOverTLS(t *testing.T) {
 		}
 		looptest.Do(l, func() {
 			for range 3 {
-				a.got[0].Transport().Write(make([]byte, 5000))
+				a.Got[0].Transport().Write(make([]byte, 5000))
 			}
 		})
 		looptest.WaitFor(t, l, "the data", func() bool { return client.Received() == 15000 })
@@ -198,8 +198,8 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		order := ""
 		server := transporttest.NewRecorder(t)
 		factory := func() protocol.Protocol { return server }
-		s, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0",
-			&loop.ServerOptions{TLS: serverTLS()})
+		s, err := l.CreateServer(WithTimeout(t), factory, "127.0.0.1:0",
+			&loop.ServerOptions{TLS: ServerTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,10 +210,10 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		client.On.Data = func([]byte) { order += "data" }
 		looptest.Do(l, func() {
 			l.CreateConnectionFunc(t.Context(), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()},
+				&loop.ConnectionOptions{TLS: ClientTLS()},
 				func(_ transport.Transport, err error) { order += "done " })
 		})
-		abortAtEnd(t, l, client, server)
+		AbortAtEnd(t, l, client, server)
 		looptest.WaitFor(t, l, "the data", func() bool { return client.Received() == 7 })
 		looptest.Do(l, func() {
 			if order != "made done data" {

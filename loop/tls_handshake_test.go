@@ -21,39 +21,12 @@ import (
 )
 
 // serveTLS makes a server with TLS.
-func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *accepting {
+func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *Accepting {
 	t.Helper()
 	if opts.TLS == nil {
-		opts.TLS = serverTLS()
+		opts.TLS = ServerTLS()
 	}
-	return serve(t, l, "", &opts)
-}
-
-// dialTLS connects to the server and waits until it has made the connection.
-func (a *accepting) dialTLS(opts loop.ConnectionOptions) (server, client *transporttest.Recorder) {
-	a.t.Helper()
-	before := 0
-	looptest.Do(a.l, func() { before = len(a.got) })
-	client, err := a.tryTLS(opts)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	looptest.WaitFor(a.t, a.l, "the server's handshake", func() bool {
-		return len(a.got) > before && a.got[before].Transport() != nil
-	})
-	return a.got[before], client
-}
-
-// tryTLS connects to the server.
-func (a *accepting) tryTLS(opts loop.ConnectionOptions) (*transporttest.Recorder, error) {
-	a.t.Helper()
-	client := transporttest.NewRecorder(a.t)
-	if opts.TLS == nil {
-		opts.TLS = clientTLS()
-	}
-	_, err := a.l.CreateConnection(withTimeout(a.t), client, a.Addrs()[0].String(), &opts)
-	abortAtEnd(a.t, a.l, client)
-	return client, err
+	return Serve(t, l, "", &opts)
 }
 
 // silent checks that a protocol has had no callback.
@@ -68,7 +41,7 @@ func silent(t *testing.T, r *transporttest.Recorder) {
 func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{})
+		server, client := a.DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {
 			for _, r := range []*transporttest.Recorder{server, client} {
 				state, ok := transport.TLSState(r.Transport())
@@ -86,7 +59,7 @@ func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 }
 
 func TestS177_BadCertificatesAreToldByName(t *testing.T) {
-	expired := testPKI().issue(t, func(c *x509.Certificate) {
+	expired := TestPKI().Issue(t, func(c *x509.Certificate) {
 		c.NotAfter = time.Now().Add(-time.Minute)
 	}, "sluice.test")
 	for _, c := range []struct {
@@ -95,11 +68,11 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 		client *tls.Config
 		want   string
 	}{
-		{"unknown authority", serverTLS(), &tls.Config{RootCAs: x509.NewCertPool()},
+		{"unknown authority", ServerTLS(), &tls.Config{RootCAs: x509.NewCertPool()},
 			"certificate signed by unknown authority"},
-		{"expired", &tls.Config{Certificates: []tls.Certificate{expired}}, clientTLS(),
+		{"expired", &tls.Config{Certificates: []tls.Certificate{expired}}, ClientTLS(),
 			"certificate has expired"},
-		{"other name", serverTLS(), &tls.Config{RootCAs: testPKI().pool,
+		{"other name", ServerTLS(), &tls.Config{RootCAs: TestPKI().Pool,
 			ServerName: "elsewhere.test"}, "elsewhere.test"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +80,7 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 				var failure error
 				a := serveTLS(t, l, loop.ServerOptions{TLS: c.server,
 					OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-				client, err := a.tryTLS(loop.ConnectionOptions{TLS: c.client})
+				client, err := a.TryTLS(loop.ConnectionOptions{TLS: c.client})
 				var verification *tls.CertificateVerificationError
 				if !errors.As(err, &verification) || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v (%T), want %q", err, err, c.want)
@@ -125,13 +98,13 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
-		config := serverTLS()
+		config := ServerTLS()
 		config.NextProtos = []string{"h2"}
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-		other := clientTLS()
+		other := ClientTLS()
 		other.NextProtos = []string{"smtp"}
-		client, err := a.tryTLS(loop.ConnectionOptions{TLS: other})
+		client, err := a.TryTLS(loop.ConnectionOptions{TLS: other})
 		if err == nil || !strings.Contains(err.Error(), "no application protocol") {
 			t.Error("the client was told", err)
 		}
@@ -145,7 +118,7 @@ func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 
 func TestS178_EOFInTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
 			r := transporttest.NewRecorder(t)
 			r.On.Data = func([]byte) { r.Transport().Close() }
 			return r
@@ -155,8 +128,8 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 		}
 		defer s.Close()
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(withTimeout(t), client, s.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS()})
+		_, err = l.CreateConnection(WithTimeout(t), client, s.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: ClientTLS()})
 		if !errors.Is(err, syscall.ECONNRESET) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v is neither ECONNRESET nor an unexpected EOF", err)
 		}
@@ -170,7 +143,7 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
 		mute := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(withTimeout(t), mute, a.Addrs()[0].String(), nil)
+		_, err := l.CreateConnection(WithTimeout(t), mute, a.Addrs()[0].String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,10 +151,10 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		looptest.WaitFor(t, l, "the server's error", func() bool {
 			return errors.Is(failure, transport.ErrHandshakeTimeout)
 		})
-		plain := serve(t, l, "", nil) // does not answer
+		plain := Serve(t, l, "", nil) // does not answer
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(withTimeout(t), client, plain.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS(), HandshakeTimeout: 20 * time.Millisecond})
+		_, err = l.CreateConnection(WithTimeout(t), client, plain.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: ClientTLS(), HandshakeTimeout: 20 * time.Millisecond})
 		if !errors.Is(err, transport.ErrHandshakeTimeout) {
 			t.Errorf("the client: %v", err)
 		}
@@ -195,7 +168,7 @@ func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	failures := 0
 	a := serveTLS(t, n.Loop, loop.ServerOptions{
 		OnHandshakeError: func(net.Addr, error) { failures++ }})
-	server, client := a.dialTLS(loop.ConnectionOptions{})
+	server, client := a.DialTLS(loop.ConnectionOptions{})
 	over := make(chan struct{})
 	looptest.Do(n.Loop, func() {
 		mute := n.Dial(a.Addrs()[0].String())
@@ -216,7 +189,7 @@ func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 		})
 	})
 	<-over
-	waitLost(t, n.Loop, server)
+	WaitLost(t, n.Loop, server)
 }
 
 // statements: 180, 209
@@ -231,11 +204,11 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{TLS: serverTLS(), HandshakeTimeout: -1}, tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: serverTLS(), ShutdownTimeout: -1}, tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: ServerTLS(), HandshakeTimeout: -1}, tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: ServerTLS(), ShutdownTimeout: -1}, tlstransport.ErrTimeout},
 			{loop.ServerOptions{TLS: &tls.Config{}}, tlstransport.ErrNoCertificate},
 		} {
-			_, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0", &c.opts)
+			_, err := l.CreateServer(WithTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
 				t.Errorf("server with %+v: %v, want %v", c.opts, err, c.want)
 			}
@@ -252,7 +225,7 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlstransport.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(withTimeout(t), r, "127.0.0.1:1", &c.opts)
+			_, err := l.CreateConnection(WithTimeout(t), r, "127.0.0.1:1", &c.opts)
 			if !errors.Is(err, c.want) {
 				t.Errorf("connection with %+v: %v, want %v", c.opts, err, c.want)
 			}
@@ -277,7 +250,7 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 				end()
 			}
 			mute.On.Made = func(transport.Transport) { look() }
-			_, err := l.CreateConnection(withTimeout(t), mute, a.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(WithTimeout(t), mute, a.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,8 +258,8 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 			looptest.WaitFor(t, l, "the rest", func() bool { return l.Stats().Transports == 0 })
 		}
 		looptest.Do(l, func() {
-			if n := l.Stats().HandshakesFailed; n != 2 || len(a.got) != 0 {
-				t.Errorf("%d failed handshakes, %d protocols made", n, len(a.got))
+			if n := l.Stats().HandshakesFailed; n != 2 || len(a.Got) != 0 {
+				t.Errorf("%d failed handshakes, %d protocols made", n, len(a.Got))
 			}
 		})
 	})
@@ -309,7 +282,7 @@ func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 			"\x80\x2e\x01", strings.Repeat("\x16\x03\x03\x40\x00", 5000)} {
 			plain := transporttest.NewRecorder(t)
 			plain.On.Made = func(tr transport.Transport) { tr.Write([]byte(hello)); tr.WriteEOF() }
-			_, err := l.CreateConnection(withTimeout(t), plain, a.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(WithTimeout(t), plain, a.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -319,10 +292,10 @@ func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 		if !strings.Contains(failures[0].Error(), "does not look like a TLS handshake") {
 			t.Errorf("a client without TLS: %v", failures[0])
 		}
-		if len(a.got) != 0 {
-			t.Errorf("%d protocols made", len(a.got))
+		if len(a.Got) != 0 {
+			t.Errorf("%d protocols made", len(a.Got))
 		}
-		a.dialTLS(loop.ConnectionOptions{}) // both of whose ends are of this loop
+		a.DialTLS(loop.ConnectionOptions{}) // both of whose ends are of this loop
 		looptest.Do(l, func() {
 			if s := l.Stats(); s.HandshakesFailed != 4 || s.Handshakes != 2 {
 				t.Errorf("%d handshakes failed, %d did not", s.HandshakesFailed, s.Handshakes)
@@ -334,19 +307,19 @@ func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 func TestS208_ServerName(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		names := make(chan string, 10)
-		config := serverTLS()
+		config := ServerTLS()
 		config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			names <- h.ServerName
 			return nil, nil
 		}
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		a.dialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
-		a.dialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
-		withName := clientTLS()
+		a.DialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
+		a.DialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
+		withName := ClientTLS()
 		withName.ServerName = "sluice.test"
-		a.dialTLS(loop.ConnectionOptions{TLS: withName})
+		a.DialTLS(loop.ConnectionOptions{TLS: withName})
 		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
-		if _, err := a.tryTLS(other); err != nil {
+		if _, err := a.TryTLS(other); err != nil {
 			t.Error(err)
 		}
 		if withName.ServerName != "sluice.test" {
@@ -358,8 +331,8 @@ func TestS208_ServerName(t *testing.T) {
 			}
 		}
 		r := transporttest.NewRecorder(t)
-		_, err := l.CreateUnixConnection(withTimeout(t), r, "@nowhere",
-			&loop.ConnectionOptions{TLS: clientTLS()})
+		_, err := l.CreateUnixConnection(WithTimeout(t), r, "@nowhere",
+			&loop.ConnectionOptions{TLS: ClientTLS()})
 		if !errors.Is(err, tlstransport.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
@@ -367,38 +340,38 @@ func TestS208_ServerName(t *testing.T) {
 }
 
 func TestAContextEndsAHandshake(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		plain := serve(t, l, "", nil) // does not answer
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		plain := Serve(t, l, "", nil) // does not answer
 		ctx, cancel := context.WithCancel(t.Context())
 		client := transporttest.NewRecorder(t)
 		result := make(chan error, 1)
 		go func() {
 			_, err := l.CreateConnection(ctx, client, plain.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()})
+				&loop.ConnectionOptions{TLS: ClientTLS()})
 			result <- err
 		}()
 		looptest.WaitFor(t, l, "the client's hello", func() bool {
-			return len(plain.got) == 1 && plain.got[0].Received() > 0
+			return len(plain.Got) == 1 && plain.Got[0].Received() > 0
 		})
 		cancel()
 		if err := <-result; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		silent(t, client)
-		waitLost(t, l, plain.got[0])
+		WaitLost(t, l, plain.Got[0])
 	})
 }
 
 func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		config := serverTLS()
+		config := ServerTLS()
 		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			panic("planned")
 		}
 		config.Certificates = nil
 		looptest.Expect(l, "a function of the tls.Config failed")
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		client, err := a.tryTLS(loop.ConnectionOptions{})
+		client, err := a.TryTLS(loop.ConnectionOptions{})
 		if err == nil {
 			t.Error("the client's handshake succeeded")
 		}
@@ -408,14 +381,14 @@ func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 
 func TestAbortInAFunctionOfTheConfig(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		var a *accepting
-		config := serverTLS()
+		var a *Accepting
+		config := ServerTLS()
 		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			a.AbortClients()
 			return nil, nil
 		}
 		a = serveTLS(t, l, loop.ServerOptions{TLS: config})
-		if _, err := a.tryTLS(loop.ConnectionOptions{}); err == nil {
+		if _, err := a.TryTLS(loop.ConnectionOptions{}); err == nil {
 			t.Error("the client's handshake succeeded")
 		}
 		looptest.WaitFor(t, l, "the end", func() bool { return l.Stats().Transports == 0 })

@@ -99,13 +99,13 @@ func versionFlag(version uint16) string {
 func TestAClientOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
-		ca := pemFile(t, map[string][]byte{"CERTIFICATE": testPKI().authority.Raw})
+		ca := pemFile(t, map[string][]byte{"CERTIFICATE": TestPKI().Authority.Raw})
 		in, out, wait := openssl(t, "s_client", "-connect", a.Addrs()[0].String(),
 			"-CAfile", ca, "-verify_return_error", versionFlag(version))
 		looptest.WaitFor(t, l, "the handshake", func() bool {
-			return len(a.got) == 1 && a.got[0].Transport() != nil
+			return len(a.Got) == 1 && a.Got[0].Transport() != nil
 		})
-		server := a.got[0]
+		server := a.Got[0]
 		looptest.Do(l, func() {
 			server.On.Data = func(b []byte) { server.Transport().Write(b) }
 		})
@@ -131,7 +131,7 @@ func TestAClientOfOpenssl(t *testing.T) {
 
 func TestAServerOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		c := testCertificate()
+		c := TestCertificate()
 		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 		if err != nil {
 			t.Fatal(err)
@@ -146,8 +146,8 @@ func TestAServerOfOpenssl(t *testing.T) {
 		_, addr, _ := strings.Cut(started, "ACCEPT ")
 		addr = strings.TrimSpace(addr)
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(withTimeout(t), client, addr,
-			&loop.ConnectionOptions{TLS: clientTLS()})
+		_, err = l.CreateConnection(WithTimeout(t), client, addr,
+			&loop.ConnectionOptions{TLS: ClientTLS()})
 		if err != nil {
 			t.Fatalf("%s: %v", addr, err)
 		}

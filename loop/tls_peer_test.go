@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
@@ -19,36 +18,17 @@ import (
 func versions(t *testing.T, f func(t *testing.T, l *loop.Loop, version uint16)) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			onKernels(t, func(t *testing.T, l *loop.Loop) { f(t, l, version) })
+			OnKernels(t, func(t *testing.T, l *loop.Loop) { f(t, l, version) })
 		})
 	}
-}
-
-// dialGo connects crypto/tls to the server.
-func (a *accepting) dialGo(config *tls.Config) (*tls.Conn, *transporttest.Recorder) {
-	a.t.Helper()
-	before := 0
-	looptest.Do(a.l, func() { before = len(a.got) })
-	conn, err := tls.Dial("tcp", a.Addrs()[0].String(), config)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(looptest.Patience)); err != nil {
-		a.t.Fatal(err)
-	}
-	looptest.WaitFor(a.t, a.l, "the server's handshake", func() bool {
-		return len(a.got) > before && a.got[before].Transport() != nil
-	})
-	return conn, a.got[before]
 }
 
 func TestAClientOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		config := clientTLS()
+		config := ClientTLS()
 		config.MaxVersion = version
-		conn, server := a.dialGo(config)
+		conn, server := a.DialGo(config)
 		looptest.Do(l, func() {
 			server.On.Data = func(b []byte) { server.Transport().Write(b) }
 		})
@@ -77,7 +57,7 @@ func TestAClientOfCryptoTls(t *testing.T) {
 
 func TestAServerOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := serverTLS()
+		config := ServerTLS()
 		config.MaxVersion = version
 		listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 		if err != nil {
@@ -95,8 +75,8 @@ func TestAServerOfCryptoTls(t *testing.T) {
 		}()
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write(make([]byte, 1<<20)) }
-		_, err = l.CreateConnection(withTimeout(t), client, listener.Addr().String(),
-			&loop.ConnectionOptions{TLS: clientTLS(), RequireCloseNotify: true})
+		_, err = l.CreateConnection(WithTimeout(t), client, listener.Addr().String(),
+			&loop.ConnectionOptions{TLS: ClientTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,15 +91,15 @@ func TestAServerOfCryptoTls(t *testing.T) {
 
 func TestClientCertificates(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := serverTLS()
-		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, testPKI().pool
+		config := ServerTLS()
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, TestPKI().Pool
 		config.MaxVersion = version
 		var failure error
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-		known := clientTLS()
-		known.Certificates = []tls.Certificate{testPKI().issue(t, nil, "somebody")}
-		server, _ := a.dialTLS(loop.ConnectionOptions{TLS: known})
+		known := ClientTLS()
+		known.Certificates = []tls.Certificate{TestPKI().Issue(t, nil, "somebody")}
+		server, _ := a.DialTLS(loop.ConnectionOptions{TLS: known})
 		looptest.Do(l, func() {
 			c, _ := server.Transport().ExtraInfo("peercert").(*x509.Certificate)
 			if c == nil || c.Subject.CommonName != "somebody" {
@@ -127,7 +107,7 @@ func TestClientCertificates(t *testing.T) {
 			}
 		})
 		// In TLS 1.3 a client is done before the server has looked at it.
-		client, err := a.tryTLS(loop.ConnectionOptions{})
+		client, err := a.TryTLS(loop.ConnectionOptions{})
 		if err == nil {
 			looptest.WaitFor(t, l, "the alert", func() bool { is, _ := client.Lost(); return is })
 			_, err = client.Lost()
@@ -145,12 +125,12 @@ func TestClientCertificates(t *testing.T) {
 
 func TestALPNAndSNI(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := serverTLS()
+		config := ServerTLS()
 		config.NextProtos, config.MaxVersion = []string{"h2", "http/1.1"}, version
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		client := clientTLS()
+		client := ClientTLS()
 		client.NextProtos, client.ServerName = []string{"http/1.1"}, "sluice.test"
-		conn, server := a.dialGo(client)
+		conn, server := a.DialGo(client)
 		looptest.Do(l, func() {
 			s, _ := transport.TLSState(server.Transport())
 			if s.NegotiatedProtocol != "http/1.1" || s.ServerName != "sluice.test" {
@@ -165,13 +145,13 @@ func TestALPNAndSNI(t *testing.T) {
 
 func TestSessionResumption(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := serverTLS()
+		config := ServerTLS()
 		config.MaxVersion = version
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		resumed := clientTLS()
+		resumed := ClientTLS()
 		resumed.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		for i := range 2 {
-			server, client := a.dialTLS(loop.ConnectionOptions{TLS: resumed})
+			server, client := a.DialTLS(loop.ConnectionOptions{TLS: resumed})
 			looptest.Do(l, func() { server.Transport().Write([]byte("x")) }) // after the ticket
 			looptest.WaitFor(t, l, "a byte", func() bool { return client.Received() == 1 })
 			looptest.Do(l, func() {
@@ -189,7 +169,7 @@ func TestSessionResumption(t *testing.T) {
 
 func TestS028_ExtraInfoOfTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := serveTLS(t, l, loop.ServerOptions{}).dialTLS(loop.ConnectionOptions{})
+		server, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		tr := client.Transport()
 		looptest.Do(l, func() {
 			cipher, _ := tr.ExtraInfo("cipher").(transport.Cipher)

@@ -14,14 +14,15 @@ import (
 	"time"
 )
 
-// pki is an authority and what it signed, for all tests.
-type pki struct {
-	pool      *x509.CertPool
-	authority *x509.Certificate
+// Pki is an authority and what it signed, for all tests.
+type Pki struct {
+	Pool      *x509.CertPool    // who trusts the authority
+	Authority *x509.Certificate // who signs
 	key       *ecdsa.PrivateKey
 }
 
-var testPKI = sync.OnceValue(func() *pki {
+// TestPKI returns the one authority that all tests use.
+var TestPKI = sync.OnceValue(func() *Pki {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -33,11 +34,11 @@ var testPKI = sync.OnceValue(func() *pki {
 	if err != nil {
 		panic(err)
 	}
-	p := &pki{pool: x509.NewCertPool(), key: key}
-	if p.authority, err = x509.ParseCertificate(der); err != nil {
+	p := &Pki{Pool: x509.NewCertPool(), key: key}
+	if p.Authority, err = x509.ParseCertificate(der); err != nil {
 		panic(err)
 	}
-	p.pool.AddCert(p.authority)
+	p.Pool.AddCert(p.Authority)
 	return p
 })
 
@@ -47,8 +48,8 @@ func certificate(serial int64, name string) *x509.Certificate {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 }
 
-// issue signs a certificate for 127.0.0.1 and the names, changed by change.
-func (p *pki) issue(t testing.TB, change func(*x509.Certificate), names ...string,
+// Issue signs a certificate for 127.0.0.1 and the names, changed by change.
+func (p *Pki) Issue(t testing.TB, change func(*x509.Certificate), names ...string,
 ) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -62,7 +63,7 @@ func (p *pki) issue(t testing.TB, change func(*x509.Certificate), names ...strin
 	if change != nil {
 		change(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, p.authority, &key.PublicKey,
+	der, err := x509.CreateCertificate(rand.Reader, template, p.Authority, &key.PublicKey,
 		p.key)
 	if err != nil {
 		t.Fatal(err)
@@ -70,14 +71,15 @@ func (p *pki) issue(t testing.TB, change func(*x509.Certificate), names ...strin
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// testCertificate is one for 127.0.0.1 and sluice.test.
-var testCertificate = sync.OnceValue(func() tls.Certificate {
-	return testPKI().issue(&testing.T{}, nil, "sluice.test")
+// TestCertificate is one for 127.0.0.1 and sluice.test.
+var TestCertificate = sync.OnceValue(func() tls.Certificate {
+	return TestPKI().Issue(&testing.T{}, nil, "sluice.test")
 })
 
-// serverTLS and clientTLS are a pair of configurations that trust each other.
-func serverTLS() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{testCertificate()}}
+// ServerTLS and ClientTLS are a pair of configurations that trust each other.
+func ServerTLS() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{TestCertificate()}}
 }
 
-func clientTLS() *tls.Config { return &tls.Config{RootCAs: testPKI().pool} }
+// ClientTLS trusts what ServerTLS presents.
+func ClientTLS() *tls.Config { return &tls.Config{RootCAs: TestPKI().Pool} }

@@ -23,14 +23,14 @@ func TestTLSOverUnixSockets(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "s")
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Data = func(b []byte) { server.Transport().Write(b) }
-		s, err := l.CreateUnixServer(withTimeout(t), func() protocol.Protocol { return server },
-			path, &loop.ServerOptions{TLS: serverTLS(), RequireCloseNotify: true})
+		s, err := l.CreateUnixServer(WithTimeout(t), func() protocol.Protocol { return server },
+			path, &loop.ServerOptions{TLS: ServerTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		tr, err := l.CreateUnixConnection(withTimeout(t), client, path,
-			&loop.ConnectionOptions{TLS: clientTLS(), ServerName: "sluice.test",
+		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path,
+			&loop.ConnectionOptions{TLS: ClientTLS(), ServerName: "sluice.test",
 				RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
@@ -50,10 +50,10 @@ func TestTLSOverUnixSockets(t *testing.T) {
 }
 
 func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := socketPair(t, syscall.SOCK_STREAM)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := SocketPair(t, syscall.SOCK_STREAM)
 		defer peer.Close()
-		config := clientTLS()
+		config := ClientTLS()
 		config.ServerName = "sluice.test"
 		client := tls.Client(peer, config)
 		echoed := make(chan error, 1)
@@ -81,8 +81,8 @@ func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 				t.Error("no TLS")
 			}
 		}
-		_, err := l.ConnectAcceptedSocket(withTimeout(t), server, f,
-			&loop.ServerOptions{TLS: serverTLS(), RequireCloseNotify: true})
+		_, err := l.ConnectAcceptedSocket(WithTimeout(t), server, f,
+			&loop.ServerOptions{TLS: ServerTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,21 +97,21 @@ func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, nilProtocol := range []bool{true, false} {
 			looptest.Expect(l, "")
-			s, err := l.CreateServer(withTimeout(t), func() protocol.Protocol {
+			s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
 				if nilProtocol {
 					return nil
 				}
 				r := transporttest.NewRecorder(t)
 				r.On.Made = func(transport.Transport) { panic("planned") }
 				return r
-			}, "127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS(),
+			}, "127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS(),
 				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			client := transporttest.NewRecorder(t)
-			_, err = l.CreateConnection(withTimeout(t), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()})
+			_, err = l.CreateConnection(WithTimeout(t), client, s.Addrs()[0].String(),
+				&loop.ConnectionOptions{TLS: ClientTLS()})
 			if err == nil { // which in TLS 1.3 is done before the server
 				looptest.WaitFor(t, l, "the end", func() bool { is, _ := client.Lost(); return is })
 			}
@@ -134,9 +134,9 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
-	a := &accepting{l: l, t: t}
-	a.Server, err = l.CreateServer(withTimeout(t), func() protocol.Protocol { return nil },
-		"127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS()})
+	a := &Accepting{L: l, T: t}
+	a.Server, err = l.CreateServer(WithTimeout(t), func() protocol.Protocol { return nil },
+		"127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS()})
 	if err != nil {
 		t.Fatal(err)
 	}

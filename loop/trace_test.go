@@ -20,8 +20,8 @@ func TestPanicsOfTheTraceAreReportedAndSurvived(t *testing.T) {
 		for _, hook := range []string{"Fallback", "PauseWriting", "ResumeWriting"} {
 			looptest.Expect(l, "Exception in Trace."+hook)
 		}
-		office(t, l, &postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
-		server, client := pair(t, l)
+		Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
+		server, client := Pair(t, l)
 		const size = 6 << 20
 		looptest.Do(l, func() { client.Transport().Write(make([]byte, size)) })
 		looptest.WaitFor(t, l, "the data", func() bool { return server.Received() == size })

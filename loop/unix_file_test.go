@@ -3,7 +3,6 @@ package loop_test
 import (
 	"errors"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -16,19 +15,9 @@ import (
 // staleSocket leaves a socket file that nobody serves at path.
 func staleSocket(t *testing.T, path string) {
 	t.Helper()
-	ln := listener(t, path)
+	ln := Listener(t, path)
 	ln.SetUnlinkOnClose(false)
 	ln.Close()
-}
-
-// listener is package net's.
-func listener(t *testing.T, path string) *net.UnixListener {
-	t.Helper()
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ln
 }
 
 func exists(path string) bool {
@@ -37,10 +26,10 @@ func exists(path string) bool {
 }
 
 func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		staleSocket(t, path)
-		serveUnix(t, l, path, nil).dialUnix()
+		ServeUnix(t, l, path, nil).DialUnix()
 		for what, make := range map[string]func(path string) error{
 			"file":      func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
 			"directory": func(p string) error { return os.Mkdir(p, 0o700) },
@@ -48,7 +37,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 			"dangling":  func(p string) error { return os.Symlink("nowhere", p) },
 			"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
 		} {
-			other := socketPath(t)
+			other := SocketPath(t)
 			if err := make(other); err != nil {
 				t.Fatal(err)
 			}
@@ -68,30 +57,30 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 }
 
 func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		probe := &loop.ServerOptions{ProbeSocket: true}
-		first := serveUnix(t, l, path, nil)
+		first := ServeUnix(t, l, path, nil)
 		unixError(t, serveError(t, l, path, probe), "listen", syscall.EADDRINUSE)
-		first.dialUnix()
-		second := serveUnix(t, l, path, nil) // without a probe, as asyncio does
-		second.dialUnix()
+		first.DialUnix()
+		second := ServeUnix(t, l, path, nil) // without a probe, as asyncio does
+		second.DialUnix()
 		first.Close()
 		if !exists(path) {
 			t.Error("the first server's Close removed the second's file")
 		}
-		second.dialUnix()
+		second.DialUnix()
 		second.Close()
 		staleSocket(t, path)
-		serveUnix(t, l, path, probe).dialUnix()
+		ServeUnix(t, l, path, probe).DialUnix()
 	})
 }
 
 func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
-			a := serveUnix(t, l, path, o)
+			a := ServeUnix(t, l, path, o)
 			if !exists(path) {
 				t.Error("no socket file")
 			}
@@ -106,10 +95,10 @@ func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 }
 
 func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		where := t.TempDir()
 		t.Chdir(where)
-		a := serveUnix(t, l, "socket", nil)
+		a := ServeUnix(t, l, "socket", nil)
 		t.Chdir(t.TempDir())
 		a.Close()
 		if exists(filepath.Join(where, "socket")) {
@@ -119,22 +108,22 @@ func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
 }
 
 func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
-		kept := serveUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
+		kept := ServeUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
 		kept.Close()
 		if !exists(path) {
 			t.Error("the file is gone although that was forbidden")
 		}
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 
-		gone := serveUnix(t, l, path, nil)
+		gone := ServeUnix(t, l, path, nil)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		gone.Close()
 
-		replaced := serveUnix(t, l, path, nil)
+		replaced := ServeUnix(t, l, path, nil)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -149,18 +138,18 @@ func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
 }
 
 func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, keep := range []bool{false, true} {
-			path := socketPath(t)
-			ln := listener(t, path)
+			path := SocketPath(t)
+			ln := Listener(t, path)
 			f, err := ln.File()
 			ln.SetUnlinkOnClose(false)
 			ln.Close()
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := serveUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
-			a.dialUnix()
+			a := ServeUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
+			a.DialUnix()
 			a.Close()
 			if exists(path) != keep {
 				t.Errorf("NoCleanupSocket %v, and the file is there: %v", keep, exists(path))
@@ -170,11 +159,11 @@ func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
 }
 
 func TestARelativeSocketFileIsRemovedFromElsewhere(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		t.Chdir(filepath.Dir(path))
-		a := serveUnix(t, l, "socket", nil)
-		a.dialUnix()
+		a := ServeUnix(t, l, "socket", nil)
+		a.DialUnix()
 		t.Chdir("/")
 		a.Close()
 		if exists(path) {
@@ -189,8 +178,8 @@ func TestShutdownOfTheLoopRemovesTheSocketFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := socketPath(t)
-		if _, err := l.CreateUnixServer(t.Context(), (&accepting{t: t}).factory(), path,
+		path := SocketPath(t)
+		if _, err := l.CreateUnixServer(t.Context(), (&Accepting{T: t}).Factory(), path,
 			nil); err != nil {
 			t.Fatal(err)
 		}
@@ -202,12 +191,12 @@ func TestShutdownOfTheLoopRemovesTheSocketFile(t *testing.T) {
 
 func TestASimulatedSocketHasNoFile(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
-	path := socketPath(t)
+	path := SocketPath(t)
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := serveUnix(t, n.Loop, path, nil)
-	a.dialUnix()
+	a := ServeUnix(t, n.Loop, path, nil)
+	a.DialUnix()
 	a.Close()
 	if b, err := os.ReadFile(path); string(b) != "precious" {
 		t.Errorf("a simulated server touched a file: %q, %v", b, err)
@@ -222,9 +211,9 @@ func umask() fs.FileMode {
 }
 
 func TestS285_TheModeOfTheFileIsWhatTheUmaskMakesIt(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
-		serveUnix(t, l, path, nil)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
+		ServeUnix(t, l, path, nil)
 		info, err := os.Lstat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -250,16 +239,16 @@ func unprivileged(t *testing.T, l *loop.Loop) {
 }
 
 func TestUnixPathsWithoutPermission(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		chmod := func(path string, mode fs.FileMode) {
 			t.Helper()
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
 		}
-		path, stale, served := socketPath(t), socketPath(t), socketPath(t)
+		path, stale, served := SocketPath(t), SocketPath(t), SocketPath(t)
 		staleSocket(t, stale)
-		a := serveUnix(t, l, served, nil)
+		a := ServeUnix(t, l, served, nil)
 		chmod(served, 0o600)
 		chmod(filepath.Dir(path), 0o000)
 		chmod(filepath.Dir(stale), 0o555)
@@ -286,8 +275,8 @@ func TestUnixPathsWithoutPermission(t *testing.T) {
 }
 
 func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOENT)
 		staleSocket(t, path)
 		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOTDIR)
@@ -295,26 +284,26 @@ func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
 }
 
 func TestAnAbstractNameIsNoFile(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		dir := filepath.Dir(socketPath(t))
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		dir := filepath.Dir(SocketPath(t))
 		t.Chdir(dir)
 		name := "@" + filepath.Base(dir)
 		staleSocket(t, "./"+name)
-		abstract := serveUnix(t, l, name, nil)
-		abstract.dialUnix()
+		abstract := ServeUnix(t, l, name, nil)
+		abstract.DialUnix()
 		abstract.Close()
 		if !exists("./" + name) {
 			t.Error("a file was removed for an abstract name")
 		}
-		serveUnix(t, l, "./"+name, nil).dialUnix()
+		ServeUnix(t, l, "./"+name, nil).DialUnix()
 	})
 }
 
 func TestTheModeOfASocketFile(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
-			path := socketPath(t)
-			serveUnix(t, l, path, &loop.ServerOptions{Mode: mode})
+			path := SocketPath(t)
+			ServeUnix(t, l, path, &loop.ServerOptions{Mode: mode})
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

@@ -46,11 +46,11 @@ func fullServer(t *testing.T, path string) (listener int) {
 }
 
 func TestAConnectionWaitsForRoomInAUnixServersQueue(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		listener := fullServer(t, path)
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
+		AbortAtEnd(t, l, r)
 		ended := make(chan error, 1)
 		looptest.Do(l, func() {
 			l.CreateUnixConnectionFunc(t.Context(), r, path, nil,
@@ -79,8 +79,8 @@ func TestAConnectionWaitsForRoomInAUnixServersQueue(t *testing.T) {
 }
 
 func TestACancelledUnixConnectionLeavesNothing(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := SocketPath(t)
 		fullServer(t, path)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
@@ -93,33 +93,33 @@ func TestACancelledUnixConnectionLeavesNothing(t *testing.T) {
 
 func TestUnixCloseWithUnreadInputIsAResetForThePeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
-		a := serveUnix(t, l, path, nil)
+		path := SocketPath(t)
+		a := ServeUnix(t, l, path, nil)
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.PauseReading() }
-		tr, err := l.CreateUnixConnection(withTimeout(t), client, path, nil)
+		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		looptest.WaitFor(t, l, "the accept", func() bool { return len(a.got) > 0 })
-		looptest.Do(l, func() { a.got[0].Transport().Write([]byte("unread")) })
+		looptest.WaitFor(t, l, "the accept", func() bool { return len(a.Got) > 0 })
+		looptest.Do(l, func() { a.Got[0].Transport().Write([]byte("unread")) })
 		looptest.WaitFor(t, l, "the send", func() bool {
-			return a.got[0].Transport().WriteBufferSize() == 0
+			return a.Got[0].Transport().WriteBufferSize() == 0
 		})
 		looptest.Do(l, tr.Abort)
-		waitLost(t, l, client)
-		waitLost(t, l, a.got[0])
-		_, err = a.got[0].Lost()
+		WaitLost(t, l, client)
+		WaitLost(t, l, a.Got[0])
+		_, err = a.Got[0].Lost()
 		unixError(t, err, "read", syscall.ECONNRESET)
 	})
 }
 
 func TestManyUnixConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serveUnix(t, l, socketPath(t), nil)
+		a := ServeUnix(t, l, SocketPath(t), nil)
 		var clients []*transporttest.Recorder
 		for range 100 {
-			server, client := a.dialUnix()
+			server, client := a.DialUnix()
 			looptest.Do(l, func() {
 				server.On.Data = func(data []byte) { server.Transport().Write(data) }
 				client.Transport().Write([]byte("hello"))
@@ -148,7 +148,7 @@ func program(t *testing.T, input []byte, name string, args ...string) []byte {
 	if err != nil {
 		t.Skip("needs " + name)
 	}
-	cmd := exec.CommandContext(withTimeout(t), path, args...)
+	cmd := exec.CommandContext(WithTimeout(t), path, args...)
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.Output()
 	if err != nil {
@@ -159,10 +159,10 @@ func program(t *testing.T, input []byte, name string, args ...string) []byte {
 
 func TestAUnixServerServesNetcatAndSocat(t *testing.T) {
 	input := bytes.Repeat([]byte("all work and no play\n"), 50_000)
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		file, abstract := socketPath(t), "@"+socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		file, abstract := SocketPath(t), "@"+SocketPath(t)
 		for _, path := range []string{file, abstract} {
-			s, err := l.CreateUnixServer(withTimeout(t),
+			s, err := l.CreateUnixServer(WithTimeout(t),
 				func() protocol.Protocol { return &echo{} }, path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -189,21 +189,21 @@ func TestAUnixServerServesNetcatAndSocat(t *testing.T) {
 }
 
 func TestAUnixClientTalksToSocat(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		socat, err := exec.LookPath("socat")
 		if err != nil {
 			t.Skip("needs socat")
 		}
-		path := socketPath(t)
-		cmd := exec.CommandContext(withTimeout(t), socat, "UNIX-LISTEN:"+path, "PIPE")
+		path := SocketPath(t)
+		cmd := exec.CommandContext(WithTimeout(t), socat, "UNIX-LISTEN:"+path, "PIPE")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		defer cmd.Wait()
 		r := transporttest.NewRecorder(t)
-		abortAtEnd(t, l, r)
+		AbortAtEnd(t, l, r)
 		for {
-			_, err = l.CreateUnixConnection(withTimeout(t), r, path, nil)
+			_, err = l.CreateUnixConnection(WithTimeout(t), r, path, nil)
 			if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ECONNREFUSED) {
 				break
 			}
@@ -222,7 +222,7 @@ func TestAUnixClientTalksToSocat(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		waitLost(t, l, r)
+		WaitLost(t, l, r)
 		if string(r.Data()) != "hello" {
 			t.Errorf("socat sent back %q", r.Data())
 		}
@@ -231,19 +231,19 @@ func TestAUnixClientTalksToSocat(t *testing.T) {
 
 func TestAUnixWriteToADeadPeerIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
-		a := serveUnix(t, l, path, nil)
+		path := SocketPath(t)
+		a := ServeUnix(t, l, path, nil)
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.PauseReading() } // sees no EOF
-		tr, err := l.CreateUnixConnection(withTimeout(t), client, path, nil)
+		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		looptest.WaitFor(t, l, "the accept", func() bool { return len(a.got) > 0 })
-		looptest.Do(l, a.got[0].Transport().Abort)
-		waitLost(t, l, a.got[0])
+		looptest.WaitFor(t, l, "the accept", func() bool { return len(a.Got) > 0 })
+		looptest.Do(l, a.Got[0].Transport().Abort)
+		WaitLost(t, l, a.Got[0])
 		looptest.Do(l, func() { tr.Write([]byte("anybody?")) })
-		waitLost(t, l, client)
+		WaitLost(t, l, client)
 		_, err = client.Lost()
 		unixError(t, err, "write", syscall.EPIPE)
 	})
@@ -260,5 +260,5 @@ func TestUnixServerTriesABusyNameAgain(t *testing.T) {
 	looptest.Do(n.Loop, func() {
 		n.CallLater(50*time.Millisecond, func() { n.SetFaults(looptest.Faults{}) })
 	})
-	serveUnix(t, n.Loop, "@name", nil).dialUnix()
+	ServeUnix(t, n.Loop, "@name", nil).DialUnix()
 }

@@ -1,7 +1,6 @@
 package loop_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -11,50 +10,9 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
-
-// serveUnix makes a server at path.
-func serveUnix(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) *accepting {
-	t.Helper()
-	a := &accepting{l: l, t: t}
-	var err error
-	a.Server, err = l.CreateUnixServer(withTimeout(t), func() protocol.Protocol {
-		r := transporttest.NewRecorder(t)
-		a.got = append(a.got, r)
-		return r
-	}, path, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if err := a.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	return a
-}
-
-// dialUnix connects to the server and waits until it has made the connection.
-func (a *accepting) dialUnix() (server, client *transporttest.Recorder) {
-	a.t.Helper()
-	client = transporttest.NewRecorder(a.t)
-	before := 0
-	looptest.Do(a.l, func() { before = len(a.got) })
-	path := a.Addrs()[0].(*net.UnixAddr).Name
-	if _, err := a.l.CreateUnixConnection(withTimeout(a.t), client, path, nil); err != nil {
-		a.t.Fatal(err)
-	}
-	abortAtEnd(a.t, a.l, client)
-	looptest.WaitFor(a.t, a.l, "the accept", func() bool {
-		return len(a.got) > before && a.got[before].Transport() != nil
-	})
-	return a.got[before], client
-}
 
 // unixError checks that err is the *net.OpError of a Unix socket with errno.
 func unixError(t *testing.T, err error, op string, errno syscall.Errno) {
@@ -69,10 +27,10 @@ func unixError(t *testing.T, err error, op string, errno syscall.Errno) {
 func dialError(t *testing.T, l *loop.Loop, path string) error {
 	t.Helper()
 	r := transporttest.NewRecorder(t)
-	tr, err := l.CreateUnixConnection(withTimeout(t), r, path, nil)
+	tr, err := l.CreateUnixConnection(WithTimeout(t), r, path, nil)
 	if tr != nil {
 		looptest.Do(l, tr.Abort)
-		waitLost(t, l, r)
+		WaitLost(t, l, r)
 	}
 	return err
 }
@@ -80,7 +38,7 @@ func dialError(t *testing.T, l *loop.Loop, path string) error {
 // serveError returns what CreateUnixServer fails with.
 func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) error {
 	t.Helper()
-	s, err := l.CreateUnixServer(withTimeout(t), (&accepting{t: t}).factory(), path, opts)
+	s, err := l.CreateUnixServer(WithTimeout(t), (&Accepting{T: t}).Factory(), path, opts)
 	if s != nil {
 		s.Close()
 	}
@@ -89,21 +47,21 @@ func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOption
 
 func TestS277_PathsAndAbstractNames(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		abstract := socketPath(t)
+		abstract := SocketPath(t)
 		for path, name := range map[string]string{
-			socketPath(t):         "",
+			SocketPath(t):         "",
 			"@" + abstract:        "@" + abstract,
 			"\x00" + abstract[1:]: "@" + abstract[1:],
 		} {
 			if name == "" {
 				name = path
 			}
-			a := serveUnix(t, l, path, nil)
+			a := ServeUnix(t, l, path, nil)
 			want := &net.UnixAddr{Name: name, Net: "unix"}
 			if got := a.Addrs()[0]; got.String() != want.String() || got.Network() != "unix" {
 				t.Errorf("serves at %v, want %v", got, want)
 			}
-			server, client := a.dialUnix()
+			server, client := a.DialUnix()
 			looptest.Do(l, func() { client.Transport().Write([]byte("hello")) })
 			looptest.WaitFor(t, l, "data", func() bool { return string(server.Data()) == "hello" })
 			a.Close()
@@ -113,12 +71,12 @@ func TestS277_PathsAndAbstractNames(t *testing.T) {
 
 func TestAnAbstractNameIsFreeAfterClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		name := "@" + socketPath(t)
-		a := serveUnix(t, l, name, nil)
+		name := "@" + SocketPath(t)
+		a := ServeUnix(t, l, name, nil)
 		unixError(t, serveError(t, l, name, nil), "listen", syscall.EADDRINUSE)
 		a.Close()
 		unixError(t, dialError(t, l, name), "dial", syscall.ECONNREFUSED)
-		serveUnix(t, l, name, nil).dialUnix()
+		ServeUnix(t, l, name, nil).DialUnix()
 	})
 }
 
@@ -137,38 +95,38 @@ func TestUnixPathsThatCannotBe(t *testing.T) {
 }
 
 func TestTheLongestUnixNames(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		file, abstract := socketPath(t), "@"+socketPath(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		file, abstract := SocketPath(t), "@"+SocketPath(t)
 		file += strings.Repeat("x", 107-len(file))
 		abstract += strings.Repeat("x", 108-len(abstract))
-		serveUnix(t, l, file, nil).dialUnix()
-		serveUnix(t, l, abstract, nil).dialUnix()
+		ServeUnix(t, l, file, nil).DialUnix()
+		ServeUnix(t, l, abstract, nil).DialUnix()
 	})
 }
 
 func TestUnixConnectionsToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		unixError(t, dialError(t, l, socketPath(t)), "dial", syscall.ENOENT)
-		path := socketPath(t)
-		a := serveUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
+		unixError(t, dialError(t, l, SocketPath(t)), "dial", syscall.ENOENT)
+		path := SocketPath(t)
+		a := ServeUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 		if err := a.StartServing(); err != nil {
 			t.Fatal(err)
 		}
-		a.dialUnix()
+		a.DialUnix()
 	})
 }
 
 // statements: 281
 func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := func() *transporttest.Recorder { return transporttest.NewRecorder(t) }
 		for kind, want := range map[int]error{syscall.SOCK_STREAM: nil,
 			syscall.SOCK_DGRAM: loop.ErrNotStream, syscall.SOCK_SEQPACKET: loop.ErrNotStream} {
-			f, _ := socketPair(t, kind)
+			f, _ := SocketPair(t, kind)
 			r := p()
-			abortAtEnd(t, l, r)
-			_, err := l.CreateUnixConnection(withTimeout(t), r, "",
+			AbortAtEnd(t, l, r)
+			_, err := l.CreateUnixConnection(WithTimeout(t), r, "",
 				&loop.ConnectionOptions{Sock: f})
 			if !errors.Is(err, want) {
 				t.Errorf("a socket of type %d: %v, want %v", kind, err, want)
@@ -177,9 +135,9 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 				t.Errorf("the file is open: %v", err)
 			}
 		}
-		f, _ := socketPair(t, syscall.SOCK_STREAM)
+		f, _ := SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
-		_, err := l.CreateUnixConnection(withTimeout(t), p(), "@x",
+		_, err := l.CreateUnixConnection(WithTimeout(t), p(), "@x",
 			&loop.ConnectionOptions{Sock: f})
 		for _, err := range []error{err, serveError(t, l, "@x", &loop.ServerOptions{Sock: f})} {
 			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
@@ -187,7 +145,7 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 			}
 		}
 		inet := inetListener(t)
-		_, err = l.CreateUnixConnection(withTimeout(t), p(), "",
+		_, err = l.CreateUnixConnection(WithTimeout(t), p(), "",
 			&loop.ConnectionOptions{Sock: inet})
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP socket: %v", err)
@@ -219,21 +177,21 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "Addrs") {
 			t.Errorf("Addrs: %v", err)
 		}
-		_, err = l.CreateUnixConnection(withTimeout(t), transporttest.NewRecorder(t), "@x",
+		_, err = l.CreateUnixConnection(WithTimeout(t), transporttest.NewRecorder(t), "@x",
 			&loop.ConnectionOptions{LocalAddr: "127.0.0.1:0"})
 		if err == nil || !strings.Contains(err.Error(), "LocalAddr") {
 			t.Errorf("LocalAddr: %v", err)
 		}
-		_, err = l.CreateUnixServer(withTimeout(t), nil, "@x", nil)
+		_, err = l.CreateUnixServer(WithTimeout(t), nil, "@x", nil)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Errorf("no factory: %v", err)
 		}
-		_, err = l.CreateUnixConnection(withTimeout(t), nil, "@x", nil)
+		_, err = l.CreateUnixConnection(WithTimeout(t), nil, "@x", nil)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Errorf("no protocol: %v", err)
 		}
 		looptest.Do(l, func() {
-			_, err = l.CreateUnixServer(t.Context(), (&accepting{t: t}).factory(), "@x", nil)
+			_, err = l.CreateUnixServer(t.Context(), (&Accepting{T: t}).Factory(), "@x", nil)
 			_, err2 := l.CreateUnixConnection(t.Context(), transporttest.NewRecorder(t), "@x", nil)
 			if !errors.Is(err, loop.ErrOnLoop) || !errors.Is(err2, loop.ErrOnLoop) {
 				t.Errorf("on the loop: %v, %v", err, err2)
@@ -244,8 +202,8 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 
 func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := socketPath(t)
-		server, client := serveUnix(t, l, path, nil).dialUnix()
+		path := SocketPath(t)
+		server, client := ServeUnix(t, l, path, nil).DialUnix()
 		names := func() {
 			for what, got := range map[string]net.Addr{
 				"":         transport.PeerName(server.Transport()),
@@ -261,8 +219,8 @@ func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
 		}
 		looptest.Do(l, names)
 		looptest.Do(l, client.Transport().Abort)
-		waitLost(t, l, server)
-		waitLost(t, l, client)
+		WaitLost(t, l, server)
+		WaitLost(t, l, client)
 		looptest.Do(l, names)
 	})
 }
@@ -274,7 +232,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 		if l.Engine().String() == "sim" {
 			want = transport.Credentials{PID: 1}
 		}
-		server, client := serveUnix(t, l, socketPath(t), nil).dialUnix()
+		server, client := ServeUnix(t, l, SocketPath(t), nil).DialUnix()
 		both := []*transporttest.Recorder{server, client}
 		for _, r := range both {
 			r.On.Lost = func(error) {
@@ -292,7 +250,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 			client.Transport().Close()
 		})
 		for _, r := range both {
-			waitLost(t, l, r)
+			WaitLost(t, l, r)
 			if _, ok := transport.PeerCred(r.Transport()); ok {
 				t.Error("credentials after ConnectionLost")
 			}
@@ -302,7 +260,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 
 func TestATCPConnectionHasNoPeerCred(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := pair(t, l)
+		server, _ := Pair(t, l)
 		looptest.Do(l, func() {
 			if c, ok := transport.PeerCred(server.Transport()); ok {
 				t.Errorf("%+v", c)

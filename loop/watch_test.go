@@ -12,20 +12,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// pipe is a pipe whose ends are closed at the test's end.
-func pipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
-}
-
 func TestS357_ReaderIsCalledAsLongAsThereIsSomething(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := Pipe(t)
 		w.Write([]byte("abc"))
 		fd, calls := int(r.Fd()), 0
 		looptest.Do(l, func() {
@@ -54,8 +43,8 @@ func TestS357_ReaderIsCalledAsLongAsThereIsSomething(t *testing.T) {
 }
 
 func TestS358_AddingAgainReplaces(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := Pipe(t)
 		w.Write([]byte("x"))
 		fd, replaced := int(r.Fd()), false
 		looptest.Do(l, func() {
@@ -74,8 +63,8 @@ func TestS358_AddingAgainReplaces(t *testing.T) {
 
 // statements: 360
 func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, _ := socketPair(t, syscall.SOCK_STREAM)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, _ := SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
 		fd, writable := int(f.Fd()), 0
 		looptest.Do(l, func() {
@@ -99,9 +88,9 @@ func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
 
 // statements: 369
 func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		r1, w1 := pipe(t)
-		r2, w2 := pipe(t)
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r1, w1 := Pipe(t)
+		r2, w2 := Pipe(t)
 		w1.Write([]byte("x"))
 		w2.Write([]byte("x"))
 		fds, calls := []int{int(r1.Fd()), int(r2.Fd())}, 0
@@ -125,7 +114,7 @@ func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
 }
 
 func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
+	OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +134,7 @@ func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
 // statements: 33
 func TestS363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := pair(t, l)
+		server, _ := Pair(t, l)
 		looptest.Do(l, func() {
 			s, ok := transport.Socket(server.Transport())
 			if !ok {
