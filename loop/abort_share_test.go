@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -32,12 +33,12 @@ func (p *leaver) ConnectionLost(error) { p.order = append(p.order, "lost") }
 
 // What is over a connection's share waits for the next round; its end does not.
 func TestAbortByWhoHasHadAShareOfTheRoundIsToldInTheSameOne(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 10 {
-			guests := Crowd(t, l, "tcp", 1)
+			guests := rig.Crowd(t, l, "tcp", 1)
 			p := &leaver{loop: l, t: guests[0].Transport(), limit: roundMax}
 			looptest.Do(l, func() {
-				SetOption(t, p.t, syscall.SO_RCVBUFFORCE, 8<<20)
+				rig.SetOption(t, p.t, syscall.SO_RCVBUFFORCE, 8<<20)
 				if err := p.t.SetProtocol(p); err != nil {
 					t.Error(err)
 				}

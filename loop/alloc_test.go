@@ -6,6 +6,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -26,7 +27,7 @@ func TestNoAllocationForAMessage(t *testing.T) {
 		t.Skip("needs a build without the race detector, which allocates")
 	}
 	protocols := map[string]func(l *loop.Loop) protocol.Protocol{
-		"Protocol": func(*loop.Loop) protocol.Protocol { return &Mirror{} },
+		"Protocol": func(*loop.Loop) protocol.Protocol { return &rig.Mirror{} },
 		"BufferedProtocol": func(*loop.Loop) protocol.Protocol {
 			return protocol.Buffered(&bufferedMirror{buf: make([]byte, 64<<10)})
 		},
@@ -40,8 +41,8 @@ func TestNoAllocationForAMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 				t.Run(engine.String(), func(t *testing.T) {
-					l := KernelLoop(t, engine)
-					Messages(t, Ends(t, l, make(l)))
+					l := rig.KernelLoop(t, engine)
+					rig.Messages(t, rig.Ends(t, l, make(l)))
 				})
 			}
 		})

@@ -15,28 +15,29 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 	"golang.org/x/sys/unix"
 )
 
-func newCounting() protocol.Protocol { return &CountingProtocol{} }
+func newCounting() protocol.Protocol { return &rig.CountingProtocol{} }
 
 func TestS013_ClosingWithUnreadInputResetsAfterTheOutput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Made = func(transport.Transport) { server.Transport().PauseReading() }
-		ConnectTCP(t, l, server, client)
-		AbortAtEnd(t, l, server, client)
+		rig.ConnectTCP(t, l, server, client)
+		rig.AbortAtEnd(t, l, server, client)
 		looptest.Do(l, func() { client.Transport().Write([]byte("never read")) })
 		looptest.Pass(t, l, 10*time.Millisecond)
 		looptest.Do(l, func() {
 			server.Transport().Write([]byte("reply"))
 			server.Transport().Close()
 		})
-		WaitLost(t, l, server)
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, server)
+		rig.WaitLost(t, l, client)
 		if lost, err := server.Lost(); !lost || err != nil {
 			t.Errorf("the server's ConnectionLost(%v)", err)
 		}
@@ -51,7 +52,7 @@ func TestS013_ClosingWithUnreadInputResetsAfterTheOutput(t *testing.T) {
 
 // dialBlocked connects while the loop's goroutine is busy with it: the kernel
 // has the connection in the backlog, the loop cannot know of it.
-func dialBlocked(t *testing.T, a *Accepting) *net.TCPConn {
+func dialBlocked(t *testing.T, a *rig.Accepting) *net.TCPConn {
 	c, err := net.Dial("tcp", a.Addrs()[0].String())
 	if err != nil {
 		t.Error(err)
@@ -61,8 +62,8 @@ func dialBlocked(t *testing.T, a *Accepting) *net.TCPConn {
 }
 
 func TestS233_ConnectionsInTheBacklogAtCloseAreClosed(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, "", nil)
 		var waiting []*net.TCPConn
 		looptest.Do(l, func() {
 			for range 5 {
@@ -72,7 +73,7 @@ func TestS233_ConnectionsInTheBacklogAtCloseAreClosed(t *testing.T) {
 			}
 			a.Close()
 		})
-		if err := a.WaitClosed(WithTimeout(t)); err != nil {
+		if err := a.WaitClosed(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 		for _, c := range waiting {
@@ -100,9 +101,9 @@ func TestS244_BacklogIsTheLengthOfTheAcceptQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for asked, want := range map[int]int{0: min(4096, bound), 7: 7, 1 << 20: bound} {
-			a := Serve(t, l, "", &loop.ServerOptions{Backlog: asked})
+			a := rig.Serve(t, l, "", &loop.ServerOptions{Backlog: asked})
 			fd := -1
 			looptest.Do(l, func() { fd = a.Sockets()[0] })
 			info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
@@ -117,8 +118,8 @@ func TestS244_BacklogIsTheLengthOfTheAcceptQueue(t *testing.T) {
 }
 
 func TestS251_ResetBeforeTheAccept(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, "", nil)
 		looptest.Do(l, func() {
 			if c := dialBlocked(t, a); c != nil {
 				c.SetLinger(0)
@@ -128,7 +129,7 @@ func TestS251_ResetBeforeTheAccept(t *testing.T) {
 		looptest.WaitFor(t, l, "the accept", func() bool {
 			return len(a.Got) == 1 && a.Got[0].Transport() != nil
 		})
-		WaitLost(t, l, a.Got[0])
+		rig.WaitLost(t, l, a.Got[0])
 		if _, err := a.Got[0].Lost(); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
@@ -144,7 +145,7 @@ func TestS394_SeveralLoopsServeOnePort(t *testing.T) {
 
 // shareAPort runs two loops with a server each until both have served.
 func shareAPort(t *testing.T, engine loop.Engine) {
-	KernelLoop(t, engine) // skips the test where the engine is not to be had
+	rig.KernelLoop(t, engine) // skips the test where the engine is not to be had
 	var served [2]atomic.Int32
 	var number atomic.Int32
 	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
@@ -159,7 +160,7 @@ func shareAPort(t *testing.T, engine loop.Engine) {
 		}
 		s, err := l.CreateServer(ctx, func() protocol.Protocol {
 			served[n].Add(1)
-			return &Mirror{}
+			return &rig.Mirror{}
 		}, at, &loop.ServerOptions{ReusePort: true})
 		if err != nil {
 			return err

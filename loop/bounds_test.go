@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/tlstransport"
 )
@@ -56,7 +57,7 @@ func isRefusal(err error) bool {
 func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 	co loop.ConnectionOptions) {
 	t.Helper()
-	s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", &so)
+	s, err := l.CreateServer(rig.WithTimeout(t), rig.NewMirror, "127.0.0.1:0", &so)
 	if err != nil {
 		if !isRefusal(err) {
 			t.Errorf("%s: server: %v", what, err)
@@ -64,8 +65,8 @@ func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 		return
 	}
 	defer s.Close()
-	c := &Still{}
-	_, err = l.CreateConnection(WithTimeout(t), c, s.Addrs()[0].String(), &co)
+	c := &rig.Still{}
+	_, err = l.CreateConnection(rig.WithTimeout(t), c, s.Addrs()[0].String(), &co)
 	if err != nil {
 		if !isRefusal(err) {
 			t.Errorf("%s: connection: %v", what, err)
@@ -85,7 +86,7 @@ func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 	if c.Lost != nil {
 		t.Errorf("%s: ConnectionLost(%v)", what, c.Lost)
 	}
-	if err := s.Shutdown(WithTimeout(t)); err != nil {
+	if err := s.Shutdown(rig.WithTimeout(t)); err != nil {
 		t.Errorf("%s: Shutdown: %v", what, err)
 	}
 }
@@ -95,7 +96,7 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 		onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 			so, co := loop.ServerOptions{}, loop.ConnectionOptions{}
 			if secure {
-				so.TLS, co.TLS = ServerTLS(), ClientTLS()
+				so.TLS, co.TLS = rig.ServerTLS(), rig.ClientTLS()
 				co.ServerName = "localhost"
 				co.TLS.InsecureSkipVerify, co.TLS.MinVersion = true, tls.VersionTLS13
 			}
@@ -111,12 +112,12 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 
 func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 	onRealClocks(t, func(t *testing.T, l *loop.Loop) {
-		receiver := Office(t, l, &Postman{}, AnyPort)
+		receiver := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		want := 0
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
 		atTheEnds(reflect.ValueOf(&o).Elem(), func(what string) {
-			p := &Postman{}
-			_, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &o)
+			p := &rig.Postman{}
+			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), p, &o)
 			if err != nil {
 				if !isRefusal(err) {
 					t.Errorf("%s: %v", what, err)
@@ -125,7 +126,7 @@ func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 			}
 			want++
 			looptest.Do(l, func() {
-				if err := p.T.SendTo([]byte("x"), Here(receiver)); err != nil {
+				if err := p.T.SendTo([]byte("x"), rig.Here(receiver)); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			})
@@ -224,7 +225,7 @@ func TestTimerOfThePastEndsASleep(t *testing.T) {
 
 // vast lends a buffer that is longer than what the kernel takes at a time.
 type vast struct {
-	Still
+	rig.Still
 	buf []byte
 }
 
@@ -242,18 +243,18 @@ func TestGetBufferMayReturnMoreThanTheKernelTakes(t *testing.T) {
 		t.Skipf("needs an address space of 4 GiB: %v", err)
 	}
 	defer syscall.Munmap(memory)
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, size := range sizes {
 			v := &vast{buf: memory[:size]}
-			s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+			s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
 				return protocol.Buffered(v)
 			}, "127.0.0.1:0", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &Still{}
+			c := &rig.Still{}
 			addr := s.Addrs()[0].String()
-			if _, err := l.CreateConnection(WithTimeout(t), c, addr, nil); err != nil {
+			if _, err := l.CreateConnection(rig.WithTimeout(t), c, addr, nil); err != nil {
 				t.Fatal(err)
 			}
 			looptest.Do(l, func() { c.T.Write([]byte("ping")) })
@@ -262,7 +263,7 @@ func TestGetBufferMayReturnMoreThanTheKernelTakes(t *testing.T) {
 				t.Errorf("buffer of %d bytes: lost: %v", size, v.Lost)
 			}
 			looptest.Do(l, func() { c.T.Close() })
-			if err := s.Shutdown(WithTimeout(t)); err != nil {
+			if err := s.Shutdown(rig.WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
 		}

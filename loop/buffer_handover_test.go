@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/exacttest"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -36,8 +37,8 @@ func TestASuccessorMayReceiveIntoTheMemoryOfItsPredecessor(t *testing.T) {
 			server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 			memory := make([]byte, 100)
 			server.On.Get = func(int) []byte { return memory }
-			ConnectTCP(t, l, server.Buffered(1), client)
-			AbortAtEnd(t, l, server, client)
+			rig.ConnectTCP(t, l, server.Buffered(1), client)
+			rig.AbortAtEnd(t, l, server, client)
 			looptest.Turns(l, 3) // the receive is under way
 			tr := transport.Transport(nil)
 			looptest.Do(l, func() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -15,8 +16,8 @@ func TestTCPOfAServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectTCP(t, l, p, peer)
-			return Link(t, l, peer)
+			rig.ConnectTCP(t, l, p, peer)
+			return rig.Link(t, l, peer)
 		})
 	})
 }
@@ -26,8 +27,8 @@ func TestTCPOfAClient(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectTCP(t, l, peer, p)
-			return Link(t, l, peer)
+			rig.ConnectTCP(t, l, peer, p)
+			return rig.Link(t, l, peer)
 		})
 	})
 }

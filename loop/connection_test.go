@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -20,10 +21,10 @@ import (
 // statements: 256
 func TestS004_CreateConnectionReturnsAfterConnectionMade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
-		tr, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil)
+		rig.AbortAtEnd(t, l, r)
+		tr, err := l.CreateConnection(rig.WithTimeout(t), r, a.Addrs()[0].String(), nil)
 		if err != nil || r.Transport() != tr || r.Count("made") != 1 {
 			t.Errorf("CreateConnection: %v, transport of ConnectionMade %v, %v",
 				tr, r.Transport(), err)
@@ -57,8 +58,8 @@ func TestCreateConnectionOnTheLoopIsErrOnLoop(t *testing.T) {
 
 // statements: 32, 245
 func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
 		server, client := a.Dial()
 		ends := map[string]*transporttest.Recorder{"server": server, "client": client}
 		for name, r := range ends {
@@ -78,8 +79,8 @@ func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
 				t.Errorf("SO_REUSEADDR is off: %v", err)
 			}
 		})
-		b := Serve(t, l, "", &loop.ServerOptions{ReusePort: true})
-		Serve(t, l, b.Addrs()[0].String(), &loop.ServerOptions{ReusePort: true})
+		b := rig.Serve(t, l, "", &loop.ServerOptions{ReusePort: true})
+		rig.Serve(t, l, b.Addrs()[0].String(), &loop.ServerOptions{ReusePort: true})
 	})
 }
 
@@ -100,16 +101,17 @@ func sockopt(t *testing.T, r *transporttest.Recorder, level, option int) (value 
 
 // statements: 258, 272
 func TestS257_SockIsTakenOver(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, adopt := range []func(p protocol.Protocol, f *os.File) (transport.Transport, error){
 			func(p protocol.Protocol, f *os.File) (transport.Transport, error) {
-				return l.CreateConnection(WithTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
+				return l.CreateConnection(rig.WithTimeout(t), p, "",
+					&loop.ConnectionOptions{Sock: f})
 			},
 			func(p protocol.Protocol, f *os.File) (transport.Transport, error) {
-				return l.ConnectAcceptedSocket(WithTimeout(t), p, f, nil)
+				return l.ConnectAcceptedSocket(rig.WithTimeout(t), p, f, nil)
 			},
 		} {
-			f, peer := SocketPair(t, syscall.SOCK_STREAM)
+			f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 			r := transporttest.NewRecorder(t)
 			tr, err := adopt(r, f)
 			if err != nil {
@@ -127,20 +129,20 @@ func TestS257_SockIsTakenOver(t *testing.T) {
 			if n, err := peer.Read(b); string(b[:n]) != "bye" {
 				t.Errorf("the peer read %q, %v", b[:n], err)
 			}
-			WaitLost(t, l, r)
+			rig.WaitLost(t, l, r)
 		}
 	})
 }
 
 func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, _ := SocketPair(t, syscall.SOCK_DGRAM)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, _ := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		_, err := l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "",
 			&loop.ConnectionOptions{Sock: f})
 		if !errors.Is(err, loop.ErrNotStream) {
 			t.Errorf("a datagram socket: %v", err)
 		}
-		f, _ = SocketPair(t, syscall.SOCK_STREAM)
+		f, _ = rig.SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
 		_, err = l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "127.0.0.1:1",
 			&loop.ConnectionOptions{Sock: f})
@@ -155,7 +157,7 @@ func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
 }
 
 func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -165,8 +167,8 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &Accepting{L: l, T: t}
-		a.Server, err = l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+		a := &rig.Accepting{L: l, T: t}
+		a.Server, err = l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
 			r := transporttest.NewRecorder(t)
 			a.Got = append(a.Got, r)
 			return r
@@ -176,10 +178,10 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 		}
 		_, client := a.Dial()
 		looptest.Do(l, client.Transport().Abort)
-		WaitLost(t, l, client)
-		WaitLost(t, l, a.Got[0])
+		rig.WaitLost(t, l, client)
+		rig.WaitLost(t, l, a.Got[0])
 		a.Close()
-		d, _ := SocketPair(t, syscall.SOCK_DGRAM)
+		d, _ := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		_, err = l.CreateServer(t.Context(), a.Factory(), "", &loop.ServerOptions{Sock: d})
 		if !errors.Is(err, loop.ErrNotStream) {
 			t.Errorf("a datagram socket: %v", err)
@@ -190,13 +192,13 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 // statements: 264, 273
 func TestS263_RefusedConnection(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		a.Close()
-		if err := a.WaitClosed(WithTimeout(t)); err != nil {
+		if err := a.WaitClosed(rig.WithTimeout(t)); err != nil {
 			t.Fatal(err)
 		}
 		r := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil)
+		_, err := l.CreateConnection(rig.WithTimeout(t), r, a.Addrs()[0].String(), nil)
 		var op *net.OpError
 		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Op != "dial" {
 			t.Errorf("%v", err)
@@ -210,27 +212,28 @@ func TestS263_RefusedConnection(t *testing.T) {
 // statements: 262, 267
 func TestS267_TheSecondAddressIsTriedWhenTheFirstFails(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "127.0.0.1:0", nil)
+		a := rig.Serve(t, l, "127.0.0.1:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort().Port()
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
+		rig.AbortAtEnd(t, l, r)
 		// The empty host is 127.0.0.1 and ::1; Interleave decides nothing here.
 		addr := netip.AddrPortFrom(netip.Addr{}, port)
-		_, err := l.CreateConnection(WithTimeout(t), r, ":"+portOf(addr),
+		_, err := l.CreateConnection(rig.WithTimeout(t), r, ":"+portOf(addr),
 			&loop.ConnectionOptions{HappyEyeballsDelay: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := Serve(t, l, "[::1]:0", nil)
+		b := rig.Serve(t, l, "[::1]:0", nil)
 		six := b.Addrs()[0].(*net.TCPAddr).AddrPort()
 		second := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, second)
-		if _, err = l.CreateConnection(WithTimeout(t), second, ":"+portOf(six), nil); err != nil {
+		rig.AbortAtEnd(t, l, second)
+		_, err = l.CreateConnection(rig.WithTimeout(t), second, ":"+portOf(six), nil)
+		if err != nil {
 			t.Fatal(err)
 		}
 		b.Close()
 		a.Close()
-		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			":"+portOf(six), &loop.ConnectionOptions{AllErrors: true})
 		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok || len(joined.Unwrap()) != 2 {
@@ -246,10 +249,10 @@ func portOf(a netip.AddrPort) string {
 
 func TestS265_LocalAddress(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
-		tr, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(),
+		rig.AbortAtEnd(t, l, r)
+		tr, err := l.CreateConnection(rig.WithTimeout(t), r, a.Addrs()[0].String(),
 			&loop.ConnectionOptions{LocalAddr: "127.0.0.7:0"})
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +262,7 @@ func TestS265_LocalAddress(t *testing.T) {
 				t.Errorf("connected from %s", ip)
 			}
 		})
-		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			a.Addrs()[0].String(), &loop.ConnectionOptions{LocalAddr: "[::1]:0"})
 		if !errors.Is(err, loop.ErrNoAddress) {
 			t.Errorf("LocalAddr of another family: %v", err)
@@ -270,11 +273,11 @@ func TestS265_LocalAddress(t *testing.T) {
 // statements: 271
 func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		for i := range 20 {
 			ctx, cancel := context.WithCancel(t.Context())
 			r := transporttest.NewRecorder(t)
-			AbortAtEnd(t, l, r)
+			rig.AbortAtEnd(t, l, r)
 			done := make(chan error, 1)
 			looptest.Do(l, func() {
 				l.CreateConnectionFunc(ctx, r, a.Addrs()[0].String(), nil,
@@ -300,22 +303,22 @@ func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 
 // statements: 260
 func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "localhost:0", nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, "localhost:0", nil)
 		port := a.Addrs()[0].(*net.TCPAddr).AddrPort()
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
-		_, err := l.CreateConnection(WithTimeout(t), r, "localhost:"+portOf(port), nil)
+		rig.AbortAtEnd(t, l, r)
+		_, err := l.CreateConnection(rig.WithTimeout(t), r, "localhost:"+portOf(port), nil)
 		if err != nil {
 			t.Error(err)
 		}
-		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			"no port", nil)
 		if err == nil {
 			t.Error("an address without a port is no error")
 		}
 		var op *net.OpError
-		_, err = l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t),
+		_, err = l.CreateConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			"127.0.0.9:discard", nil)
 		if !errors.As(err, &op) || op.Addr.String() != "127.0.0.9:9" {
 			t.Errorf("a port with a name: %v", err)
@@ -326,20 +329,20 @@ func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
 // statements: 115
 func TestS123_OneProtocolForSeveralTransports(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		shared := &CountingProtocol{}
-		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol { return shared },
+		shared := &rig.CountingProtocol{}
+		s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol { return shared },
 			"127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(WithTimeout(t), r, s.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(rig.WithTimeout(t), r, s.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			looptest.Do(l, func() { r.Transport().Write([]byte("x")); r.Transport().Close() })
-			WaitLost(t, l, r)
+			rig.WaitLost(t, l, r)
 		}
 		looptest.WaitFor(t, l, "three connections", func() bool { return shared.Lost == 3 })
 		if shared.Received != 3 {

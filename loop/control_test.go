@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 )
 
 // asking is an option of a socket that brings control messages. Some are newer than the
@@ -50,14 +51,14 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 	}
 	for _, local := range []string{"127.0.0.1:0", "[::1]:0"} {
 		for _, gro := range []bool{true, false} {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				for _, set := range sets {
 					o := loop.DatagramOptions{LocalAddr: local, GRO: gro, ReceiveBuffer: 4 << 20}
-					server := Office(t, l, &Postman{}, o)
-					client := Office(t, l, &Postman{},
+					server := rig.Office(t, l, &rig.Postman{}, o)
+					client := rig.Office(t, l, &rig.Postman{},
 						loop.DatagramOptions{LocalAddr: local, GSO: true})
 					var refused []string
-					Control(t, l, server.T, func(fd int) error {
+					rig.Control(t, l, server.T, func(fd int) error {
 						for _, name := range set {
 							a := askings[name]
 							err := syscall.SetsockoptInt(fd, a.level, a.option, a.value)
@@ -76,7 +77,7 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 							postTo(t, client, server, text)
 						}
 					})
-					WantTexts(t, l, server, want...)
+					rig.WantTexts(t, l, server, want...)
 					if t.Failed() {
 						t.Fatalf("%s, GRO %v: with %s", local, gro, strings.Join(set, ", "))
 					}
@@ -90,20 +91,20 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 // descriptors, and SO_PASSPIDFD is a descriptor itself, which nobody takes.
 func TestControlMessagesThatAUserAsksForCostNoDescriptors(t *testing.T) {
 	const passCred, passPidfd, most = 16, 76, 253
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		Control(t, l, to.Transport(), func(fd int) error {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		rig.Control(t, l, to.Transport(), func(fd int) error {
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passPidfd, 1) // Linux 6.5
 			return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passCred, 1)
 		})
-		r, _ := Pipe(t)
+		r, _ := rig.Pipe(t)
 		files := slices.Repeat([]*os.File{r}, most)
 		looptest.Do(l, func() {
 			if err := from.WriteWithFDs([]byte("x"), files); err != nil {
 				t.Error(err)
 			}
 		})
-		WaitData(t, l, to.Recorder, []byte("x"))
+		rig.WaitData(t, l, to.Recorder, []byte("x"))
 		looptest.Do(l, func() {
 			if len(to.Files) != most {
 				t.Errorf("%d files of %d", len(to.Files), most)
@@ -115,7 +116,7 @@ func TestControlMessagesThatAUserAsksForCostNoDescriptors(t *testing.T) {
 // Where the maker of a socket has turned UDP_GRO on, the kernel merges datagrams.
 func TestSocketWithGROIsTakenApart(t *testing.T) {
 	const udpGRO = 104
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -128,8 +129,8 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 		if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_UDP, udpGRO, 1); err != nil {
 			t.Skipf("needs UDP_GRO (Linux 5.0): %v", err)
 		}
-		server := Office(t, l, &Postman{}, loop.DatagramOptions{Sock: f})
-		client := Office(t, l, &Postman{},
+		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
+		client := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		want := numbered(50, 300)
 		looptest.Do(l, func() {
@@ -137,6 +138,6 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 				postTo(t, client, server, text)
 			}
 		})
-		WantTexts(t, l, server, want...)
+		rig.WantTexts(t, l, server, want...)
 	})
 }

@@ -9,24 +9,25 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // statements: 171
 func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
-		port := Here(server).Port()
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
+		port := rig.Here(server).Port()
 		to := transport.Addr{AddrPort: netip.AddrPortFrom(
 			netip.MustParseAddr("127.255.255.255"), port)}
-		client := Office(t, l, &Postman{},
+		client := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Broadcast: true})
-		SendAll(t, l, client, to, "to everybody")
-		WantTexts(t, l, server, "to everybody")
-		def := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+		rig.SendAll(t, l, client, to, "to everybody")
+		rig.WantTexts(t, l, server, "to everybody")
+		def := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 			RemoteAddr: to.String(), Broadcast: true})
-		SendAll(t, l, def, Nobody, "to the default destination")
-		WantTexts(t, l, server, "to everybody", "to the default destination")
+		rig.SendAll(t, l, def, rig.Nobody, "to the default destination")
+		rig.WantTexts(t, l, server, "to everybody", "to the default destination")
 	})
 }
 
@@ -57,24 +58,24 @@ func TestIPv6MulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "[::]:0", JoinGroups: []netip.Addr{group},
 			Interface: on, ReusePort: true}
-		a := Office(t, l, &Postman{}, o)
-		o.LocalAddr = fmt.Sprintf("[::]:%d", Here(a).Port())
-		b := Office(t, l, &Postman{}, o)
-		sender := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
+		a := rig.Office(t, l, &rig.Postman{}, o)
+		o.LocalAddr = fmt.Sprintf("[::]:%d", rig.Here(a).Port())
+		b := rig.Office(t, l, &rig.Postman{}, o)
+		sender := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
 			Interface: on, MulticastTTL: 1})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, Here(a).Port())}
-		SendAll(t, l, sender, to, "to all", "members")
-		WantTexts(t, l, a, "to all", "members")
-		WantTexts(t, l, b, "to all", "members")
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.Here(a).Port())}
+		rig.SendAll(t, l, sender, to, "to all", "members")
+		rig.WantTexts(t, l, a, "to all", "members")
+		rig.WantTexts(t, l, b, "to all", "members")
 	})
 }
 
 func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
-		a := Office(t, l, &Postman{}, o)
-		o.LocalAddr = Here(a).String()
-		b := Office(t, l, &Postman{}, o)
+		a := rig.Office(t, l, &rig.Postman{}, o)
+		o.LocalAddr = rig.Here(a).String()
+		b := rig.Office(t, l, &rig.Postman{}, o)
 		const senders = 64 // of which one endpoint gets all with 1 in 2^63
 		for range senders {
 			c, err := net.Dial("udp", o.LocalAddr)
@@ -99,8 +100,8 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})
-		server := Office(t, n.Loop, &Postman{}, AnyPort)
-		client := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{
+		server := rig.Office(t, n.Loop, &rig.Postman{}, rig.AnyPort)
+		client := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{
 			LocalAddr: "127.0.0.1:0", SendBuffer: 6000, GSO: gso})
 		want := append(numbered(300, 1000), numbered(3, 700)...)
 		// In the round after the one that sent: later the buffer may be empty again.
@@ -111,13 +112,13 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 			client.T.Close()
 		}
 		looptest.Do(n.Loop, func() {
-			batch := batchTo(Here(server), want...)
+			batch := batchTo(rig.Here(server), want...)
 			if _, err := client.T.(transport.BatchSender).SendBatch(batch); err != nil {
 				t.Error(err)
 			}
 			n.CallSoon(check)
 		})
-		WantTexts(t, n.Loop, server, want...)
+		rig.WantTexts(t, n.Loop, server, want...)
 		looptest.WaitFor(t, n.Loop, "the end", func() bool { return client.Count("lost") == 1 })
 		looptest.Do(n.Loop, func() {
 			if client.LostErr != nil || client.Count("resume") != 1 || len(client.Errs) > 0 {
@@ -131,18 +132,18 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 // time is not affected.
 func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{},
+		server := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
-		client := Office(t, l, &Postman{},
+		client := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		looptest.Do(l, server.T.PauseReading)
-		SendAll(t, l, client, Here(server), numbered(100, 1000)...)
+		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		SendAll(t, l, client, Here(server), numbered(100, 1000)...)
+		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, server.T.ResumeReading)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		SendAll(t, l, client, Here(server), "and on")
+		rig.SendAll(t, l, client, rig.Here(server), "and on")
 		looptest.WaitFor(t, l, "what comes later", func() bool {
 			return len(server.Got) > 0 && server.Got[len(server.Got)-1].Data == "and on"
 		})

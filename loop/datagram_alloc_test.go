@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -74,9 +75,9 @@ func TestNoAllocationForADatagram(t *testing.T) {
 	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
-			l := KernelLoop(t, engine)
+			l := rig.KernelLoop(t, engine)
 			p := &reflector{}
-			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &AnyPort); err != nil {
+			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &rig.AnyPort); err != nil {
 				t.Fatal(err)
 			}
 			fd := rawUDP(t, transport.SockName(p.t))
@@ -118,7 +119,7 @@ func TestNoAllocationForAGroupOfDatagrams(t *testing.T) {
 	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
-			l := KernelLoop(t, engine)
+			l := rig.KernelLoop(t, engine)
 			p := &returner{}
 			o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true, GRO: true, RecvErr: true}
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &o); err != nil {
@@ -152,7 +153,7 @@ func TestNoAllocationForAGroupOfDatagrams(t *testing.T) {
 func TestLargeBatchesLoseNothing(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
-			l := KernelLoop(t, engine)
+			l := rig.KernelLoop(t, engine)
 			p := &reflector{}
 			o := &loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 1 << 20}
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, o); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -27,15 +28,15 @@ func batchTo(to transport.Addr, texts ...string) (batch []transport.Datagram) {
 func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
-			server := Office(t, l, &Postman{}, AnyPort)
-			client := Office(t, l, &Postman{},
+			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+			client := rig.Office(t, l, &rig.Postman{},
 				loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: gso})
 			want := append(numbered(100, 40), "", "x")
 			looptest.Do(l, func() {
 				if err := client.T.SetWriteBufferLimits(transport.Limits{High: 60}); err != nil {
 					t.Error(err)
 				}
-				batch := batchTo(Here(server), want...)
+				batch := batchTo(rig.Here(server), want...)
 				sender := client.T.(transport.BatchSender)
 				n, err := sender.SendBatch(batch)
 				if n != len(want) || err != nil {
@@ -52,7 +53,7 @@ func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 				}
 				clear(batch)
 			})
-			WantTexts(t, l, server, want...)
+			rig.WantTexts(t, l, server, want...)
 			looptest.WaitFor(t, l, "ResumeWriting", func() bool {
 				return client.Count("resume") == 1
 			})
@@ -63,20 +64,20 @@ func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 // statements: 150, 151, 162
 func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
-		client := Office(t, l, &Postman{}, AnyPort)
-		connected := Office(t, l, &Postman{},
-			loop.DatagramOptions{RemoteAddr: Here(server).String()})
-		send := func(p *Postman, wantN int, want error, batch ...transport.Datagram) {
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		connected := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+		send := func(p *rig.Postman, wantN int, want error, batch ...transport.Datagram) {
 			n, err := p.T.(transport.BatchSender).SendBatch(batch)
 			if n != wantN || !errors.Is(err, want) {
 				t.Errorf("SendBatch: %d, %v; want %d, %v", n, err, wantN, want)
 			}
 		}
 		looptest.Do(l, func() {
-			two := batchTo(Here(server), "a", "b")
-			none := batchTo(Nobody, "lost")
-			elsewhere := batchTo(Here(client), "no")
+			two := batchTo(rig.Here(server), "a", "b")
+			none := batchTo(rig.Nobody, "lost")
+			elsewhere := batchTo(rig.Here(client), "no")
 			send(client, 0, nil)
 			send(client, 2, transport.ErrNoDestination, append(two, none...)...)
 			if n := client.T.WriteBufferSize(); n != 2*9 {
@@ -84,7 +85,7 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 			}
 			send(connected, 1, transport.ErrAddrMismatch,
 				append(append(none, elsewhere...), none...)...)
-			send(client, 1, nil, batchTo(Here(server), "c")...)
+			send(client, 1, nil, batchTo(rig.Here(server), "c")...)
 			client.T.Close()
 			send(client, 0, transport.ErrClosed, two...)
 		})
@@ -92,7 +93,7 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 		looptest.Do(l, func() {
 			var of [2]string
 			for _, g := range server.Got {
-				if g.From == Here(client) {
+				if g.From == rig.Here(client) {
 					of[0] += g.Data
 				} else {
 					of[1] += g.Data
@@ -109,14 +110,15 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 // end it all.
 func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := &Postman{}
+		client := &rig.Postman{}
 		client.Paused = func() { client.T.Abort() }
-		Office(t, l, client, AnyPort)
+		rig.Office(t, l, client, rig.AnyPort)
 		looptest.Do(l, func() {
 			if err := client.T.SetWriteBufferLimits(transport.Limits{}); err != nil {
 				t.Error(err)
 			}
-			n, err := client.T.(transport.BatchSender).SendBatch(batchTo(Here(client), "a", "b"))
+			n, err := client.T.(transport.BatchSender).SendBatch(
+				batchTo(rig.Here(client), "a", "b"))
 			if n != 2 || err != nil || client.T.WriteBufferSize() != 0 {
 				t.Error(n, err, client.T.WriteBufferSize())
 			}
@@ -127,9 +129,9 @@ func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 
 func TestS110_WriteCapOfAnEndpointRefusesWhatIsBeyondIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
-		client := Office(t, l, &Postman{},
-			loop.DatagramOptions{RemoteAddr: Here(server).String(), WriteCap: 1000})
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: rig.Here(server).String(), WriteCap: 1000})
 		batch := client.T.(transport.BatchSender)
 		looptest.Do(l, func() {
 			for i, c := range []struct {
@@ -137,7 +139,7 @@ func TestS110_WriteCapOfAnEndpointRefusesWhatIsBeyondIt(t *testing.T) {
 				want error
 			}{{508, nil}, {493, transport.ErrBufferFull}, {400, nil}, {92, nil},
 				{8, transport.ErrBufferFull}} {
-				if err := client.T.SendTo(make([]byte, c.size-8), Nobody); err != c.want {
+				if err := client.T.SendTo(make([]byte, c.size-8), rig.Nobody); err != c.want {
 					t.Errorf("%d: %v, want %v", i, err, c.want)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -51,7 +52,7 @@ func TestUDPSurvivesChaos(t *testing.T) {
 // in their callbacks.
 func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from string) {
 	l := n.Loop
-	server, client := &Postman{}, &Postman{}
+	server, client := &rig.Postman{}, &rig.Postman{}
 	server.Received = func([]byte, transport.Addr) {
 		if r.IntN(4) == 0 {
 			server.T.PauseReading()
@@ -60,23 +61,23 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 	}
 	so, co := loop.DatagramOptions{LocalPath: at}, loop.DatagramOptions{LocalPath: from}
 	if at == "" {
-		so, co = AnyPort, AnyPort
+		so, co = rig.AnyPort, rig.AnyPort
 		so.GRO, co.GSO = r.IntN(2) == 0, r.IntN(2) == 0
 		so.RecvErr, co.RecvErr = r.IntN(2) == 0, r.IntN(2) == 0
 		if r.IntN(3) == 0 {
 			co.SendBuffer = 1 + r.IntN(20_000)
 		}
 	}
-	Office(t, l, server, so)
-	to := Here(server)
+	rig.Office(t, l, server, so)
+	to := rig.Here(server)
 	if r.IntN(2) == 0 {
 		co.RemotePath, co.RemoteAddr = to.Path, ""
 		if at == "" {
 			co.RemoteAddr = to.String()
 		}
-		to = Nobody
+		to = rig.Nobody
 	}
-	Office(t, l, client, co)
+	rig.Office(t, l, client, co)
 	const total = 300
 	sent, size := 0, r.IntN(2000)
 	var send func()
@@ -115,7 +116,7 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 }
 
 // sendSome sends a batch at once, or one by one.
-func sendSome(t *testing.T, p *Postman, batch []transport.Datagram, atOnce bool) {
+func sendSome(t *testing.T, p *rig.Postman, batch []transport.Datagram, atOnce bool) {
 	if atOnce {
 		if n, err := p.T.(transport.BatchSender).SendBatch(batch); n != len(batch) || err != nil {
 			t.Error(n, err)
@@ -130,7 +131,7 @@ func sendSome(t *testing.T, p *Postman, batch []transport.Datagram, atOnce bool)
 }
 
 // judgeDatagrams looks at what arrived of total datagrams.
-func judgeDatagrams(t *testing.T, server, client *Postman, total int, exact bool) {
+func judgeDatagrams(t *testing.T, server, client *rig.Postman, total int, exact bool) {
 	if client.Count("pause")-client.Count("resume") != 0 || client.LostErr != nil {
 		t.Errorf("%d pauses, %d resumes, %v", client.Count("pause"), client.Count("resume"),
 			client.LostErr)
@@ -158,10 +159,10 @@ func judgeDatagrams(t *testing.T, server, client *Postman, total int, exact bool
 func TestS163_WhatComesAfterAResumeDoesNotOvertakeWhatWasHeld(t *testing.T) {
 	faults := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
 	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
-	server := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{LocalPath: "@server"})
-	client := Office(t, n.Loop, &Postman{}, loop.DatagramOptions{RemotePath: "@server"})
+	server := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{LocalPath: "@server"})
+	client := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{RemotePath: "@server"})
 	send := func(text string) {
-		if err := client.T.SendTo([]byte(text), Nobody); err != nil {
+		if err := client.T.SendTo([]byte(text), rig.Nobody); err != nil {
 			t.Error(err)
 		}
 	}
@@ -174,5 +175,5 @@ func TestS163_WhatComesAfterAResumeDoesNotOvertakeWhatWasHeld(t *testing.T) {
 			send("later")
 		})
 	})
-	WantTexts(t, n.Loop, server, "held", "later")
+	rig.WantTexts(t, n.Loop, server, "held", "later")
 }

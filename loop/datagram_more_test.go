@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -35,30 +36,31 @@ func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 				JoinGroups: []netip.Addr{netip.IPv6Loopback()}},
 			"not of here": {LocalAddr: "192.0.2.1:0"},
 		} {
-			if tr, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); err == nil {
+			tr, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+			if err == nil {
 				t.Errorf("%s: made %v", name, tr)
 			} else if name == "no family" && !errors.Is(err, loop.ErrNoAddress) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err := l.CreateDatagramEndpoint(WithTimeout(t), nil, &AnyPort)
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), nil, &rig.AnyPort)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Error(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = l.CreateDatagramEndpoint(ctx, &Postman{}, &AnyPort)
+		_, err = l.CreateDatagramEndpoint(ctx, &rig.Postman{}, &rig.AnyPort)
 		if err != context.Canceled {
 			t.Error(err)
 		}
 		looptest.Do(l, func() {
-			_, err := l.CreateDatagramEndpoint(context.Background(), &Postman{}, &AnyPort)
+			_, err := l.CreateDatagramEndpoint(context.Background(), &rig.Postman{}, &rig.AnyPort)
 			if !errors.Is(err, loop.ErrOnLoop) {
 				t.Error(err)
 			}
 		})
 		for _, network := range []string{"udp", "udp4", "udp6"} {
-			p := Office(t, l, &Postman{}, loop.DatagramOptions{Network: network})
+			p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Network: network})
 			if transport.PeerName(p.T) != nil {
 				t.Error("a peer out of nothing")
 			}
@@ -73,7 +75,7 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 		t.Skip("needs the service tftp in /etc/services")
 	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
+		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
 		if a, ok := transport.PeerName(p.T).(*net.UDPAddr); !ok || a.Port != port {
 			t.Errorf("peername %v, want port %d", transport.PeerName(p.T), port)
 		}
@@ -82,16 +84,17 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 
 func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := Office(t, l, &Postman{}, AnyPort)
-		addr := Here(first).String()
-		_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{},
+		first := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		addr := rig.Here(first).String()
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{},
 			&loop.DatagramOptions{LocalAddr: addr})
 		op, ok := errors.AsType[*net.OpError](err)
 		if !ok || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != addr {
 			t.Errorf("%T %v", err, err)
 		}
 		// The wildcard of IPv4 goes with a remote address of IPv4 only.
-		p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: addr})
+		p := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: addr})
 		if got := transport.PeerName(p.T); got == nil || got.String() != addr {
 			t.Errorf("peername %v, want %s", got, addr)
 		}
@@ -112,33 +115,33 @@ func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 // That of a process that has just ended is held by its operations for a moment.
 func TestS168_APortInUseIsTriedAgainForAWhile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := Office(t, l, &Postman{}, AnyPort)
+		first := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.T.Abort) })
-		second := Office(t, l, &Postman{},
-			loop.DatagramOptions{LocalAddr: Here(first).String()})
-		SendAll(t, l, second, Here(second), "to myself")
-		WantTexts(t, l, second, "to myself")
+		second := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: rig.Here(first).String()})
+		rig.SendAll(t, l, second, rig.Here(second), "to myself")
+		rig.WantTexts(t, l, second, "to myself")
 	})
 }
 
 func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
-		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: Here(server).String()}
-		client := &Postman{}
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: rig.Here(server).String()}
+		client := &rig.Postman{}
 		o.Broadcast = true
-		Office(t, l, client, o)
+		rig.Office(t, l, client, o)
 		if transport.PeerName(client.T) != nil {
 			t.Error("connected")
 		}
-		SendAll(t, l, client, Nobody, "to the default destination")
-		WantTexts(t, l, server, "to the default destination")
-		other := Office(t, l, &Postman{}, AnyPort)
-		SendAll(t, l, other, Here(client), "from somebody else")
-		WantTexts(t, l, client, "from somebody else")
+		rig.SendAll(t, l, client, rig.Nobody, "to the default destination")
+		rig.WantTexts(t, l, server, "to the default destination")
+		other := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		rig.SendAll(t, l, other, rig.Here(client), "from somebody else")
+		rig.WantTexts(t, l, client, "from somebody else")
 
 		to := transport.Addr{AddrPort: netip.MustParseAddrPort("255.255.255.255:9")}
-		SendAll(t, l, other, to, "not allowed")
+		rig.SendAll(t, l, other, to, "not allowed")
 		looptest.WaitFor(t, l, "an error", func() bool { return len(other.Errs) == 1 })
 		looptest.Do(l, func() {
 			if err := other.Errs[0]; !errors.Is(err, syscall.EACCES) {
@@ -149,23 +152,23 @@ func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 }
 
 func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := SocketPair(t, syscall.SOCK_DGRAM)
-		p := Office(t, l, &Postman{}, loop.DatagramOptions{Sock: f})
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := rig.SocketPair(t, syscall.SOCK_DGRAM)
+		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
 		if f.Fd() != ^uintptr(0) {
 			t.Error("the file is still open")
 		}
 		if _, err := peer.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
-		WantTexts(t, l, p, "hello")
-		SendAll(t, l, p, Nobody, "and back")
+		rig.WantTexts(t, l, p, "hello")
+		rig.SendAll(t, l, p, rig.Nobody, "and back")
 		buf := make([]byte, 100)
 		if n, err := peer.Read(buf); string(buf[:n]) != "and back" {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
-		stream, _ := SocketPair(t, syscall.SOCK_STREAM)
-		_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{},
+		stream, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{},
 			&loop.DatagramOptions{Sock: stream})
 		if !errors.Is(err, loop.ErrNotDatagram) {
 			t.Error(err)
@@ -175,7 +178,7 @@ func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 
 func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		sock, _ := SocketPair(t, syscall.SOCK_DGRAM)
+		sock, _ := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		defer sock.Close()
 		for want, o := range map[string]loop.DatagramOptions{
 			"LocalAddr, ReusePort": {LocalAddr: "x:1", ReusePort: true},
@@ -192,7 +195,7 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 			"ReceiveBuffer":        {ReceiveBuffer: 1},
 		} {
 			o.Sock = sock
-			_, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, &o)
+			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, &o)
 			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
 				t.Errorf("%s: %v", want, err)
 			}
@@ -201,12 +204,12 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 }
 
 func TestS171_OptionsReachTheSocket(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 			ReusePort: true, Broadcast: true, ReceiveBuffer: 100_000, SendBuffer: 50_000,
 			MulticastTTL: 7, NoMulticastLoop: true})
-		Office(t, l, &Postman{},
-			loop.DatagramOptions{LocalAddr: Here(p).String(), ReusePort: true})
+		rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: rig.Here(p).String(), ReusePort: true})
 		s, ok := transport.Socket(p.T)
 		if !ok {
 			t.Fatal("no socket")
@@ -235,16 +238,16 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				path := filepath.Join(t.TempDir(), "s")
-				server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: path})
+				server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: path})
 				looptest.Do(l, server.T.PauseReading)
-				client, to := &Postman{}, Here(server)
+				client, to := &rig.Postman{}, rig.Here(server)
 				o := loop.DatagramOptions{LocalPath: path + "c"}
 				if name == "connected" {
-					o.RemotePath, to = path, Nobody
+					o.RemotePath, to = path, rig.Nobody
 				}
-				Office(t, l, client, o)
+				rig.Office(t, l, client, o)
 				all := append(numbered(200, 1000), "")
-				SendAll(t, l, client, to, all...)
+				rig.SendAll(t, l, client, to, all...)
 				looptest.Pass(t, l, 30*time.Millisecond)
 				looptest.Do(l, func() {
 					if client.Count("pause") != 1 || client.T.WriteBufferSize() < 100_000 {
@@ -253,7 +256,7 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 					client.T.Close()
 					server.T.ResumeReading()
 				})
-				WantTexts(t, l, server, all...)
+				rig.WantTexts(t, l, server, all...)
 				looptest.WaitFor(t, l, "the end", func() bool { return client.Count("lost") == 1 })
 				looptest.Do(l, func() {
 					if client.LostErr != nil || client.Count("resume") != 1 ||
@@ -270,33 +273,33 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 }
 
 func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "s")
 		old, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := &loop.DatagramOptions{LocalPath: path}
-		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
-			syscall.EADDRINUSE) {
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Error("took the path of a live socket:", err)
 		}
 		old.Close()
 		if err := bindAndLeave(path + "2"); err != nil {
 			t.Fatal(err)
 		}
-		Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: path + "2"})
+		rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: path + "2"})
 		if err := os.WriteFile(path+"3", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		o.LocalPath = path + "3"
-		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
-			syscall.EADDRINUSE) {
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Error("took the path of a file:", err)
 		}
 		o = &loop.DatagramOptions{RemotePath: path + "4"}
-		if _, err := l.CreateDatagramEndpoint(WithTimeout(t), &Postman{}, o); !errors.Is(err,
-			syscall.ENOENT) {
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		if !errors.Is(err, syscall.ENOENT) {
 			t.Error(err)
 		}
 	})
@@ -313,27 +316,27 @@ func bindAndLeave(path string) error {
 }
 
 func TestS174_DatagramsOfARoundAreSentTogether(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		client, server := rig.Correspondents(t, l)
 		var before, after loop.Stats
 		looptest.Do(l, server.T.PauseReading)
 		looptest.Turns(l, 2)
 		looptest.Do(l, func() { before = l.Stats() })
 		all := numbered(128, 64)
-		SendAll(t, l, client, Nobody, all...)
+		rig.SendAll(t, l, client, rig.Nobody, all...)
 		looptest.Do(l, func() { after = l.Stats() })
 		if n := after.Syscalls - before.Syscalls; n > 20 {
 			t.Errorf("%d system calls for 128 datagrams", n)
 		}
 		looptest.Do(l, server.T.ResumeReading)
-		WantTexts(t, l, server, all...)
+		rig.WantTexts(t, l, server, all...)
 	})
 }
 
 func TestS021_SetProtocolChangesWhoReceives(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
-		next := &Postman{T: server.T}
+		client, server := rig.Correspondents(t, l)
+		next := &rig.Postman{T: server.T}
 		looptest.Do(l, func() {
 			if err := server.T.SetProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
 				t.Error(err)
@@ -346,8 +349,8 @@ func TestS021_SetProtocolChangesWhoReceives(t *testing.T) {
 				t.Error(err, server.T.Protocol())
 			}
 		})
-		SendAll(t, l, client, Nobody, "for the next one")
-		WantTexts(t, l, next, "for the next one")
+		rig.SendAll(t, l, client, rig.Nobody, "for the next one")
+		rig.WantTexts(t, l, next, "for the next one")
 		looptest.Do(l, func() {
 			if len(server.Got) > 0 || next.Count("made") > 0 {
 				t.Error(server.Events, next.Events)
@@ -361,15 +364,15 @@ func TestMulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "0.0.0.0:0", JoinGroups: []netip.Addr{group},
 			Interface: "lo", ReusePort: true}
-		a := Office(t, l, &Postman{}, o)
-		o.LocalAddr = Here(a).String()
-		b := Office(t, l, &Postman{}, o)
-		sender := Office(t, l, &Postman{},
+		a := rig.Office(t, l, &rig.Postman{}, o)
+		o.LocalAddr = rig.Here(a).String()
+		b := rig.Office(t, l, &rig.Postman{}, o)
+		sender := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Interface: "lo"})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, Here(a).Port())}
-		SendAll(t, l, sender, to, "to all", "members")
-		WantTexts(t, l, a, "to all", "members")
-		WantTexts(t, l, b, "to all", "members")
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.Here(a).Port())}
+		rig.SendAll(t, l, sender, to, "to all", "members")
+		rig.WantTexts(t, l, a, "to all", "members")
+		rig.WantTexts(t, l, b, "to all", "members")
 	})
 }
 
@@ -385,7 +388,7 @@ func TestShutdownAndDescriptorsCoverDatagramEndpoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Close()
-			p := &Postman{}
+			p := &rig.Postman{}
 			o := &loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()}
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, o); err != nil {
 				t.Fatal(err)
@@ -399,10 +402,10 @@ func TestShutdownAndDescriptorsCoverDatagramEndpoints(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if err := p.T.SendTo([]byte("last words"), Nobody); err != nil {
+			if err := p.T.SendTo([]byte("last words"), rig.Nobody); err != nil {
 				t.Error(err)
 			}
-			if err := l.Shutdown(WithTimeout(t)); err != nil {
+			if err := l.Shutdown(rig.WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
 			if p.Count("lost") != 1 || p.LostErr != nil {
@@ -421,11 +424,11 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Postman{}
-	if _, err := l.CreateDatagramEndpoint(t.Context(), p, &AnyPort); err != nil {
+	p := &rig.Postman{}
+	if _, err := l.CreateDatagramEndpoint(t.Context(), p, &rig.AnyPort); err != nil {
 		t.Fatal(err)
 	}
-	at := Here(p).String()
+	at := rig.Here(p).String()
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -439,14 +442,14 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 // More than an endpoint sends in one round goes out in the next ones.
 func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		all := numbered(2000, 20)
-		SendAll(t, l, client, Nobody, all...)
+		rig.SendAll(t, l, client, rig.Nobody, all...)
 		looptest.WaitFor(t, l, "an empty buffer", func() bool {
 			return client.T.WriteBufferSize() == 0
 		})
 		if l.Engine().String() == "sim" { // which drops nothing
-			WantTexts(t, l, server, all...)
+			rig.WantTexts(t, l, server, all...)
 		}
 		looptest.Do(l, func() {
 			if client.Count("pause") != 0 && client.T.WritePaused() || len(client.Errs) > 0 {
@@ -459,8 +462,8 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 // With dup3(2) the descriptor becomes something that is no socket: what nobody
 // should do, and what a fatal error of the system calls looks like.
 func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := Office(t, l, &Postman{}, AnyPort)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -478,7 +481,7 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 				t.Error(err)
 			}
 			for range 3 {
-				if err := p.T.SendTo([]byte("x"), Here(p)); err != nil {
+				if err := p.T.SendTo([]byte("x"), rig.Here(p)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -494,7 +497,7 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 
 func TestS037_ADatagramEndpointIsNoStream(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := Office(t, l, &Postman{}, AnyPort)
+		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		looptest.Do(l, func() {
 			if _, ok := p.T.(transport.WriteTransport); ok {
 				t.Error("it has the methods of a WriteTransport")

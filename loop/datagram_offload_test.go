@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -45,19 +46,19 @@ func bursts(all []string) (out [][]string) {
 }
 
 // postTo sends text on the loop's goroutine.
-func postTo(t *testing.T, from, to *Postman, text string) {
+func postTo(t *testing.T, from, to *rig.Postman, text string) {
 	t.Helper()
-	if err := from.T.SendTo([]byte(text), Here(to)); err != nil {
+	if err := from.T.SendTo([]byte(text), rig.Here(to)); err != nil {
 		t.Error(err)
 	}
 }
 
 // offloaded are two endpoints, the first of which sends to the second with GSO.
-func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *Postman) {
+func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *rig.Postman) {
 	t.Helper()
-	server = Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+	server = rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
 		GRO: gro, ReceiveBuffer: 4 << 20})
-	client = Office(t, l, &Postman{},
+	client = rig.Office(t, l, &rig.Postman{},
 		loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 	return client, server
 }
@@ -67,7 +68,7 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 		t.Run(fmt.Sprintf("GRO %v", gro), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				client, server := offloaded(t, l, gro)
-				other := Office(t, l, &Postman{}, AnyPort)
+				other := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 				var want []string
 				for at, burst := range bursts(lengths()) {
 					looptest.Do(l, func() {
@@ -79,13 +80,13 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 						}
 					})
 					want = append(want, burst...)
-					WantTexts(t, l, server, want...)
+					rig.WantTexts(t, l, server, want...)
 				}
-				WantTexts(t, l, other, string(make([]byte, 512)))
+				rig.WantTexts(t, l, other, string(make([]byte, 512)))
 				looptest.Do(l, func() {
 					for _, g := range server.Got {
-						if g.From != Here(client) {
-							t.Fatalf("from %v, not %v", g.From, Here(client))
+						if g.From != rig.Here(client) {
+							t.Fatalf("from %v, not %v", g.From, rig.Here(client))
 						}
 					}
 					if n := client.T.WriteBufferSize(); n != 0 || client.T.WritePaused() {
@@ -104,14 +105,14 @@ func callsOf(l *loop.Loop) (n uint64) {
 }
 
 func TestS174_GSOSavesCalls(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
 		want := numbered(640, 100)
 		before, batches := callsOf(l), 0
 		for batch := range slices.Chunk(want, 64) {
-			SendAll(t, l, client, Here(server), batch...)
+			rig.SendAll(t, l, client, rig.Here(server), batch...)
 			batches++
-			WantTexts(t, l, server, want[:64*batches]...)
+			rig.WantTexts(t, l, server, want[:64*batches]...)
 		}
 		if n := callsOf(l) - before; n > 640/4 {
 			t.Errorf("%d system calls for 640 datagrams in 10 batches", n)
@@ -136,29 +137,29 @@ func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 			}
 		}
 		want := numbered(60, 200)
-		SendAll(t, l, client, Here(server), want...)
+		rig.SendAll(t, l, client, rig.Here(server), want...)
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
-		WantTexts(t, l, server, want[:40]...)
+		rig.WantTexts(t, l, server, want[:40]...)
 	})
 }
 
 // statements: 152, 155
 func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
-		client := Office(t, l, &Postman{},
-			loop.DatagramOptions{RemoteAddr: Here(server).String(), GSO: true})
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: rig.Here(server).String(), GSO: true})
 		looptest.Do(l, server.T.Abort)
 		looptest.WaitFor(t, l, "its end", func() bool { return server.T.Protocol() == nil })
 		// Reading is paused, so that it is a send that meets the answer to the first.
 		looptest.Do(l, client.T.PauseReading)
 		looptest.Turns(l, 2)
-		SendAll(t, l, client, Nobody, "is anybody there?")
+		rig.SendAll(t, l, client, rig.Nobody, "is anybody there?")
 		looptest.Pass(t, l, 20*time.Millisecond)
-		again := Office(t, l, &Postman{},
-			loop.DatagramOptions{LocalAddr: Here(server).String()})
+		again := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: rig.Here(server).String()})
 		want := numbered(10, 50)
-		SendAll(t, l, client, Nobody, want...)
+		rig.SendAll(t, l, client, rig.Nobody, want...)
 		looptest.WaitFor(t, l, "some of it", func() bool {
 			return len(again.Got)+len(client.Errs) == 10 || len(again.Got) == 10
 		})
@@ -181,7 +182,7 @@ func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 
 // statements: 152, 157
 func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
 		broadcast := transport.Addr{AddrPort: netip.MustParseAddrPort("127.255.255.255:9")}
 		looptest.Do(l, func() {
@@ -191,8 +192,8 @@ func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 				}
 			}
 		})
-		SendAll(t, l, client, Here(server), "what comes after")
-		WantTexts(t, l, server, "what comes after")
+		rig.SendAll(t, l, client, rig.Here(server), "what comes after")
+		rig.WantTexts(t, l, server, "what comes after")
 		looptest.Do(l, func() {
 			if len(client.Errs) != 10 {
 				t.Errorf("%d errors for 10 datagrams", len(client.Errs))
@@ -226,9 +227,9 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 		client, server := offloaded(t, n.Loop, seed%2 == 0)
 		want := lengths()
 		for batch := range slices.Chunk(want, 100) {
-			SendAll(t, n.Loop, client, Here(server), batch...)
+			rig.SendAll(t, n.Loop, client, rig.Here(server), batch...)
 		}
-		WantTexts(t, n.Loop, server, want...)
+		rig.WantTexts(t, n.Loop, server, want...)
 		looptest.Do(n.Loop, func() {
 			if len(client.Errs) > 0 || len(features) > 1 {
 				t.Errorf("errors %v, told %v", client.Errs, features)
@@ -245,7 +246,7 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 	aborted := 0
 	for seed := range uint64(20) {
-		var client *Postman
+		var client *rig.Postman
 		o := looptest.Options{Seed: seed, Faults: looptest.Faults{NoGroups: 1}}
 		o.Loop.Trace = &loop.Trace{Fallback: func(string, error) {
 			aborted++
@@ -253,9 +254,9 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 		}}
 		n := looptest.New(t, o)
 		client, _ = offloaded(t, n.Loop, false)
-		to := transport.Addr{AddrPort: netipPort(Here(client), 9)}
+		to := transport.Addr{AddrPort: netipPort(rig.Here(client), 9)}
 		before := aborted
-		SendAll(t, n.Loop, client, to, numbered(100, 50)...)
+		rig.SendAll(t, n.Loop, client, to, numbered(100, 50)...)
 		looptest.WaitFor(t, n.Loop, "the end of the output", func() bool {
 			return client.T.WriteBufferSize() == 0
 		})
@@ -271,16 +272,16 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 
 // A datagram that is refused alone as well says nothing about groups.
 func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
-		to := Here(server)
+		to := rig.Here(server)
 		noPort := transport.Addr{AddrPort: netipPort(to, 0)}
-		SendAll(t, l, client, noPort, numbered(5, 80)...)
+		rig.SendAll(t, l, client, noPort, numbered(5, 80)...)
 		looptest.WaitFor(t, l, "errors", func() bool { return len(client.Errs) == 5 })
 		before := callsOf(l)
 		want := numbered(64, 80)
-		SendAll(t, l, client, to, want...)
-		WantTexts(t, l, server, want...)
+		rig.SendAll(t, l, client, to, want...)
+		rig.WantTexts(t, l, server, want...)
 		if n := callsOf(l) - before; n > 100 {
 			t.Errorf("%d system calls for 64 datagrams", n)
 		}
@@ -307,8 +308,8 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 		looptest.Do(l, func() { features = nil })
 		client, server := offloaded(t, l, true)
 		want := numbered(100, 1000)
-		SendAll(t, l, client, Here(server), want...)
-		WantTexts(t, l, server, want...)
+		rig.SendAll(t, l, client, rig.Here(server), want...)
+		rig.WantTexts(t, l, server, want...)
 		looptest.Do(l, func() {
 			if !slices.Contains(features, "UDP_GRO") {
 				t.Error("told", features)
@@ -320,11 +321,11 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 func TestUnixDatagramsTakeNoNoticeOfOffloading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := "@sluice-offload-" + strings.ReplaceAll(t.Name(), "/", "-")
-		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: name, GRO: true})
-		client := Office(t, l, &Postman{},
+		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: name, GRO: true})
+		client := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{RemotePath: name, GSO: true, RecvErr: true})
 		want := numbered(50, 100)
-		SendAll(t, l, client, Nobody, want...)
-		WantTexts(t, l, server, want...)
+		rig.SendAll(t, l, client, rig.Nobody, want...)
+		rig.WantTexts(t, l, server, want...)
 	})
 }

@@ -10,15 +10,16 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // gone is an address where nobody is any more.
 func gone(t *testing.T, l *loop.Loop, addr string) transport.Addr {
-	p := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: addr})
+	p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: addr})
 	looptest.Do(l, p.T.Abort)
 	looptest.WaitFor(t, l, "its end", func() bool { return p.T.Protocol() == nil })
-	return Here(p)
+	return rig.Here(p)
 }
 
 // answers checks that all errors are the network's answers about an address.
@@ -42,15 +43,15 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: addr})
-				client := &Postman{}
+				server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: addr})
+				client := &rig.Postman{}
 				sending := false
 				client.Failed = func(error) {
 					if sending {
 						t.Error("ErrorReceived from inside SendTo")
 					}
 				}
-				Office(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
+				rig.Office(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
 				to := gone(t, l, addr)
 				for i := range 5 {
 					looptest.Do(l, func() {
@@ -63,11 +64,11 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 					looptest.WaitFor(t, l, "an error", func() bool {
 						return len(client.Errs) > i
 					})
-					SendAll(t, l, client, Here(server), "you are")
+					rig.SendAll(t, l, client, rig.Here(server), "you are")
 				}
-				WantTexts(t, l, server, "you are", "you are", "you are", "you are", "you are")
-				SendAll(t, l, server, Here(client), "yes")
-				WantTexts(t, l, client, "yes")
+				rig.WantTexts(t, l, server, "you are", "you are", "you are", "you are", "you are")
+				rig.SendAll(t, l, server, rig.Here(client), "yes")
+				rig.WantTexts(t, l, client, "yes")
 				looptest.Do(l, func() {
 					answers(t, client.Errs, to)
 					if len(client.Errs) != 5 {
@@ -84,8 +85,8 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
-			server := Office(t, l, &Postman{}, AnyPort)
-			client := Office(t, l, &Postman{}, loop.DatagramOptions{
+			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+			client := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{
 				LocalAddr: "127.0.0.1:0", RecvErr: true, GSO: gso})
 			to := gone(t, l, "127.0.0.1:0")
 			want := numbered(60, 30)
@@ -96,12 +97,12 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if err := client.T.SendTo([]byte(s), Here(server)); err != nil {
+					if err := client.T.SendTo([]byte(s), rig.Here(server)); err != nil {
 						t.Error(err)
 					}
 				}
 			})
-			WantTexts(t, l, server, want...)
+			rig.WantTexts(t, l, server, want...)
 			looptest.WaitFor(t, l, "an error", func() bool { return len(client.Errs) > 0 })
 			looptest.Do(l, func() {
 				answers(t, client.Errs, to)
@@ -116,10 +117,10 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 // An error that a call failed with is told once, though the queue has it as well.
 func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := Office(t, l, &Postman{},
+		client := rig.Office(t, l, &rig.Postman{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
-		SendAll(t, l, client, Here(client), string(make([]byte, 65_520)), "after it")
-		WantTexts(t, l, client, "after it")
+		rig.SendAll(t, l, client, rig.Here(client), string(make([]byte, 65_520)), "after it")
+		rig.WantTexts(t, l, client, "after it")
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() {
 			if len(client.Errs) != 1 || !errors.Is(client.Errs[0], syscall.EMSGSIZE) {
@@ -132,12 +133,12 @@ func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 // Reading the queue can be ended by the callback.
 func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := &Postman{}
+		client := &rig.Postman{}
 		client.Failed = func(error) { client.T.Abort() }
-		Office(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
+		rig.Office(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
 		to := gone(t, l, "127.0.0.1:0")
 		looptest.Do(l, client.T.PauseReading)
-		SendAll(t, l, client, to, "a", "b", "c")
+		rig.SendAll(t, l, client, to, "a", "b", "c")
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() {
 			client.T.ResumeReading()
@@ -158,14 +159,14 @@ func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 // What nobody takes out of the queue keeps the socket ready, which epoll says in every
 // turn.
 func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		to := gone(t, l, "127.0.0.1:0")
 		for name, o := range map[string]loop.DatagramOptions{
 			"connected":   {RemoteAddr: to.String()},
 			"unconnected": {LocalAddr: "127.0.0.1:0"},
 			"adopted":     {Sock: socketWithQueue(t)},
 		} {
-			client := Office(t, l, &Postman{}, o)
+			client := rig.Office(t, l, &rig.Postman{}, o)
 			looptest.Do(l, func() { turnQueueOn(t, client.T) })
 			for i := range 3 {
 				// In groups too: sendmmsg may use the error up and say nothing.
@@ -184,9 +185,9 @@ func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 	})
 }
 
-func sendOne(t *testing.T, p *Postman, to transport.Addr, connected bool) {
+func sendOne(t *testing.T, p *rig.Postman, to transport.Addr, connected bool) {
 	if connected {
-		to = Nobody
+		to = rig.Nobody
 	}
 	if err := p.T.SendTo([]byte("hello"), to); err != nil {
 		t.Error(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -28,12 +29,12 @@ func numbered(n, size int) []string {
 // statements: 144, 149
 func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		want := append(numbered(100, 40), "", "x", "", "")
-		SendAll(t, l, client, Nobody, want...)
-		WantTexts(t, l, server, want...)
-		SendAll(t, l, client, Nobody, "alone")
-		WantTexts(t, l, server, append(want, "alone")...)
+		rig.SendAll(t, l, client, rig.Nobody, want...)
+		rig.WantTexts(t, l, server, want...)
+		rig.SendAll(t, l, client, rig.Nobody, "alone")
+		rig.WantTexts(t, l, server, append(want, "alone")...)
 	})
 }
 
@@ -41,19 +42,20 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := &Postman{}
+				server := &rig.Postman{}
 				server.Received = func(data []byte, from transport.Addr) {
 					if err := server.T.SendTo(data, from); err != nil {
 						t.Error(err)
 					}
 				}
-				Office(t, l, server, loop.DatagramOptions{LocalAddr: addr})
-				client := Office(t, l, &Postman{},
-					loop.DatagramOptions{RemoteAddr: Here(server).String()})
-				SendAll(t, l, client, Nobody, "there and back")
-				WantTexts(t, l, client, "there and back")
+				rig.Office(t, l, server, loop.DatagramOptions{LocalAddr: addr})
+				client := rig.Office(t, l, &rig.Postman{},
+					loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+				rig.SendAll(t, l, client, rig.Nobody, "there and back")
+				rig.WantTexts(t, l, client, "there and back")
 				looptest.Do(l, func() {
-					if server.Got[0].From != Here(client) || client.Got[0].From != Here(server) {
+					if server.Got[0].From != rig.Here(client) ||
+						client.Got[0].From != rig.Here(server) {
 						t.Errorf("from %v, and from %v", server.Got[0].From, client.Got[0].From)
 					}
 				})
@@ -65,7 +67,7 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 // statements: 163, 164
 func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &Postman{}
+		server := &rig.Postman{}
 		server.Received = func(_ []byte, from transport.Addr) {
 			switch len(server.Got) {
 			case 3:
@@ -77,14 +79,14 @@ func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 				server.T.Close()
 			}
 		}
-		Office(t, l, server, AnyPort)
-		client := Office(t, l, &Postman{},
-			loop.DatagramOptions{RemoteAddr: Here(server).String()})
+		rig.Office(t, l, server, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
 		all := numbered(30, 20)
-		SendAll(t, l, client, Nobody, all...)
-		WantTexts(t, l, server, all[:3]...)
+		rig.SendAll(t, l, client, rig.Nobody, all...)
+		rig.WantTexts(t, l, server, all[:3]...)
 		looptest.Pass(t, l, 20*time.Millisecond)
-		WantTexts(t, l, server, all[:3]...)
+		rig.WantTexts(t, l, server, all[:3]...)
 		looptest.Do(l, func() {
 			if server.T.IsReading() {
 				t.Error("IsReading while paused")
@@ -95,14 +97,14 @@ func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 			}
 		})
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
-		WantTexts(t, l, server, all[:10]...)
-		WantTexts(t, l, client, "the last word")
+		rig.WantTexts(t, l, server, all[:10]...)
+		rig.WantTexts(t, l, client, "the last word")
 	})
 }
 
 func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &Postman{}
+		server := &rig.Postman{}
 		server.Received = func(_ []byte, from transport.Addr) {
 			if len(server.Got) == 10 {
 				if err := server.T.SendTo([]byte("the last word"), from); err != nil {
@@ -111,20 +113,20 @@ func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 				server.T.Close()
 			}
 		}
-		Office(t, l, server, AnyPort)
-		client := Office(t, l, &Postman{}, AnyPort)
+		rig.Office(t, l, server, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		all := numbered(30, 20)
-		SendAll(t, l, client, Here(server), all...)
+		rig.SendAll(t, l, client, rig.Here(server), all...)
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
-		WantTexts(t, l, server, all[:10]...)
-		WantTexts(t, l, client, "the last word")
+		rig.WantTexts(t, l, server, all[:10]...)
+		rig.WantTexts(t, l, client, "the last word")
 	})
 }
 
 func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		server := &Postman{}
+		server := &rig.Postman{}
 		rest := ""
 		server.Failed = func(err error) {
 			if cut, ok := errors.AsType[*transport.TruncatedError](err); ok {
@@ -134,12 +136,12 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 				}
 			}
 		}
-		Office(t, l, server, AnyPort)
-		client := Office(t, l, &Postman{},
-			loop.DatagramOptions{RemoteAddr: Here(server).String()})
+		rig.Office(t, l, server, rig.AnyPort)
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
 		long := numbered(1, 2000)[0]
-		SendAll(t, l, client, Nobody, "before", long, strings.Repeat("y", 512))
-		WantTexts(t, l, server, "before", strings.Repeat("y", 512))
+		rig.SendAll(t, l, client, rig.Nobody, "before", long, strings.Repeat("y", 512))
+		rig.WantTexts(t, l, server, "before", strings.Repeat("y", 512))
 		looptest.Do(l, func() {
 			if len(server.Errs) != 1 || !errors.Is(server.Errs[0], transport.ErrTruncated) {
 				t.Errorf("errors: %v", server.Errs)
@@ -153,29 +155,29 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 
 func TestTheLongestDatagramArrivesWhole(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		long := numbered(2, 65507)
-		SendAll(t, l, client, Nobody, long[0])
-		WantTexts(t, l, server, long[0])
-		SendAll(t, l, client, Nobody, long[1], "x")
-		WantTexts(t, l, server, long[0], long[1], "x")
+		rig.SendAll(t, l, client, rig.Nobody, long[0])
+		rig.WantTexts(t, l, server, long[0])
+		rig.SendAll(t, l, client, rig.Nobody, long[1], "x")
+		rig.WantTexts(t, l, server, long[0], long[1], "x")
 	})
 }
 
 func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		looptest.Do(l, func() {
 			buf := make([]byte, 4)
 			for _, s := range []string{"abcd", "efgh", "ijkl"} {
 				copy(buf, s)
-				if err := client.T.SendTo(buf, Nobody); err != nil {
+				if err := client.T.SendTo(buf, rig.Nobody); err != nil {
 					t.Error(err)
 				}
 			}
 			clear(buf)
 		})
-		WantTexts(t, l, server, "abcd", "efgh", "ijkl")
+		rig.WantTexts(t, l, server, "abcd", "efgh", "ijkl")
 	})
 }
 
@@ -186,66 +188,67 @@ func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs datagrams that are longer than those of IP")
 		}
-		server := Office(t, l, &Postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
-		client := Office(t, l, &Postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
+		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
+		client := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
 		want := strings.Repeat("x", 100<<10)
 		looptest.Do(l, func() {
 			buf := []byte(want)
-			if err := client.T.SendTo(buf, Nobody); err != nil {
+			if err := client.T.SendTo(buf, rig.Nobody); err != nil {
 				t.Error(err)
 			}
 			clear(buf)
 		})
-		WantTexts(t, l, server, want)
+		rig.WantTexts(t, l, server, want)
 	})
 }
 
 func TestS150_AnotherAddressThanThePeersIsErrAddrMismatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		looptest.Do(l, func() {
-			err := client.T.SendTo([]byte("x"), Here(client))
+			err := client.T.SendTo([]byte("x"), rig.Here(client))
 			if !errors.Is(err, transport.ErrAddrMismatch) {
 				t.Error(err)
 			}
 		})
-		mapped := Here(server)
+		mapped := rig.Here(server)
 		mapped.AddrPort = netip.AddrPortFrom(netip.AddrFrom16(mapped.Addr().As16()), mapped.Port())
-		SendAll(t, l, client, Here(server), "to the peer by name")
-		SendAll(t, l, client, mapped, "and by another one")
-		WantTexts(t, l, server, "to the peer by name", "and by another one")
+		rig.SendAll(t, l, client, rig.Here(server), "to the peer by name")
+		rig.SendAll(t, l, client, mapped, "and by another one")
+		rig.WantTexts(t, l, server, "to the peer by name", "and by another one")
 	})
 }
 
 func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := Office(t, l, &Postman{}, AnyPort)
+		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		looptest.Do(l, func() {
-			if err := p.T.SendTo([]byte("x"), Nobody); !errors.Is(err, transport.ErrNoDestination) {
+			if err := p.T.SendTo([]byte("x"), rig.Nobody); !errors.Is(err,
+				transport.ErrNoDestination) {
 				t.Error(err)
 			}
 			if n := p.T.WriteBufferSize(); n != 0 {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		SendAll(t, l, p, Here(p), "to myself")
-		WantTexts(t, l, p, "to myself")
+		rig.SendAll(t, l, p, rig.Here(p), "to myself")
+		rig.WantTexts(t, l, p, "to myself")
 	})
 }
 
 // statements: 155, 156
 func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
-		sender := &Postman{}
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		sender := &rig.Postman{}
 		sending := false
 		sender.Failed = func(error) {
 			if sending {
 				t.Error("ErrorReceived from inside SendTo")
 			}
 		}
-		Office(t, l, sender, AnyPort)
-		to := Here(server)
+		rig.Office(t, l, sender, rig.AnyPort)
+		to := rig.Here(server)
 		oversized := make([]byte, 65508)
 		looptest.Do(l, func() {
 			sending = true
@@ -264,8 +267,8 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 			}
 			sending = false
 		})
-		WantTexts(t, l, server, numbered(100, 10)...)
-		SendAll(t, l, sender, to, string(oversized))
+		rig.WantTexts(t, l, server, numbered(100, 10)...)
+		rig.SendAll(t, l, sender, to, string(oversized))
 		looptest.WaitFor(t, l, "the fifth error", func() bool { return len(sender.Errs) == 5 })
 		looptest.Do(l, func() {
 			for _, err := range sender.Errs {
@@ -281,22 +284,22 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		SendAll(t, l, server, Here(sender), "still there")
-		WantTexts(t, l, sender, "still there")
+		rig.SendAll(t, l, server, rig.Here(sender), "still there")
+		rig.WantTexts(t, l, sender, "still there")
 	})
 }
 
 // statements: 152
 func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
-		at := Here(server)
+		client, server := rig.Correspondents(t, l)
+		at := rig.Here(server)
 		looptest.Do(l, server.T.Abort)
 		looptest.WaitFor(t, l, "the server's end", func() bool {
 			return server.T.Protocol() == nil
 		})
 		for want := range 3 {
-			SendAll(t, l, client, Nobody, "anybody there?")
+			rig.SendAll(t, l, client, rig.Nobody, "anybody there?")
 			looptest.WaitFor(t, l, "an error", func() bool { return len(client.Errs) > want })
 		}
 		looptest.Do(l, func() {
@@ -306,23 +309,23 @@ func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 				}
 			}
 		})
-		again := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: at.String()})
-		SendAll(t, l, again, Here(client), "yes")
-		WantTexts(t, l, client, "yes")
+		again := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: at.String()})
+		rig.SendAll(t, l, again, rig.Here(client), "yes")
+		rig.WantTexts(t, l, client, "yes")
 	})
 }
 
 // statements: 158
 func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		looptest.Do(l, func() {
 			err := client.T.SetWriteBufferLimits(transport.Limits{High: 40})
 			if err != nil {
 				t.Error(err)
 			}
 			for i, size := range []int{8, 16, 24, 32, 40} {
-				if err := client.T.SendTo(nil, Nobody); err != nil {
+				if err := client.T.SendTo(nil, rig.Nobody); err != nil {
 					t.Error(err)
 				}
 				if n := client.T.WriteBufferSize(); n != size {
@@ -332,7 +335,7 @@ func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 			if client.T.WritePaused() {
 				t.Error("paused at the mark, not beyond it")
 			}
-			if err := client.T.SendTo([]byte("x"), Nobody); err != nil {
+			if err := client.T.SendTo([]byte("x"), rig.Nobody); err != nil {
 				t.Error(err)
 			}
 			if n := client.T.WriteBufferSize(); n != 49 || !client.T.WritePaused() {
@@ -342,7 +345,7 @@ func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 				t.Error("High below Low is taken")
 			}
 		})
-		WantTexts(t, l, server, "", "", "", "", "", "x")
+		rig.WantTexts(t, l, server, "", "", "", "", "", "x")
 		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return client.Count("resume") == 1 })
 		looptest.Do(l, func() {
 			if n := client.T.WriteBufferSize(); n != 0 || client.Count("pause") != 1 {
@@ -360,17 +363,17 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 			looptest.Expect(l, part)
 		}
 		boom := func() { panic("planned") }
-		p := &Postman{Paused: boom, Resumed: boom}
+		p := &rig.Postman{Paused: boom, Resumed: boom}
 		p.Received = func([]byte, transport.Addr) { boom() }
 		p.Failed = func(error) { boom() }
-		Office(t, l, p, AnyPort)
+		rig.Office(t, l, p, rig.AnyPort)
 		looptest.Do(l, func() {
-			if err := p.T.SendTo(make([]byte, 70_000), Here(p)); err != nil {
+			if err := p.T.SendTo(make([]byte, 70_000), rig.Here(p)); err != nil {
 				t.Error(err)
 			}
 		})
-		SendAll(t, l, p, Here(p), "one", "two")
-		WantTexts(t, l, p, "one", "two")
+		rig.SendAll(t, l, p, rig.Here(p), "one", "two")
+		rig.WantTexts(t, l, p, "one", "two")
 		looptest.WaitFor(t, l, "five reports", func() bool {
 			return len(looptest.Exceptions(l)) == 5
 		})
@@ -390,8 +393,8 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "connection_made()")
-		p := &Postman{Made: func() { panic("planned") }}
-		_, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &AnyPort)
+		p := &rig.Postman{Made: func() { panic("planned") }}
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), p, &rig.AnyPort)
 		if _, ok := errors.AsType[*protocol.PanicError](err); !ok {
 			t.Error(err)
 		}
@@ -407,13 +410,13 @@ func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 // statements: 162
 func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := Office(t, l, &Postman{}, AnyPort)
+		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
 		for _, end := range []string{"close", "abort"} {
-			client := Office(t, l, &Postman{},
-				loop.DatagramOptions{RemoteAddr: Here(server).String()})
+			client := rig.Office(t, l, &rig.Postman{},
+				loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
 			looptest.Do(l, func() {
 				for _, s := range numbered(20, 30) {
-					if err := client.T.SendTo([]byte(end+s), Nobody); err != nil {
+					if err := client.T.SendTo([]byte(end+s), rig.Nobody); err != nil {
 						t.Error(err)
 					}
 				}
@@ -425,7 +428,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 				if client.Count("lost") != 0 || !client.T.IsClosing() || client.T.IsReading() {
 					t.Error("ConnectionLost inside Close, or not closing")
 				}
-				if err := client.T.SendTo([]byte("x"), Nobody); !errors.Is(err, net.ErrClosed) {
+				if err := client.T.SendTo([]byte("x"), rig.Nobody); !errors.Is(err, net.ErrClosed) {
 					t.Error("SendTo while closing:", err)
 				}
 				if n := client.T.WriteBufferSize(); (n == 0) != (end == "abort") {
@@ -439,7 +442,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 				if client.LostErr != nil || client.T.Protocol() != nil {
 					t.Error(client.LostErr, client.T.Protocol())
 				}
-				if err := client.T.SendTo(nil, Nobody); !errors.Is(err, transport.ErrClosed) {
+				if err := client.T.SendTo(nil, rig.Nobody); !errors.Is(err, transport.ErrClosed) {
 					t.Error("SendTo after ConnectionLost:", err)
 				}
 				if err := client.T.SetProtocol(client); !errors.Is(err, transport.ErrClosed) {
@@ -450,21 +453,21 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 				client.T.ResumeReading()
 			})
 		}
-		SendAll(t, l, server, Here(server), "the end")
+		rig.SendAll(t, l, server, rig.Here(server), "the end")
 		want := numbered(20, 30)
 		for i := range want {
 			want[i] = "close" + want[i]
 		}
-		WantTexts(t, l, server, append(want, "the end")...)
+		rig.WantTexts(t, l, server, append(want, "the end")...)
 	})
 }
 
 func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
-			client, server := Correspondents(t, l)
+			client, server := rig.Correspondents(t, l)
 			looptest.Do(l, server.T.PauseReading)
-			SendAll(t, l, client, Nobody, "held back, which ends the receive")
+			rig.SendAll(t, l, client, rig.Nobody, "held back, which ends the receive")
 			looptest.Pass(t, l, 10*time.Millisecond)
 			looptest.Do(l, func() {
 				if end == "close" {

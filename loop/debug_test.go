@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -20,16 +21,16 @@ func TestS414_ASlowProtocolIsLoggedWithItsStack(t *testing.T) {
 // slowCallback lets one callback of a recorder take too long, again and again
 // until the timer has fired in time: the machine may be busy.
 func slowCallback(t *testing.T, callback string) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs a clock that passes by itself")
 		}
-		*log = Lines{}
+		*log = rig.Lines{}
 		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
 		logged := func() bool {
 			return log.Contains("Executing "+callback+" of *transporttest.") &&
-				log.Contains("loop_test.Dawdle")
+				log.Contains("rig.Dawdle")
 		}
 		for began := time.Now(); !logged(); {
 			if time.Since(began) > looptest.Patience {
@@ -43,18 +44,18 @@ func slowCallback(t *testing.T, callback string) {
 // tryCallback has one connection make the callback.
 func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	server.On.Data = func([]byte) { Dawdle(l) }
-	server.On.Updated = func(int) { Dawdle(l) }
+	server.On.Data = func([]byte) { rig.Dawdle(l) }
+	server.On.Updated = func(int) { rig.Dawdle(l) }
 	server.On.EOF = func() bool {
 		if callback == "EOFReceived" {
-			Dawdle(l)
+			rig.Dawdle(l)
 		}
 		return false
 	}
 	if callback == "BufferUpdated" {
-		ConnectTCP(t, l, server.Buffered(100), client)
+		rig.ConnectTCP(t, l, server.Buffered(100), client)
 	} else {
-		ConnectTCP(t, l, server, client)
+		rig.ConnectTCP(t, l, server, client)
 	}
 	looptest.Do(l, func() {
 		if callback != "EOFReceived" {
@@ -62,37 +63,37 @@ func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 		}
 		client.Transport().WriteEOF()
 	})
-	WaitLost(t, l, server)
-	WaitLost(t, l, client)
+	rig.WaitLost(t, l, server)
+	rig.WaitLost(t, l, client)
 }
 
 func TestS417_DebugModeLogsConnectionsAndWhatBecomesOfReading(t *testing.T) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = Lines{}
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = rig.Lines{}
 		l.SetDebug(false)
-		quiet, _ := Pair(t, l)
+		quiet, _ := rig.Pair(t, l)
 		looptest.Do(l, func() { quiet.Transport().PauseReading() })
 		if log.Contains("level=DEBUG") {
 			t.Error("logs although debug mode is off")
 		}
 		l.SetDebug(true)
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		looptest.Do(l, func() {
 			server.Transport().PauseReading()
 			server.Transport().ResumeReading()
 			client.Transport().WriteEOF()
 		})
-		WaitLost(t, l, server)
+		rig.WaitLost(t, l, server)
 		for _, event := range []string{"got a new connection", "connected",
 			"pauses reading", "resumes reading", "received EOF"} {
 			if !log.Contains(`level=DEBUG msg="`+event) && !log.Contains("msg="+event+" ") {
 				t.Errorf("no log of %q", event)
 			}
 		}
-		broken, dead := Pair(t, l)
+		broken, dead := rig.Pair(t, l)
 		looptest.Do(l, func() { looptest.Reset(l, dead.Transport()) })
-		WaitLost(t, l, broken)
+		rig.WaitLost(t, l, broken)
 		if !log.Contains("Fatal read error on socket transport") {
 			t.Error("no log of a read error")
 		}
@@ -100,10 +101,10 @@ func TestS417_DebugModeLogsConnectionsAndWhatBecomesOfReading(t *testing.T) {
 }
 
 func TestS417_DebugModeLogsResolution(t *testing.T) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = Lines{}
-		Serve(t, l, "localhost:0", nil)
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = rig.Lines{}
+		rig.Serve(t, l, "localhost:0", nil)
 		if !log.Contains("resolved") || !log.Contains("localhost:0") {
 			t.Error("no log of a resolution")
 		}
@@ -111,21 +112,21 @@ func TestS417_DebugModeLogsResolution(t *testing.T) {
 }
 
 func TestS416_ReportsSayInDebugModeWhereThingsWereMade(t *testing.T) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = Lines{}
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = rig.Lines{}
 		l.SetExceptionHandler(nil)
 		looptest.Do(l, func() { scheduleTrouble(l) })
 		looptest.WaitFor(t, l, "the report", func() bool { return log.Contains("planned") })
 		if !log.Contains("created=") || !log.Contains("loop_test.scheduleTrouble") {
 			t.Error("the report does not say where the handle was made")
 		}
-		*log = Lines{}
-		server, client := Pair(t, l)
+		*log = rig.Lines{}
+		server, client := rig.Pair(t, l)
 		server.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { client.Transport().Write([]byte("x")) })
-		WaitLost(t, l, server)
-		if !log.Contains("created=") || !log.Contains("loop_test.ConnectTCP") {
+		rig.WaitLost(t, l, server)
+		if !log.Contains("created=") || !log.Contains("rig.ConnectTCP") {
 			t.Error("the report does not say where the transport was asked for")
 		}
 	})
@@ -135,12 +136,12 @@ func scheduleTrouble(l *loop.Loop) { l.CallSoon(func() { panic("planned") }) }
 
 // statements: 35
 func TestS035_UnclosedTransportsAreLoggedInDebugMode(t *testing.T) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
-		*log = Lines{}
-		ConnectTCP(t, l, &CountingProtocol{}, &CountingProtocol{})
-		CloseRunning(t, l)
-		if !log.Contains("unclosed transport") || !log.Contains("loop_test.ConnectTCP") {
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+		*log = rig.Lines{}
+		rig.ConnectTCP(t, l, &rig.CountingProtocol{}, &rig.CountingProtocol{})
+		rig.CloseRunning(t, l)
+		if !log.Contains("unclosed transport") || !log.Contains("rig.ConnectTCP") {
 			t.Error("no log of the transports that were left open, and where they were made")
 		}
 	})
@@ -148,7 +149,7 @@ func TestS035_UnclosedTransportsAreLoggedInDebugMode(t *testing.T) {
 
 func TestS039_DebugModeSpoilsASliceThatAProtocolKeeps(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		var kept []byte
 		server.On.Data = func(data []byte) { kept = data }
 		looptest.Do(l, func() { client.Transport().Write([]byte("kept")) })
@@ -217,7 +218,7 @@ func panicIn(t *testing.T, l *loop.Loop, callback string) {
 	if callback == "DataReceived" {
 		p = server
 	}
-	ConnectTCP(t, l, p, client)
+	rig.ConnectTCP(t, l, p, client)
 	looptest.Do(l, func() {
 		l.CallSoon(func() { boom("callback") })
 		switch callback {
@@ -235,6 +236,6 @@ func panicIn(t *testing.T, l *loop.Loop, callback string) {
 		return len(looptest.Exceptions(l)) > before
 	})
 	looptest.Do(l, server.Transport().Abort)
-	WaitLost(t, l, server)
-	WaitLost(t, l, client)
+	rig.WaitLost(t, l, server)
+	rig.WaitLost(t, l, client)
 }

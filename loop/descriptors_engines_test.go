@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -34,14 +35,14 @@ func passPipe(t *testing.T, l *loop.Loop, from transport.FDWriter, data []byte) 
 // statements: 284
 func TestAPassedPipeWorksOnEveryEngine(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
+		from, to := rig.Passing(t, l)
 		var r *os.File
 		looptest.Do(l, func() {
 			from.(transport.Transport).Write([]byte("before"))
 			r = passPipe(t, l, from, []byte("with"))
 			from.(transport.Transport).Write([]byte("after"))
 		})
-		WaitData(t, l, to.Recorder, []byte("beforewithafter"))
+		rig.WaitData(t, l, to.Recorder, []byte("beforewithafter"))
 		if len(to.Files) != 1 || to.FilesLost || to.At[0] > len("before") {
 			t.Fatalf("%d files after %v bytes, lost %v", len(to.Files), to.At, to.FilesLost)
 		}
@@ -53,17 +54,17 @@ func TestAPassedPipeWorksOnEveryEngine(t *testing.T) {
 func useBothEnds(t *testing.T, l *loop.Loop, r, w *os.File) {
 	t.Helper()
 	reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	ReadPipe(t, l, reader, r)
-	WritePipe(t, l, writer, w)
-	AbortAtEnd(t, l, reader, writer)
+	rig.ReadPipe(t, l, reader, r)
+	rig.WritePipe(t, l, writer, w)
+	rig.AbortAtEnd(t, l, reader, writer)
 	looptest.Do(l, func() { writer.Transport().Write([]byte("through the pipe")) })
-	WaitData(t, l, reader, []byte("through the pipe"))
+	rig.WaitData(t, l, reader, []byte("through the pipe"))
 }
 
 // What was queued or is on its way when the connection ends is closed: its pipe ends.
 func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
+		from, to := rig.Passing(t, l)
 		var readers []*transporttest.Recorder
 		for i := range 3 {
 			var r *os.File
@@ -72,22 +73,22 @@ func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 				r = passPipe(t, l, from, bytes.Repeat([]byte("x"), 1+i<<20))
 			})
 			reader := transporttest.NewRecorder(t)
-			ReadPipe(t, l, reader, r)
-			AbortAtEnd(t, l, reader)
+			rig.ReadPipe(t, l, reader, r)
+			rig.AbortAtEnd(t, l, reader)
 			readers = append(readers, reader)
 		}
 		looptest.Do(l, func() {
 			from.(transport.Transport).Abort()
 			to.Transport().Abort()
 		})
-		WaitLost(t, l, to.Recorder)
+		rig.WaitLost(t, l, to.Recorder)
 		for _, f := range to.Files { // one may have come before the pause
 			w := transporttest.NewRecorder(t)
-			WritePipe(t, l, w, f)
+			rig.WritePipe(t, l, w, f)
 			looptest.Do(l, w.Transport().Abort)
 		}
 		for _, r := range readers {
-			WaitLost(t, l, r)
+			rig.WaitLost(t, l, r)
 		}
 	})
 }
@@ -98,7 +99,7 @@ func TestPassedFilesComeInOrder(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := looptest.New(t, looptest.Options{Seed: seed})
-			from, to := Passing(t, n.Loop)
+			from, to := rig.Passing(t, n.Loop)
 			random := rand.New(rand.NewPCG(seed, 3))
 			var want []byte
 			var starts []int // the first byte of each message with a file
@@ -118,7 +119,7 @@ func TestPassedFilesComeInOrder(t *testing.T) {
 					want = append(want, data...)
 				}
 			})
-			WaitData(t, n.Loop, to.Recorder, want)
+			rig.WaitData(t, n.Loop, to.Recorder, want)
 			if len(to.Files) != len(starts) || to.FilesLost {
 				t.Fatalf("%d files of %d, lost %v", len(to.Files), len(starts), to.FilesLost)
 			}

@@ -11,15 +11,16 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
 func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		r, w := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		r, w := rig.Pipe(t)
 		looptest.Do(l, func() {
 			tr := from.(transport.Transport)
 			tr.Write([]byte("before"))
@@ -32,7 +33,7 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		WaitData(t, l, to.Recorder, []byte("beforewithafter!"))
+		rig.WaitData(t, l, to.Recorder, []byte("beforewithafter!"))
 		if len(to.Files) != 3 || to.FilesLost {
 			t.Fatalf("%d files, lost %v", len(to.Files), to.FilesLost)
 		}
@@ -52,9 +53,9 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 
 // The descriptors of a message that has to wait for room go with its first byte.
 func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		r, _ := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		r, _ := rig.Pipe(t)
 		big := bytes.Repeat([]byte("x"), 4<<20)
 		looptest.Do(l, func() {
 			to.Transport().PauseReading()
@@ -70,7 +71,7 @@ func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
 		})
 		looptest.Turns(l, 3)
 		looptest.Do(l, func() { to.Transport().ResumeReading() })
-		WaitData(t, l, to.Recorder, append(append(bytes.Clone(big), big...), "end"...))
+		rig.WaitData(t, l, to.Recorder, append(append(bytes.Clone(big), big...), "end"...))
 		if len(to.Files) != 1 || to.At[0] > len(big) {
 			t.Errorf("%d files, after %v bytes", len(to.Files), to.At)
 		}
@@ -78,14 +79,14 @@ func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
 }
 
 func TestQueuedFilesAreClosedWhenTheyCannotBeSent(t *testing.T) {
-	for name, end := range map[string]func(transport.Transport, *Taker){
-		"abort": func(tr transport.Transport, _ *Taker) { tr.Abort() },
-		"peer":  func(_ transport.Transport, to *Taker) { to.Transport().Abort() },
+	for name, end := range map[string]func(transport.Transport, *rig.Taker){
+		"abort": func(tr transport.Transport, _ *rig.Taker) { tr.Abort() },
+		"peer":  func(_ transport.Transport, to *rig.Taker) { to.Transport().Abort() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
-				from, to := Passing(t, l)
-				r, w := Pipe(t)
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				from, to := rig.Passing(t, l)
+				r, w := rig.Pipe(t)
 				tr := from.(transport.Transport)
 				looptest.Do(l, func() {
 					to.Transport().PauseReading()
@@ -108,8 +109,8 @@ func TestQueuedFilesAreClosedWhenTheyCannotBeSent(t *testing.T) {
 }
 
 func TestALoopThatIsClosedClosesQueuedFiles(t *testing.T) {
-	r, w := Pipe(t)
-	f, peer := SocketPair(t, syscall.SOCK_STREAM)
+	r, w := rig.Pipe(t)
+	f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 	defer peer.Close()
 	l, err := loop.New(nil)
 	if err != nil {
@@ -133,11 +134,11 @@ func TestALoopThatIsClosedClosesQueuedFiles(t *testing.T) {
 }
 
 func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ConnectUnix(t, l, server, client)
-		AbortAtEnd(t, l, server, client)
-		r, w := Pipe(t)
+		rig.ConnectUnix(t, l, server, client)
+		rig.AbortAtEnd(t, l, server, client)
+		r, w := rig.Pipe(t)
 		looptest.Do(l, func() {
 			from := client.Transport().(transport.FDWriter)
 			if err := from.WriteWithFDs([]byte("y"), []*os.File{w}); err != nil {
@@ -145,7 +146,7 @@ func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
 			}
 			w.Close()
 		})
-		WaitData(t, l, server, []byte("y"))
+		rig.WaitData(t, l, server, []byte("y"))
 		if b, err := io.ReadAll(r); len(b) != 0 || err != nil {
 			t.Errorf("%q, %v", b, err)
 		}
@@ -153,10 +154,10 @@ func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
 }
 
 func TestWhatCannotBePassedIsRefused(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, _ := Passing(t, l)
-		server, _ := Pair(t, l)
-		r, w := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, _ := rig.Passing(t, l)
+		server, _ := rig.Pair(t, l)
+		r, w := rig.Pipe(t)
 		w.Close()
 		many := make([]*os.File, 254)
 		for i := range many {
@@ -193,9 +194,9 @@ func TestWhatCannotBePassedIsRefused(t *testing.T) {
 
 // MSG_CTRUNC: the process may not have as many descriptors as it is sent.
 func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		r, _ := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		r, _ := rig.Pipe(t)
 		var old syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 			t.Fatal(err)
@@ -226,23 +227,23 @@ func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
 }
 
 func TestABufferedProtocolTakesFiles(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, to := transporttest.NewRecorder(t), NewTaker(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		client, to := transporttest.NewRecorder(t), rig.NewTaker(t)
 		inner, _ := protocol.AsBuffered(to.Recorder.Buffered(3))
 		p := &struct {
 			protocol.BufferedProtocol
 			protocol.FDReceiver
 		}{inner, to}
-		ConnectUnix(t, l, protocol.Buffered(p), client)
-		AbortAtEnd(t, l, client, to.Recorder)
-		r, _ := Pipe(t)
+		rig.ConnectUnix(t, l, protocol.Buffered(p), client)
+		rig.AbortAtEnd(t, l, client, to.Recorder)
+		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			from := client.Transport().(transport.FDWriter)
 			if err := from.WriteWithFDs([]byte("0123456789"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		WaitData(t, l, to.Recorder, []byte("0123456789"))
+		rig.WaitData(t, l, to.Recorder, []byte("0123456789"))
 		if len(to.Files) != 1 || to.At[0] != 0 {
 			t.Errorf("%d files, after %v bytes", len(to.Files), to.At)
 		}
@@ -251,10 +252,10 @@ func TestABufferedProtocolTakesFiles(t *testing.T) {
 
 // A protocol is asked when it is put in place whether it takes files.
 func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ConnectUnix(t, l, server, client)
-		r, _ := Pipe(t)
+		rig.ConnectUnix(t, l, server, client)
+		r, _ := rig.Pipe(t)
 		from := client.Transport().(transport.FDWriter)
 		pass := func() {
 			looptest.Do(l, func() {
@@ -264,29 +265,29 @@ func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
 			})
 		}
 		tr := server.Transport()
-		to := &Taker{Recorder: transporttest.Successor(t, tr)}
+		to := &rig.Taker{Recorder: transporttest.Successor(t, tr)}
 		looptest.Do(l, func() { tr.SetProtocol(to) })
 		pass()
-		WaitData(t, l, to.Recorder, []byte("x"))
+		rig.WaitData(t, l, to.Recorder, []byte("x"))
 		last := transporttest.Successor(t, tr)
 		looptest.Do(l, func() { tr.SetProtocol(last) })
 		pass()
-		WaitData(t, l, last, []byte("x"))
+		rig.WaitData(t, l, last, []byte("x"))
 		if len(to.Files) != 1 {
 			t.Errorf("%d files were taken", len(to.Files))
 		}
 		for _, f := range to.Files {
 			f.Close()
 		}
-		AbortAtEnd(t, l, last, client)
+		rig.AbortAtEnd(t, l, last, client)
 	})
 }
 
 // Pausing inside FDsReceived holds the bytes back.
 func TestFDsReceivedMayPauseAndClose(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		r, _ := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			to.OnFiles = func() { to.Transport().PauseReading() }
 			if err := from.WriteWithFDs([]byte("x"), []*os.File{r}); err != nil {
@@ -305,7 +306,7 @@ func TestFDsReceivedMayPauseAndClose(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		WaitLost(t, l, to.Recorder)
+		rig.WaitLost(t, l, to.Recorder)
 		if got := string(to.Data()); got != "x" || len(to.Files) != 2 {
 			t.Errorf("%q and %d files", got, len(to.Files))
 		}
@@ -313,15 +314,15 @@ func TestFDsReceivedMayPauseAndClose(t *testing.T) {
 }
 
 func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "fds_received")
-		from, to := Passing(t, l)
-		r, _ := Pipe(t)
+		from, to := rig.Passing(t, l)
+		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			to.OnFiles = func() { panic("planned") }
 			from.WriteWithFDs([]byte("x"), []*os.File{r})
 		})
-		WaitLost(t, l, to.Recorder)
+		rig.WaitLost(t, l, to.Recorder)
 		var panicked *protocol.PanicError
 		if _, err := to.Lost(); !errors.As(err, &panicked) || panicked.Callback != "FDsReceived" {
 			t.Errorf("lost by %v", err)
@@ -331,15 +332,15 @@ func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
 
 // Received descriptors do not leak into children.
 func TestReceivedFilesAreCloseOnExec(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := Passing(t, l)
-		r, _ := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		from, to := rig.Passing(t, l)
+		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			if err := from.WriteWithFDs([]byte("x"), []*os.File{r}); err != nil {
 				t.Error(err)
 			}
 		})
-		WaitData(t, l, to.Recorder, []byte("x"))
+		rig.WaitData(t, l, to.Recorder, []byte("x"))
 		raw, err := to.Files[0].SyscallConn()
 		if err != nil {
 			t.Fatal(err)

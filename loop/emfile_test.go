@@ -9,13 +9,14 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 )
 
 // statements: 248, 249
 func TestS249_OutOfDescriptorsIsSurvivedWithinASecondAndAHalf(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
-		t.Run(engine.String(), func(t *testing.T) { exhaust(t, KernelLoop(t, engine)) })
+		t.Run(engine.String(), func(t *testing.T) { exhaust(t, rig.KernelLoop(t, engine)) })
 	}
 }
 
@@ -33,7 +34,7 @@ func exhaust(t *testing.T, l *loop.Loop) {
 	limit := lowerLimit(t, thirdFree(t))
 	s, err := l.CreateServer(t.Context(), func() protocol.Protocol {
 		accepted.Add(1)
-		return &Mirror{}
+		return &rig.Mirror{}
 	}, "127.0.0.1:0", nil)
 	if err == nil {
 		connectTo(t, client, s)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,7 @@ import (
 // stampSends has the kernel put the time of each send into the socket's queue of errors,
 // where it stays: the socket counts as in error from the first send on, and no call fails.
 func stampSends(t *testing.T, tr transport.BaseTransport) {
-	SetOption(t, tr, syscall.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_TX_SOFTWARE|
+	rig.SetOption(t, tr, syscall.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_TX_SOFTWARE|
 		unix.SOF_TIMESTAMPING_TX_SCHED|unix.SOF_TIMESTAMPING_SOFTWARE)
 }
 
@@ -33,8 +34,8 @@ func wantNoSpin(t *testing.T, l *loop.Loop, when string) {
 }
 
 // stamped is a connection whose socket is in error since its first send.
-func stamped(t *testing.T, l *loop.Loop) Guest {
-	g := Crowd(t, l, "tcp", 1)[0]
+func stamped(t *testing.T, l *loop.Loop) rig.Guest {
+	g := rig.Crowd(t, l, "tcp", 1)[0]
 	looptest.Do(l, func() {
 		stampSends(t, g.Transport())
 		g.Transport().Write([]byte("first"))
@@ -47,7 +48,7 @@ func stamped(t *testing.T, l *loop.Loop) Guest {
 }
 
 func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		wantNoSpin(t, l, "reading")
 		for _, s := range []string{"a", "ab", "abc"} {
@@ -73,7 +74,7 @@ func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
 }
 
 func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		const size = 32 << 20
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -101,17 +102,17 @@ func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
 }
 
 func TestTimestampsOfDatagramsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, recvErr := range []bool{false, true} {
-			server := Office(t, l, &Postman{}, AnyPort)
-			client := Office(t, l, &Postman{},
+			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+			client := rig.Office(t, l, &rig.Postman{},
 				loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: recvErr})
 			looptest.Do(l, func() { stampSends(t, client.T) })
-			SendAll(t, l, client, Here(server), "one", "two")
-			WantTexts(t, l, server, "one", "two")
+			rig.SendAll(t, l, client, rig.Here(server), "one", "two")
+			rig.WantTexts(t, l, server, "one", "two")
 			wantNoSpin(t, l, "after two datagrams")
-			SendAll(t, l, server, Here(client), "three", "four")
-			WantTexts(t, l, client, "three", "four")
+			rig.SendAll(t, l, server, rig.Here(client), "three", "four")
+			rig.WantTexts(t, l, client, "three", "four")
 			wantNoSpin(t, l, "after two more")
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -31,7 +32,7 @@ func (c *counted) DataReceived(data []byte) {
 // busy has peers send without rest, one message after the other, until the test is
 // over. Each of the senders does that for a part of them: many goroutines that are
 // always ready would keep the loop's waiting.
-func busy(t *testing.T, guests []Guest, senders int, message []byte) {
+func busy(t *testing.T, guests []rig.Guest, senders int, message []byte) {
 	stop := make(chan struct{})
 	var ended sync.WaitGroup
 	for i := range senders {
@@ -65,8 +66,8 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 	for _, size := range []int{100, 20 << 10} {
 		o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1, Size: 4 << 10}}
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := Crowd(t, l, "tcp", 200)
+			rig.OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
+				guests := rig.Crowd(t, l, "tcp", 200)
 				all := &counted{}
 				looptest.Do(l, func() {
 					for _, g := range guests {
@@ -102,7 +103,7 @@ func TestAConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for _, kind := range []string{"Protocol", "BufferedProtocol"} {
 			t.Run(network+" "+kind, func(t *testing.T) {
-				OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 					flood(t, l, network, kind == "BufferedProtocol")
 				})
 			})
@@ -113,7 +114,7 @@ func TestAConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 // flood looks at how much a connection whose peer is always ahead receives between
 // two runs of what CallSoon and CallLater schedule.
 func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
-	guests := Crowd(t, l, network, 1)
+	guests := rig.Crowd(t, l, network, 1)
 	g := guests[0]
 	const most = 200 << 20
 	var soon, later round
@@ -123,7 +124,7 @@ func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
 		hold(2 * time.Millisecond) // the peer is faster
 	}}
 	looptest.Do(l, func() {
-		SetOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
+		rig.SetOption(t, g.Transport(), syscall.SO_RCVBUFFORCE, 8<<20)
 		peer := g.Peer.(interface{ SetWriteBuffer(int) error })
 		if err := peer.SetWriteBuffer(8 << 20); err != nil {
 			t.Error(err)
@@ -197,15 +198,15 @@ func (p *lender) BufferUpdated(n int)  { p.all.DataReceived(p.buf[:n]) }
 func TestOneBufferIsEnoughForStreamsBesideDatagrams(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		client, endpoint := Correspondents(t, l)
-		SendAll(t, l, client, Nobody, "a datagram")
-		WantTexts(t, l, endpoint, "a datagram")
-		server, other := Pair(t, l)
+		client, endpoint := rig.Correspondents(t, l)
+		rig.SendAll(t, l, client, rig.Nobody, "a datagram")
+		rig.WantTexts(t, l, endpoint, "a datagram")
+		server, other := rig.Pair(t, l)
 		looptest.Do(l, func() { other.Transport().Write([]byte("a stream")) })
 		looptest.WaitFor(t, l, "the stream", func() bool {
 			return string(server.Data()) == "a stream"
 		})
-		SendAll(t, l, client, Nobody, "another")
-		WantTexts(t, l, endpoint, "a datagram", "another")
+		rig.SendAll(t, l, client, rig.Nobody, "another")
+		rig.WantTexts(t, l, endpoint, "a datagram", "another")
 	})
 }

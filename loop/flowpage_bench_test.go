@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 )
 
 // BenchmarkFlowPage is what a flow page adds to the CPU time of a loop for an echoed
@@ -127,7 +128,8 @@ func (e *echoed) connect(b *testing.B, listener int, addr syscall.Sockaddr) int 
 		b.Fatal(err)
 	}
 	opts := &loop.ConnectionOptions{Sock: os.NewFile(uintptr(accepted), "accepted")}
-	if _, err := e.loop.CreateConnection(context.Background(), &Mirror{}, "", opts); err != nil {
+	_, err = e.loop.CreateConnection(context.Background(), &rig.Mirror{}, "", opts)
+	if err != nil {
 		b.Fatal(err)
 	}
 	return fd

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/flowpage"
@@ -127,7 +128,7 @@ func stuff(t *testing.T, l *loop.Loop, page *flowpage.Reader, tr transport.Trans
 
 func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		limits := transport.Limits{High: 100000, Low: 50000}
 		looptest.Do(l, func() {
 			if err := server.Transport().SetWriteBufferLimits(limits); err != nil {
@@ -171,7 +172,7 @@ func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {
 
 func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		server.On.EOF = func() bool { return true }
 		looptest.Do(l, func() { client.Transport().WriteEOF() })
 		looptest.WaitFor(t, l, "the end of the input", func() bool {
@@ -197,8 +198,8 @@ func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 			}
 			client.Transport().Abort()
 		})
-		WaitLost(t, l, server)
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, server)
+		rig.WaitLost(t, l, client)
 		for s := range page.Slots() {
 			t.Errorf("gone, and still listed: %+v", s)
 		}
@@ -207,7 +208,7 @@ func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 
 func TestFlowPageShowsDatagramEndpoints(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		client, server := Correspondents(t, l)
+		client, server := rig.Correspondents(t, l)
 		looptest.Do(l, func() {
 			server.T.PauseReading()
 			for range 3 {
@@ -230,7 +231,7 @@ func TestFlowPageShowsDatagramEndpoints(t *testing.T) {
 			}
 			server.T.ResumeReading()
 		})
-		WantTexts(t, l, server, "four", "four", "four")
+		rig.WantTexts(t, l, server, "four", "four", "four")
 		looptest.Do(l, func() {
 			if s := shown(t, page, server.T); s.BytesRead != 12 || s.Held != 0 {
 				t.Errorf("the receiver: %+v", s)
@@ -252,7 +253,7 @@ func TestFlowPageShowsWhoLacksABuffer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := run(t)
 			page := pageOf(t)
-			server, client := Pair(t, l)
+			server, client := rig.Pair(t, l)
 			looptest.Do(l, func() { client.Transport().Write(make([]byte, 100<<10)) })
 			looptest.WaitFor(t, l, "everything to arrive", func() bool {
 				return shown(t, page, server.Transport()).BytesRead == 100<<10
@@ -312,7 +313,7 @@ func TestFlowPageIsReadByAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		want := ""
 		looptest.Do(l, client.Transport().PauseReading)
 		stuff(t, l, page, server.Transport())
@@ -334,7 +335,7 @@ func TestFlowPageHasTheKernelsCookies(t *testing.T) {
 		t.Run(engine.String(), func(t *testing.T) {
 			l := loopWith(t, engine, loop.Options{FlowPage: true})
 			page := pageOf(t)
-			server, _ := Pair(t, l)
+			server, _ := rig.Pair(t, l)
 			looptest.Do(l, func() {
 				fd := fdOf(t, server.Transport())
 				want, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
@@ -364,9 +365,9 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 				t.Skipf("needs %v: %v", engine, err)
 			}
 			page := pageOf(t)
-			r, p := transporttest.NewRecorder(t), &Postman{}
-			ConnectTCP(t, l, &protocolSink{}, r)
-			opts := AnyPort
+			r, p := transporttest.NewRecorder(t), &rig.Postman{}
+			rig.ConnectTCP(t, l, &protocolSink{}, r)
+			opts := rig.AnyPort
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &opts); err != nil {
 				t.Fatal(err)
 			}
@@ -384,7 +385,7 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 			tr.WriteEOF()
 			tr.SetWriteBufferLimits(transport.Limits{High: 1})
 			p.T.PauseReading()
-			p.T.SendTo([]byte("nowhere"), Here(p))
+			p.T.SendTo([]byte("nowhere"), rig.Here(p))
 		})
 	}
 }
@@ -402,7 +403,7 @@ func TestNoAllocationForAMessageWithAFlowPage(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
 			l := loopWith(t, engine, loop.Options{FlowPage: true})
-			Messages(t, Ends(t, l, &Mirror{}))
+			rig.Messages(t, rig.Ends(t, l, &rig.Mirror{}))
 		})
 	}
 }

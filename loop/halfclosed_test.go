@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/exacttest"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -69,8 +70,8 @@ func processorTime(t *testing.T) time.Duration {
 // halfClosed connects guests whose ends of file are survived, and has the peers send
 // FIN before or after full has made output wait.
 func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
-	full func(tr transport.Transport)) []Guest {
-	guests := Crowd(t, l, network, 2)
+	full func(tr transport.Transport)) []rig.Guest {
+	guests := rig.Crowd(t, l, network, 2)
 	looptest.Do(l, func() {
 		for _, g := range guests {
 			g.On.EOF = func() bool { return true }
@@ -146,7 +147,7 @@ func TestAHalfClosedPeerThatDoesNotReadCostsNothing(t *testing.T) {
 					continue
 				}
 				t.Run(name+" "+network+" "+when, func(t *testing.T) {
-					OnKernels(t, func(t *testing.T, l *loop.Loop) {
+					rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 						halfClosed(t, l, network, early, func(tr transport.Transport) {
 							way(t, l, tr)
 						})
@@ -164,7 +165,7 @@ func TestAClientThatOnlyConnectsAndHalfClosesCostsNothing(t *testing.T) {
 	for _, size := range []int{1 << 10, 32 << 10, 64 << 10, 1 << 20} {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(fmt.Sprint(size, " ", network), func(t *testing.T) {
-				OnKernels(t, func(t *testing.T, l *loop.Loop) { greet(t, l, network, size) })
+				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) { greet(t, l, network, size) })
 			})
 		}
 	}
@@ -179,7 +180,7 @@ func greet(t *testing.T, l *loop.Loop, network string, size int) {
 		r.On.EOF = func() bool { return true }
 		r.On.Pause = func() { full++ }
 		r.On.Made = func(tr transport.Transport) {
-			AbortAtEnd(t, l, r)
+			rig.AbortAtEnd(t, l, r)
 			greeting := make([]byte, size)
 			var more func()
 			more = func() {
@@ -198,7 +199,7 @@ func greet(t *testing.T, l *loop.Loop, network string, size int) {
 	var s *loop.Server
 	var err error
 	if network == "unix" {
-		s, err = l.CreateUnixServer(t.Context(), factory, SocketPath(t), nil)
+		s, err = l.CreateUnixServer(t.Context(), factory, rig.SocketPath(t), nil)
 	} else {
 		s, err = l.CreateServer(t.Context(), factory, "127.0.0.1:0", nil)
 	}
@@ -247,7 +248,7 @@ func sendWholeFile(t *testing.T, l *loop.Loop, tr transport.Transport, name stri
 func TestAHalfClosedPeerIsServedWhenItReadsAtLast(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				const size = 16 << 20
 				guests := halfClosed(t, l, network, false, func(tr transport.Transport) {
 					tr.Write(exacttest.Bytes(size, 1, 0))
@@ -259,10 +260,10 @@ func TestAHalfClosedPeerIsServedWhenItReadsAtLast(t *testing.T) {
 				})
 				wantQuiet(t, l, "half-closed and full")
 				for i, g := range guests {
-					if err := ReadToEnd(g.Peer, size, 1); err != nil {
+					if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
 						t.Errorf("guest %d: %v", i, err)
 					}
-					WaitLostWith(t, l, g.Recorder, nil)
+					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}
 			})
 		})
@@ -271,7 +272,7 @@ func TestAHalfClosedPeerIsServedWhenItReadsAtLast(t *testing.T) {
 
 // AddWriter on a socket that is full calls nobody, whatever the peer has shut.
 func TestAddWriterOfAHalfClosedSocketThatIsFullCostsNothing(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		called := 0
 		for range 5 {
 			fd, peer := fullSocket(t)
@@ -336,12 +337,12 @@ func fullSocket(t *testing.T) (fd int, peer *net.TCPConn) {
 
 // The same for a pipe, whose reader is only slow: there is no half of it to close.
 func TestAPipeWhoseReaderDoesNotReadCostsNothing(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 5 {
-			_, w := Pipe(t)
+			_, w := rig.Pipe(t)
 			r := transporttest.NewRecorder(t)
-			WritePipe(t, l, r, w)
-			AbortAtEnd(t, l, r)
+			rig.WritePipe(t, l, r, w)
+			rig.AbortAtEnd(t, l, r)
 			looptest.Do(l, func() { r.Transport().Write(make([]byte, 1<<20)) })
 		}
 		wantQuiet(t, l, "full pipes")

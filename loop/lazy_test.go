@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -18,7 +19,7 @@ import (
 // here in ResumeWriting, which the sending of descriptors calls after the first send
 // was handed over.
 func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for name, wait := range map[string]func(w transport.Transport){
 			"write": func(w transport.Transport) { w.Write([]byte("y")) },
 			"owned": func(w transport.Transport) {
@@ -28,9 +29,9 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 			"close": func(w transport.Transport) { w.Close() },
 			"marks": func(w transport.Transport) { w.SetWriteBufferLimits(transport.Limits{}) },
 		} {
-			first, peer := Outside(t, l)
-			second, _ := Outside(t, l)
-			AbortAtEnd(t, l, first, second)
+			first, peer := rig.Outside(t, l)
+			second, _ := rig.Outside(t, l)
+			rig.AbortAtEnd(t, l, first, second)
 			f, err := os.Open(os.DevNull)
 			if err != nil {
 				t.Fatal(err)
@@ -72,20 +73,21 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 }
 
 func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		d := Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
+		d := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 		say := func(word string) {
 			if err := d.T.SendTo([]byte(word), transport.Addr{}); err != nil {
 				t.Error(err)
 			}
 		}
-		other, _ := Outside(t, l)
-		AbortAtEnd(t, l, other)
+		other, _ := rig.Outside(t, l)
+		rig.AbortAtEnd(t, l, other)
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +125,7 @@ func (farewell) DatagramReceived([]byte, transport.Addr) {}
 func (f farewell) ConnectionLost(error) { close(f.gone) }
 
 func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +134,7 @@ func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
 		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
 		for _, later := range []bool{false, true} {
 			f := farewell{gone: make(chan struct{})}
-			d, err := l.CreateDatagramEndpoint(WithTimeout(t), f,
+			d, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), f,
 				&loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 			if err != nil {
 				t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 )
 
 // shares are the ways in which a server and somebody else come to listen on one
@@ -27,19 +28,20 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := l.CreateServer(WithTimeout(t), NewMirror, "", &loop.ServerOptions{Sock: f})
+		s, err := l.CreateServer(rig.WithTimeout(t), rig.NewMirror, "",
+			&loop.ServerOptions{Sock: f})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s, ln
 	},
 	"UnixSock": func(t *testing.T, l *loop.Loop) (*loop.Server, net.Listener) {
-		ln := Listener(t, SocketPath(t))
+		ln := rig.Listener(t, rig.SocketPath(t))
 		f, err := ln.File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := l.CreateUnixServer(WithTimeout(t), NewMirror, "",
+		s, err := l.CreateUnixServer(rig.WithTimeout(t), rig.NewMirror, "",
 			&loop.ServerOptions{Sock: f, NoCleanupSocket: true})
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +49,7 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 		return s, ln
 	},
 	"Sockets": func(t *testing.T, l *loop.Loop) (*loop.Server, net.Listener) {
-		s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", nil)
+		s, err := l.CreateServer(rig.WithTimeout(t), rig.NewMirror, "127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,12 +72,12 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 var endings = map[string]func(t *testing.T, l *loop.Loop, s *loop.Server){
 	"Close": func(_ *testing.T, _ *loop.Loop, s *loop.Server) { s.Close() },
 	"Shutdown": func(t *testing.T, _ *loop.Loop, s *loop.Server) {
-		if err := s.Shutdown(WithTimeout(t)); err != nil {
+		if err := s.Shutdown(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	},
 	"LoopShutdown": func(t *testing.T, l *loop.Loop, _ *loop.Server) {
-		if err := l.Shutdown(WithTimeout(t)); err != nil {
+		if err := l.Shutdown(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	},
@@ -123,7 +125,7 @@ func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
 	for how, share := range shares {
 		for what, end := range endings {
 			t.Run(how+"/"+what, func(t *testing.T) {
-				OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 					s, ln := share(t, l)
 					if err := ask(s.Addrs()[0]); err != nil {
 						t.Fatal("before:", err)
@@ -146,7 +148,7 @@ func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
 func TestNoClientIsLostWhenAServerLeavesASharedListener(t *testing.T) {
 	for how, share := range shares {
 		t.Run(how, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				s, ln := share(t, l)
 				serveMirror(t, ln)
 				var clients sync.WaitGroup
@@ -172,7 +174,7 @@ func TestNoClientIsLostWhenAServerLeavesASharedListener(t *testing.T) {
 }
 
 func TestSharedListenerThatNobodyElseHasEndsWithItsServer(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		s, ln := shares["Sock"](t, l)
 		ln.Close()
 		if err := ask(s.Addrs()[0]); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -82,11 +83,11 @@ const unread = 100_000
 
 // unreadBy is a connection whose peer has not read what was written, all of which the
 // kernel has.
-func unreadBy(t *testing.T, l *loop.Loop) (c *Still, peer net.Conn) {
+func unreadBy(t *testing.T, l *loop.Loop) (c *rig.Still, peer net.Conn) {
 	t.Helper()
 	ln := narrowListener(t)
-	c = &Still{}
-	if _, err := l.CreateConnection(WithTimeout(t), c, ln.Addr().String(), nil); err != nil {
+	c = &rig.Still{}
+	if _, err := l.CreateConnection(rig.WithTimeout(t), c, ln.Addr().String(), nil); err != nil {
 		t.Fatal(err)
 	}
 	peer, err := ln.Accept()
@@ -105,9 +106,9 @@ func TestLingerOfTheUserDoesNotStallTheLoop(t *testing.T) {
 		"Abort": func(t transport.Transport) { t.Abort() },
 	} {
 		t.Run(what, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				c, peer := unreadBy(t, l)
-				Control(t, l, c.T, setLinger)
+				rig.Control(t, l, c.T, setLinger)
 				stop := pulseOf(t, l)
 				looptest.Do(l, func() { end(c.T) })
 				looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
@@ -123,9 +124,9 @@ func TestLingerOfTheUserDoesNotStallTheLoop(t *testing.T) {
 
 // A time of 0 is no wait but a reset, which stays what the user asked for.
 func TestLingerOfNoTimeResets(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		c, peer := unreadBy(t, l)
-		Control(t, l, c.T, func(fd int) error {
+		rig.Control(t, l, c.T, func(fd int) error {
 			return syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER,
 				&syscall.Linger{Onoff: 1})
 		})
@@ -140,10 +141,10 @@ func TestLingerOfNoTimeResets(t *testing.T) {
 
 // Accepted sockets inherit the option from a listener.
 func TestLingerOfAListenerDoesNotStallTheLoop(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		var got *Still
-		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
-			got = &Still{}
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		var got *rig.Still
+		s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
+			got = &rig.Still{}
 			return got
 		}, "127.0.0.1:0", nil)
 		if err != nil {
@@ -167,15 +168,15 @@ func TestLingerOfAListenerDoesNotStallTheLoop(t *testing.T) {
 		looptest.WaitFor(t, l, "the end", func() bool { return got.Gone })
 		looptest.Turns(l, 3)
 		stop()
-		if err := s.Shutdown(WithTimeout(t)); err != nil {
+		if err := s.Shutdown(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestBlockingListenerDoesNotStallTheLoop(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		s, err := l.CreateServer(WithTimeout(t), NewMirror, "127.0.0.1:0", nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		s, err := l.CreateServer(rig.WithTimeout(t), rig.NewMirror, "127.0.0.1:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +199,7 @@ func TestBlockingListenerDoesNotStallTheLoop(t *testing.T) {
 			stop()
 			stuck.Stop()
 		}
-		if err := s.Shutdown(WithTimeout(t)); err != nil {
+		if err := s.Shutdown(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -226,9 +227,9 @@ func TestBlockingSocketDoesNotStallTheLoop(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				c, peer := unreadBy(t, l)
-				Control(t, l, c.T, setBlocking)
+				rig.Control(t, l, c.T, setBlocking)
 				stuck := time.AfterFunc(stallMax+time.Second, func() { peer.Close() })
 				stop := pulseOf(t, l)
 				var end func()
@@ -251,7 +252,7 @@ func TestBlockingSocketDoesNotStallTheLoop(t *testing.T) {
 // TestBlockingPipeDoesNotStallTheLoop has somebody who shares a pipe's open file make
 // it blocking. Nobody reads.
 func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -265,8 +266,8 @@ func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
 		if err := syscall.SetNonblock(shared, true); err != nil { // as Fd has changed it
 			t.Fatal(err)
 		}
-		p := &Still{}
-		if _, err := l.ConnectWritePipe(WithTimeout(t), p, w); err != nil {
+		p := &rig.Still{}
+		if _, err := l.ConnectWritePipe(rig.WithTimeout(t), p, w); err != nil {
 			t.Fatal(err)
 		}
 		stuck := time.AfterFunc(stallMax+time.Second, func() { r.Close() })
@@ -316,11 +317,11 @@ func waitsAtClose(t *testing.T) *os.File {
 // TestDescriptorThatIsDroppedDoesNotStallTheLoop has a descriptor of the user's wait for
 // room, so that the loop's duplicate is the last when the connection ends.
 func TestDescriptorThatIsDroppedDoesNotStallTheLoop(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		ln := Listener(t, SocketPath(t))
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		ln := rig.Listener(t, rig.SocketPath(t))
 		defer ln.Close()
-		c := &Still{}
-		_, err := l.CreateUnixConnection(WithTimeout(t), c, ln.Addr().String(), nil)
+		c := &rig.Still{}
+		_, err := l.CreateUnixConnection(rig.WithTimeout(t), c, ln.Addr().String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

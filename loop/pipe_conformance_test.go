@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -38,8 +39,8 @@ func TestPipeOfAReader(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectPipe(t, l, p, peer)
-			return UnixLink(t, l, peer)
+			rig.ConnectPipe(t, l, p, peer)
+			return rig.UnixLink(t, l, peer)
 		}, allBut(readerShows, "a transport that writes")...)
 	})
 }
@@ -49,8 +50,8 @@ func TestPipeOfAWriter(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectPipe(t, l, peer, p)
-			return UnixLink(t, l, peer)
+			rig.ConnectPipe(t, l, peer, p)
+			return rig.UnixLink(t, l, peer)
 		}, allBut(writerShows, "a transport that reads, or an answer")...)
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -17,7 +18,7 @@ import (
 func TestPipeOfAFIFOWaitsForItsFirstWriter(t *testing.T) {
 	for _, kind := range []string{"plain", "buffered"} {
 		t.Run(kind, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				path := filepath.Join(t.TempDir(), "fifo")
 				if err := syscall.Mkfifo(path, 0o600); err != nil {
 					t.Skip("needs FIFOs: ", err)
@@ -31,7 +32,7 @@ func TestPipeOfAFIFOWaitsForItsFirstWriter(t *testing.T) {
 				if kind == "buffered" {
 					p = reader.Buffered(100)
 				}
-				ReadPipe(t, l, p, f)
+				rig.ReadPipe(t, l, p, f)
 				for range 5 { // rounds, in which it could be taken for the end
 					looptest.Do(l, func() {})
 				}
@@ -41,7 +42,7 @@ func TestPipeOfAFIFOWaitsForItsFirstWriter(t *testing.T) {
 				}
 				w.WriteString("fifo")
 				w.Close()
-				WaitLostWith(t, l, reader, nil)
+				rig.WaitLostWith(t, l, reader, nil)
 				trace := reader.Trace()
 				at := strings.Index(trace, " 4")
 				if at < 0 || strings.Index(trace, "eof") < at {
@@ -54,7 +55,7 @@ func TestPipeOfAFIFOWaitsForItsFirstWriter(t *testing.T) {
 
 // What is wrong with a file is said with its name.
 func TestPipeErrorsNameTheFile(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "regular")
 		f, err := os.Create(path)
 		if err != nil {

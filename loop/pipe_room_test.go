@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -16,13 +17,13 @@ import (
 //
 // statements: 97
 func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
-	OnKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
 		const high = 1000
-		r, w := Pipe(t)
+		r, w := rig.Pipe(t)
 		writer := transporttest.NewRecorder(t)
-		WritePipe(t, l, writer, w)
-		AbortAtEnd(t, l, writer)
-		guests := Crowd(t, l, "tcp", 20)
+		rig.WritePipe(t, l, writer, w)
+		rig.AbortAtEnd(t, l, writer)
+		guests := rig.Crowd(t, l, "tcp", 20)
 		written, read, paused := 0, 0, 0
 		looptest.Do(l, func() {
 			writer.On.Pause = func() { paused++ }

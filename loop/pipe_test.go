@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -26,14 +27,14 @@ func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
 			closing = reader.Transport().IsClosing()
 			return true // to keep open, which nothing can be
 		}
-		ConnectPipe(t, l, reader, writer)
+		rig.ConnectPipe(t, l, reader, writer)
 		looptest.Do(l, func() {
 			writer.Transport().Write([]byte("hello"))
 			writer.Transport().Close()
 		})
-		WaitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
-		WaitLostWith(t, l, reader, nil)
-		WaitLostWith(t, l, writer, nil)
+		rig.WaitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
+		rig.WaitLostWith(t, l, reader, nil)
+		rig.WaitLostWith(t, l, writer, nil)
 		if !closing {
 			t.Error("not closing inside EOFReceived")
 		}
@@ -102,22 +103,22 @@ func TestS286_WrongEndAndNoProtocol(t *testing.T) {
 func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "protocol.data_received() call failed")
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		reader.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { writer.Transport().Write([]byte("x")) })
 		var planned *protocol.PanicError
-		WaitLost(t, l, reader)
+		rig.WaitLost(t, l, reader)
 		if _, err := reader.Lost(); !errors.As(err, &planned) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
-		WaitLostWith(t, l, writer, nil)
+		rig.WaitLostWith(t, l, writer, nil)
 	})
 }
 
 // statements: 294
 func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		rt := reader.Transport()
 		looptest.Do(l, func() {
 			rt.PauseReading()
@@ -138,13 +139,13 @@ func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 			t.Error("data while paused")
 		}
 		looptest.Do(l, rt.ResumeReading)
-		WaitTrace(t, l, reader, "made, data 5")
+		rig.WaitTrace(t, l, reader, "made, data 5")
 	})
 }
 
 func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		big := bytes.Repeat([]byte("pipe"), 1<<18)
 		looptest.Do(l, func() {
 			wt := writer.Transport()
@@ -159,20 +160,20 @@ func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		WaitLostWith(t, l, reader, nil)
+		rig.WaitLostWith(t, l, reader, nil)
 		if !bytes.Equal(reader.Data(), big) {
 			t.Errorf("%d bytes of %d", reader.Received(), len(big))
 		}
-		WaitLostWith(t, l, writer, nil)
+		rig.WaitLostWith(t, l, writer, nil)
 	})
 }
 
 // statements: 301
 func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		looptest.Do(l, func() { reader.Transport().Close() })
-		WaitLostWith(t, l, writer, nil)
+		rig.WaitLostWith(t, l, writer, nil)
 		if got := writer.Trace(); got != "made, lost <nil>" {
 			t.Error(got)
 		}
@@ -181,21 +182,21 @@ func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 
 func TestS297_ReaderGoneWithOutputPendingIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		looptest.Do(l, func() {
 			reader.Transport().PauseReading()
 			writer.Transport().Write(make([]byte, 4<<20))
 		})
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() { reader.Transport().Close() })
-		WaitLostWith(t, l, writer, syscall.EPIPE)
+		rig.WaitLostWith(t, l, writer, syscall.EPIPE)
 	})
 }
 
 // statements: 302, 303
 func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := PipeEnds(t, l)
+		reader, writer := rig.PipeEnds(t, l)
 		looptest.Do(l, func() {
 			reader.Transport().Abort()
 			l.CallSoon(func() {
@@ -207,7 +208,7 @@ func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 				})
 			})
 		})
-		WaitLost(t, l, writer)
+		rig.WaitLost(t, l, writer)
 		if _, err := writer.Lost(); err != nil && !errors.Is(err, syscall.EPIPE) {
 			t.Error(err)
 		}
@@ -227,7 +228,7 @@ func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, abort := range []bool{false, true} {
-			reader, writer := PipeEnds(t, l)
+			reader, writer := rig.PipeEnds(t, l)
 			const size = 4 << 20
 			looptest.Do(l, func() {
 				reader.Transport().PauseReading()
@@ -241,8 +242,8 @@ func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 				}
 				reader.Transport().ResumeReading()
 			})
-			WaitLostWith(t, l, writer, nil)
-			WaitLostWith(t, l, reader, nil)
+			rig.WaitLostWith(t, l, writer, nil)
+			rig.WaitLostWith(t, l, reader, nil)
 			if got := reader.Received(); got != size != abort {
 				t.Errorf("abort %v: %d bytes", abort, got)
 			}
@@ -257,14 +258,14 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 		var memory []byte
 		looptest.Do(l, func() { memory = l.AllocBuffer(32 << 10) })
 		reader.On.Get = func(int) []byte { return memory }
-		ConnectPipe(t, l, reader.Buffered(1), writer)
+		rig.ConnectPipe(t, l, reader.Buffered(1), writer)
 		want := bytes.Repeat([]byte("registered "), 50_000)
 		looptest.Do(l, func() {
 			writer.Transport().Write(want)
 			writer.Transport().WriteEOF()
 		})
-		WaitLostWith(t, l, reader, nil)
-		WaitLostWith(t, l, writer, nil)
+		rig.WaitLostWith(t, l, reader, nil)
+		rig.WaitLostWith(t, l, writer, nil)
 		if !bytes.Equal(reader.Data(), want) {
 			t.Errorf("%d bytes of %d", reader.Received(), len(want))
 		}
@@ -274,10 +275,10 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 
 // statements: 287
 func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := rig.Pipe(t)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, reader, writer)
+		rig.AbortAtEnd(t, l, reader, writer)
 		looptest.Do(l, func() {
 			called := 0
 			l.ConnectReadPipeFunc(reader, r, func(tr transport.ReadTransport, err error) {
@@ -304,7 +305,7 @@ func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 
 // An inherited pipe stays in blocking mode for those who share it.
 func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		var fds [2]int
 		if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 			t.Fatal(err)
@@ -315,38 +316,38 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 		}
 		syscall.CloseOnExec(ours)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ReadPipe(t, l, reader, os.NewFile(uintptr(fds[0]), "r"))
-		WritePipe(t, l, writer, os.NewFile(uintptr(fds[1]), "w"))
-		if IsNonblocking(t, ours) {
+		rig.ReadPipe(t, l, reader, os.NewFile(uintptr(fds[0]), "r"))
+		rig.WritePipe(t, l, writer, os.NewFile(uintptr(fds[1]), "w"))
+		if rig.IsNonblocking(t, ours) {
 			t.Error("the open file that others share is non-blocking")
 		}
 		looptest.Do(l, func() {
 			writer.Transport().Write([]byte("x"))
 			writer.Transport().Close()
 		})
-		WaitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
-		WaitLost(t, l, reader)
-		WaitLost(t, l, writer)
+		rig.WaitTrace(t, l, reader, "made, data 1, eof, lost <nil>")
+		rig.WaitLost(t, l, reader)
+		rig.WaitLost(t, l, writer)
 		syscall.Close(ours)
 	})
 }
 
 // A FIFO with a name is non-blocking until the transport ends.
 func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		reader := transporttest.NewRecorder(t)
-		ReadPipe(t, l, reader, f)
-		if !IsNonblocking(t, shared) {
+		rig.ReadPipe(t, l, reader, f)
+		if !rig.IsNonblocking(t, shared) {
 			t.Error("blocking while the loop reads")
 		}
 		if _, err := syscall.Write(shared, []byte("fifo")); err != nil {
 			t.Fatal(err)
 		}
-		WaitTrace(t, l, reader, "made, data 4")
+		rig.WaitTrace(t, l, reader, "made, data 4")
 		looptest.Do(l, func() { reader.Transport().Close() })
-		WaitLostWith(t, l, reader, nil)
-		if IsNonblocking(t, shared) {
+		rig.WaitLostWith(t, l, reader, nil)
+		if rig.IsNonblocking(t, shared) {
 			t.Error("non-blocking after the end")
 		}
 	})
@@ -360,13 +361,13 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 		}
 		f, shared := sharedFIFO(t)
 		_, err = l.ConnectReadPipe(t.Context(), &transporttest.Recorder{}, f)
-		if err != nil || !IsNonblocking(t, shared) {
+		if err != nil || !rig.IsNonblocking(t, shared) {
 			t.Error("blocking while the loop reads", err)
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if IsNonblocking(t, shared) {
+		if rig.IsNonblocking(t, shared) {
 			t.Error("non-blocking after Close")
 		}
 	}
@@ -375,7 +376,7 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 // The mode is needed until the last of two transports of one open file ends: a call
 // for the other would make the loop wait.
 func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		again, err := syscall.Dup(shared)
 		if err != nil {
@@ -383,18 +384,18 @@ func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
 		}
 		syscall.CloseOnExec(again)
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ReadPipe(t, l, reader, f)
-		WritePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
+		rig.ReadPipe(t, l, reader, f)
+		rig.WritePipe(t, l, writer, os.NewFile(uintptr(again), "again"))
 		looptest.Do(l, func() { reader.Transport().Close() })
-		WaitLostWith(t, l, reader, nil)
-		if !IsNonblocking(t, shared) {
+		rig.WaitLostWith(t, l, reader, nil)
+		if !rig.IsNonblocking(t, shared) {
 			t.Error("blocking while the loop writes")
 		} else {
 			looptest.Do(l, func() { writer.Transport().Write(make([]byte, 1<<20)) })
 		}
 		looptest.Do(l, func() { writer.Transport().Abort() })
-		WaitLostWith(t, l, writer, nil)
-		if IsNonblocking(t, shared) {
+		rig.WaitLostWith(t, l, writer, nil)
+		if rig.IsNonblocking(t, shared) {
 			t.Error("non-blocking after the end of both")
 		}
 	})
@@ -423,11 +424,11 @@ func sharedFIFO(t *testing.T) (f *os.File, shared int) {
 
 // statements: 301
 func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := SocketPair(t, syscall.SOCK_STREAM)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 		writer := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, writer)
-		WritePipe(t, l, writer, f)
+		rig.AbortAtEnd(t, l, writer)
+		rig.WritePipe(t, l, writer, f)
 		if err := peer.(*net.UnixConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}

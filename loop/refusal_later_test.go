@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -55,7 +56,8 @@ func TestForbiddenLaterChild(t *testing.T) {
 	defer l.Close()
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
-	server, client, mail := transporttest.NewRecorder(t), transporttest.NewRecorder(t), &Postman{}
+	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+	mail := &rig.Postman{}
 	s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return server },
 		"127.0.0.1:0", nil)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 	"golang.org/x/sys/unix"
@@ -128,7 +129,7 @@ func TestRefusedChild(t *testing.T) {
 
 // echoOnce has a message sent and sent back.
 func echoOnce(ctx context.Context, l *loop.Loop, t *testing.T) error {
-	s, err := l.CreateServer(ctx, func() protocol.Protocol { return &Mirror{} },
+	s, err := l.CreateServer(ctx, func() protocol.Protocol { return &rig.Mirror{} },
 		"127.0.0.1:0", nil)
 	if err != nil {
 		return err

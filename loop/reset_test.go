@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -20,9 +21,9 @@ import (
 // CLOSE_WAIT); and what a Unix socket says in any case.
 
 // breaks are the ways in which a TCP peer resets.
-var breaks = map[string]func(t *testing.T, g Guest){
-	"SO_LINGER 0": func(t *testing.T, g Guest) { Reset(t, g.Peer) },
-	"close with unread input": func(t *testing.T, g Guest) {
+var breaks = map[string]func(t *testing.T, g rig.Guest){
+	"SO_LINGER 0": func(t *testing.T, g rig.Guest) { rig.Reset(t, g.Peer) },
+	"close with unread input": func(t *testing.T, g rig.Guest) {
 		// Something to leave unread is there, unless nothing was ever written.
 		g.Peer.Close()
 	},
@@ -51,11 +52,11 @@ func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 	for how, breaks := range breaks {
 		for name, output := range outputs {
 			t.Run(name+", "+how, func(t *testing.T) {
-				OnKernels(t, func(t *testing.T, l *loop.Loop) {
-					guests := Crowd(t, l, "tcp", 30)
+				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+					guests := rig.Crowd(t, l, "tcp", 30)
 					looptest.Do(l, func() {
 						for _, g := range guests {
-							SetOption(t, g.Transport(), syscall.SO_SNDBUF, room)
+							rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, room)
 							g.On.EOF = func() bool { return true }
 							output(l, g.Transport())
 						}
@@ -71,7 +72,7 @@ func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 						read = room // and then there is room for a part of the rest
 					}
 					for _, g := range guests {
-						if err := Discard(g.Peer, read); err != nil {
+						if err := rig.Discard(g.Peer, read); err != nil {
 							t.Error(err)
 						}
 					}
@@ -87,11 +88,11 @@ func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 }
 
 // wantResets waits for ECONNRESET, without an end of file before it.
-func wantResets(t *testing.T, l *loop.Loop, guests []Guest) {
+func wantResets(t *testing.T, l *loop.Loop, guests []rig.Guest) {
 	t.Helper()
 	wrong := map[string]int{}
 	for _, g := range guests {
-		WaitLost(t, l, g.Recorder)
+		rig.WaitLost(t, l, g.Recorder)
 		_, err := g.Lost()
 		errno := syscall.Errno(0)
 		errors.As(err, &errno)
@@ -109,8 +110,8 @@ func wantResets(t *testing.T, l *loop.Loop, guests []Guest) {
 
 // The peer resets while the loop writes to it round after round.
 func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		guests := Crowd(t, l, "tcp", 60)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		guests := rig.Crowd(t, l, "tcp", 60)
 		stop := false
 		var chatter func()
 		chatter = func() {
@@ -125,10 +126,10 @@ func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
 		}
 		l.CallSoonThreadsafe(chatter)
 		for _, g := range guests {
-			if err := Discard(g.Peer, 3000); err != nil {
+			if err := rig.Discard(g.Peer, 3000); err != nil {
 				t.Error(err)
 			}
-			Reset(t, g.Peer)
+			rig.Reset(t, g.Peer)
 		}
 		wantResets(t, l, guests)
 		looptest.Do(l, func() { stop = true })
@@ -138,15 +139,15 @@ func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
 // A reset after FIN: the end of file was told, rightly, and then the connection ends
 // with what Linux says, ECONNRESET to whoever waits and EPIPE in CLOSE_WAIT.
 func TestAResetAfterTheEndOfFileIsAnError(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		guests := halfClosed(t, l, "tcp", false, func(tr transport.Transport) {
 			tr.Write(make([]byte, 16<<20))
 		})
 		for _, g := range guests {
-			Reset(t, g.Peer)
+			rig.Reset(t, g.Peer)
 		}
 		for _, g := range guests {
-			WaitLost(t, l, g.Recorder)
+			rig.WaitLost(t, l, g.Recorder)
 			_, err := g.Lost()
 			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("ConnectionLost(%v), want EPIPE or ECONNRESET", err)
@@ -162,9 +163,9 @@ func TestAResetAfterTheEndOfFileIsAnError(t *testing.T) {
 func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				const size = 8 << 20
-				guests := Crowd(t, l, network, 20)
+				guests := rig.Crowd(t, l, network, 20)
 				looptest.Do(l, func() {
 					for _, g := range guests {
 						g.Transport().Write(make([]byte, size))
@@ -177,10 +178,10 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 				}
 				for _, g := range guests {
 					looptest.WaitFor(t, l, "the end of file", g.GotEOF)
-					if err := Discard(g.Peer, size); err != nil {
+					if err := rig.Discard(g.Peer, size); err != nil {
 						t.Error(err)
 					}
-					WaitLostWith(t, l, g.Recorder, nil)
+					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}
 			})
 		})
@@ -189,12 +190,12 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 
 // statements: 9
 func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
-	states := map[string]func(t *testing.T, l *loop.Loop, g Guest){
-		"idle": func(*testing.T, *loop.Loop, Guest) {},
-		"output in flight": func(_ *testing.T, l *loop.Loop, g Guest) {
+	states := map[string]func(t *testing.T, l *loop.Loop, g rig.Guest){
+		"idle": func(*testing.T, *loop.Loop, rig.Guest) {},
+		"output in flight": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
 			looptest.Do(l, func() { g.Transport().Write(make([]byte, 8<<20)) })
 		},
-		"output in flight after an end of file": func(t *testing.T, l *loop.Loop, g Guest) {
+		"output in flight after an end of file": func(t *testing.T, l *loop.Loop, g rig.Guest) {
 			looptest.Do(l, func() {
 				g.On.EOF = func() bool { return true }
 				g.Transport().Write(make([]byte, 8<<20))
@@ -204,17 +205,17 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 			}
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		},
-		"an end of file": func(t *testing.T, l *loop.Loop, g Guest) {
+		"an end of file": func(t *testing.T, l *loop.Loop, g rig.Guest) {
 			looptest.Do(l, func() { g.On.EOF = func() bool { return true } })
 			if err := g.Peer.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Error(err)
 			}
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		},
-		"reading paused": func(_ *testing.T, l *loop.Loop, g Guest) {
+		"reading paused": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
 			looptest.Do(l, func() { g.Transport().PauseReading() })
 		},
-		"closing with output": func(_ *testing.T, l *loop.Loop, g Guest) {
+		"closing with output": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
 			looptest.Do(l, func() {
 				g.Transport().Write(make([]byte, 8<<20))
 				g.Transport().Close()
@@ -223,13 +224,13 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 	}
 	for name, state := range states {
 		t.Run(name, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				late := 0
-				for _, g := range Crowd(t, l, "tcp", 5) {
+				for _, g := range rig.Crowd(t, l, "tcp", 5) {
 					state(t, l, g)
 					looptest.Turns(l, 5)
 					looptest.Do(l, func() { abortThen(l, g.Recorder, &late) })
-					WaitLostWith(t, l, g.Recorder, nil)
+					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}
 				if late > 0 {
 					t.Errorf("%d of 5 were lost after the function that was scheduled "+

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -59,12 +60,12 @@ func TestS266_ANameWithoutAnAddressIsAnError(t *testing.T) {
 	emptyResolver(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(WithTimeout(t), r, "nothing.example.:80", nil)
+		_, err := l.CreateConnection(rig.WithTimeout(t), r, "nothing.example.:80", nil)
 		var dns *net.DNSError
 		if !errors.As(err, &dns) || !dns.IsNotFound || r.Trace() != "" {
 			t.Errorf("CreateConnection: %v; callbacks %q", err, r.Trace())
 		}
-		_, err = l.CreateServer(WithTimeout(t), newCounting, "nothing.example.:0", nil)
+		_, err = l.CreateServer(rig.WithTimeout(t), newCounting, "nothing.example.:0", nil)
 		if !errors.As(err, &dns) {
 			t.Errorf("CreateServer: %v", err)
 		}
@@ -95,20 +96,20 @@ func linkLocal(t *testing.T) netip.Addr {
 
 func TestS261_AZoneSaysWhichInterface(t *testing.T) {
 	ip := linkLocal(t)
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, netip.AddrPortFrom(ip, 0).String(), nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, netip.AddrPortFrom(ip, 0).String(), nil)
 		addr := a.Addrs()[0].(*net.TCPAddr)
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
+		rig.AbortAtEnd(t, l, r)
 		to := netip.AddrPortFrom(ip, uint16(addr.Port)).String()
-		if _, err := l.CreateConnection(WithTimeout(t), r, to, nil); err != nil {
+		if _, err := l.CreateConnection(rig.WithTimeout(t), r, to, nil); err != nil {
 			t.Fatal(err)
 		}
 		if addr.Zone == "" || !strings.Contains(to, "%") {
 			t.Errorf("listens on %v, dialed %v: no zone", addr, to)
 		}
 		wrong := netip.AddrPortFrom(ip.WithZone("no-such-zone"), uint16(addr.Port)).String()
-		_, err := l.CreateConnection(WithTimeout(t), transporttest.NewRecorder(t), wrong, nil)
+		_, err := l.CreateConnection(rig.WithTimeout(t), transporttest.NewRecorder(t), wrong, nil)
 		if err == nil {
 			t.Error("a zone that does not exist is no error")
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/exacttest"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -24,8 +25,8 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 	const rounds, perRound = 60, 8
 	for _, entries := range []uint32{0, 8} {
 		t.Run(fmt.Sprint("entries ", entries), func(t *testing.T) {
-			OnKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
-				guests := Crowd(t, l, "tcp", 1000)
+			rig.OnKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
+				guests := rig.Crowd(t, l, "tcp", 1000)
 				random := rand.New(rand.NewPCG(1, 2))
 				random.Shuffle(len(guests), func(i, j int) {
 					guests[i], guests[j] = guests[j], guests[i]
@@ -39,7 +40,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 					var resets sync.WaitGroup
 					resets.Go(func() {
 						for _, g := range going {
-							Reset(t, g.Peer)
+							rig.Reset(t, g.Peer)
 						}
 					})
 					looptest.Do(l, func() { fanOut(guests, message) })
@@ -47,7 +48,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 				}
 				finish(t, l, staying, size)
 				for _, g := range guests[:rounds*perRound] {
-					WaitLostWith(t, l, g.Recorder, syscall.ECONNRESET)
+					rig.WaitLostWith(t, l, g.Recorder, syscall.ECONNRESET)
 				}
 			})
 		})
@@ -55,7 +56,7 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 }
 
 // fanOut writes a message to everybody. What was lost says so.
-func fanOut(guests []Guest, message []byte) {
+func fanOut(guests []rig.Guest, message []byte) {
 	for _, g := range guests {
 		g.Transport().Write(message)
 	}
@@ -63,7 +64,7 @@ func fanOut(guests []Guest, message []byte) {
 
 // finish ends the streams of guests, to each of whom the first size bytes of stream
 // 1 were written, and checks that all of it arrived and nothing was lost.
-func finish(t *testing.T, l *loop.Loop, guests []Guest, size int) {
+func finish(t *testing.T, l *loop.Loop, guests []rig.Guest, size int) {
 	t.Helper()
 	looptest.Do(l, func() {
 		for _, g := range guests {
@@ -73,14 +74,14 @@ func finish(t *testing.T, l *loop.Loop, guests []Guest, size int) {
 	var readers sync.WaitGroup
 	for i, g := range guests {
 		readers.Go(func() {
-			if err := ReadToEnd(g.Peer, size, 1); err != nil {
+			if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
 				t.Errorf("guest %d of %d: %v", i, len(guests), err)
 			}
 		})
 	}
 	readers.Wait()
 	for _, g := range guests {
-		WaitLostWith(t, l, g.Recorder, nil)
+		rig.WaitLostWith(t, l, g.Recorder, nil)
 	}
 }
 
@@ -92,13 +93,13 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 	}{{4500, 0}, {400, 1}, {400, 16}} {
 		t.Run(fmt.Sprint(c.n, " queue ", c.queue), func(t *testing.T) {
 			o := loop.Options{Entries: c.queue, CQEntries: c.queue}
-			OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := Crowd(t, l, "unix", c.n)
+			rig.OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
+				guests := rig.Crowd(t, l, "unix", c.n)
 				filled := make([]int, len(guests))
 				looptest.Do(l, func() {
 					for i, g := range guests {
-						SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
-						filled[i] = FillSocket(t, g.Transport())
+						rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
+						filled[i] = rig.FillSocket(t, g.Transport())
 					}
 				})
 				looptest.Turns(l, 3)
@@ -120,7 +121,7 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 				}
 				readBehind(t, guests, filled, size)
 				for _, g := range guests {
-					WaitLostWith(t, l, g.Recorder, nil)
+					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}
 			})
 		})
@@ -130,12 +131,12 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 // What the completion queue has no room for is kept by the kernel. Stats count it.
 func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 	options := loop.Options{Entries: 16, CQEntries: 16}
-	OnKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
-		guests := Crowd(t, l, "unix", 500)
+	rig.OnKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
+		guests := rig.Crowd(t, l, "unix", 500)
 		looptest.Do(l, func() {
 			for _, g := range guests {
-				SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
-				FillSocket(t, g.Transport())
+				rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
+				rig.FillSocket(t, g.Transport())
 				g.On.EOF = func() bool { return true }
 			}
 		})
@@ -162,13 +163,13 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 
 // readBehind reads the zeros that filled the sockets, and then size bytes of stream 1
 // and the end.
-func readBehind(t *testing.T, guests []Guest, filled []int, size int) {
+func readBehind(t *testing.T, guests []rig.Guest, filled []int, size int) {
 	var readers sync.WaitGroup
 	for i, g := range guests {
 		readers.Go(func() {
-			if err := Discard(g.Peer, filled[i]); err != nil {
+			if err := rig.Discard(g.Peer, filled[i]); err != nil {
 				t.Errorf("guest %d: %v", i, err)
-			} else if err := ReadToEnd(g.Peer, size, 1); err != nil {
+			} else if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
 				t.Errorf("guest %d: %v", i, err)
 			}
 		})
@@ -199,8 +200,8 @@ func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) {
-				guests := Crowd(t, l, "tcp", 200)
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+				guests := rig.Crowd(t, l, "tcp", 200)
 				defer exacttest.Litter(0)()
 				for r := range rounds {
 					off := uint64(r * size)
@@ -214,7 +215,7 @@ func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 					var readers sync.WaitGroup
 					for i, g := range guests {
 						readers.Go(func() {
-							if err := ReadExactly(g.Peer, size, 1, off); err != nil {
+							if err := rig.ReadExactly(g.Peer, size, 1, off); err != nil {
 								t.Errorf("round %d, guest %d: %v", r, i, err)
 							}
 						})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -31,11 +32,11 @@ func TestS442_CloseEndsTheReceiveInFlightFirst(t *testing.T) {
 					func(tr transport.Transport) { tr.Close() }, transport.Transport.Abort,
 				} {
 					server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-					ConnectTCP(t, l, kind(server), client)
+					rig.ConnectTCP(t, l, kind(server), client)
 					looptest.Turns(l, 3) // the receive is the kernel's by now
 					looptest.Do(l, func() { end(server.Transport()) })
-					WaitLost(t, l, client)
-					WaitLost(t, l, server)
+					rig.WaitLost(t, l, client)
+					rig.WaitLost(t, l, server)
 					if !client.GotEOF() {
 						t.Errorf("the peer got no EOF: %s", client.Trace())
 					}
@@ -48,7 +49,7 @@ func TestS442_CloseEndsTheReceiveInFlightFirst(t *testing.T) {
 // nonblocking is a connected pair: a file with O_NONBLOCK and its peer.
 func nonblocking(t *testing.T) (*os.File, net.Conn) {
 	t.Helper()
-	f, peer := SocketPair(t, syscall.SOCK_STREAM)
+	f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 	raw, err := f.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -66,18 +67,19 @@ func nonblocking(t *testing.T) (*os.File, net.Conn) {
 
 func TestS444_ANonblockingDescriptorIsWaitedFor(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
-		OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 			f, peer := nonblocking(t)
 			r := transporttest.NewRecorder(t)
 			p := protocol.Protocol(r)
 			if buffered {
 				p = r.Buffered(100)
 			}
-			_, err := l.CreateConnection(WithTimeout(t), p, "", &loop.ConnectionOptions{Sock: f})
+			_, err := l.CreateConnection(rig.WithTimeout(t), p, "",
+				&loop.ConnectionOptions{Sock: f})
 			if err != nil {
 				t.Fatal(err)
 			}
-			AbortAtEnd(t, l, r)
+			rig.AbortAtEnd(t, l, r)
 			before, after := loop.Stats{}, loop.Stats{}
 			looptest.Turns(l, 3)
 			looptest.Do(l, func() { before = l.Stats() })
@@ -128,7 +130,7 @@ func TestS448_EveryCompletionOfAReceiveLooksAtTheStateAnew(t *testing.T) {
 // midway sends more than one completion brings, and acts in the first.
 func midway(t *testing.T, l *loop.Loop,
 	act func(l *loop.Loop, r *transporttest.Recorder) *transporttest.Recorder) {
-	server, client := Pair(t, l)
+	server, client := rig.Pair(t, l)
 	message := bytes.Repeat([]byte("in order "), 8000)
 	var next *transporttest.Recorder
 	server.On.Data = func([]byte) {
@@ -167,8 +169,8 @@ func TestS451_CloseWithRegisteredMemoryInFlight(t *testing.T) {
 		var memory []byte
 		looptest.Do(l, func() { memory = l.AllocBuffer(64 << 10) })
 		p := protocol.Buffered(&bufferedMirror{buf: memory})
-		ConnectTCP(t, l, p, &CountingProtocol{})
+		rig.ConnectTCP(t, l, p, &rig.CountingProtocol{})
 		looptest.Turns(l, 3)
-		CloseRunning(t, l)
+		rig.CloseRunning(t, l)
 	})
 }

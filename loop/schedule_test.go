@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 )
 
@@ -47,7 +48,7 @@ func TestS374_CallbackOfACallbackRunsInTheNextRound(t *testing.T) {
 // statements: 375, 393
 func TestS393_CallbacksDoNotStarveInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a, b := Pair(t, l)
+		a, b := rig.Pair(t, l)
 		turns, received := 0, false
 		var spin func()
 		spin = func() {

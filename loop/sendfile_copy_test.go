@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -43,7 +44,7 @@ func waitFull(t *testing.T, l *loop.Loop, w transport.WriteTransport) {
 // statements: 348
 func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}
 		f, content := fileOf(t, 3<<20)
 		var first, second *sending
@@ -56,7 +57,7 @@ func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 		if first.n != 3<<20 || first.err != nil || second.n != 500 || second.err != nil {
 			t.Errorf("%d, %v and %d, %v", first.n, first.err, second.n, second.err)
 		}
-		WaitData(t, l, client, append(bytes.Clone(content), content[10:510]...))
+		rig.WaitData(t, l, client, append(bytes.Clone(content), content[10:510]...))
 		if limit := o.WriteBufferLimits().Low + 256<<10; o.most > limit {
 			t.Errorf("%d bytes were buffered, more than %d", o.most, limit)
 		}
@@ -69,7 +70,7 @@ func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 // The user's callbacks stay the user's: a copy asks and is not told.
 func TestACopyLeavesFlowControlToTheProtocol(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}
 		f, content := fileOf(t, 16<<20)
 		var s *sending
@@ -86,7 +87,7 @@ func TestACopyLeavesFlowControlToTheProtocol(t *testing.T) {
 		})
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		WaitData(t, l, client, content)
+		rig.WaitData(t, l, client, content)
 		looptest.WaitFor(t, l, "ResumeWriting", func() bool {
 			return server.Count("resume") == server.Count("pause")
 		})
@@ -108,7 +109,7 @@ func TestACopyEnds(t *testing.T) {
 			{"close", func(tr transport.Transport) { tr.Close() }, net.ErrClosed},
 			{"file", func(transport.Transport) { f.Close() }, os.ErrClosed},
 		} {
-			server, client := Pair(t, l)
+			server, client := rig.Pair(t, l)
 			of := t.Context()
 			if c.name == "cancel" {
 				of = ctx

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -30,7 +31,7 @@ func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 				w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
 					random: rand.New(rand.NewPCG(seed, 7))}
 				if secure {
-					w.serverTLS.TLS, w.clientTLS.TLS = ServerTLS(), ClientTLS()
+					w.serverTLS.TLS, w.clientTLS.TLS = rig.ServerTLS(), rig.ClientTLS()
 				}
 				w.run()
 			})
@@ -83,8 +84,8 @@ func (w *fileWorkload) run() {
 	looptest.WaitFor(w.t, w.n.Loop, "the ends of the files", func() bool {
 		return w.ended == len(w.parts)
 	})
-	WaitLost(w.t, w.n.Loop, client)
-	WaitLost(w.t, w.n.Loop, server)
+	rig.WaitLost(w.t, w.n.Loop, client)
+	rig.WaitLost(w.t, w.n.Loop, server)
 	w.verify(client, server)
 }
 

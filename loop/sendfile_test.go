@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -66,7 +67,7 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 // statements: 68, 340, 341
 func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		writesAndFiles(t, l, server, client)
 	})
 }
@@ -110,7 +111,7 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 			t.Errorf("file %d: %d bytes, %v, want %d", i, sends[i].n, sends[i].err, n)
 		}
 	}
-	WaitData(t, l, client, want)
+	rig.WaitData(t, l, client, want)
 	if pos, _ := f.Seek(0, io.SeekCurrent); pos != 0 {
 		t.Errorf("the file's position is %d", pos)
 	}
@@ -119,7 +120,7 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 // statements: 346
 func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 10_000)
 		empty, _ := fileOf(t, 0)
 		var want []byte
@@ -139,13 +140,13 @@ func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 				want = append(want, content[c.offset:c.offset+n]...)
 			}
 		}
-		WaitData(t, l, client, want)
+		rig.WaitData(t, l, client, want)
 	})
 }
 
 func TestS347_WhatCannotBeSentIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := Pair(t, l)
+		server, _ := rig.Pair(t, l)
 		f, _ := fileOf(t, 10)
 		closed, _ := fileOf(t, 10)
 		closed.Close()
@@ -198,7 +199,7 @@ func TestS347_WhatCannotBeSentIsRefused(t *testing.T) {
 
 func TestS345_AClosingTransportSendsNoFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 10)
 		looptest.Do(l, func() { server.Transport().WriteEOF() })
 		_, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
@@ -216,7 +217,7 @@ func TestS345_AClosingTransportSendsNoFile(t *testing.T) {
 // X8: in asyncio the call never ends.
 func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -230,8 +231,8 @@ func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		WaitData(t, l, client, content)
-		WaitLost(t, l, server)
+		rig.WaitData(t, l, client, content)
+		rig.WaitLost(t, l, server)
 		if _, err := server.Lost(); err != nil || s.err != nil || s.n != int64(len(content)) {
 			t.Errorf("lost %v, sent %d, %v", err, s.n, s.err)
 		}
@@ -240,20 +241,20 @@ func TestS352_CloseSendsTheFileFirst(t *testing.T) {
 
 func TestWriteEOFFollowsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 2<<20)
 		looptest.Do(l, func() {
 			send(l, t.Context(), server.Transport(), f, 0, -1)
 			server.Transport().WriteEOF()
 		})
 		looptest.WaitFor(t, l, "EOF", func() bool { return client.Count("eof") > 0 })
-		WaitData(t, l, client, content)
+		rig.WaitData(t, l, client, content)
 	})
 }
 
 func TestAbortEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		var first, second *sending
 		looptest.Do(l, func() {
@@ -273,7 +274,7 @@ func TestAbortEndsTheFile(t *testing.T) {
 				t.Error("ended inside Abort")
 			}
 		})
-		WaitLost(t, l, server)
+		rig.WaitLost(t, l, server)
 		if !errors.Is(first.err, net.ErrClosed) || first.n >= 16<<20 {
 			t.Errorf("the first: %d, %v", first.n, first.err)
 		}
@@ -286,7 +287,7 @@ func TestAbortEndsTheFile(t *testing.T) {
 // statements: 354
 func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -301,7 +302,7 @@ func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 		if !errors.As(s.err, &op) || s.n >= 16<<20 {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		WaitLost(t, l, server)
+		rig.WaitLost(t, l, server)
 		if _, lost := server.Lost(); lost != s.err {
 			t.Errorf("lost by %v, the file ended by %v", lost, s.err)
 		}
@@ -311,7 +312,7 @@ func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 // The connection goes on with what was written after the file.
 func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		ctx, cancel := context.WithCancel(t.Context())
 		var first, second *sending
@@ -339,13 +340,13 @@ func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 		})
 		// The second may have had its turn before it was cancelled as well.
 		want := append(bytes.Clone(content[:first.n]), content[5:5+second.n]...)
-		WaitData(t, l, client, append(want, "after"...))
+		rig.WaitData(t, l, client, append(want, "after"...))
 	})
 }
 
 func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
 		ctx, cancel := context.WithCancel(t.Context())
 		looptest.Do(l, func() {
@@ -355,14 +356,14 @@ func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 		})
 		looptest.Turns(l, 5)
 		cancel()
-		WaitLost(t, l, server)
+		rig.WaitLost(t, l, server)
 	})
 }
 
 // statements: 344
 func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -370,20 +371,20 @@ func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
 			s = send(l, t.Context(), server.Transport(), f, 0, -1)
 			client.Transport().Write([]byte("question"))
 		})
-		WaitData(t, l, server, []byte("question"))
+		rig.WaitData(t, l, server, []byte("question"))
 		if s.ended {
 			t.Error("the file ended before anybody read it")
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		WaitData(t, l, client, content)
+		rig.WaitData(t, l, client, content)
 	})
 }
 
 // The bytes of a file take no memory; those of the writes behind it do.
 func TestAFileDoesNotCountAsBuffered(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		behind := bytes.Repeat([]byte("b"), 100<<10)
 		looptest.Do(l, func() {
@@ -400,14 +401,14 @@ func TestAFileDoesNotCountAsBuffered(t *testing.T) {
 			}
 			client.Transport().ResumeReading()
 		})
-		WaitData(t, l, client, append(content, behind...))
+		rig.WaitData(t, l, client, append(content, behind...))
 		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return server.Count("resume") == 1 })
 	})
 }
 
 func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -425,13 +426,13 @@ func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
 		if s.n != 15<<20 || s.err != nil {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		WaitData(t, l, client, content[:15<<20])
+		rig.WaitData(t, l, client, content[:15<<20])
 	})
 }
 
 func TestAFileThatIsClosedMeanwhileIsAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
 		var s *sending
 		looptest.Do(l, func() {
@@ -447,21 +448,21 @@ func TestAFileThatIsClosedMeanwhileIsAnError(t *testing.T) {
 		if !errors.Is(s.err, os.ErrClosed) {
 			t.Errorf("%d bytes, %v", s.n, s.err)
 		}
-		WaitData(t, l, client, content[:s.n])
+		rig.WaitData(t, l, client, content[:s.n])
 	})
 }
 
 func TestAPanicInDoneIsReported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Sendfile")
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 1000)
 		looptest.Do(l, func() {
 			l.SendfileFunc(t.Context(), server.Transport(), f, 0, -1,
 				func(int64, error) { panic("planned") })
 			server.Transport().Write([]byte("after"))
 		})
-		WaitData(t, l, client, append(content, "after"...))
+		rig.WaitData(t, l, client, append(content, "after"...))
 		looptest.WaitFor(t, l, "the report", func() bool {
 			return len(looptest.Exceptions(l)) == 1
 		})
@@ -471,7 +472,7 @@ func TestAPanicInDoneIsReported(t *testing.T) {
 // A file may be sent from inside any callback, also from done.
 func TestDoneMaySendTheNextFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 70_000)
 		left := 5
 		var next func(int64, error)
@@ -488,22 +489,22 @@ func TestDoneMaySendTheNextFile(t *testing.T) {
 		looptest.Do(l, func() {
 			l.SendfileFunc(t.Context(), server.Transport(), f, 0, -1, next)
 		})
-		WaitLost(t, l, client)
-		WaitData(t, l, client, bytes.Repeat(content, 5))
+		rig.WaitLost(t, l, client)
+		rig.WaitData(t, l, client, bytes.Repeat(content, 5))
 	})
 }
 
 func TestAFileOverAUnixSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ConnectUnix(t, l, server, client)
-		AbortAtEnd(t, l, server, client)
+		rig.ConnectUnix(t, l, server, client)
+		rig.AbortAtEnd(t, l, server, client)
 		f, content := fileOf(t, 3<<20)
 		n, err := l.Sendfile(t.Context(), server.Transport(), f, 0, -1)
 		if n != 3<<20 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		WaitData(t, l, client, content)
+		rig.WaitData(t, l, client, content)
 	})
 }
 
@@ -511,13 +512,13 @@ func TestAFileOverAUnixSocket(t *testing.T) {
 // A datagram endpoint is no WriteTransport and does not get that far.
 func TestSendfileOverAPipeIsUnsupported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, writer := PipeEnds(t, l)
+		_, writer := rig.PipeEnds(t, l)
 		f, _ := fileOf(t, 10)
 		n, err := l.Sendfile(t.Context(), writer.Transport(), f, 0, -1)
 		if n != 0 || !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%d, %v", n, err)
 		}
-		d := Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+		d := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
 		if _, ok := d.T.(transport.WriteTransport); ok {
 			t.Error("a datagram endpoint takes files")
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -18,8 +19,8 @@ import (
 func pairTLS(t *testing.T, l *loop.Loop) (server, client *transporttest.Recorder) {
 	t.Helper()
 	server, client = transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	ConnectTLS(t, l, server, client)
-	AbortAtEnd(t, l, server, client)
+	rig.ConnectTLS(t, l, server, client)
+	rig.AbortAtEnd(t, l, server, client)
 	return server, client
 }
 
@@ -54,8 +55,8 @@ func TestOverTLSCloseSendsTheFileFirst(t *testing.T) {
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
 		waitEnded(t, l, s)
-		WaitData(t, l, client, append(content, "after"...))
-		WaitLost(t, l, server)
+		rig.WaitData(t, l, client, append(content, "after"...))
+		rig.WaitLost(t, l, server)
 		if _, err := server.Lost(); err != nil || s.err != nil || s.n != 16<<20 {
 			t.Errorf("lost %v, sent %d, %v", err, s.n, s.err)
 		}
@@ -95,7 +96,7 @@ func TestOverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
 			}
 			client.Transport().ResumeReading()
 		})
-		WaitData(t, l, client, append(content, behind...))
+		rig.WaitData(t, l, client, append(content, behind...))
 		looptest.WaitFor(t, l, "ResumeWriting", func() bool { return server.Count("resume") == 1 })
 	})
 }
@@ -124,7 +125,7 @@ func TestOverTLSLowMarksMeanSmallBlocks(t *testing.T) {
 			client.Transport().ResumeReading()
 		})
 		waitEnded(t, l, s)
-		WaitData(t, l, client, content)
+		rig.WaitData(t, l, client, content)
 	})
 }
 
@@ -144,7 +145,7 @@ func TestOverTLSAFileRespectsTheMarks(t *testing.T) {
 				server.Transport().Write([]byte("behind"))
 			})
 			waitEnded(t, l, s)
-			WaitData(t, l, client, append(content, "behind"...))
+			rig.WaitData(t, l, client, append(content, "behind"...))
 			looptest.WaitFor(t, l, "ResumeWriting", func() bool {
 				return server.Count("resume") == server.Count("pause")
 			})
@@ -197,7 +198,7 @@ func TestOverTLSAFileEnds(t *testing.T) {
 				if first.err != nil || first.n != 7<<20 {
 					t.Errorf("shorter: %d, %v", first.n, first.err)
 				}
-				WaitData(t, l, client, append(content[:7<<20:7<<20], content[:7<<20]...))
+				rig.WaitData(t, l, client, append(content[:7<<20:7<<20], content[:7<<20]...))
 			case first.err == nil || !errors.Is(first.err, c.want) && c.want != nil ||
 				first.n >= 16<<20:
 				t.Errorf("%s: %d, %v, want %v", c.name, first.n, first.err, c.want)
@@ -232,12 +233,12 @@ func TestOverTLSACancelledFileLeavesTheTransportUsable(t *testing.T) {
 			t.Errorf("%d and %d bytes were sent", first.n, second.n)
 		}
 		looptest.Do(l, func() { client.Transport().ResumeReading() })
-		WaitData(t, l, client, append(content[:first.n:first.n], "after"...))
+		rig.WaitData(t, l, client, append(content[:first.n:first.n], "after"...))
 		looptest.WaitFor(t, l, "an empty buffer", func() bool {
 			return server.Transport().WriteBufferSize() == 0
 		})
 		looptest.Do(l, func() { server.Transport().Close() })
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, client)
 	})
 }
 
@@ -263,8 +264,8 @@ func TestOverTLSDoneMaySendTheNextFile(t *testing.T) {
 		looptest.Do(l, func() {
 			l.SendfileFunc(t.Context(), server.Transport(), f, 0, -1, next)
 		})
-		WaitLost(t, l, client)
-		WaitData(t, l, client, bytes.Repeat(content, 5))
+		rig.WaitLost(t, l, client)
+		rig.WaitData(t, l, client, bytes.Repeat(content, 5))
 		looptest.WaitFor(t, l, "the report", func() bool {
 			return len(looptest.Exceptions(l)) == 1
 		})
@@ -276,7 +277,7 @@ func TestSendfileRefusesTheWrongTransport(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		f, _ := fileOf(t, 10)
 		secure, _ := pairTLS(t, l)
-		plain, _ := Pair(t, l)
+		plain, _ := rig.Pair(t, l)
 		below := secure.Transport().(interface{ Underlying() transport.Transport }).Underlying()
 		if n, err := l.Sendfile(t.Context(), below, f, 0, -1); n != 0 || err != loop.ErrTLSBelow {
 			t.Errorf("below TLS: %d, %v", n, err)

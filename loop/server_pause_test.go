@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -33,7 +34,7 @@ func TestPauseAcceptingLeavesClientsInTheQueue(t *testing.T) {
 				nil); err != nil {
 				t.Fatal(err)
 			}
-			AbortAtEnd(t, l, client)
+			rig.AbortAtEnd(t, l, client)
 		}
 		count := func(n int) func() bool { return func() bool { return len(accepted) == n } }
 		connect()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -17,7 +18,7 @@ import (
 
 func TestS226_ServerListensAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		if !a.IsServing() || a.Loop() != l || len(a.Addrs()) != 1 {
 			t.Errorf("serving %v, addresses %v", a.IsServing(), a.Addrs())
 		}
@@ -28,7 +29,7 @@ func TestS226_ServerListensAtOnce(t *testing.T) {
 // statements: 228, 238
 func TestS227_DeferredServerRefusesUntilItIsStarted(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		a := rig.Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		if a.IsServing() || a.Loop() != l {
 			t.Error("serves although that was put off")
 		}
@@ -42,7 +43,7 @@ func TestS227_DeferredServerRefusesUntilItIsStarted(t *testing.T) {
 
 func TestS229_StartServingAfterCloseIsErrServerClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		a.Close()
 		if err := a.StartServing(); !errors.Is(err, loop.ErrServerClosed) {
 			t.Error(err)
@@ -55,7 +56,7 @@ func TestS229_StartServingAfterCloseIsErrServerClosed(t *testing.T) {
 
 func TestS230_ServeForeverUntilItsContextEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
+		a := rig.Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- a.ServeForever(ctx) }()
@@ -74,7 +75,7 @@ func TestS230_ServeForeverUntilItsContextEnds(t *testing.T) {
 
 func TestS231_CloseEndsServeForever(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		served := make(chan error, 1)
 		go func() { served <- a.ServeForever(context.Background()) }()
 		looptest.Turns(l, 3)
@@ -88,7 +89,7 @@ func TestS231_CloseEndsServeForever(t *testing.T) {
 // statements: 237
 func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		server, client := a.Dial()
 		looptest.Do(l, func() {
 			if len(a.Sockets()) != 1 {
@@ -108,7 +109,7 @@ func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 
 func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		_, client := a.Dial()
 		waited := make(chan error, 1)
 		go func() { waited <- a.WaitClosed(context.Background()) }()
@@ -127,7 +128,7 @@ func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		b := Serve(t, l, "", nil)
+		b := rig.Serve(t, l, "", nil)
 		if err := b.WaitClosed(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("WaitClosed with a context at its end: %v", err)
 		}
@@ -137,11 +138,11 @@ func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 // statements: 236
 func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		s1, c1 := a.Dial()
 		a.CloseClients()
-		WaitLost(t, l, s1)
-		WaitLost(t, l, c1)
+		rig.WaitLost(t, l, s1)
+		rig.WaitLost(t, l, c1)
 		s2, _ := a.Dial()
 		looptest.Do(l, func() {
 			n := 0
@@ -153,7 +154,7 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 			}
 		})
 		a.AbortClients()
-		WaitLost(t, l, s2)
+		rig.WaitLost(t, l, s2)
 		if !a.IsServing() {
 			t.Error("the server stopped serving")
 		}
@@ -162,7 +163,7 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 			a.Close()
 			a.CloseClients()
 		})
-		if err := a.WaitClosed(WithTimeout(t)); err != nil {
+		if err := a.WaitClosed(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 		if lost, err := s3.Lost(); !lost || err != nil {
@@ -174,7 +175,7 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 // statements: 240
 func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, ":0", nil)
+		a := rig.Serve(t, l, ":0", nil)
 		addrs := a.Addrs()
 		if len(addrs) == 1 {
 			t.Skip("needs IPv6")
@@ -188,7 +189,7 @@ func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 
 func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
+		a := rig.Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{
 			Addrs: []string{"127.0.0.1:0", "127.0.0.2:0"}})
 		if len(a.Addrs()) != 2 {
 			t.Errorf("listens on %v", a.Addrs())
@@ -198,8 +199,8 @@ func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 
 func TestS242_AddressInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
-		_, err := l.CreateServer(WithTimeout(t), a.Factory(), "127.0.0.3:0",
+		a := rig.Serve(t, l, "", nil)
+		_, err := l.CreateServer(rig.WithTimeout(t), a.Factory(), "127.0.0.3:0",
 			&loop.ServerOptions{Addrs: []string{a.Addrs()[0].String()}})
 		var op *net.OpError
 		if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
@@ -214,11 +215,11 @@ func TestS242_AddressInUse(t *testing.T) {
 func TestS243_AnAddressThatIsNotHere(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const absent = "203.0.113.1:0"
-		a := Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
+		a := rig.Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
 		if len(a.Addrs()) != 1 {
 			t.Errorf("listens on %v", a.Addrs())
 		}
-		_, err := l.CreateServer(WithTimeout(t), a.Factory(), absent, nil)
+		_, err := l.CreateServer(rig.WithTimeout(t), a.Factory(), absent, nil)
 		if !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			t.Errorf("%v, want EADDRNOTAVAIL", err)
 		}
@@ -231,7 +232,7 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 		looptest.Expect(l, message)
 		looptest.Expect(l, message)
 		calls := 0
-		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+		s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
 			if calls++; calls == 1 {
 				panic("planned")
 			}
@@ -242,11 +243,11 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 		}
 		for range 2 {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(WithTimeout(t), r, s.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(rig.WithTimeout(t), r, s.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			WaitLost(t, l, r)
+			rig.WaitLost(t, l, r)
 			if !r.GotEOF() {
 				t.Error("the client got no EOF")
 			}
@@ -263,7 +264,7 @@ func TestS002_AFactoryThatFailsDropsTheConnection(t *testing.T) {
 
 func TestS250_EachConnectionHasItsProtocolAndPeername(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		s1, c1 := a.Dial()
 		s2, c2 := a.Dial()
 		looptest.Do(l, func() {
@@ -284,7 +285,7 @@ func TestS250_EachConnectionHasItsProtocolAndPeername(t *testing.T) {
 func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const count = 50
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		var clients []*transporttest.Recorder
 		failed, dialed := error(nil), 0
 		looptest.Do(l, func() {
@@ -298,7 +299,7 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 					})
 			}
 		})
-		AbortAtEnd(t, l, clients...)
+		rig.AbortAtEnd(t, l, clients...)
 		looptest.WaitFor(t, l, "all connections", func() bool {
 			return len(a.Got) == count && dialed == count
 		})
@@ -311,7 +312,7 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 // statements: 419
 func TestS419_ServerShutdown(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", nil)
+		a := rig.Serve(t, l, "", nil)
 		server, client := a.Dial()
 		stuck, peer := a.Dial()
 		looptest.Do(l, func() {
@@ -322,7 +323,7 @@ func TestS419_ServerShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- a.Shutdown(ctx) }()
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, client)
 		looptest.Pass(t, l, 5e6)
 		if len(done) > 0 {
 			t.Error("Shutdown did not wait for the flush")
@@ -342,7 +343,7 @@ func TestS419_ServerShutdown(t *testing.T) {
 
 func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
+		a := rig.Serve(t, l, "", &loop.ServerOptions{WriteCap: 100000})
 		server, _ := a.Dial()
 		looptest.Do(l, func() {
 			tr := server.Transport()
@@ -363,20 +364,20 @@ func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 // statements: 10
 func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
+		a := rig.Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
 		server, client := a.Dial()
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 64<<20))
 			server.Transport().Close()
 		})
-		WaitLost(t, l, server)
+		rig.WaitLost(t, l, server)
 		if _, err := server.Lost(); !errors.Is(err, transport.ErrCloseTimeout) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
-		b := Serve(t, l, "", &loop.ServerOptions{IdleTimeout: 10e6})
+		b := rig.Serve(t, l, "", &loop.ServerOptions{IdleTimeout: 10e6})
 		quiet, _ := b.Dial()
-		WaitLost(t, l, quiet)
+		rig.WaitLost(t, l, quiet)
 		if _, err := quiet.Lost(); !errors.Is(err, transport.ErrIdleTimeout) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
@@ -385,13 +386,14 @@ func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 
 func TestMaxConnsClosesWhoeverComesBeyond(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := Serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
+		a := rig.Serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
 		a.Dial()
 		r := transporttest.NewRecorder(t)
-		if _, err := l.CreateConnection(WithTimeout(t), r, a.Addrs()[0].String(), nil); err != nil {
+		_, err := l.CreateConnection(rig.WithTimeout(t), r, a.Addrs()[0].String(), nil)
+		if err != nil {
 			t.Fatal(err)
 		}
-		WaitLost(t, l, r)
+		rig.WaitLost(t, l, r)
 		if len(a.Got) != 1 {
 			t.Errorf("%d protocols were made", len(a.Got))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
@@ -16,7 +17,7 @@ import (
 
 func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		for _, e := range []string{"data 1", "exited", "closed 1", "lost"} {
 			n.On[e] = func() {
 				if e == "lost" {
@@ -29,7 +30,7 @@ func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 			"pipe_connection_lost", "connection_lost"} {
 			looptest.Expect(l, "Exception in callback protocol."+e+"()")
 		}
-		Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
+		rig.Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
 		if string(n.Out[1]) != "hello\n" {
 			t.Errorf("%q", n.Out[1])
 		}
@@ -39,10 +40,10 @@ func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Fatal error: protocol.connection_made() call failed.")
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		n.On["made"] = func() { panic("planned") }
 		var planned *protocol.PanicError
-		tr, err := l.SubprocessExec(WithTimeout(t), n, []string{"sleep", "infinity"}, nil)
+		tr, err := l.SubprocessExec(rig.WithTimeout(t), n, []string{"sleep", "infinity"}, nil)
 		if tr != nil || !errors.As(err, &planned) {
 			t.Errorf("%v, %v", tr, err)
 		}
@@ -55,7 +56,7 @@ func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 
 func TestS329_CancelKillsAndReaps(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
@@ -82,8 +83,8 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 }
 
 func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
 			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
@@ -107,15 +108,15 @@ func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 }
 
 func TestS333_StolenChild(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Error waiting for a child")
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		n.On["made"] = func() {
 			if _, err := syscall.Wait4(n.T.Pid(), nil, 0, nil); err != nil {
 				t.Error(err)
 			}
 		}
-		Launch(t, l, n, nil, "true")
+		rig.Launch(t, l, n, nil, "true")
 		n.Over(t, 255)
 		if err := looptest.Exceptions(l)[0].Err; !errors.Is(err, subprocess.ErrStolen) {
 			t.Error(err)
@@ -125,8 +126,8 @@ func TestS333_StolenChild(t *testing.T) {
 
 func TestS336_SetProtocolOfAChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first, second := NewNurse(t), NewNurse(t)
-		Launch(t, l, first, nil, "cat")
+		first, second := rig.NewNurse(t), rig.NewNurse(t)
+		rig.Launch(t, l, first, nil, "cat")
 		looptest.Do(l, func() {
 			if err := first.T.SetProtocol(nil); err != transport.ErrNilProtocol {
 				t.Error(err)
@@ -139,7 +140,7 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 			if err := first.T.SetProtocol(second); err != nil || first.T.Protocol() != second {
 				t.Error(err)
 			}
-			Stdin(first).Close()
+			rig.Stdin(first).Close()
 		})
 		second.Over(t, 0)
 		if len(first.Events) != 1 {
@@ -151,11 +152,11 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 // statements: 29
 func TestS339_ManyWaitForOneChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := Launch(t, l, NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
 		codes := make(chan int, 5)
 		for range 5 {
 			go func() {
-				code, err := subprocess.Wait(WithTimeout(t), n.T)
+				code, err := subprocess.Wait(rig.WithTimeout(t), n.T)
 				if err != nil {
 					t.Error(err)
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -21,7 +22,7 @@ import (
 
 // statements: 332, 334
 func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := 500, 50
 		switch {
 		case debug.On || testing.Short():
@@ -31,11 +32,11 @@ func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 		}
 		null := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.DevNull}
 		for range one {
-			Launch(t, l, NewNurse(t), null, "true").Over(t, 0)
+			rig.Launch(t, l, rig.NewNurse(t), null, "true").Over(t, 0)
 		}
-		nurses := make([]*Nurse, all)
+		nurses := make([]*rig.Nurse, all)
 		for i := range nurses {
-			nurses[i] = NewNurse(t)
+			nurses[i] = rig.NewNurse(t)
 			looptest.Do(l, func() {
 				l.SubprocessExecFunc(t.Context(), nurses[i], []string{"echo", fmt.Sprint(i)}, null,
 					func(_ transport.SubprocessTransport, err error) {
@@ -52,7 +53,7 @@ func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 			}
 		}
 		looptest.WaitFor(t, l, "no zombies", func() bool {
-			_, zombies := Offspring(t)
+			_, zombies := rig.Offspring(t)
 			return zombies == 0
 		})
 	})
@@ -65,14 +66,14 @@ func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "infinity"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		pid := tr.Pid()
 		if shutdown {
-			if err := l.Shutdown(WithTimeout(t)); err != nil {
+			if err := l.Shutdown(rig.WithTimeout(t)); err != nil {
 				t.Error(err)
 			}
 			n.Over(t, -9)
@@ -128,14 +129,14 @@ func duplicateFile(t *testing.T, f *os.File) *os.File {
 
 // statements: 292
 func TestS300_TerminalIsReadAndWritten(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		shared := duplicateFile(t, slave)
 		defer shared.Close()
 		in, out := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		ReadPipe(t, l, in, duplicateFile(t, slave))
-		WritePipe(t, l, out, slave)
-		if IsNonblocking(t, int(shared.Fd())) {
+		rig.ReadPipe(t, l, in, duplicateFile(t, slave))
+		rig.WritePipe(t, l, out, slave)
+		if rig.IsNonblocking(t, int(shared.Fd())) {
 			t.Error("the terminal is non-blocking for everybody")
 		}
 		if _, err := master.Write([]byte("typed\n")); err != nil {
@@ -152,24 +153,24 @@ func TestS300_TerminalIsReadAndWritten(t *testing.T) {
 			got = got[:len(got)+n]
 		}
 		master.Close() // hangs up
-		WaitLostWith(t, l, in, nil)
+		rig.WaitLostWith(t, l, in, nil)
 		looptest.Do(l, func() { out.Transport().Close() })
-		WaitLost(t, l, out)
+		rig.WaitLost(t, l, out)
 	})
 }
 
 // The master's EIO, when nobody has the terminal open any more, is EOF.
 func TestS292_HungUpTerminalIsAtItsEnd(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)
 		r := transporttest.NewRecorder(t)
-		ReadPipe(t, l, r, master)
+		rig.ReadPipe(t, l, r, master)
 		if _, err := slave.Write([]byte("last words")); err != nil {
 			t.Fatal(err)
 		}
 		looptest.WaitFor(t, l, "the last words", func() bool { return r.Received() == 10 })
 		slave.Close()
-		WaitLostWith(t, l, r, nil)
+		rig.WaitLostWith(t, l, r, nil)
 		if !strings.HasSuffix(r.Trace(), "eof, lost <nil>") {
 			t.Error(r.Trace())
 		}
@@ -177,7 +178,7 @@ func TestS292_HungUpTerminalIsAtItsEnd(t *testing.T) {
 }
 
 func TestS286_DevicesThatCannotBePolled(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		open := func(path string) *os.File {
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {
@@ -187,36 +188,36 @@ func TestS286_DevicesThatCannotBePolled(t *testing.T) {
 		}
 		null, zero, out := transporttest.NewRecorder(t), transporttest.NewRecorder(t),
 			transporttest.NewRecorder(t)
-		ReadPipe(t, l, null, open("/dev/null"))
-		WaitTrace(t, l, null, "made, eof, lost <nil>")
-		WaitLostWith(t, l, null, nil)
+		rig.ReadPipe(t, l, null, open("/dev/null"))
+		rig.WaitTrace(t, l, null, "made, eof, lost <nil>")
+		rig.WaitLostWith(t, l, null, nil)
 		zero.On.Data = func([]byte) { zero.Transport().Close() }
-		ReadPipe(t, l, zero, open("/dev/zero"))
-		WaitLostWith(t, l, zero, nil)
-		WritePipe(t, l, out, open("/dev/null"))
+		rig.ReadPipe(t, l, zero, open("/dev/zero"))
+		rig.WaitLostWith(t, l, zero, nil)
+		rig.WritePipe(t, l, out, open("/dev/null"))
 		looptest.Do(l, func() {
 			out.Transport().Write(make([]byte, 1<<20))
 			out.Transport().Close()
 		})
-		WaitLostWith(t, l, out, nil)
+		rig.WaitLostWith(t, l, out, nil)
 	})
 }
 
 func TestS404_SIGCHLDIsTheUsers(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		told := 0
 		looptest.Do(l, func() {
 			if err := l.AddSignalHandler(syscall.SIGCHLD, func() { told++ }); err != nil {
 				t.Error(err)
 			}
 		})
-		Launch(t, l, NewNurse(t), noErr(), "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
 		looptest.WaitFor(t, l, "the signal", func() bool { return told > 0 })
 		looptest.Do(l, func() {
 			if !l.RemoveSignalHandler(syscall.SIGCHLD) {
 				t.Error("there is no handler")
 			}
 		})
-		Launch(t, l, NewNurse(t), noErr(), "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
 	})
 }

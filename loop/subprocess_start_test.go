@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -23,7 +24,7 @@ import (
 func waitChildless(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
-		all, _ := Offspring(t)
+		all, _ := rig.Offspring(t)
 		switch {
 		case all == 0:
 			return
@@ -34,7 +35,7 @@ func waitChildless(t *testing.T) {
 }
 
 // launchOld starts a child whose exit a goroutine waits for.
-func launchOld(t *testing.T, l *loop.Loop, n *Nurse, args ...string) {
+func launchOld(t *testing.T, l *loop.Loop, n *rig.Nurse, args ...string) {
 	t.Helper()
 	started := make(chan error, 1)
 	looptest.Do(l, func() {
@@ -48,17 +49,17 @@ func launchOld(t *testing.T, l *loop.Loop, n *Nurse, args ...string) {
 }
 
 func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
 		launchOld(t, l, n, "echo", "hello")
 		n.Over(t, 0)
 		if string(n.Out[1]) != "hello\n" || n.LostErr != nil {
 			t.Errorf("%q, %v", n.Out[1], n.LostErr)
 		}
-		n = NewNurse(t)
+		n = rig.NewNurse(t)
 		launchOld(t, l, n, "false")
 		n.Over(t, 1)
-		n = NewNurse(t)
+		n = rig.NewNurse(t)
 		launchOld(t, l, n, "sleep", "infinity")
 		if code, exited := n.T.ReturnCode(); exited {
 			t.Error("exited with", code)
@@ -80,7 +81,7 @@ func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		started := make(chan error, 1)
 		l.CallSoon(func() {
 			l.SubprocessWithoutPidfd(n, []string{"sleep", "infinity"},
@@ -108,7 +109,7 @@ func endLoop(t *testing.T, l *loop.Loop, shutdown bool) {
 	t.Helper()
 	end := l.Close
 	if shutdown {
-		end = func() error { return l.Shutdown(WithTimeout(t)) }
+		end = func() error { return l.Shutdown(rig.WithTimeout(t)) }
 	}
 	if err := end(); err != nil {
 		t.Error(err)
@@ -123,7 +124,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		var answers []error
 		l.CallSoon(func() {
 			l.SubprocessExecFunc(t.Context(), n, []string{"sleep", "infinity"}, nil,
@@ -156,7 +157,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 // before the answer comes.
 func TestS329_CancelDuringAStart(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		var finish func()
 		var cancel func(error)
 		var answers []error
@@ -188,10 +189,10 @@ func TestS329_CancelDuringAStart(t *testing.T) {
 
 // What a child cannot open or write is its affair: it says so itself.
 func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		missing := filepath.Join(t.TempDir(), "no", "such", "file")
-		n := NewNurse(t)
-		_, err := l.SubprocessShell(WithTimeout(t), n, "echo hello >"+missing, nil)
+		n := rig.NewNurse(t)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "echo hello >"+missing, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,8 +205,8 @@ func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer readOnly.Close()
-		n = NewNurse(t)
-		_, err = l.SubprocessShell(WithTimeout(t), n, "cat /proc/self/stat",
+		n = rig.NewNurse(t)
+		_, err = l.SubprocessShell(rig.WithTimeout(t), n, "cat /proc/self/stat",
 			&subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.File(readOnly)})
 		if err != nil {
 			t.Fatal(err)
@@ -220,22 +221,22 @@ func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
 
 // A slow callback is reported under the name that the user knows.
 func TestS414_ASlowChildCallbackIsTheUsers(t *testing.T) {
-	log := &Lines{}
-	looptest.EnginesWith(t, DebugOptions(log), func(t *testing.T, l *loop.Loop) {
+	log := &rig.Lines{}
+	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs a clock that passes by itself")
 		}
-		*log = Lines{}
+		*log = rig.Lines{}
 		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		for _, event := range []string{"made", "data 1", "closed 1", "exited", "lost"} {
-			n.On[event] = func() { Dawdle(l) }
+			n.On[event] = func() { rig.Dawdle(l) }
 		}
-		Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
+		rig.Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
 		looptest.Do(l, func() {})
 		for _, callback := range []string{"ConnectionMade", "PipeDataReceived",
 			"PipeConnectionLost", "ProcessExited", "ConnectionLost"} {
-			if !log.Contains("Executing " + callback + " of *loop_test.Nurse") {
+			if !log.Contains("Executing " + callback + " of *rig.Nurse") {
 				t.Errorf("%s is not logged", callback)
 			}
 		}
@@ -251,10 +252,10 @@ func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
 		c.Stdin.PauseReading()
 		c.Leave(7)
 	})
-	n := Launch(t, net.Loop, NewNurse(t), nil, "parent")
+	n := rig.Launch(t, net.Loop, rig.NewNurse(t), nil, "parent")
 	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.Has("exited") })
 	looptest.Do(net.Loop, func() {
-		Stdin(n).Write(make([]byte, 4<<20))
+		rig.Stdin(n).Write(make([]byte, 4<<20))
 		n.T.Close()
 	})
 	n.Over(t, 7)
@@ -270,9 +271,9 @@ func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
 
 // The child is killed, but what it has left behind could keep the input open.
 func TestS315_CloseOfAChildWhoseGrandchildHoldsTheInput(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
-		_, err := l.SubprocessShell(WithTimeout(t), n,
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
 			"sleep 60 <&0 >/dev/null 2>&1 & echo $!; exec sleep 60", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -286,7 +287,7 @@ func TestS315_CloseOfAChildWhoseGrandchildHoldsTheInput(t *testing.T) {
 		}
 		defer syscall.Kill(grandchild, syscall.SIGKILL)
 		looptest.Do(l, func() {
-			Stdin(n).Write(make([]byte, 4<<20))
+			rig.Stdin(n).Write(make([]byte, 4<<20))
 			n.T.Close()
 		})
 		n.Over(t, -9)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -37,7 +38,7 @@ func noErr() *subprocess.Options { return &subprocess.Options{Stderr: subprocess
 // statements: 304, 307, 308, 309, 310, 311, 312, 316, 317, 319
 func TestS304_CatEchoesWhatItIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := Launch(t, l, NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
 		looptest.Do(l, func() {
 			_, reads := n.T.PipeTransport(1).(transport.ReadTransport)
 			if _, exited := n.T.ReturnCode(); exited || n.T.Pid() <= 0 || !reads ||
@@ -45,9 +46,9 @@ func TestS304_CatEchoesWhatItIsSent(t *testing.T) {
 				n.T.IsClosing() || n.T.Protocol() == nil {
 				t.Errorf("%v: exited %v, pid %d", n.T, exited, n.T.Pid())
 			}
-			Stdin(n).Write([]byte("hello "))
-			Stdin(n).Write([]byte("cat"))
-			Stdin(n).WriteEOF()
+			rig.Stdin(n).Write([]byte("hello "))
+			rig.Stdin(n).Write([]byte("cat"))
+			rig.Stdin(n).WriteEOF()
 		})
 		n.Over(t, 0)
 		if string(n.Out[1]) != "hello cat" || len(n.Out[2]) > 0 || n.LostErr != nil ||
@@ -73,11 +74,11 @@ func TestS316_ReturnCodes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.DevNull,
 			Stderr: subprocess.DevNull}
-		Launch(t, l, NewNurse(t), o, "true").Over(t, 0)
-		Launch(t, l, NewNurse(t), o, "false").Over(t, 1)
+		rig.Launch(t, l, rig.NewNurse(t), o, "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewNurse(t), o, "false").Over(t, 1)
 		// Not SIGHUP: a child ignores it where its parent was started with nohup.
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGUSR1} {
-			n := Launch(t, l, NewNurse(t), o, "sleep", "infinity")
+			n := rig.Launch(t, l, rig.NewNurse(t), o, "sleep", "infinity")
 			looptest.Do(l, func() {
 				var err error
 				switch sig {
@@ -99,7 +100,7 @@ func TestS316_ReturnCodes(t *testing.T) {
 
 func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := Launch(t, l, NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
 		looptest.Do(l, func() {
 			for _, sig := range []os.Signal{syscall.Signal(99), syscall.Signal(-1), nil} {
 				err := n.T.SendSignal(sig)
@@ -126,7 +127,7 @@ func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
 }
 
 func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		dir := t.TempDir()
 		plain := filepath.Join(dir, "plain")
 		if err := os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o600); err != nil {
@@ -152,7 +153,7 @@ func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 			{[]string{"true"}, subprocess.Options{Stdin: subprocess.File(nil)},
 				subprocess.ErrStdio, ""},
 		} {
-			n := NewNurse(t)
+			n := rig.NewNurse(t)
 			tr, err := l.SubprocessExec(t.Context(), n, c.args, &c.o)
 			if tr != nil || !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
 				t.Errorf("%v: %v, want %v", c.args, err, c.want)
@@ -171,7 +172,7 @@ func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 // A simulated kernel knows its own programs alone.
 func TestS306_MissingProgram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, err := l.SubprocessExec(t.Context(), NewNurse(t), []string{"no-such-program"}, nil)
+		_, err := l.SubprocessExec(t.Context(), rig.NewNurse(t), []string{"no-such-program"}, nil)
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
@@ -181,7 +182,7 @@ func TestS306_MissingProgram(t *testing.T) {
 // statements: 315
 func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := Launch(t, l, NewNurse(t), nil, "sleep", "infinity")
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
 			n.T.Close()
 			n.T.Close()
@@ -198,9 +199,9 @@ func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 
 func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := Launch(t, l, NewNurse(t), nil, "sleep", "infinity")
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
-			Stdin(n).Write(make([]byte, 4<<20))
+			rig.Stdin(n).Write(make([]byte, 4<<20))
 			n.T.Close()
 		})
 		n.Over(t, -9)
@@ -213,15 +214,15 @@ func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 // statements: 327
 func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		n.On["made"] = func() {
 			n.T.PipeTransport(1).(transport.ReadTransport).PauseReading()
 		}
-		Launch(t, l, n, noErr(), "cat")
+		rig.Launch(t, l, n, noErr(), "cat")
 		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<17) // 2 MiB
 		looptest.Do(l, func() {
-			Stdin(n).Write(want)
-			Stdin(n).WriteEOF()
+			rig.Stdin(n).Write(want)
+			rig.Stdin(n).WriteEOF()
 		})
 		looptest.Pass(t, l, 20*time.Millisecond)
 		looptest.Do(l, func() {
@@ -241,11 +242,11 @@ func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 
 func TestS328_WhatWasWrittenBeforeTheExitIsDeliveredAfterIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+		n := rig.NewNurse(t)
 		n.On["made"] = func() {
 			n.T.PipeTransport(1).(transport.ReadTransport).PauseReading()
 		}
-		Launch(t, l, n, noErr(), "echo", "the last words")
+		rig.Launch(t, l, n, noErr(), "echo", "the last words")
 		looptest.WaitFor(t, l, "the exit", func() bool { return n.Has("exited") })
 		looptest.Do(l, func() {
 			if len(n.Out[1]) > 0 || n.Has("closed 1") {
@@ -261,10 +262,10 @@ func TestS328_WhatWasWrittenBeforeTheExitIsDeliveredAfterIt(t *testing.T) {
 }
 
 func TestS322_StderrIntoStdout(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.Stdout}
-		_, err := l.SubprocessShell(WithTimeout(t), n, "echo out; echo err >&2; exit 3", o)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "echo out; echo err >&2; exit 3", o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +278,7 @@ func TestS322_StderrIntoStdout(t *testing.T) {
 }
 
 func TestS323_FilesAndDevnull(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		in, err := os.CreateTemp(t.TempDir(), "in")
 		if err != nil {
 			t.Fatal(err)
@@ -285,7 +286,7 @@ func TestS323_FilesAndDevnull(t *testing.T) {
 		defer in.Close()
 		fmt.Fprint(in, "one two three\n")
 		in.Seek(0, 0)
-		n := Launch(t, l, NewNurse(t), &subprocess.Options{Stdin: subprocess.File(in),
+		n := rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.File(in),
 			Stderr: subprocess.DevNull}, "wc", "-w")
 		n.Over(t, 0)
 		if strings.TrimSpace(string(n.Out[1])) != "3" {
@@ -294,7 +295,7 @@ func TestS323_FilesAndDevnull(t *testing.T) {
 		if _, err := in.Stat(); err != nil {
 			t.Errorf("the caller's file: %v", err)
 		}
-		n = Launch(t, l, NewNurse(t), &subprocess.Options{Stdin: subprocess.DevNull,
+		n = rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.DevNull,
 			Stderr: subprocess.Inherit}, "cat")
 		n.Over(t, 0)
 		if len(n.Out[1]) > 0 {
@@ -304,13 +305,14 @@ func TestS323_FilesAndDevnull(t *testing.T) {
 }
 
 func TestS335_EnvironmentDirectoryAndExecutable(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		dir, err := filepath.EvalSymlinks(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, w := Pipe(t)
-		n := Launch(t, l, NewNurse(t), &subprocess.Options{Dir: dir, Env: []string{"WHO=me"},
+		r, w := rig.Pipe(t)
+		n := rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{
+			Dir: dir, Env: []string{"WHO=me"},
 			Executable: "/bin/sh", ExtraFiles: []*os.File{w},
 			Attr: &syscall.SysProcAttr{Setsid: true}},
 			"shell", "-c", "echo $0 $WHO $(pwd); echo extra >&3")
@@ -327,13 +329,14 @@ func TestS335_EnvironmentDirectoryAndExecutable(t *testing.T) {
 }
 
 func TestS331_ChildInheritsNoOtherDescriptor(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		other := Launch(t, l, NewNurse(t), nil, "cat") // its pipes are open here
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		other := rig.Launch(t, l, rig.NewNurse(t), nil, "cat") // its pipes are open here
 		if !closesOnExec(descriptorOf(t, other.T.PipeTransport(1))) {
 			t.Error("the descriptor of a pipe is not close-on-exec")
 		}
-		n := NewNurse(t)
-		if _, err := l.SubprocessShell(WithTimeout(t), n, "ls /proc/self/fd", noErr()); err != nil {
+		n := rig.NewNurse(t)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "ls /proc/self/fd", noErr())
+		if err != nil {
 			t.Fatal(err)
 		}
 		n.Over(t, 0)
@@ -344,7 +347,7 @@ func TestS331_ChildInheritsNoOtherDescriptor(t *testing.T) {
 				t.Errorf("the child has our descriptor %d", number)
 			}
 		}
-		looptest.Do(l, func() { Stdin(other).Close() })
+		looptest.Do(l, func() { rig.Stdin(other).Close() })
 		other.Over(t, 0)
 	})
 }
@@ -361,13 +364,14 @@ func closesOnExec(fd int) bool {
 }
 
 func TestS313_GrandchildThatHoldsAPipe(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
-		_, err := l.SubprocessShell(WithTimeout(t), n, "sleep infinity & echo $!; exit 4", noErr())
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
+			"sleep infinity & echo $!; exit 4", noErr())
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, err := subprocess.Wait(WithTimeout(t), n.T)
+		code, err := subprocess.Wait(rig.WithTimeout(t), n.T)
 		if code != 4 || err != nil {
 			t.Error(code, err)
 		}
@@ -397,7 +401,7 @@ func TestS313_SimulatedGrandchild(t *testing.T) {
 		child = c
 		c.Leave(7)
 	})
-	n := Launch(t, net.Loop, NewNurse(t), nil, "parent")
+	n := rig.Launch(t, net.Loop, rig.NewNurse(t), nil, "parent")
 	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.Has("exited") })
 	looptest.Pass(t, net.Loop, 5*time.Second)
 	looptest.Do(net.Loop, func() {
@@ -416,10 +420,11 @@ func TestS313_SimulatedGrandchild(t *testing.T) {
 }
 
 func TestS321_ChildClosesItsInput(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := NewNurse(t)
-		if _, err := l.SubprocessShell(WithTimeout(t), n, "exec 0<&-; echo; exec sleep infinity",
-			noErr()); err != nil {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
+		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
+			"exec 0<&-; echo; exec sleep infinity", noErr())
+		if err != nil {
 			t.Fatal(err)
 		}
 		looptest.WaitFor(t, l, "the end of the input", func() bool { return n.Has("closed 0") })

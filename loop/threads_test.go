@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 )
 
@@ -124,7 +125,7 @@ func TestS407_ExceptionHandler(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var seen []loop.Exception
 		l.SetExceptionHandler(func(e loop.Exception) { seen = append(seen, e) })
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		server.On.Data = func([]byte) { panic("planned") }
 		looptest.Do(l, func() { client.Transport().Write([]byte("x")) })
 		looptest.WaitFor(t, l, "the report", func() bool { return len(seen) == 1 })
@@ -138,7 +139,7 @@ func TestS407_ExceptionHandler(t *testing.T) {
 
 // statements: 410, 418
 func TestS409_WithoutAHandlerItIsLogged(t *testing.T) {
-	log := &Lines{}
+	log := &rig.Lines{}
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil))}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		l.SetExceptionHandler(nil)
@@ -168,7 +169,7 @@ func TestS413_DebugMode(t *testing.T) {
 }
 
 func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
-	log, slow := &Lines{}, time.Duration(0)
+	log, slow := &rig.Lines{}, time.Duration(0)
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Debug: true,
 		Trace: &loop.Trace{SlowCallback: func(d time.Duration) { slow = max(slow, d) }}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
@@ -192,7 +193,7 @@ func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
 // statements: 30
 func TestS415_DebugModePanicsOnTheWrongGoroutine(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
-		server, _ := Pair(t, l)
+		server, _ := rig.Pair(t, l)
 		for name, f := range map[string]func(){
 			"CallSoon":  func() { l.CallSoon(func() {}) },
 			"CallLater": func() { l.CallLater(0, func() {}) },
@@ -223,8 +224,8 @@ func TestS121_GoexitInACallbackClosesTheLoop(t *testing.T) {
 }
 
 func TestS421_ShutdownLetsTransportsFlush(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		server, peer := Outside(t, l)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server, peer := rig.Outside(t, l)
 		const size = 16 << 20
 		looptest.Do(l, func() { server.Transport().Write(make([]byte, size)) })
 		received := make(chan int64, 1)
@@ -232,7 +233,7 @@ func TestS421_ShutdownLetsTransportsFlush(t *testing.T) {
 			n, _ := io.Copy(io.Discard, peer)
 			received <- n
 		}()
-		if err := l.Shutdown(WithTimeout(t)); err != nil {
+		if err := l.Shutdown(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 		if n := <-received; n != size {
@@ -269,8 +270,8 @@ func TestS399_ShutdownWaitsForTheExecutor(t *testing.T) {
 
 // statements: 423
 func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := Outside(t, l)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server, _ := rig.Outside(t, l)
 		looptest.Do(l, func() { server.Transport().Write(make([]byte, 64<<20)) })
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -286,7 +287,7 @@ func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 // statements: 451
 func TestS420_CloseWithOpenTransportsLeavesNothingOpen(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		ConnectTCP(t, l, &CountingProtocol{}, &CountingProtocol{})
+		rig.ConnectTCP(t, l, &rig.CountingProtocol{}, &rig.CountingProtocol{})
 		l.Stop()
 		looptest.Turns(l, 0)
 		for {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 )
 
@@ -19,12 +20,12 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 		t.Skip("needs a build without the race detector, which allocates")
 	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &Mirror{} },
-			"127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS()})
+		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &rig.Mirror{} },
+			"127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := ClientTLS()
+		config := rig.ClientTLS()
 		config.MaxVersion = version
 		conn, err := tls.Dial("tcp", s.Addrs()[0].String(), config)
 		if err != nil {
@@ -48,7 +49,7 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 		}
 		conn.Close()
 		s.Close()
-		if err := s.WaitClosed(WithTimeout(t)); err != nil {
+		if err := s.WaitClosed(rig.WithTimeout(t)); err != nil {
 			t.Error(err)
 		}
 	})

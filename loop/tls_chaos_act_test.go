@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -147,9 +148,9 @@ func (e *tlsEnd) upgrade() {
 	if e.tr == nil || e.lost > 0 || e.upgrades || e.tr.IsClosing() {
 		return
 	}
-	config := ServerTLS()
+	config := rig.ServerTLS()
 	if !e.server {
-		config = ClientTLS()
+		config = rig.ClientTLS()
 		config.ServerName = "sluice.test"
 	}
 	e.upgrades = true

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -106,7 +107,7 @@ func (c *tlsChaos) connect() {
 	server := &tlsEnd{c: c, server: true, layers: []*tlsLayer{{}}}
 	client := &tlsEnd{c: c, layers: []*tlsLayer{{}}}
 	server.peer, client.peer = client, server
-	opts := loop.ServerOptions{TLS: ServerTLS()}
+	opts := loop.ServerOptions{TLS: rig.ServerTLS()}
 	looptest.Do(c.l, func() { // connections that were made before draw numbers already
 		opts.RequireCloseNotify = c.r.IntN(2) == 0
 		if c.r.IntN(4) == 0 {
@@ -114,7 +115,7 @@ func (c *tlsChaos) connect() {
 		}
 	})
 	factory := func() protocol.Protocol { return server.protocol(transporttest.NewRecorder(c.t)) }
-	s, err := c.l.CreateServer(WithTimeout(c.t), factory, "127.0.0.1:0", &opts)
+	s, err := c.l.CreateServer(rig.WithTimeout(c.t), factory, "127.0.0.1:0", &opts)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func (c *tlsChaos) connect() {
 		c.dials++
 		ctx, cancel := context.WithCancel(c.t.Context())
 		c.l.CreateConnectionFunc(ctx, client.protocol(transporttest.NewRecorder(c.t)),
-			s.Addrs()[0].String(), &loop.ConnectionOptions{TLS: ClientTLS()},
+			s.Addrs()[0].String(), &loop.ConnectionOptions{TLS: rig.ClientTLS()},
 			func(_ transport.Transport, err error) { c.dials-- })
 		for _, disturb := range []func(){cancel, s.CloseClients, s.AbortClients, s.Close} {
 			if c.r.IntN(10) == 0 {

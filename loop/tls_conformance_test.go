@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -16,8 +17,8 @@ func TestTLSOfAServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectTLS(t, l, p, peer)
-			k := Link(t, l, peer)
+			rig.ConnectTLS(t, l, p, peer)
+			k := rig.Link(t, l, peer)
 			k.Limits = transport.Limits{High: 512 << 10, Low: 128 << 10}
 			return k
 		}, tlsExcept...)
@@ -29,8 +30,8 @@ func TestTLSOfAClient(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectTLS(t, l, peer, p)
-			k := Link(t, l, peer)
+			rig.ConnectTLS(t, l, peer, p)
+			k := rig.Link(t, l, peer)
 			k.Limits = transport.Limits{High: 512 << 10, Low: 128 << 10}
 			return k
 		}, tlsExcept...)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -17,12 +18,12 @@ func TestS193_WriteInConnectionMadeIsSent(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write([]byte("at once")) }
-		_, err := l.CreateConnection(WithTimeout(t), client, a.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: ClientTLS()})
+		_, err := l.CreateConnection(rig.WithTimeout(t), client, a.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		AbortAtEnd(t, l, client)
+		rig.AbortAtEnd(t, l, client)
 		looptest.WaitFor(t, l, "the data", func() bool {
 			return len(a.Got) == 1 && string(a.Got[0].Data()) == "at once"
 		})
@@ -167,12 +168,12 @@ func TestS207_BufferedProtocolOverTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(WithTimeout(t), client.Buffered(100<<10),
-			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: ClientTLS()})
+		_, err := l.CreateConnection(rig.WithTimeout(t), client.Buffered(100<<10),
+			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: rig.ClientTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		AbortAtEnd(t, l, client)
+		rig.AbortAtEnd(t, l, client)
 		looptest.WaitFor(t, l, "the accept", func() bool {
 			return len(a.Got) == 1 && a.Got[0].Transport() != nil
 		})
@@ -198,8 +199,8 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		order := ""
 		server := transporttest.NewRecorder(t)
 		factory := func() protocol.Protocol { return server }
-		s, err := l.CreateServer(WithTimeout(t), factory, "127.0.0.1:0",
-			&loop.ServerOptions{TLS: ServerTLS()})
+		s, err := l.CreateServer(rig.WithTimeout(t), factory, "127.0.0.1:0",
+			&loop.ServerOptions{TLS: rig.ServerTLS()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,10 +211,10 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		client.On.Data = func([]byte) { order += "data" }
 		looptest.Do(l, func() {
 			l.CreateConnectionFunc(t.Context(), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: ClientTLS()},
+				&loop.ConnectionOptions{TLS: rig.ClientTLS()},
 				func(_ transport.Transport, err error) { order += "done " })
 		})
-		AbortAtEnd(t, l, client, server)
+		rig.AbortAtEnd(t, l, client, server)
 		looptest.WaitFor(t, l, "the data", func() bool { return client.Received() == 7 })
 		looptest.Do(l, func() {
 			if order != "made done data" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/tlstransport"
@@ -21,12 +22,12 @@ import (
 )
 
 // serveTLS makes a server with TLS.
-func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *Accepting {
+func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *rig.Accepting {
 	t.Helper()
 	if opts.TLS == nil {
-		opts.TLS = ServerTLS()
+		opts.TLS = rig.ServerTLS()
 	}
-	return Serve(t, l, "", &opts)
+	return rig.Serve(t, l, "", &opts)
 }
 
 // silent checks that a protocol has had no callback.
@@ -59,7 +60,7 @@ func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 }
 
 func TestS177_BadCertificatesAreToldByName(t *testing.T) {
-	expired := TestPKI().Issue(t, func(c *x509.Certificate) {
+	expired := rig.TestPKI().Issue(t, func(c *x509.Certificate) {
 		c.NotAfter = time.Now().Add(-time.Minute)
 	}, "sluice.test")
 	for _, c := range []struct {
@@ -68,11 +69,11 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 		client *tls.Config
 		want   string
 	}{
-		{"unknown authority", ServerTLS(), &tls.Config{RootCAs: x509.NewCertPool()},
+		{"unknown authority", rig.ServerTLS(), &tls.Config{RootCAs: x509.NewCertPool()},
 			"certificate signed by unknown authority"},
-		{"expired", &tls.Config{Certificates: []tls.Certificate{expired}}, ClientTLS(),
+		{"expired", &tls.Config{Certificates: []tls.Certificate{expired}}, rig.ClientTLS(),
 			"certificate has expired"},
-		{"other name", ServerTLS(), &tls.Config{RootCAs: TestPKI().Pool,
+		{"other name", rig.ServerTLS(), &tls.Config{RootCAs: rig.TestPKI().Pool,
 			ServerName: "elsewhere.test"}, "elsewhere.test"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,11 +99,11 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.NextProtos = []string{"h2"}
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-		other := ClientTLS()
+		other := rig.ClientTLS()
 		other.NextProtos = []string{"smtp"}
 		client, err := a.TryTLS(loop.ConnectionOptions{TLS: other})
 		if err == nil || !strings.Contains(err.Error(), "no application protocol") {
@@ -118,7 +119,7 @@ func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 
 func TestS178_EOFInTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+		s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
 			r := transporttest.NewRecorder(t)
 			r.On.Data = func([]byte) { r.Transport().Close() }
 			return r
@@ -128,8 +129,8 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 		}
 		defer s.Close()
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(WithTimeout(t), client, s.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: ClientTLS()})
+		_, err = l.CreateConnection(rig.WithTimeout(t), client, s.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 		if !errors.Is(err, syscall.ECONNRESET) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v is neither ECONNRESET nor an unexpected EOF", err)
 		}
@@ -143,7 +144,7 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
 		mute := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(WithTimeout(t), mute, a.Addrs()[0].String(), nil)
+		_, err := l.CreateConnection(rig.WithTimeout(t), mute, a.Addrs()[0].String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,10 +152,10 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		looptest.WaitFor(t, l, "the server's error", func() bool {
 			return errors.Is(failure, transport.ErrHandshakeTimeout)
 		})
-		plain := Serve(t, l, "", nil) // does not answer
+		plain := rig.Serve(t, l, "", nil) // does not answer
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(WithTimeout(t), client, plain.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: ClientTLS(), HandshakeTimeout: 20 * time.Millisecond})
+		_, err = l.CreateConnection(rig.WithTimeout(t), client, plain.Addrs()[0].String(),
+			&loop.ConnectionOptions{TLS: rig.ClientTLS(), HandshakeTimeout: 20 * time.Millisecond})
 		if !errors.Is(err, transport.ErrHandshakeTimeout) {
 			t.Errorf("the client: %v", err)
 		}
@@ -189,7 +190,7 @@ func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 		})
 	})
 	<-over
-	WaitLost(t, n.Loop, server)
+	rig.WaitLost(t, n.Loop, server)
 }
 
 // statements: 180, 209
@@ -204,11 +205,13 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{TLS: ServerTLS(), HandshakeTimeout: -1}, tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: ServerTLS(), ShutdownTimeout: -1}, tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: rig.ServerTLS(), HandshakeTimeout: -1},
+				tlstransport.ErrTimeout},
+			{loop.ServerOptions{TLS: rig.ServerTLS(), ShutdownTimeout: -1},
+				tlstransport.ErrTimeout},
 			{loop.ServerOptions{TLS: &tls.Config{}}, tlstransport.ErrNoCertificate},
 		} {
-			_, err := l.CreateServer(WithTimeout(t), factory, "127.0.0.1:0", &c.opts)
+			_, err := l.CreateServer(rig.WithTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
 				t.Errorf("server with %+v: %v, want %v", c.opts, err, c.want)
 			}
@@ -225,7 +228,7 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlstransport.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
-			_, err := l.CreateConnection(WithTimeout(t), r, "127.0.0.1:1", &c.opts)
+			_, err := l.CreateConnection(rig.WithTimeout(t), r, "127.0.0.1:1", &c.opts)
 			if !errors.Is(err, c.want) {
 				t.Errorf("connection with %+v: %v, want %v", c.opts, err, c.want)
 			}
@@ -250,7 +253,7 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 				end()
 			}
 			mute.On.Made = func(transport.Transport) { look() }
-			_, err := l.CreateConnection(WithTimeout(t), mute, a.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(rig.WithTimeout(t), mute, a.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -282,7 +285,7 @@ func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 			"\x80\x2e\x01", strings.Repeat("\x16\x03\x03\x40\x00", 5000)} {
 			plain := transporttest.NewRecorder(t)
 			plain.On.Made = func(tr transport.Transport) { tr.Write([]byte(hello)); tr.WriteEOF() }
-			_, err := l.CreateConnection(WithTimeout(t), plain, a.Addrs()[0].String(), nil)
+			_, err := l.CreateConnection(rig.WithTimeout(t), plain, a.Addrs()[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +310,7 @@ func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 func TestS208_ServerName(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		names := make(chan string, 10)
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			names <- h.ServerName
 			return nil, nil
@@ -315,7 +318,7 @@ func TestS208_ServerName(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
 		a.DialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
 		a.DialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
-		withName := ClientTLS()
+		withName := rig.ClientTLS()
 		withName.ServerName = "sluice.test"
 		a.DialTLS(loop.ConnectionOptions{TLS: withName})
 		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
@@ -331,8 +334,8 @@ func TestS208_ServerName(t *testing.T) {
 			}
 		}
 		r := transporttest.NewRecorder(t)
-		_, err := l.CreateUnixConnection(WithTimeout(t), r, "@nowhere",
-			&loop.ConnectionOptions{TLS: ClientTLS()})
+		_, err := l.CreateUnixConnection(rig.WithTimeout(t), r, "@nowhere",
+			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 		if !errors.Is(err, tlstransport.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
@@ -340,14 +343,14 @@ func TestS208_ServerName(t *testing.T) {
 }
 
 func TestAContextEndsAHandshake(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		plain := Serve(t, l, "", nil) // does not answer
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		plain := rig.Serve(t, l, "", nil) // does not answer
 		ctx, cancel := context.WithCancel(t.Context())
 		client := transporttest.NewRecorder(t)
 		result := make(chan error, 1)
 		go func() {
 			_, err := l.CreateConnection(ctx, client, plain.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: ClientTLS()})
+				&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 			result <- err
 		}()
 		looptest.WaitFor(t, l, "the client's hello", func() bool {
@@ -358,13 +361,13 @@ func TestAContextEndsAHandshake(t *testing.T) {
 			t.Error(err)
 		}
 		silent(t, client)
-		WaitLost(t, l, plain.Got[0])
+		rig.WaitLost(t, l, plain.Got[0])
 	})
 }
 
 func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			panic("planned")
 		}
@@ -381,8 +384,8 @@ func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 
 func TestAbortInAFunctionOfTheConfig(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		var a *Accepting
-		config := ServerTLS()
+		var a *rig.Accepting
+		config := rig.ServerTLS()
 		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			a.AbortClients()
 			return nil, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -99,7 +100,7 @@ func versionFlag(version uint16) string {
 func TestAClientOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
-		ca := pemFile(t, map[string][]byte{"CERTIFICATE": TestPKI().Authority.Raw})
+		ca := pemFile(t, map[string][]byte{"CERTIFICATE": rig.TestPKI().Authority.Raw})
 		in, out, wait := openssl(t, "s_client", "-connect", a.Addrs()[0].String(),
 			"-CAfile", ca, "-verify_return_error", versionFlag(version))
 		looptest.WaitFor(t, l, "the handshake", func() bool {
@@ -131,7 +132,7 @@ func TestAClientOfOpenssl(t *testing.T) {
 
 func TestAServerOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		c := TestCertificate()
+		c := rig.TestCertificate()
 		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 		if err != nil {
 			t.Fatal(err)
@@ -146,8 +147,8 @@ func TestAServerOfOpenssl(t *testing.T) {
 		_, addr, _ := strings.Cut(started, "ACCEPT ")
 		addr = strings.TrimSpace(addr)
 		client := transporttest.NewRecorder(t)
-		_, err = l.CreateConnection(WithTimeout(t), client, addr,
-			&loop.ConnectionOptions{TLS: ClientTLS()})
+		_, err = l.CreateConnection(rig.WithTimeout(t), client, addr,
+			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 		if err != nil {
 			t.Fatalf("%s: %v", addr, err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -18,7 +19,7 @@ import (
 func versions(t *testing.T, f func(t *testing.T, l *loop.Loop, version uint16)) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			OnKernels(t, func(t *testing.T, l *loop.Loop) { f(t, l, version) })
+			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) { f(t, l, version) })
 		})
 	}
 }
@@ -26,7 +27,7 @@ func versions(t *testing.T, f func(t *testing.T, l *loop.Loop, version uint16)) 
 func TestAClientOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		config := ClientTLS()
+		config := rig.ClientTLS()
 		config.MaxVersion = version
 		conn, server := a.DialGo(config)
 		looptest.Do(l, func() {
@@ -57,7 +58,7 @@ func TestAClientOfCryptoTls(t *testing.T) {
 
 func TestAServerOfCryptoTls(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.MaxVersion = version
 		listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 		if err != nil {
@@ -75,8 +76,8 @@ func TestAServerOfCryptoTls(t *testing.T) {
 		}()
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write(make([]byte, 1<<20)) }
-		_, err = l.CreateConnection(WithTimeout(t), client, listener.Addr().String(),
-			&loop.ConnectionOptions{TLS: ClientTLS(), RequireCloseNotify: true})
+		_, err = l.CreateConnection(rig.WithTimeout(t), client, listener.Addr().String(),
+			&loop.ConnectionOptions{TLS: rig.ClientTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,14 +92,14 @@ func TestAServerOfCryptoTls(t *testing.T) {
 
 func TestClientCertificates(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := ServerTLS()
-		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, TestPKI().Pool
+		config := rig.ServerTLS()
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, rig.TestPKI().Pool
 		config.MaxVersion = version
 		var failure error
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
 			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-		known := ClientTLS()
-		known.Certificates = []tls.Certificate{TestPKI().Issue(t, nil, "somebody")}
+		known := rig.ClientTLS()
+		known.Certificates = []tls.Certificate{rig.TestPKI().Issue(t, nil, "somebody")}
 		server, _ := a.DialTLS(loop.ConnectionOptions{TLS: known})
 		looptest.Do(l, func() {
 			c, _ := server.Transport().ExtraInfo("peercert").(*x509.Certificate)
@@ -125,10 +126,10 @@ func TestClientCertificates(t *testing.T) {
 
 func TestALPNAndSNI(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.NextProtos, config.MaxVersion = []string{"h2", "http/1.1"}, version
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		client := ClientTLS()
+		client := rig.ClientTLS()
 		client.NextProtos, client.ServerName = []string{"http/1.1"}, "sluice.test"
 		conn, server := a.DialGo(client)
 		looptest.Do(l, func() {
@@ -145,10 +146,10 @@ func TestALPNAndSNI(t *testing.T) {
 
 func TestSessionResumption(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		config := ServerTLS()
+		config := rig.ServerTLS()
 		config.MaxVersion = version
 		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
-		resumed := ClientTLS()
+		resumed := rig.ClientTLS()
 		resumed.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		for i := range 2 {
 			server, client := a.DialTLS(loop.ConnectionOptions{TLS: resumed})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -23,14 +24,14 @@ func TestTLSOverUnixSockets(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "s")
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Data = func(b []byte) { server.Transport().Write(b) }
-		s, err := l.CreateUnixServer(WithTimeout(t), func() protocol.Protocol { return server },
-			path, &loop.ServerOptions{TLS: ServerTLS(), RequireCloseNotify: true})
+		s, err := l.CreateUnixServer(rig.WithTimeout(t), func() protocol.Protocol { return server },
+			path, &loop.ServerOptions{TLS: rig.ServerTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path,
-			&loop.ConnectionOptions{TLS: ClientTLS(), ServerName: "sluice.test",
+		tr, err := l.CreateUnixConnection(rig.WithTimeout(t), client, path,
+			&loop.ConnectionOptions{TLS: rig.ClientTLS(), ServerName: "sluice.test",
 				RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
@@ -50,10 +51,10 @@ func TestTLSOverUnixSockets(t *testing.T) {
 }
 
 func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, peer := SocketPair(t, syscall.SOCK_STREAM)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 		defer peer.Close()
-		config := ClientTLS()
+		config := rig.ClientTLS()
 		config.ServerName = "sluice.test"
 		client := tls.Client(peer, config)
 		echoed := make(chan error, 1)
@@ -81,8 +82,8 @@ func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 				t.Error("no TLS")
 			}
 		}
-		_, err := l.ConnectAcceptedSocket(WithTimeout(t), server, f,
-			&loop.ServerOptions{TLS: ServerTLS(), RequireCloseNotify: true})
+		_, err := l.ConnectAcceptedSocket(rig.WithTimeout(t), server, f,
+			&loop.ServerOptions{TLS: rig.ServerTLS(), RequireCloseNotify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,21 +98,21 @@ func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, nilProtocol := range []bool{true, false} {
 			looptest.Expect(l, "")
-			s, err := l.CreateServer(WithTimeout(t), func() protocol.Protocol {
+			s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
 				if nilProtocol {
 					return nil
 				}
 				r := transporttest.NewRecorder(t)
 				r.On.Made = func(transport.Transport) { panic("planned") }
 				return r
-			}, "127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS(),
+			}, "127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS(),
 				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			client := transporttest.NewRecorder(t)
-			_, err = l.CreateConnection(WithTimeout(t), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: ClientTLS()})
+			_, err = l.CreateConnection(rig.WithTimeout(t), client, s.Addrs()[0].String(),
+				&loop.ConnectionOptions{TLS: rig.ClientTLS()})
 			if err == nil { // which in TLS 1.3 is done before the server
 				looptest.WaitFor(t, l, "the end", func() bool { is, _ := client.Lost(); return is })
 			}
@@ -134,9 +135,9 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
-	a := &Accepting{L: l, T: t}
-	a.Server, err = l.CreateServer(WithTimeout(t), func() protocol.Protocol { return nil },
-		"127.0.0.1:0", &loop.ServerOptions{TLS: ServerTLS()})
+	a := &rig.Accepting{L: l, T: t}
+	a.Server, err = l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol { return nil },
+		"127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/tlstransport"
@@ -32,9 +33,9 @@ func upgrade(t *testing.T, l *loop.Loop, r *transporttest.Recorder, p protocol.P
 		recorder = b
 	}
 	o.ServerSide = server
-	config := ServerTLS()
+	config := rig.ServerTLS()
 	if !server {
-		config = ClientTLS()
+		config = rig.ClientTLS()
 		o.ServerName = "127.0.0.1"
 	}
 	l.StartTLSFunc(context.Background(), r.Transport(), p, config, &o,
@@ -59,7 +60,7 @@ func overTLS(t *testing.T, rs ...*transporttest.Recorder) (next []*transporttest
 // statements: 217, 218, 219, 224, 225
 func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		var next []*transporttest.Recorder
 		var s, c *upgraded
 		looptest.Do(l, func() {
@@ -104,7 +105,7 @@ func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 // statements: 219
 func TestS216_APauseOfReadingEndsWithTheUpgrade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		var next []*transporttest.Recorder
 		var s, c *upgraded
 		looptest.Do(l, func() {
@@ -131,14 +132,14 @@ func TestS216_APauseOfReadingEndsWithTheUpgrade(t *testing.T) {
 
 func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
-		reader, _ := PipeEnds(t, l)
+		server, client := rig.Pair(t, l)
+		reader, _ := rig.PipeEnds(t, l)
 		_, over := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		ended := transporttest.NewTransport(transporttest.NewRecorder(t), nil)
 		ended.Close()
 		looptest.Do(l, func() {
 			below := over.Transport().(interface{ Underlying() transport.Transport }).Underlying()
-			good := ClientTLS()
+			good := rig.ClientTLS()
 			good.ServerName = "127.0.0.1"
 			for i, c := range []struct {
 				on   transport.Transport
@@ -150,7 +151,7 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 				{ended, client, good, transport.ErrClosed},
 				{client.Transport(), nil, good, transport.ErrNilProtocol},
 				{client.Transport(), client, nil, tlstransport.ErrNoConfig},
-				{client.Transport(), client, ClientTLS(), tlstransport.ErrNoServerName},
+				{client.Transport(), client, rig.ClientTLS(), tlstransport.ErrNoServerName},
 				{below, over, good, loop.ErrTLSBelow},
 				{reader.Transport(), reader, good, errors.ErrUnsupported},
 			} {
@@ -174,8 +175,8 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
-		for _, below := range []*tls.Config{nil, ServerTLS()} {
-			a := Serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
+		for _, below := range []*tls.Config{nil, rig.ServerTLS()} {
+			a := rig.Serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
 				CloseTimeout: 20 * time.Millisecond})
 			dial := a.Dial
 			if below != nil {
@@ -212,7 +213,7 @@ func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 // statements: 450
 func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		var next []*transporttest.Recorder
 		var s, c *upgraded
 		looptest.Do(l, func() {
@@ -239,7 +240,7 @@ func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 // statements: 221
 func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		var c *upgraded
 		looptest.Do(l, func() {
 			c = upgrade(t, l, client, client, false, loop.TLSOptions{})
@@ -256,12 +257,12 @@ func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 }
 
 func TestS221_CancelledUpgradeCloses(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		_, client := Pair(t, l)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		_, client := rig.Pair(t, l)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		go func() {
-			_, err := l.StartTLS(ctx, client.Transport(), client, ClientTLS(),
+			_, err := l.StartTLS(ctx, client.Transport(), client, rig.ClientTLS(),
 				&loop.TLSOptions{ServerName: "sluice.test"})
 			result <- err
 		}()
@@ -278,7 +279,7 @@ func TestS221_CancelledUpgradeCloses(t *testing.T) {
 
 func TestS223_UpgradeWhileWritingIsPaused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, client := Pair(t, l)
+		server, client := rig.Pair(t, l)
 		const size = 8 << 20
 		var next []*transporttest.Recorder
 		var s, c *upgraded

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -20,8 +21,8 @@ func TestPanicsOfTheTraceAreReportedAndSurvived(t *testing.T) {
 		for _, hook := range []string{"Fallback", "PauseWriting", "ResumeWriting"} {
 			looptest.Expect(l, "Exception in Trace."+hook)
 		}
-		Office(t, l, &Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
-		server, client := Pair(t, l)
+		rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
+		server, client := rig.Pair(t, l)
 		const size = 6 << 20
 		looptest.Do(l, func() { client.Transport().Write(make([]byte, size)) })
 		looptest.WaitFor(t, l, "the data", func() bool { return server.Received() == size })

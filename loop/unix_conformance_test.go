@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -17,8 +18,8 @@ func TestUnixOfAServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectUnix(t, l, p, peer)
-			return UnixLink(t, l, peer)
+			rig.ConnectUnix(t, l, p, peer)
+			return rig.UnixLink(t, l, peer)
 		})
 	})
 }
@@ -28,8 +29,8 @@ func TestUnixOfAClient(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
-			ConnectUnix(t, l, peer, p)
-			return UnixLink(t, l, peer)
+			rig.ConnectUnix(t, l, peer, p)
+			return rig.UnixLink(t, l, peer)
 		})
 	})
 }

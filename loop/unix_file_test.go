@@ -10,12 +10,13 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 )
 
 // staleSocket leaves a socket file that nobody serves at path.
 func staleSocket(t *testing.T, path string) {
 	t.Helper()
-	ln := Listener(t, path)
+	ln := rig.Listener(t, path)
 	ln.SetUnlinkOnClose(false)
 	ln.Close()
 }
@@ -26,10 +27,10 @@ func exists(path string) bool {
 }
 
 func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		staleSocket(t, path)
-		ServeUnix(t, l, path, nil).DialUnix()
+		rig.ServeUnix(t, l, path, nil).DialUnix()
 		for what, make := range map[string]func(path string) error{
 			"file":      func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
 			"directory": func(p string) error { return os.Mkdir(p, 0o700) },
@@ -37,7 +38,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 			"dangling":  func(p string) error { return os.Symlink("nowhere", p) },
 			"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
 		} {
-			other := SocketPath(t)
+			other := rig.SocketPath(t)
 			if err := make(other); err != nil {
 				t.Fatal(err)
 			}
@@ -57,13 +58,13 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 }
 
 func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		probe := &loop.ServerOptions{ProbeSocket: true}
-		first := ServeUnix(t, l, path, nil)
+		first := rig.ServeUnix(t, l, path, nil)
 		unixError(t, serveError(t, l, path, probe), "listen", syscall.EADDRINUSE)
 		first.DialUnix()
-		second := ServeUnix(t, l, path, nil) // without a probe, as asyncio does
+		second := rig.ServeUnix(t, l, path, nil) // without a probe, as asyncio does
 		second.DialUnix()
 		first.Close()
 		if !exists(path) {
@@ -72,15 +73,15 @@ func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 		second.DialUnix()
 		second.Close()
 		staleSocket(t, path)
-		ServeUnix(t, l, path, probe).DialUnix()
+		rig.ServeUnix(t, l, path, probe).DialUnix()
 	})
 }
 
 func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
-			a := ServeUnix(t, l, path, o)
+			a := rig.ServeUnix(t, l, path, o)
 			if !exists(path) {
 				t.Error("no socket file")
 			}
@@ -95,10 +96,10 @@ func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 }
 
 func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		where := t.TempDir()
 		t.Chdir(where)
-		a := ServeUnix(t, l, "socket", nil)
+		a := rig.ServeUnix(t, l, "socket", nil)
 		t.Chdir(t.TempDir())
 		a.Close()
 		if exists(filepath.Join(where, "socket")) {
@@ -108,22 +109,22 @@ func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
 }
 
 func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
-		kept := ServeUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
+		kept := rig.ServeUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
 		kept.Close()
 		if !exists(path) {
 			t.Error("the file is gone although that was forbidden")
 		}
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 
-		gone := ServeUnix(t, l, path, nil)
+		gone := rig.ServeUnix(t, l, path, nil)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		gone.Close()
 
-		replaced := ServeUnix(t, l, path, nil)
+		replaced := rig.ServeUnix(t, l, path, nil)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -138,17 +139,17 @@ func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
 }
 
 func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, keep := range []bool{false, true} {
-			path := SocketPath(t)
-			ln := Listener(t, path)
+			path := rig.SocketPath(t)
+			ln := rig.Listener(t, path)
 			f, err := ln.File()
 			ln.SetUnlinkOnClose(false)
 			ln.Close()
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := ServeUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
+			a := rig.ServeUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
 			a.DialUnix()
 			a.Close()
 			if exists(path) != keep {
@@ -159,10 +160,10 @@ func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
 }
 
 func TestARelativeSocketFileIsRemovedFromElsewhere(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		t.Chdir(filepath.Dir(path))
-		a := ServeUnix(t, l, "socket", nil)
+		a := rig.ServeUnix(t, l, "socket", nil)
 		a.DialUnix()
 		t.Chdir("/")
 		a.Close()
@@ -178,8 +179,8 @@ func TestShutdownOfTheLoopRemovesTheSocketFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := SocketPath(t)
-		if _, err := l.CreateUnixServer(t.Context(), (&Accepting{T: t}).Factory(), path,
+		path := rig.SocketPath(t)
+		if _, err := l.CreateUnixServer(t.Context(), (&rig.Accepting{T: t}).Factory(), path,
 			nil); err != nil {
 			t.Fatal(err)
 		}
@@ -191,11 +192,11 @@ func TestShutdownOfTheLoopRemovesTheSocketFile(t *testing.T) {
 
 func TestASimulatedSocketHasNoFile(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
-	path := SocketPath(t)
+	path := rig.SocketPath(t)
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := ServeUnix(t, n.Loop, path, nil)
+	a := rig.ServeUnix(t, n.Loop, path, nil)
 	a.DialUnix()
 	a.Close()
 	if b, err := os.ReadFile(path); string(b) != "precious" {
@@ -211,9 +212,9 @@ func umask() fs.FileMode {
 }
 
 func TestS285_TheModeOfTheFileIsWhatTheUmaskMakesIt(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
-		ServeUnix(t, l, path, nil)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
+		rig.ServeUnix(t, l, path, nil)
 		info, err := os.Lstat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -239,16 +240,16 @@ func unprivileged(t *testing.T, l *loop.Loop) {
 }
 
 func TestUnixPathsWithoutPermission(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		chmod := func(path string, mode fs.FileMode) {
 			t.Helper()
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
 		}
-		path, stale, served := SocketPath(t), SocketPath(t), SocketPath(t)
+		path, stale, served := rig.SocketPath(t), rig.SocketPath(t), rig.SocketPath(t)
 		staleSocket(t, stale)
-		a := ServeUnix(t, l, served, nil)
+		a := rig.ServeUnix(t, l, served, nil)
 		chmod(served, 0o600)
 		chmod(filepath.Dir(path), 0o000)
 		chmod(filepath.Dir(stale), 0o555)
@@ -275,8 +276,8 @@ func TestUnixPathsWithoutPermission(t *testing.T) {
 }
 
 func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOENT)
 		staleSocket(t, path)
 		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOTDIR)
@@ -284,26 +285,26 @@ func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
 }
 
 func TestAnAbstractNameIsNoFile(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		dir := filepath.Dir(SocketPath(t))
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		dir := filepath.Dir(rig.SocketPath(t))
 		t.Chdir(dir)
 		name := "@" + filepath.Base(dir)
 		staleSocket(t, "./"+name)
-		abstract := ServeUnix(t, l, name, nil)
+		abstract := rig.ServeUnix(t, l, name, nil)
 		abstract.DialUnix()
 		abstract.Close()
 		if !exists("./" + name) {
 			t.Error("a file was removed for an abstract name")
 		}
-		ServeUnix(t, l, "./"+name, nil).DialUnix()
+		rig.ServeUnix(t, l, "./"+name, nil).DialUnix()
 	})
 }
 
 func TestTheModeOfASocketFile(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
-			path := SocketPath(t)
-			ServeUnix(t, l, path, &loop.ServerOptions{Mode: mode})
+			path := rig.SocketPath(t)
+			rig.ServeUnix(t, l, path, &loop.ServerOptions{Mode: mode})
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -46,11 +47,11 @@ func fullServer(t *testing.T, path string) (listener int) {
 }
 
 func TestAConnectionWaitsForRoomInAUnixServersQueue(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		listener := fullServer(t, path)
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
+		rig.AbortAtEnd(t, l, r)
 		ended := make(chan error, 1)
 		looptest.Do(l, func() {
 			l.CreateUnixConnectionFunc(t.Context(), r, path, nil,
@@ -79,8 +80,8 @@ func TestAConnectionWaitsForRoomInAUnixServersQueue(t *testing.T) {
 }
 
 func TestACancelledUnixConnectionLeavesNothing(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
 		fullServer(t, path)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
@@ -93,11 +94,11 @@ func TestACancelledUnixConnectionLeavesNothing(t *testing.T) {
 
 func TestUnixCloseWithUnreadInputIsAResetForThePeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
-		a := ServeUnix(t, l, path, nil)
+		path := rig.SocketPath(t)
+		a := rig.ServeUnix(t, l, path, nil)
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.PauseReading() }
-		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path, nil)
+		tr, err := l.CreateUnixConnection(rig.WithTimeout(t), client, path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,8 +108,8 @@ func TestUnixCloseWithUnreadInputIsAResetForThePeer(t *testing.T) {
 			return a.Got[0].Transport().WriteBufferSize() == 0
 		})
 		looptest.Do(l, tr.Abort)
-		WaitLost(t, l, client)
-		WaitLost(t, l, a.Got[0])
+		rig.WaitLost(t, l, client)
+		rig.WaitLost(t, l, a.Got[0])
 		_, err = a.Got[0].Lost()
 		unixError(t, err, "read", syscall.ECONNRESET)
 	})
@@ -116,7 +117,7 @@ func TestUnixCloseWithUnreadInputIsAResetForThePeer(t *testing.T) {
 
 func TestManyUnixConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := ServeUnix(t, l, SocketPath(t), nil)
+		a := rig.ServeUnix(t, l, rig.SocketPath(t), nil)
 		var clients []*transporttest.Recorder
 		for range 100 {
 			server, client := a.DialUnix()
@@ -148,7 +149,7 @@ func program(t *testing.T, input []byte, name string, args ...string) []byte {
 	if err != nil {
 		t.Skip("needs " + name)
 	}
-	cmd := exec.CommandContext(WithTimeout(t), path, args...)
+	cmd := exec.CommandContext(rig.WithTimeout(t), path, args...)
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.Output()
 	if err != nil {
@@ -159,10 +160,10 @@ func program(t *testing.T, input []byte, name string, args ...string) []byte {
 
 func TestAUnixServerServesNetcatAndSocat(t *testing.T) {
 	input := bytes.Repeat([]byte("all work and no play\n"), 50_000)
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		file, abstract := SocketPath(t), "@"+SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		file, abstract := rig.SocketPath(t), "@"+rig.SocketPath(t)
 		for _, path := range []string{file, abstract} {
-			s, err := l.CreateUnixServer(WithTimeout(t),
+			s, err := l.CreateUnixServer(rig.WithTimeout(t),
 				func() protocol.Protocol { return &echo{} }, path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -189,21 +190,21 @@ func TestAUnixServerServesNetcatAndSocat(t *testing.T) {
 }
 
 func TestAUnixClientTalksToSocat(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		socat, err := exec.LookPath("socat")
 		if err != nil {
 			t.Skip("needs socat")
 		}
-		path := SocketPath(t)
-		cmd := exec.CommandContext(WithTimeout(t), socat, "UNIX-LISTEN:"+path, "PIPE")
+		path := rig.SocketPath(t)
+		cmd := exec.CommandContext(rig.WithTimeout(t), socat, "UNIX-LISTEN:"+path, "PIPE")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		defer cmd.Wait()
 		r := transporttest.NewRecorder(t)
-		AbortAtEnd(t, l, r)
+		rig.AbortAtEnd(t, l, r)
 		for {
-			_, err = l.CreateUnixConnection(WithTimeout(t), r, path, nil)
+			_, err = l.CreateUnixConnection(rig.WithTimeout(t), r, path, nil)
 			if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ECONNREFUSED) {
 				break
 			}
@@ -222,7 +223,7 @@ func TestAUnixClientTalksToSocat(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		WaitLost(t, l, r)
+		rig.WaitLost(t, l, r)
 		if string(r.Data()) != "hello" {
 			t.Errorf("socat sent back %q", r.Data())
 		}
@@ -231,19 +232,19 @@ func TestAUnixClientTalksToSocat(t *testing.T) {
 
 func TestAUnixWriteToADeadPeerIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
-		a := ServeUnix(t, l, path, nil)
+		path := rig.SocketPath(t)
+		a := rig.ServeUnix(t, l, path, nil)
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.PauseReading() } // sees no EOF
-		tr, err := l.CreateUnixConnection(WithTimeout(t), client, path, nil)
+		tr, err := l.CreateUnixConnection(rig.WithTimeout(t), client, path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		looptest.WaitFor(t, l, "the accept", func() bool { return len(a.Got) > 0 })
 		looptest.Do(l, a.Got[0].Transport().Abort)
-		WaitLost(t, l, a.Got[0])
+		rig.WaitLost(t, l, a.Got[0])
 		looptest.Do(l, func() { tr.Write([]byte("anybody?")) })
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, client)
 		_, err = client.Lost()
 		unixError(t, err, "write", syscall.EPIPE)
 	})
@@ -260,5 +261,5 @@ func TestUnixServerTriesABusyNameAgain(t *testing.T) {
 	looptest.Do(n.Loop, func() {
 		n.CallLater(50*time.Millisecond, func() { n.SetFaults(looptest.Faults{}) })
 	})
-	ServeUnix(t, n.Loop, "@name", nil).DialUnix()
+	rig.ServeUnix(t, n.Loop, "@name", nil).DialUnix()
 }

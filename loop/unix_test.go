@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -27,10 +28,10 @@ func unixError(t *testing.T, err error, op string, errno syscall.Errno) {
 func dialError(t *testing.T, l *loop.Loop, path string) error {
 	t.Helper()
 	r := transporttest.NewRecorder(t)
-	tr, err := l.CreateUnixConnection(WithTimeout(t), r, path, nil)
+	tr, err := l.CreateUnixConnection(rig.WithTimeout(t), r, path, nil)
 	if tr != nil {
 		looptest.Do(l, tr.Abort)
-		WaitLost(t, l, r)
+		rig.WaitLost(t, l, r)
 	}
 	return err
 }
@@ -38,7 +39,7 @@ func dialError(t *testing.T, l *loop.Loop, path string) error {
 // serveError returns what CreateUnixServer fails with.
 func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) error {
 	t.Helper()
-	s, err := l.CreateUnixServer(WithTimeout(t), (&Accepting{T: t}).Factory(), path, opts)
+	s, err := l.CreateUnixServer(rig.WithTimeout(t), (&rig.Accepting{T: t}).Factory(), path, opts)
 	if s != nil {
 		s.Close()
 	}
@@ -47,16 +48,16 @@ func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOption
 
 func TestS277_PathsAndAbstractNames(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		abstract := SocketPath(t)
+		abstract := rig.SocketPath(t)
 		for path, name := range map[string]string{
-			SocketPath(t):         "",
+			rig.SocketPath(t):     "",
 			"@" + abstract:        "@" + abstract,
 			"\x00" + abstract[1:]: "@" + abstract[1:],
 		} {
 			if name == "" {
 				name = path
 			}
-			a := ServeUnix(t, l, path, nil)
+			a := rig.ServeUnix(t, l, path, nil)
 			want := &net.UnixAddr{Name: name, Net: "unix"}
 			if got := a.Addrs()[0]; got.String() != want.String() || got.Network() != "unix" {
 				t.Errorf("serves at %v, want %v", got, want)
@@ -71,12 +72,12 @@ func TestS277_PathsAndAbstractNames(t *testing.T) {
 
 func TestAnAbstractNameIsFreeAfterClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		name := "@" + SocketPath(t)
-		a := ServeUnix(t, l, name, nil)
+		name := "@" + rig.SocketPath(t)
+		a := rig.ServeUnix(t, l, name, nil)
 		unixError(t, serveError(t, l, name, nil), "listen", syscall.EADDRINUSE)
 		a.Close()
 		unixError(t, dialError(t, l, name), "dial", syscall.ECONNREFUSED)
-		ServeUnix(t, l, name, nil).DialUnix()
+		rig.ServeUnix(t, l, name, nil).DialUnix()
 	})
 }
 
@@ -95,20 +96,20 @@ func TestUnixPathsThatCannotBe(t *testing.T) {
 }
 
 func TestTheLongestUnixNames(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		file, abstract := SocketPath(t), "@"+SocketPath(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		file, abstract := rig.SocketPath(t), "@"+rig.SocketPath(t)
 		file += strings.Repeat("x", 107-len(file))
 		abstract += strings.Repeat("x", 108-len(abstract))
-		ServeUnix(t, l, file, nil).DialUnix()
-		ServeUnix(t, l, abstract, nil).DialUnix()
+		rig.ServeUnix(t, l, file, nil).DialUnix()
+		rig.ServeUnix(t, l, abstract, nil).DialUnix()
 	})
 }
 
 func TestUnixConnectionsToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		unixError(t, dialError(t, l, SocketPath(t)), "dial", syscall.ENOENT)
-		path := SocketPath(t)
-		a := ServeUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
+		unixError(t, dialError(t, l, rig.SocketPath(t)), "dial", syscall.ENOENT)
+		path := rig.SocketPath(t)
+		a := rig.ServeUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 		if err := a.StartServing(); err != nil {
 			t.Fatal(err)
@@ -119,14 +120,14 @@ func TestUnixConnectionsToNobody(t *testing.T) {
 
 // statements: 281
 func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := func() *transporttest.Recorder { return transporttest.NewRecorder(t) }
 		for kind, want := range map[int]error{syscall.SOCK_STREAM: nil,
 			syscall.SOCK_DGRAM: loop.ErrNotStream, syscall.SOCK_SEQPACKET: loop.ErrNotStream} {
-			f, _ := SocketPair(t, kind)
+			f, _ := rig.SocketPair(t, kind)
 			r := p()
-			AbortAtEnd(t, l, r)
-			_, err := l.CreateUnixConnection(WithTimeout(t), r, "",
+			rig.AbortAtEnd(t, l, r)
+			_, err := l.CreateUnixConnection(rig.WithTimeout(t), r, "",
 				&loop.ConnectionOptions{Sock: f})
 			if !errors.Is(err, want) {
 				t.Errorf("a socket of type %d: %v, want %v", kind, err, want)
@@ -135,9 +136,9 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 				t.Errorf("the file is open: %v", err)
 			}
 		}
-		f, _ := SocketPair(t, syscall.SOCK_STREAM)
+		f, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
-		_, err := l.CreateUnixConnection(WithTimeout(t), p(), "@x",
+		_, err := l.CreateUnixConnection(rig.WithTimeout(t), p(), "@x",
 			&loop.ConnectionOptions{Sock: f})
 		for _, err := range []error{err, serveError(t, l, "@x", &loop.ServerOptions{Sock: f})} {
 			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
@@ -145,7 +146,7 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 			}
 		}
 		inet := inetListener(t)
-		_, err = l.CreateUnixConnection(WithTimeout(t), p(), "",
+		_, err = l.CreateUnixConnection(rig.WithTimeout(t), p(), "",
 			&loop.ConnectionOptions{Sock: inet})
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP socket: %v", err)
@@ -177,21 +178,21 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "Addrs") {
 			t.Errorf("Addrs: %v", err)
 		}
-		_, err = l.CreateUnixConnection(WithTimeout(t), transporttest.NewRecorder(t), "@x",
+		_, err = l.CreateUnixConnection(rig.WithTimeout(t), transporttest.NewRecorder(t), "@x",
 			&loop.ConnectionOptions{LocalAddr: "127.0.0.1:0"})
 		if err == nil || !strings.Contains(err.Error(), "LocalAddr") {
 			t.Errorf("LocalAddr: %v", err)
 		}
-		_, err = l.CreateUnixServer(WithTimeout(t), nil, "@x", nil)
+		_, err = l.CreateUnixServer(rig.WithTimeout(t), nil, "@x", nil)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Errorf("no factory: %v", err)
 		}
-		_, err = l.CreateUnixConnection(WithTimeout(t), nil, "@x", nil)
+		_, err = l.CreateUnixConnection(rig.WithTimeout(t), nil, "@x", nil)
 		if !errors.Is(err, transport.ErrNilProtocol) {
 			t.Errorf("no protocol: %v", err)
 		}
 		looptest.Do(l, func() {
-			_, err = l.CreateUnixServer(t.Context(), (&Accepting{T: t}).Factory(), "@x", nil)
+			_, err = l.CreateUnixServer(t.Context(), (&rig.Accepting{T: t}).Factory(), "@x", nil)
 			_, err2 := l.CreateUnixConnection(t.Context(), transporttest.NewRecorder(t), "@x", nil)
 			if !errors.Is(err, loop.ErrOnLoop) || !errors.Is(err2, loop.ErrOnLoop) {
 				t.Errorf("on the loop: %v, %v", err, err2)
@@ -202,8 +203,8 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 
 func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		path := SocketPath(t)
-		server, client := ServeUnix(t, l, path, nil).DialUnix()
+		path := rig.SocketPath(t)
+		server, client := rig.ServeUnix(t, l, path, nil).DialUnix()
 		names := func() {
 			for what, got := range map[string]net.Addr{
 				"":         transport.PeerName(server.Transport()),
@@ -219,8 +220,8 @@ func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
 		}
 		looptest.Do(l, names)
 		looptest.Do(l, client.Transport().Abort)
-		WaitLost(t, l, server)
-		WaitLost(t, l, client)
+		rig.WaitLost(t, l, server)
+		rig.WaitLost(t, l, client)
 		looptest.Do(l, names)
 	})
 }
@@ -232,7 +233,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 		if l.Engine().String() == "sim" {
 			want = transport.Credentials{PID: 1}
 		}
-		server, client := ServeUnix(t, l, SocketPath(t), nil).DialUnix()
+		server, client := rig.ServeUnix(t, l, rig.SocketPath(t), nil).DialUnix()
 		both := []*transporttest.Recorder{server, client}
 		for _, r := range both {
 			r.On.Lost = func(error) {
@@ -250,7 +251,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 			client.Transport().Close()
 		})
 		for _, r := range both {
-			WaitLost(t, l, r)
+			rig.WaitLost(t, l, r)
 			if _, ok := transport.PeerCred(r.Transport()); ok {
 				t.Error("credentials after ConnectionLost")
 			}
@@ -260,7 +261,7 @@ func TestPeerCredOfAUnixConnection(t *testing.T) {
 
 func TestATCPConnectionHasNoPeerCred(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := Pair(t, l)
+		server, _ := rig.Pair(t, l)
 		looptest.Do(l, func() {
 			if c, ok := transport.PeerCred(server.Transport()); ok {
 				t.Errorf("%+v", c)

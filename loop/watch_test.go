@@ -9,12 +9,13 @@ import (
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
 func TestS357_ReaderIsCalledAsLongAsThereIsSomething(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := rig.Pipe(t)
 		w.Write([]byte("abc"))
 		fd, calls := int(r.Fd()), 0
 		looptest.Do(l, func() {
@@ -43,8 +44,8 @@ func TestS357_ReaderIsCalledAsLongAsThereIsSomething(t *testing.T) {
 }
 
 func TestS358_AddingAgainReplaces(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, w := rig.Pipe(t)
 		w.Write([]byte("x"))
 		fd, replaced := int(r.Fd()), false
 		looptest.Do(l, func() {
@@ -63,8 +64,8 @@ func TestS358_AddingAgainReplaces(t *testing.T) {
 
 // statements: 360
 func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		f, _ := SocketPair(t, syscall.SOCK_STREAM)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		f, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
 		defer f.Close()
 		fd, writable := int(f.Fd()), 0
 		looptest.Do(l, func() {
@@ -88,9 +89,9 @@ func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
 
 // statements: 369
 func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		r1, w1 := Pipe(t)
-		r2, w2 := Pipe(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r1, w1 := rig.Pipe(t)
+		r2, w2 := rig.Pipe(t)
 		w1.Write([]byte("x"))
 		w2.Write([]byte("x"))
 		fds, calls := []int{int(r1.Fd()), int(r2.Fd())}, 0
@@ -114,7 +115,7 @@ func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
 }
 
 func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
-	OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +135,7 @@ func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
 // statements: 33
 func TestS363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server, _ := Pair(t, l)
+		server, _ := rig.Pair(t, l)
 		looptest.Do(l, func() {
 			s, ok := transport.Socket(server.Transport())
 			if !ok {

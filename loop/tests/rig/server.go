@@ -1,4 +1,4 @@
-package loop_test
+package rig
 
 import (
 	"context"
@@ -31,7 +31,8 @@ func (m *Mirror) DataReceived(data []byte) { m.t.Write(data) }
 // CountingProtocol counts the bytes and the ends of all transports that have it.
 type CountingProtocol struct {
 	protocol.Base
-	Received, Lost int
+	Received int // bytes
+	Lost     int // ends
 }
 
 // DataReceived counts the bytes.

@@ -1,4 +1,4 @@
-package loop_test
+package rig
 
 import (
 	"fmt"
@@ -20,11 +20,11 @@ type Parcel struct {
 // Postman is a DatagramProtocol that writes down what it is told. Its fields
 // belong to the loop's goroutine, the hooks may be nil.
 type Postman struct {
-	T       transport.DatagramTransport
-	Got     []Parcel
-	Errs    []error  // of ErrorReceived
-	Events  []string // made, received, error, pause, resume, lost
-	LostErr error    // of ConnectionLost
+	T       transport.DatagramTransport // of ConnectionMade
+	Got     []Parcel                    // what was received
+	Errs    []error                     // of ErrorReceived
+	Events  []string                    // made, received, error, pause, resume, lost
+	LostErr error                       // of ConnectionLost
 
 	// Hooks, called when the event was written down.
 	Received func(data []byte, from transport.Addr)

@@ -1,4 +1,4 @@
-package loop_test
+package rig
 
 import (
 	"bytes"
@@ -46,13 +46,13 @@ func Offspring(t *testing.T) (all, zombies int) {
 // Nurse is a protocol that writes down what a child does, and checks the order.
 type Nurse struct {
 	test    *testing.T
-	T       transport.SubprocessTransport
-	Out     [3][]byte         // what came, by descriptor
-	Events  []string          // made, data 1, closed 1, exited, lost, pause, resume
-	PipeErr [3]error          // of PipeConnectionLost, by descriptor
-	LostErr error             // of ConnectionLost
-	On      map[string]func() // what is called in an event, by its name
-	Gone    chan struct{}     // closed by ConnectionLost
+	T       transport.SubprocessTransport // of ConnectionMade
+	Out     [3][]byte                     // what came, by descriptor
+	Events  []string                      // made, data 1, closed 1, exited, lost, pause, resume
+	PipeErr [3]error                      // of PipeConnectionLost, by descriptor
+	LostErr error                         // of ConnectionLost
+	On      map[string]func()             // what is called in an event, by its name
+	Gone    chan struct{}                 // closed by ConnectionLost
 }
 
 // NewNurse makes one for one child.

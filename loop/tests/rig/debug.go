@@ -1,4 +1,4 @@
-package loop_test
+package rig
 
 import (
 	"log/slog"
@@ -19,10 +19,10 @@ import (
 // Still is a protocol that remembers its end.
 type Still struct {
 	protocol.Base
-	T    transport.Transport
-	Lost error // what ConnectionLost passed
-	Gone bool  // ConnectionLost was called
-	Got  int   // bytes received
+	T    transport.Transport // of ConnectionMade
+	Lost error               // what ConnectionLost passed
+	Gone bool                // ConnectionLost was called
+	Got  int                 // bytes received
 }
 
 // ConnectionMade keeps the transport.
