@@ -1,4 +1,4 @@
-package loop_test
+package server_test
 
 import (
 	"context"
