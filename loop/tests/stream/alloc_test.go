@@ -1,4 +1,4 @@
-package loop_test
+package stream_test
 
 import (
 	"testing"
