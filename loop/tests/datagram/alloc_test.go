@@ -1,4 +1,4 @@
-package loop_test
+package datagram_test
 
 import (
 	"net"
