@@ -1,4 +1,4 @@
-package loop_test
+package tls_test
 
 import (
 	"crypto/tls"
