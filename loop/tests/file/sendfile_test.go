@@ -1,4 +1,4 @@
-package loop_test
+package file_test
 
 import (
 	"bytes"
