@@ -82,31 +82,6 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 	})
 }
 
-func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
-		result := make(chan error, 1)
-		looptest.Do(l, func() {
-			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
-				func(_ transport.SubprocessTransport, err error) { result <- err })
-		})
-		select {
-		case err := <-result:
-			if !errors.Is(err, syscall.EMFILE) {
-				t.Error(err)
-			}
-		case <-time.After(looptest.Patience):
-			t.Fatal("the start does not end")
-		}
-		looptest.Turns(l, 3)
-		looptest.Do(l, func() {
-			if len(n.Events) > 0 {
-				t.Errorf("the protocol was told %v", n.Events)
-			}
-		})
-	})
-}
-
 func TestS333_StolenChild(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Error waiting for a child")
