@@ -1,4 +1,4 @@
-package loop_test
+package pipe_test
 
 import (
 	"os"
