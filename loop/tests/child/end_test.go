@@ -1,4 +1,4 @@
-package loop_test
+package child_test
 
 import (
 	"context"
