@@ -1,4 +1,4 @@
-package loop_test
+package flowpage_test
 
 import (
 	"context"
