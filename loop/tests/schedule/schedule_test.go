@@ -1,4 +1,4 @@
-package loop_test
+package schedule_test
 
 import (
 	"errors"

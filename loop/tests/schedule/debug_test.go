@@ -1,4 +1,4 @@
-package loop_test
+package schedule_test
 
 import (
 	"bytes"
@@ -118,7 +118,7 @@ func TestS416_ReportsSayInDebugModeWhereThingsWereMade(t *testing.T) {
 		l.SetExceptionHandler(nil)
 		looptest.Do(l, func() { scheduleTrouble(l) })
 		looptest.WaitFor(t, l, "the report", func() bool { return log.Contains("planned") })
-		if !log.Contains("created=") || !log.Contains("loop_test.scheduleTrouble") {
+		if !log.Contains("created=") || !log.Contains("schedule_test.scheduleTrouble") {
 			t.Error("the report does not say where the handle was made")
 		}
 		*log = rig.Lines{}
