@@ -23,7 +23,7 @@ import (
 // thread, so that nothing depends on when the kernel wakes whom. An iteration is a round
 // in which each loop echoes a thousand messages:
 //
-//	go test ./loop -run '^$' -bench FlowPage -benchtime 1000x
+//	go test ./loop/tests/flowpage -run '^$' -bench FlowPage -benchtime 1000x
 func BenchmarkFlowPage(b *testing.B) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		for _, conns := range []int{1, 50} {

@@ -151,7 +151,7 @@ func ConnectTLS(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 }
 
 // UnixLink is link without Reset: a Unix socket's peer has no RST to send. It
-// breaks a connection by closing with unread input, see unix_stream_test.go.
+// breaks a connection by closing with unread input, see loop/tests/unix.
 func UnixLink(t *testing.T, l *loop.Loop, peer protocol.Protocol) *transporttest.Link {
 	k := Link(t, l, peer)
 	k.Reset = nil
