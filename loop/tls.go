@@ -11,51 +11,10 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
-
-// checkTLS says whether what the options say of TLS can be done.
-func (o *ServerOptions) checkTLS() error {
-	if o.TLS != nil {
-		return o.tls().Check()
-	}
-	if o.HandshakeTimeout != 0 || o.ShutdownTimeout != 0 || o.RequireCloseNotify ||
-		o.OnHandshakeError != nil {
-		return ErrWithoutTLS
-	}
-	return nil
-}
-
-// tls is what the options say of TLS.
-func (o *ServerOptions) tls() *tlstransport.Config {
-	return &tlstransport.Config{TLS: o.TLS, Server: true,
-		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
-		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
-		RequireCloseNotify: o.RequireCloseNotify}
-}
-
-// checkTLS says whether what the options say of TLS can be done, but for the
-// server's name, which may come from the address.
-func (o *ConnectionOptions) checkTLS() error {
-	if o.TLS != nil {
-		return nil
-	}
-	if o.HandshakeTimeout != 0 || o.ShutdownTimeout != 0 || o.RequireCloseNotify ||
-		o.ServerName != "" {
-		return ErrWithoutTLS
-	}
-	return nil
-}
-
-// tls is what the options say of TLS.
-func (o *ConnectionOptions) tls() *tlstransport.Config {
-	return &tlstransport.Config{TLS: o.TLS,
-		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
-		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
-		RequireCloseNotify: o.RequireCloseNotify}
-}
 
 // nameServer completes the options with the server's name, by the host of addr
 // where they have none. It reports whether the options can be used; if not, it has
@@ -64,27 +23,17 @@ func (d *dial) nameServer(addr string) bool {
 	if d.opts.TLS == nil {
 		return true
 	}
-	name := d.opts.ServerName
+	name := d.opts.TLS.ServerName
 	if host, _, err := net.SplitHostPort(addr); err == nil && name == "" &&
-		d.opts.TLS.ServerName == "" {
+		(d.opts.TLS.Config == nil || d.opts.TLS.Config.ServerName == "") {
 		name = host
 	}
-	d.opts.TLS = withServerName(d.opts.TLS, name)
+	d.opts.TLS.Config = withServerName(d.opts.TLS.Config, name)
 	if err := d.opts.tls().Check(); err != nil {
 		d.done(nil, err)
 		return false
 	}
 	return true
-}
-
-// withServerName returns a Config with that name, unless it is "".
-func withServerName(c *tls.Config, name string) *tls.Config {
-	if c == nil || name == "" || name == c.ServerName {
-		return c
-	}
-	c = c.Clone()
-	c.ServerName = name
-	return c
 }
 
 // secure makes a TLS transport of a connected descriptor. done is called when the
@@ -93,10 +42,10 @@ func (d *dial) secure(fd int, family proactor.Family) {
 	l := d.loop
 	c := d.opts.tls()
 	c.Server, c.Protocol = d.server, d.protocol
-	var t *tlstransport.Transport
+	var t *tlsio.Transport
 	stop := l.whenDone(d.ctx, func() { t.Cancel(d.ctx.Err()) })
-	c.Done = func(t *tlstransport.Transport, err error) { l.shaken(t, err, stop, d.done) }
-	t = tlstransport.New((*tlsHost)(l), c)
+	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, d.done) }
+	t = tlsio.New((*tlsHost)(l), c)
 	s := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
 		IdleTimeout: d.opts.IdleTimeout}, family)
 	l.born(s, d.made)
@@ -104,7 +53,7 @@ func (d *dial) secure(fd int, family proactor.Family) {
 }
 
 // shaken takes the end of a handshake that somebody waits for.
-func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
+func (l *Loop) shaken(t *tlsio.Transport, err error, stop func(),
 	done func(transport.Transport, error)) {
 	stop()
 	l.countHandshake(t)
@@ -118,7 +67,7 @@ func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
 
 // withPeer adds with whom a handshake failed, where err does not say so already and the
 // peer, not the caller's ctx or protocol, is the reason.
-func withPeer(t *tlstransport.Transport, err error) error {
+func withPeer(t *tlsio.Transport, err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	peer := transport.PeerName(t)
 	if t.Shaken() || peer == nil || ok && op.Addr != nil ||
@@ -128,7 +77,7 @@ func withPeer(t *tlstransport.Transport, err error) error {
 	return &net.OpError{Op: "tls handshake", Net: peer.Network(), Addr: peer, Err: err}
 }
 
-func (l *Loop) countHandshake(t *tlstransport.Transport) {
+func (l *Loop) countHandshake(t *tlsio.Transport) {
 	if t.Shaken() {
 		l.handshakes++
 	} else {
@@ -140,7 +89,7 @@ func (l *Loop) countHandshake(t *tlstransport.Transport) {
 func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	c := s.opts.tls()
 	c.Factory, c.Done = s.makeProtocol, s.shaken
-	t := tlstransport.New((*tlsHost)(s.loop), c)
+	t := tlsio.New((*tlsHost)(s.loop), c)
 	s.conns++
 	stream := s.loop.newStream(fdio.Config{FD: fd, Protocol: t.Lower(), Owner: (*clients)(s),
 		IdleTimeout: s.opts.IdleTimeout}, family)
@@ -150,19 +99,19 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 
 // shaken takes the end of the handshake of one of the server's connections. What the
 // factory or ConnectionMade did wrong has been reported and is no failure of it.
-func (s *Server) shaken(t *tlstransport.Transport, err error) {
+func (s *Server) shaken(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
-	if t.Shaken() || s.opts.OnHandshakeError == nil {
+	if t.Shaken() || s.opts.TLS.OnHandshakeError == nil {
 		return
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			s.loop.report(Exception{Message: "Exception in ServerOptions.OnHandshakeError",
+			s.loop.report(Exception{Message: "Exception in TLSOptions.OnHandshakeError",
 				Err: &protocol.PanicError{Callback: "OnHandshakeError", Value: r,
 					Stack: debug.Stack()}, Transport: t})
 		}
 	}()
-	s.opts.OnHandshakeError(transport.PeerName(t), err)
+	s.opts.TLS.OnHandshakeError(transport.PeerName(t), err)
 }
 
 // topOf is the transport that the application's protocol has: s, or what lies over
@@ -170,7 +119,7 @@ func (s *Server) shaken(t *tlstransport.Transport, err error) {
 func topOf(s *fdio.Stream) transport.Transport {
 	var top transport.Transport = s
 	for {
-		over, ok := tlstransport.Over(top.Protocol())
+		over, ok := tlsio.Over(top.Protocol())
 		if !ok {
 			return top
 		}
@@ -182,7 +131,7 @@ func topOf(s *fdio.Stream) transport.Transport {
 func (l *Loop) forgetHandshakes() {
 	for t := range l.streams.all() {
 		if s, ok := t.(*fdio.Stream); ok {
-			if over, ok := topOf(s).(*tlstransport.Transport); ok {
+			if over, ok := topOf(s).(*tlsio.Transport); ok {
 				over.Forget()
 			}
 		}
@@ -191,39 +140,17 @@ func (l *Loop) forgetHandshakes() {
 
 // established reports whether t's protocol has had ConnectionMade.
 func established(t transport.Transport) bool {
-	over, ok := t.(*tlstransport.Transport)
+	over, ok := t.(*tlsio.Transport)
 	return !ok || over.Established()
 }
 
-// TLSOptions configure StartTLS. The zero value is a client's and meant to be good.
-type TLSOptions struct {
-	// ServerSide makes it the server's side of the handshake.
-	ServerSide bool
-
-	// ServerName is whom the peer's certificate must name. A client needs it
-	// where the Config has neither a ServerName nor InsecureSkipVerify.
-	ServerName string
-
-	// Prefix are bytes that the protocol has received and that are the TLS
-	// handshake's: what came along with its last message in the clear. They are
-	// copied.
-	Prefix []byte
-
-	// HandshakeTimeout, ShutdownTimeout and RequireCloseNotify are as in
-	// ServerOptions.
-
-	HandshakeTimeout   time.Duration
-	ShutdownTimeout    time.Duration
-	RequireCloseNotify bool
-}
-
-// StartTLS puts TLS on top of a connection that is open, which may be one with TLS
-// already, and returns the transport that p has from then on, when the handshake
-// has succeeded. t must not be used any more, but p, which is mostly the protocol
-// that t had, sees no second ConnectionMade. What was written to t is sent before
-// the handshake. CloseTimeout, IdleTimeout and WriteCap stay in force, and so does a
-// pause of writing: ResumeWriting comes after the handshake. A pause of reading is
-// ended.
+// StartTLS puts TLS on top of an open connection, which may have TLS already, and
+// returns the transport that p has from then on, when the handshake has succeeded. cfg
+// nil means TLSOptions.Config; nil options are the zero TLSOptions, those of a client.
+// t must not be used any more, but p, which is usually the protocol that t had, sees no
+// second ConnectionMade. What was written to t is sent before the handshake.
+// CloseTimeout, IdleTimeout and WriteCap stay in force, and so does a pause of writing:
+// ResumeWriting comes after the handshake. A pause of reading is ended.
 //
 // From the moment at which t is taken over, which is before StartTLSFunc returns,
 // all that arrives is TLS. A protocol that may receive it earlier pauses reading, or
@@ -235,7 +162,7 @@ type TLSOptions struct {
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
 // transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, the errors
-// of tlstransport.Config.Check, ErrOnLoop.
+// of tlsio.Config.Check, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -250,10 +177,12 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	if opts == nil {
 		opts = &TLSOptions{}
 	}
-	c := &tlstransport.Config{TLS: withServerName(cfg, opts.ServerName),
-		Server: opts.ServerSide, Protocol: p, Upgrade: true, Prefix: opts.Prefix,
-		HandshakeTimeout: opts.HandshakeTimeout, ShutdownTimeout: opts.ShutdownTimeout,
-		RequireCloseNotify: opts.RequireCloseNotify}
+	if cfg == nil {
+		cfg = opts.Config
+	}
+	c := opts.config()
+	c.TLS, c.Server = withServerName(cfg, opts.ServerName), opts.ServerSide
+	c.Protocol, c.Upgrade, c.Prefix = p, true, opts.Prefix
 	if err := checkUpgrade(t, p, c); err != nil {
 		done(nil, err)
 		return
@@ -261,10 +190,10 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	if from, ok := t.(interface{ HandOver() (int, time.Duration) }); ok {
 		c.WriteCap, c.CloseTimeout = from.HandOver()
 	}
-	var over *tlstransport.Transport
+	var over *tlsio.Transport
 	stop := l.whenDone(ctx, func() { over.Cancel(ctx.Err()) })
-	c.Done = func(t *tlstransport.Transport, err error) { l.shaken(t, err, stop, done) }
-	over = tlstransport.New((*tlsHost)(l), c)
+	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, done) }
+	over = tlsio.New((*tlsHost)(l), c)
 	if err := t.SetProtocol(over.Lower()); err != nil {
 		stop()
 		done(nil, err)
@@ -274,17 +203,17 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 }
 
 // checkUpgrade says whether TLS can be put on top of t.
-func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlstransport.Config) error {
+func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) error {
 	if t == nil || t.IsClosing() {
 		return fmt.Errorf("loop: StartTLS: %w", transport.ErrClosed)
 	}
 	if s, ok := t.(*fdio.Stream); ok && s.OneWay() {
 		return fmt.Errorf("loop: StartTLS on a pipe: %w", errors.ErrUnsupported)
 	}
-	if _, below := tlstransport.Over(t.Protocol()); below {
+	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow
 	}
-	if err := tlstransport.CheckProtocol(p); err != nil {
+	if err := tlsio.CheckProtocol(p); err != nil {
 		return err
 	}
 	return c.Check()

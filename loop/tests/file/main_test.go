@@ -1,4 +1,5 @@
-// Package file_test tests the sending of files: sendfile, copying where that cannot be, and over TLS.
+// Package file_test tests the sending of files: with sendfile, over TLS, and by
+// copying where the transport knows no files.
 package file_test
 
 import (

@@ -31,7 +31,8 @@ func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 				w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
 					random: rand.New(rand.NewPCG(seed, 7))}
 				if secure {
-					w.serverTLS.TLS, w.clientTLS.TLS = rig.ServerTLS(), rig.ClientTLS()
+					w.serverTLS.TLS = &loop.TLSOptions{Config: rig.ServerTLS()}
+					w.clientTLS.TLS = &loop.TLSOptions{Config: rig.ClientTLS()}
 				}
 				w.run()
 			})

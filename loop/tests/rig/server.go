@@ -131,7 +131,10 @@ func (a *Accepting) TryTLS(opts loop.ConnectionOptions) (*transporttest.Recorder
 	a.T.Helper()
 	client := transporttest.NewRecorder(a.T)
 	if opts.TLS == nil {
-		opts.TLS = ClientTLS()
+		opts.TLS = &loop.TLSOptions{}
+	}
+	if opts.TLS.Config == nil {
+		opts.TLS.Config = ClientTLS()
 	}
 	_, err := a.L.CreateConnection(WithTimeout(a.T), client, a.Addrs()[0].String(), &opts)
 	AbortAtEnd(a.T, a.L, client)
@@ -167,8 +170,13 @@ func Listener(t *testing.T, path string) *net.UnixListener {
 	return ln
 }
 
+// UnixServer are options for which there is nothing that is only for Unix sockets.
+func UnixServer(o loop.ServerOptions) *loop.UnixServerOptions {
+	return &loop.UnixServerOptions{ServerOptions: o}
+}
+
 // ServeUnix makes a server at path.
-func ServeUnix(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) *Accepting {
+func ServeUnix(t *testing.T, l *loop.Loop, path string, opts *loop.UnixServerOptions) *Accepting {
 	t.Helper()
 	a := &Accepting{L: l, T: t}
 	var err error

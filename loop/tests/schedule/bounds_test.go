@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // atTheEnds calls f for each number in the options and each value of it near the ends
@@ -25,6 +25,12 @@ func atTheEnds(options reflect.Value, f func(what string)) {
 		switch {
 		case field.Kind() == reflect.Struct:
 			atTheEnds(field, func(what string) { f(name + "." + what) })
+			continue
+		case field.Type() == reflect.TypeFor[*loop.TLSOptions]():
+			if !field.IsNil() {
+				atTheEnds(field.Elem(), func(what string) { f(name + "." + what) })
+			}
+			continue
 		case field.CanInt():
 			most := int64(math.MaxInt64) >> (64 - field.Type().Bits())
 			for _, v := range []int64{-most - 1, -most, -1, most/2 + 1, most - 1, most} {
@@ -48,8 +54,7 @@ func ends64(v int64) string { return time.Duration(v).String() }
 
 // isRefusal reports whether err says that an option's value cannot be had.
 func isRefusal(err error) bool {
-	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlstransport.ErrTimeout) ||
-		errors.Is(err, loop.ErrWithoutTLS)
+	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlsio.ErrTimeout)
 }
 
 // lives checks that a connection with such options is made and stays, unless the
@@ -96,9 +101,10 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 		onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 			so, co := loop.ServerOptions{}, loop.ConnectionOptions{}
 			if secure {
-				so.TLS, co.TLS = rig.ServerTLS(), rig.ClientTLS()
-				co.ServerName = "localhost"
-				co.TLS.InsecureSkipVerify, co.TLS.MinVersion = true, tls.VersionTLS13
+				so.TLS = &loop.TLSOptions{Config: rig.ServerTLS()}
+				co.TLS = &loop.TLSOptions{Config: rig.ClientTLS(), ServerName: "localhost"}
+				client := co.TLS.Config
+				client.InsecureSkipVerify, client.MinVersion = true, tls.VersionTLS13
 			}
 			atTheEnds(reflect.ValueOf(&so).Elem(), func(what string) {
 				lives(t, l, "ServerOptions."+what, so, co)

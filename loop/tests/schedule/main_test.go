@@ -1,5 +1,5 @@
-// Package schedule_test tests the loop itself: callbacks and timers, watched descriptors, goroutines, signals,
-// reports, what options may be, and which engine serves.
+// Package schedule_test tests the loop itself: callbacks and timers, watched
+// descriptors, goroutines, signals, reports, what options may be, which engine serves.
 package schedule_test
 
 import (

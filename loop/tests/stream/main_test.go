@@ -1,5 +1,5 @@
-// Package stream_test tests stream transports where it does not matter what they are of: the conformance
-// kit on TCP, resets, half-closed peers, buffers, what a round does.
+// Package stream_test tests stream transports, mostly by TCP: the conformance kit,
+// resets, half-closed peers, buffers, what a round of the loop does.
 package stream_test
 
 import (

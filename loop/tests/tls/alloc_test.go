@@ -21,7 +21,7 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &rig.Mirror{} },
-			"127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS()})
+			"127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{Config: rig.ServerTLS()}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -25,7 +25,10 @@ import (
 func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *rig.Accepting {
 	t.Helper()
 	if opts.TLS == nil {
-		opts.TLS = rig.ServerTLS()
+		opts.TLS = &loop.TLSOptions{}
+	}
+	if opts.TLS.Config == nil {
+		opts.TLS.Config = rig.ServerTLS()
 	}
 	return rig.Serve(t, l, "", &opts)
 }
@@ -79,9 +82,11 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				var failure error
-				a := serveTLS(t, l, loop.ServerOptions{TLS: c.server,
-					OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-				client, err := a.TryTLS(loop.ConnectionOptions{TLS: c.client})
+				a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+					Config:           c.server,
+					OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
+				client, err := a.TryTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+					Config: c.client}})
 				var verification *tls.CertificateVerificationError
 				if !errors.As(err, &verification) || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v (%T), want %q", err, err, c.want)
@@ -101,11 +106,11 @@ func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 		var failure error
 		config := rig.ServerTLS()
 		config.NextProtos = []string{"h2"}
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			Config: config, OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		other := rig.ClientTLS()
 		other.NextProtos = []string{"smtp"}
-		client, err := a.TryTLS(loop.ConnectionOptions{TLS: other})
+		client, err := a.TryTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: other}})
 		if err == nil || !strings.Contains(err.Error(), "no application protocol") {
 			t.Error("the client was told", err)
 		}
@@ -130,7 +135,7 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 		defer s.Close()
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(rig.WithTimeout(t), client, s.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
 		if !errors.Is(err, syscall.ECONNRESET) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v is neither ECONNRESET nor an unexpected EOF", err)
 		}
@@ -141,8 +146,9 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 func TestS179_HandshakeTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
-		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			HandshakeTimeout: 20 * time.Millisecond,
+			OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		mute := transporttest.NewRecorder(t)
 		_, err := l.CreateConnection(rig.WithTimeout(t), mute, a.Addrs()[0].String(), nil)
 		if err != nil {
@@ -155,7 +161,8 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		plain := rig.Serve(t, l, "", nil) // does not answer
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(rig.WithTimeout(t), client, plain.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: rig.ClientTLS(), HandshakeTimeout: 20 * time.Millisecond})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: rig.ClientTLS(), HandshakeTimeout: 20 * time.Millisecond}})
 		if !errors.Is(err, transport.ErrHandshakeTimeout) {
 			t.Errorf("the client: %v", err)
 		}
@@ -167,8 +174,8 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	failures := 0
-	a := serveTLS(t, n.Loop, loop.ServerOptions{
-		OnHandshakeError: func(net.Addr, error) { failures++ }})
+	a := serveTLS(t, n.Loop, loop.ServerOptions{TLS: &loop.TLSOptions{
+		OnHandshakeError: func(net.Addr, error) { failures++ }}})
 	server, client := a.DialTLS(loop.ConnectionOptions{})
 	over := make(chan struct{})
 	looptest.Do(n.Loop, func() {
@@ -202,14 +209,15 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			opts loop.ServerOptions
 			want error
 		}{
-			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{TLS: rig.ServerTLS(), HandshakeTimeout: -1},
-				tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: rig.ServerTLS(), ShutdownTimeout: -1},
-				tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: &tls.Config{}}, tlstransport.ErrNoCertificate},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{HandshakeTimeout: second}},
+				tlsio.ErrNoConfig},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: rig.ServerTLS(), HandshakeTimeout: -1}}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: rig.ServerTLS(), ShutdownTimeout: -1}}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: &tls.Config{}}}, tlsio.ErrNoCertificate},
 		} {
 			_, err := l.CreateServer(rig.WithTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
@@ -220,12 +228,14 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			opts loop.ConnectionOptions
 			want error
 		}{
-			{loop.ConnectionOptions{ServerName: "a"}, loop.ErrWithoutTLS},
-			{loop.ConnectionOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ConnectionOptions{TLS: &tls.Config{}, HandshakeTimeout: -1},
-				tlstransport.ErrTimeout},
-			{loop.ConnectionOptions{TLS: &tls.Config{
-				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlstransport.ErrRenegotiation},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{ServerName: "a"}},
+				tlsio.ErrNoConfig},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: &tls.Config{}, HandshakeTimeout: -1}},
+				tlsio.ErrTimeout},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: &tls.Config{
+				Renegotiation: tls.RenegotiateFreelyAsClient}}}, tlsio.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
 			_, err := l.CreateConnection(rig.WithTimeout(t), r, "127.0.0.1:1", &c.opts)
@@ -272,15 +282,16 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failures []error
-		a := serveTLS(t, l, loop.ServerOptions{OnHandshakeError: func(peer net.Addr, err error) {
-			if failures = append(failures, err); peer == nil {
-				t.Error("no address")
-			}
-			if len(failures) == 1 {
-				panic("planned")
-			}
-		}})
-		looptest.Expect(l, "Exception in ServerOptions.OnHandshakeError")
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			OnHandshakeError: func(peer net.Addr, err error) {
+				if failures = append(failures, err); peer == nil {
+					t.Error("no address")
+				}
+				if len(failures) == 1 {
+					panic("planned")
+				}
+			}}})
+		looptest.Expect(l, "Exception in TLSOptions.OnHandshakeError")
 		for _, hello := range []string{"GET / HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05hello",
 			"\x80\x2e\x01", strings.Repeat("\x16\x03\x03\x40\x00", 5000)} {
 			plain := transporttest.NewRecorder(t)
@@ -315,13 +326,14 @@ func TestS208_ServerName(t *testing.T) {
 			names <- h.ServerName
 			return nil, nil
 		}
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		a.DialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
-		a.DialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
+		a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{ServerName: "sluice.test"}})
 		withName := rig.ClientTLS()
 		withName.ServerName = "sluice.test"
-		a.DialTLS(loop.ConnectionOptions{TLS: withName})
-		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
+		a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: withName}})
+		other := loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			Config: withName, ServerName: "127.0.0.1"}}
 		if _, err := a.TryTLS(other); err != nil {
 			t.Error(err)
 		}
@@ -335,8 +347,8 @@ func TestS208_ServerName(t *testing.T) {
 		}
 		r := transporttest.NewRecorder(t)
 		_, err := l.CreateUnixConnection(rig.WithTimeout(t), r, "@nowhere",
-			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
-		if !errors.Is(err, tlstransport.ErrNoServerName) {
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
+		if !errors.Is(err, tlsio.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
 	})
@@ -350,7 +362,7 @@ func TestAContextEndsAHandshake(t *testing.T) {
 		result := make(chan error, 1)
 		go func() {
 			_, err := l.CreateConnection(ctx, client, plain.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: rig.ClientTLS()})
+				&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
 			result <- err
 		}()
 		looptest.WaitFor(t, l, "the client's hello", func() bool {
@@ -373,7 +385,7 @@ func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 		}
 		config.Certificates = nil
 		looptest.Expect(l, "a function of the tls.Config failed")
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		client, err := a.TryTLS(loop.ConnectionOptions{})
 		if err == nil {
 			t.Error("the client's handshake succeeded")
@@ -390,7 +402,7 @@ func TestAbortInAFunctionOfTheConfig(t *testing.T) {
 			a.AbortClients()
 			return nil, nil
 		}
-		a = serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a = serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		if _, err := a.TryTLS(loop.ConnectionOptions{}); err == nil {
 			t.Error("the client's handshake succeeded")
 		}

@@ -99,7 +99,7 @@ func versionFlag(version uint16) string {
 // statements: 213
 func TestAClientOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{RequireCloseNotify: true}})
 		ca := pemFile(t, map[string][]byte{"CERTIFICATE": rig.TestPKI().Authority.Raw})
 		in, out, wait := openssl(t, "s_client", "-connect", a.Addrs()[0].String(),
 			"-CAfile", ca, "-verify_return_error", versionFlag(version))
@@ -148,7 +148,7 @@ func TestAServerOfOpenssl(t *testing.T) {
 		addr = strings.TrimSpace(addr)
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(rig.WithTimeout(t), client, addr,
-			&loop.ConnectionOptions{TLS: rig.ClientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
 		if err != nil {
 			t.Fatalf("%s: %v", addr, err)
 		}

@@ -77,7 +77,8 @@ func TestAServerOfCryptoTls(t *testing.T) {
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write(make([]byte, 1<<20)) }
 		_, err = l.CreateConnection(rig.WithTimeout(t), client, listener.Addr().String(),
-			&loop.ConnectionOptions{TLS: rig.ClientTLS(), RequireCloseNotify: true})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: rig.ClientTLS(), RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,11 +97,11 @@ func TestClientCertificates(t *testing.T) {
 		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, rig.TestPKI().Pool
 		config.MaxVersion = version
 		var failure error
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			Config: config, OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		known := rig.ClientTLS()
 		known.Certificates = []tls.Certificate{rig.TestPKI().Issue(t, nil, "somebody")}
-		server, _ := a.DialTLS(loop.ConnectionOptions{TLS: known})
+		server, _ := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: known}})
 		looptest.Do(l, func() {
 			c, _ := server.Transport().ExtraInfo("peercert").(*x509.Certificate)
 			if c == nil || c.Subject.CommonName != "somebody" {
@@ -128,7 +129,7 @@ func TestALPNAndSNI(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := rig.ServerTLS()
 		config.NextProtos, config.MaxVersion = []string{"h2", "http/1.1"}, version
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		client := rig.ClientTLS()
 		client.NextProtos, client.ServerName = []string{"http/1.1"}, "sluice.test"
 		conn, server := a.DialGo(client)
@@ -148,11 +149,12 @@ func TestSessionResumption(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := rig.ServerTLS()
 		config.MaxVersion = version
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		resumed := rig.ClientTLS()
 		resumed.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		for i := range 2 {
-			server, client := a.DialTLS(loop.ConnectionOptions{TLS: resumed})
+			server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: resumed}})
 			looptest.Do(l, func() { server.Transport().Write([]byte("x")) }) // after the ticket
 			looptest.WaitFor(t, l, "a byte", func() bool { return client.Received() == 1 })
 			looptest.Do(l, func() {

@@ -25,14 +25,15 @@ func TestTLSOverUnixSockets(t *testing.T) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Data = func(b []byte) { server.Transport().Write(b) }
 		s, err := l.CreateUnixServer(rig.WithTimeout(t), func() protocol.Protocol { return server },
-			path, &loop.ServerOptions{TLS: rig.ServerTLS(), RequireCloseNotify: true})
+			path, &loop.UnixServerOptions{ServerOptions: loop.ServerOptions{
+				TLS: &loop.TLSOptions{Config: rig.ServerTLS(), RequireCloseNotify: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
 		tr, err := l.CreateUnixConnection(rig.WithTimeout(t), client, path,
-			&loop.ConnectionOptions{TLS: rig.ClientTLS(), ServerName: "sluice.test",
-				RequireCloseNotify: true})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: rig.ClientTLS(), ServerName: "sluice.test", RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,8 @@ func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 			}
 		}
 		_, err := l.ConnectAcceptedSocket(rig.WithTimeout(t), server, f,
-			&loop.ServerOptions{TLS: rig.ServerTLS(), RequireCloseNotify: true})
+			&loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: rig.ServerTLS(), RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,14 +107,15 @@ func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
 				r := transporttest.NewRecorder(t)
 				r.On.Made = func(transport.Transport) { panic("planned") }
 				return r
-			}, "127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS(),
-				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }})
+			}, "127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config:           rig.ServerTLS(),
+				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			client := transporttest.NewRecorder(t)
 			_, err = l.CreateConnection(rig.WithTimeout(t), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: rig.ClientTLS()})
+				&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
 			if err == nil { // which in TLS 1.3 is done before the server
 				looptest.WaitFor(t, l, "the end", func() bool { is, _ := client.Lost(); return is })
 			}
@@ -137,7 +140,7 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 	go func() { ended <- l.RunForever() }()
 	a := &rig.Accepting{L: l, T: t}
 	a.Server, err = l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol { return nil },
-		"127.0.0.1:0", &loop.ServerOptions{TLS: rig.ServerTLS()})
+		"127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{Config: rig.ServerTLS()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,5 +169,5 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 func handshakes() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "tlstransport.(*Transport).begin.func1(")
+	return strings.Count(string(stacks), "tlsio.(*Transport).begin.func1(")
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -150,8 +150,8 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 				{nil, client, good, transport.ErrClosed},
 				{ended, client, good, transport.ErrClosed},
 				{client.Transport(), nil, good, transport.ErrNilProtocol},
-				{client.Transport(), client, nil, tlstransport.ErrNoConfig},
-				{client.Transport(), client, rig.ClientTLS(), tlstransport.ErrNoServerName},
+				{client.Transport(), client, nil, tlsio.ErrNoConfig},
+				{client.Transport(), client, rig.ClientTLS(), tlsio.ErrNoServerName},
 				{below, over, good, loop.ErrTLSBelow},
 				{reader.Transport(), reader, good, errors.ErrUnsupported},
 			} {
@@ -175,7 +175,7 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
-		for _, below := range []*tls.Config{nil, rig.ServerTLS()} {
+		for _, below := range []*loop.TLSOptions{nil, {Config: rig.ServerTLS()}} {
 			a := rig.Serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
 				CloseTimeout: 20 * time.Millisecond})
 			dial := a.Dial

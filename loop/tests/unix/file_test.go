@@ -60,7 +60,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := rig.SocketPath(t)
-		probe := &loop.ServerOptions{ProbeSocket: true}
+		probe := &loop.UnixServerOptions{ProbeSocket: true}
 		first := rig.ServeUnix(t, l, path, nil)
 		unixError(t, serveError(t, l, path, probe), "listen", syscall.EADDRINUSE)
 		first.DialUnix()
@@ -80,7 +80,8 @@ func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := rig.SocketPath(t)
-		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
+		for _, o := range []*loop.UnixServerOptions{nil, rig.UnixServer(loop.ServerOptions{
+			DeferServing: true})} {
 			a := rig.ServeUnix(t, l, path, o)
 			if !exists(path) {
 				t.Error("no socket file")
@@ -111,7 +112,7 @@ func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
 func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := rig.SocketPath(t)
-		kept := rig.ServeUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
+		kept := rig.ServeUnix(t, l, path, &loop.UnixServerOptions{NoCleanupSocket: true})
 		kept.Close()
 		if !exists(path) {
 			t.Error("the file is gone although that was forbidden")
@@ -149,7 +150,8 @@ func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := rig.ServeUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
+			a := rig.ServeUnix(t, l, "", &loop.UnixServerOptions{NoCleanupSocket: keep,
+				ServerOptions: loop.ServerOptions{Sock: f}})
 			a.DialUnix()
 			a.Close()
 			if exists(path) != keep {
@@ -304,7 +306,7 @@ func TestTheModeOfASocketFile(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
 			path := rig.SocketPath(t)
-			rig.ServeUnix(t, l, path, &loop.ServerOptions{Mode: mode})
+			rig.ServeUnix(t, l, path, &loop.UnixServerOptions{Mode: mode})
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

@@ -37,7 +37,7 @@ func dialError(t *testing.T, l *loop.Loop, path string) error {
 }
 
 // serveError returns what CreateUnixServer fails with.
-func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) error {
+func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.UnixServerOptions) error {
 	t.Helper()
 	s, err := l.CreateUnixServer(rig.WithTimeout(t), (&rig.Accepting{T: t}).Factory(), path, opts)
 	if s != nil {
@@ -109,7 +109,7 @@ func TestUnixConnectionsToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		unixError(t, dialError(t, l, rig.SocketPath(t)), "dial", syscall.ENOENT)
 		path := rig.SocketPath(t)
-		a := rig.ServeUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
+		a := rig.ServeUnix(t, l, path, rig.UnixServer(loop.ServerOptions{DeferServing: true}))
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 		if err := a.StartServing(); err != nil {
 			t.Fatal(err)
@@ -140,7 +140,8 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		defer f.Close()
 		_, err := l.CreateUnixConnection(rig.WithTimeout(t), p(), "@x",
 			&loop.ConnectionOptions{Sock: f})
-		for _, err := range []error{err, serveError(t, l, "@x", &loop.ServerOptions{Sock: f})} {
+		withPath := serveError(t, l, "@x", rig.UnixServer(loop.ServerOptions{Sock: f}))
+		for _, err := range []error{err, withPath} {
 			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
 				t.Errorf("Sock with a path: %v", err)
 			}
@@ -151,7 +152,7 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP socket: %v", err)
 		}
-		err = serveError(t, l, "", &loop.ServerOptions{Sock: inetListener(t)})
+		err = serveError(t, l, "", rig.UnixServer(loop.ServerOptions{Sock: inetListener(t)}))
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP listener: %v", err)
 		}
@@ -174,7 +175,8 @@ func inetListener(t *testing.T) *os.File {
 
 func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		err := serveError(t, l, "@x", &loop.ServerOptions{Addrs: []string{"127.0.0.1:0"}})
+		err := serveError(t, l, "@x", rig.UnixServer(loop.ServerOptions{
+			Addrs: []string{"127.0.0.1:0"}}))
 		if err == nil || !strings.Contains(err.Error(), "Addrs") {
 			t.Errorf("Addrs: %v", err)
 		}
