@@ -1,163 +1,157 @@
 package docs
 
 import (
+	"flag"
+	"fmt"
+	"go/importer"
+	"go/token"
 	"io"
 	"os"
-
-	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
 )
 
-// Programs are written against the names and types of these files. Nothing of them
-// runs: that they compile is the test. An interface is compared both ways, for a
-// method more breaks those who implement it, and one less those who call it.
+// apiFile lists every exported name that a program can use, one on a line. A change of
+// it is a change of the public API, and is reviewed as one.
+const apiFile = "api.txt"
 
-type (
-	baseTransport interface {
-		io.Closer
-		IsClosing() bool
-		ExtraInfo(name string) any
-		SetProtocol(p transport.BaseProtocol) error
-		Protocol() transport.BaseProtocol
-	}
-	baseProtocol interface {
-		ConnectionLost(err error)
-		PauseWriting()
-		ResumeWriting()
-	}
-	readTransport interface {
-		baseTransport
-		IsReading() bool
-		PauseReading()
-		ResumeReading()
-	}
-	writeBuffer interface {
-		Abort()
-		WriteBufferSize() int
-		WriteBufferLimits() transport.Limits
-		SetWriteBufferLimits(transport.Limits) error
-		WritePaused() bool
-	}
-	writeTransport interface {
-		baseTransport
-		io.Writer
-		WriteLines(lines [][]byte) error
-		WriteEOF() error
-		CanWriteEOF() bool
-		writeBuffer
-	}
-	streamTransport interface {
-		readTransport
-		writeTransport
-	}
-	datagramTransport interface {
-		readTransport
-		SendTo(data []byte, addr transport.Addr) error
-		writeBuffer
-	}
-	subprocessTransport interface {
-		baseTransport
-		Pid() int
-		PipeTransport(fd int) transport.BaseTransport
-		ReturnCode() (code int, exited bool)
-		SendSignal(sig os.Signal) error
-		Terminate() error
-		Kill() error
-	}
-	ownedWriter interface {
-		WriteOwned(p []byte, release func()) error
-	}
-	fdWriter interface {
-		WriteWithFDs(p []byte, files []*os.File) error
-	}
-	batchSender interface {
-		SendBatch(batch []transport.Datagram) (n int, err error)
-	}
-)
+// howToUpdate is what makes the file anew.
+const howToUpdate = "go test ./docs -run TestThePublicAPIIsTheListedOne -update"
 
-type (
-	plainProtocol interface {
-		baseProtocol
-		ConnectionMade(t transport.Transport)
-		DataReceived(data []byte)
-		EOFReceived() (keepOpen bool)
-	}
-	bufferedProtocol interface {
-		baseProtocol
-		ConnectionMade(t transport.Transport)
-		GetBuffer(sizeHint int) []byte
-		BufferUpdated(n int)
-		EOFReceived() (keepOpen bool)
-	}
-	datagramProtocol interface {
-		baseProtocol
-		ConnectionMade(t transport.DatagramTransport)
-		DatagramReceived(data []byte, addr transport.Addr)
-		ErrorReceived(err error)
-	}
-	subprocessProtocol interface {
-		baseProtocol
-		ConnectionMade(t transport.SubprocessTransport)
-		PipeDataReceived(fd int, data []byte)
-		PipeConnectionLost(fd int, err error)
-		ProcessExited()
-	}
-	fdReceiver interface {
-		FDsReceived(files []*os.File, lost bool)
-	}
-)
+var update = flag.Bool("update", false, "write "+apiFile+" anew from the sources")
 
-var (
-	_ baseTransport       = transport.BaseTransport(nil)
-	_ readTransport       = transport.ReadTransport(nil)
-	_ writeTransport      = transport.WriteTransport(nil)
-	_ streamTransport     = transport.Transport(nil)
-	_ datagramTransport   = transport.DatagramTransport(nil)
-	_ subprocessTransport = transport.SubprocessTransport(nil)
-	_ ownedWriter         = transport.OwnedWriter(nil)
-	_ fdWriter            = transport.FDWriter(nil)
-	_ batchSender         = transport.BatchSender(nil)
-	_ baseProtocol        = transport.BaseProtocol(nil)
-	_ plainProtocol       = protocol.Protocol(nil)
-	_ bufferedProtocol    = protocol.BufferedProtocol(nil)
-	_ datagramProtocol    = protocol.DatagramProtocol(nil)
-	_ subprocessProtocol  = protocol.SubprocessProtocol(nil)
-	_ fdReceiver          = protocol.FDReceiver(nil)
+func TestThePublicAPIIsTheListedOne(t *testing.T) {
+	lines := publicAPI(t)
+	if *update {
+		text := strings.Join(lines, "\n") + "\n"
+		if err := os.WriteFile(apiFile, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(apiFile)
+	if err != nil {
+		t.Fatalf("%v\nTo make it: %s", err, howToUpdate)
+	}
+	recorded := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if diff := compareLines(recorded, lines); diff != "" {
+		t.Errorf("the public API differs from docs/%s:\n%s"+
+			"If that is intended, say so in CHANGELOG.md, and update the list:\n\t%s",
+			apiFile, diff, howToUpdate)
+	}
+}
 
-	_ transport.BaseTransport       = baseTransport(nil)
-	_ transport.ReadTransport       = readTransport(nil)
-	_ transport.WriteTransport      = writeTransport(nil)
-	_ transport.Transport           = streamTransport(nil)
-	_ transport.DatagramTransport   = datagramTransport(nil)
-	_ transport.SubprocessTransport = subprocessTransport(nil)
-	_ transport.OwnedWriter         = ownedWriter(nil)
-	_ transport.FDWriter            = fdWriter(nil)
-	_ transport.BatchSender         = batchSender(nil)
-	_ transport.BaseProtocol        = baseProtocol(nil)
-	_ protocol.Protocol             = plainProtocol(nil)
-	_ protocol.BufferedProtocol     = bufferedProtocol(nil)
-	_ protocol.DatagramProtocol     = datagramProtocol(nil)
-	_ protocol.SubprocessProtocol   = subprocessProtocol(nil)
-	_ protocol.FDReceiver           = fdReceiver(nil)
-)
+// publicAPI lists the API of all public packages, by what the compiler made of them.
+func publicAPI(t *testing.T) []string {
+	t.Helper()
+	public, files := listPublic(t)
+	if len(public) == 0 {
+		t.Fatal("found no public package")
+	}
+	compiled := importer.ForCompiler(token.NewFileSet(), "gc",
+		func(name string) (io.ReadCloser, error) { return os.Open(files[name]) })
+	var lines []string
+	for _, name := range public {
+		pkg, err := compiled.Import(name)
+		if err != nil {
+			t.Fatalf("import %s: %v", name, err)
+		}
+		lines = append(lines, apiOf(pkg)...)
+	}
+	slices.Sort(lines)
+	return lines
+}
 
-// The bases have all callbacks but those that receive.
-type (
-	onlyData struct{ protocol.Base }
-	onlyGet  struct{ protocol.Base }
-	onlyDG   struct{ protocol.DatagramBase }
-	onlyPipe struct{ protocol.SubprocessBase }
-)
+// listPublic returns the packages of this module that a program can import, and for all
+// that they depend on the files with their exported names.
+func listPublic(t *testing.T) (public []string, files map[string]string) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-export", "-deps",
+		"-f", "{{.ImportPath}} {{.Name}} {{.Export}}", "./...")
+	cmd.Dir = ".."
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list -export: %v\n%s", err, complaint.String())
+	}
+	files = map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue // unsafe, and this package, have nothing compiled
+		}
+		files[fields[0]] = fields[2]
+		if isPublic(fields[0], fields[1]) {
+			public = append(public, fields[0])
+		}
+	}
+	return public, files
+}
 
-func (onlyData) DataReceived([]byte)                   {}
-func (onlyGet) GetBuffer(int) []byte                   { return nil }
-func (onlyGet) BufferUpdated(int)                      {}
-func (onlyDG) DatagramReceived([]byte, transport.Addr) {}
-func (onlyPipe) PipeDataReceived(int, []byte)          {}
+// isPublic reports whether the package at path, called name, is for programs to import.
+func isPublic(path, name string) bool {
+	dir, own := strings.CutPrefix(path, module+"/")
+	switch {
+	case !own, name == "main", under(dir, "bench", "examples", "docs"):
+		return false
+	}
+	return !slices.Contains(strings.Split(dir, "/"), "internal")
+}
 
-var (
-	_ protocol.Protocol           = onlyData{}
-	_ protocol.BufferedProtocol   = onlyGet{}
-	_ protocol.DatagramProtocol   = onlyDG{}
-	_ protocol.SubprocessProtocol = onlyPipe{}
-)
+// compareLines returns what has to be taken away from old and added to it to make it
+// new, both of them sorted, or "" if they are the same.
+func compareLines(old, new []string) string {
+	var diff strings.Builder
+	for len(old) > 0 || len(new) > 0 {
+		switch {
+		case len(new) == 0 || len(old) > 0 && old[0] < new[0]:
+			fmt.Fprintf(&diff, "-%s\n", old[0])
+			old = old[1:]
+		case len(old) == 0 || new[0] < old[0]:
+			fmt.Fprintf(&diff, "+%s\n", new[0])
+			new = new[1:]
+		default:
+			old, new = old[1:], new[1:]
+		}
+	}
+	return diff.String()
+}
+
+func TestLinesAreCompared(t *testing.T) {
+	for _, c := range []struct {
+		old, new, diff string
+	}{
+		{"a b c", "a b c", ""},
+		{"a b c", "a c", "-b\n"},
+		{"a c", "a b c", "+b\n"},
+		{"a b c", "a d", "-b\n-c\n+d\n"},
+		{"b", "", "-b\n"},
+		{"", "b c", "+b\n+c\n"},
+		{"a a", "a", "-a\n"},
+	} {
+		got := compareLines(strings.Fields(c.old), strings.Fields(c.new))
+		if got != c.diff {
+			t.Errorf("compareLines(%q, %q) = %q, want %q", c.old, c.new, got, c.diff)
+		}
+	}
+}
+
+func TestPublicIsWhatAProgramCanImport(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/loop": true, "/loop/stream": true, "/transport/transporttest": true,
+		"/loop/internal/fdio": false, "/transport/pressure/internal/chart": false,
+		"/bench": false, "/examples/tcp-proxy": false, "/docs": false,
+	} {
+		if got := isPublic(module+path, "name"); got != want {
+			t.Errorf("isPublic(%q) = %v, want %v", path, got, want)
+		}
+	}
+	if isPublic(module+"/transport/pressure/sluicetop", "main") {
+		t.Error("a program can be imported")
+	}
+	if isPublic("golang.org/x/sys/unix", "unix") {
+		t.Error("a package of another module is ours")
+	}
+}

@@ -13,7 +13,7 @@ import (
 var deterministic = []string{
 	"loop/internal/fdio", "loop/internal/proactor", "loop/internal/simio",
 	"loop/internal/iouring", "loop/internal/epoll", "loop/internal/arena",
-	"transport/tlstransport",
+	"loop/internal/tlsio",
 }
 
 // below returns the sources that must be deterministic.

@@ -18,7 +18,7 @@ func rawAdditions(t *tree, names *typeChecker) []violation {
 	for _, s := range t.sources {
 		if !s.isLibrary() || s.isKit() || s.path == laterFile ||
 			under(s.dir(), "loop/internal/simio") || // whose users are tests
-			!under(s.dir(), "loop", "subprocess", "transport/tlstransport", "uring") {
+			!under(s.dir(), "loop", "subprocess", "uring") {
 			continue
 		}
 		names.check(s.dir())

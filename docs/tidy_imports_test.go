@@ -28,7 +28,7 @@ var leaves = map[string][]string{
 	"protocol":           {"transport"},
 	"uring":              nil,
 
-	"transport/tlstransport": {"transport", "protocol"},
+	"loop/internal/tlsio": {"transport", "protocol"},
 }
 
 func contractsAreLeaves(t *tree) []violation {

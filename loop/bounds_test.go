@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // atTheEnds calls f for each number in the options and each value of it near the ends
@@ -48,7 +48,7 @@ func ends64(v int64) string { return time.Duration(v).String() }
 
 // isRefusal reports whether err says that an option's value cannot be had.
 func isRefusal(err error) bool {
-	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlstransport.ErrTimeout) ||
+	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlsio.ErrTimeout) ||
 		errors.Is(err, loop.ErrWithoutTLS)
 }
 

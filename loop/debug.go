@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // originDepth is how many frames of a creation stack are kept, as in asyncio.
@@ -97,7 +97,7 @@ func (l *Loop) originOf(e Exception) string {
 		return e.Handle.made.String()
 	}
 	t := e.Transport
-	for over, ok := t.(*tlstransport.Transport); ok; over, ok = t.(*tlstransport.Transport) {
+	for over, ok := t.(*tlsio.Transport); ok; over, ok = t.(*tlsio.Transport) {
 		t = over.Underlying()
 	}
 	if t, ok := t.(interface{ FD() int }); ok {

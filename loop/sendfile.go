@@ -13,8 +13,8 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // Sendfile sends count bytes of f from offset on over t, a transport of this loop,
@@ -77,7 +77,7 @@ func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *
 	switch t := t.(type) {
 	case *fdio.Stream:
 		l.sendDirectly(ctx, t, &fdio.File{From: from, Offset: offset, Left: left, Done: done})
-	case *tlstransport.Transport:
+	case *tlsio.Transport:
 		l.encryptFile(ctx, t, &fileSource{loop: l, from: from, offset: offset, left: left,
 			done: done})
 	default:
@@ -94,13 +94,13 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 		return transport.ErrClosed
 	case *fdio.Stream:
 		ours = t.On((*host)(l))
-	case *tlstransport.Transport:
+	case *tlsio.Transport:
 		ours = t.On((*tlsHost)(l))
 	}
 	if !ours {
 		return ErrOtherLoop
 	}
-	if _, below := tlstransport.Over(t.Protocol()); below {
+	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow
 	}
 	return nil

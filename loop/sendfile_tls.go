@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/transport/tlstransport"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
 // fileSource is a file on its way to a TLS transport, which asks for the blocks.
@@ -26,17 +26,17 @@ type fileSource struct {
 	done    func(int64, error)
 }
 
-var _ tlstransport.Source = (*fileSource)(nil)
+var _ tlsio.Source = (*fileSource)(nil)
 
 // encryptFile has a TLS transport send a file.
-func (l *Loop) encryptFile(ctx context.Context, t *tlstransport.Transport, f *fileSource) {
+func (l *Loop) encryptFile(ctx context.Context, t *tlsio.Transport, f *fileSource) {
 	f.stop = l.whenDone(ctx, func() { t.CancelSource(f, context.Cause(ctx)) })
 	if err := t.WriteSource(f); err != nil {
 		f.Ended(0, err)
 	}
 }
 
-// Read implements tlstransport.Source.
+// Read implements tlsio.Source.
 func (f *fileSource) Read(most int, done func(block []byte, err error)) {
 	if f.left == 0 {
 		f.loop.CallSoon(func() { done(nil, io.EOF) })
@@ -64,7 +64,7 @@ func (f *fileSource) Read(most int, done func(block []byte, err error)) {
 	})
 }
 
-// Ended implements tlstransport.Source.
+// Ended implements tlsio.Source.
 func (f *fileSource) Ended(sent int64, err error) {
 	f.ended = true
 	if !f.reading {

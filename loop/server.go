@@ -60,7 +60,7 @@ type ServerOptions struct {
 	// TLS has every connection begin with a TLS handshake as the server. The
 	// Config is not copied: do not change it, but for SetSessionTicketKeys. It is
 	// checked at once. The factory is called, and the protocol sees ConnectionMade,
-	// after the handshake. See the package comment of transport/tlstransport.
+	// after the handshake. See docs/tls.md.
 	TLS *tls.Config
 
 	// HandshakeTimeout bounds the handshake; 0 means 60 s. Only with TLS.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // checkTLS says whether what the options say of TLS can be done.
@@ -29,8 +29,8 @@ func (o *ServerOptions) checkTLS() error {
 }
 
 // tls is what the options say of TLS.
-func (o *ServerOptions) tls() *tlstransport.Config {
-	return &tlstransport.Config{TLS: o.TLS, Server: true,
+func (o *ServerOptions) tls() *tlsio.Config {
+	return &tlsio.Config{TLS: o.TLS, Server: true,
 		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
 		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
 		RequireCloseNotify: o.RequireCloseNotify}
@@ -50,8 +50,8 @@ func (o *ConnectionOptions) checkTLS() error {
 }
 
 // tls is what the options say of TLS.
-func (o *ConnectionOptions) tls() *tlstransport.Config {
-	return &tlstransport.Config{TLS: o.TLS,
+func (o *ConnectionOptions) tls() *tlsio.Config {
+	return &tlsio.Config{TLS: o.TLS,
 		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
 		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
 		RequireCloseNotify: o.RequireCloseNotify}
@@ -93,10 +93,10 @@ func (d *dial) secure(fd int, family proactor.Family) {
 	l := d.loop
 	c := d.opts.tls()
 	c.Server, c.Protocol = d.server, d.protocol
-	var t *tlstransport.Transport
+	var t *tlsio.Transport
 	stop := l.whenDone(d.ctx, func() { t.Cancel(d.ctx.Err()) })
-	c.Done = func(t *tlstransport.Transport, err error) { l.shaken(t, err, stop, d.done) }
-	t = tlstransport.New((*tlsHost)(l), c)
+	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, d.done) }
+	t = tlsio.New((*tlsHost)(l), c)
 	s := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
 		IdleTimeout: d.opts.IdleTimeout}, family)
 	l.born(s, d.made)
@@ -104,7 +104,7 @@ func (d *dial) secure(fd int, family proactor.Family) {
 }
 
 // shaken takes the end of a handshake that somebody waits for.
-func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
+func (l *Loop) shaken(t *tlsio.Transport, err error, stop func(),
 	done func(transport.Transport, error)) {
 	stop()
 	l.countHandshake(t)
@@ -118,7 +118,7 @@ func (l *Loop) shaken(t *tlstransport.Transport, err error, stop func(),
 
 // withPeer adds with whom a handshake failed, where err does not say so already and the
 // peer, not the caller's ctx or protocol, is the reason.
-func withPeer(t *tlstransport.Transport, err error) error {
+func withPeer(t *tlsio.Transport, err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	peer := transport.PeerName(t)
 	if t.Shaken() || peer == nil || ok && op.Addr != nil ||
@@ -128,7 +128,7 @@ func withPeer(t *tlstransport.Transport, err error) error {
 	return &net.OpError{Op: "tls handshake", Net: peer.Network(), Addr: peer, Err: err}
 }
 
-func (l *Loop) countHandshake(t *tlstransport.Transport) {
+func (l *Loop) countHandshake(t *tlsio.Transport) {
 	if t.Shaken() {
 		l.handshakes++
 	} else {
@@ -140,7 +140,7 @@ func (l *Loop) countHandshake(t *tlstransport.Transport) {
 func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	c := s.opts.tls()
 	c.Factory, c.Done = s.makeProtocol, s.shaken
-	t := tlstransport.New((*tlsHost)(s.loop), c)
+	t := tlsio.New((*tlsHost)(s.loop), c)
 	s.conns++
 	stream := s.loop.newStream(fdio.Config{FD: fd, Protocol: t.Lower(), Owner: (*clients)(s),
 		IdleTimeout: s.opts.IdleTimeout}, family)
@@ -150,7 +150,7 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 
 // shaken takes the end of the handshake of one of the server's connections. What the
 // factory or ConnectionMade did wrong has been reported and is no failure of it.
-func (s *Server) shaken(t *tlstransport.Transport, err error) {
+func (s *Server) shaken(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
 	if t.Shaken() || s.opts.OnHandshakeError == nil {
 		return
@@ -170,7 +170,7 @@ func (s *Server) shaken(t *tlstransport.Transport, err error) {
 func topOf(s *fdio.Stream) transport.Transport {
 	var top transport.Transport = s
 	for {
-		over, ok := tlstransport.Over(top.Protocol())
+		over, ok := tlsio.Over(top.Protocol())
 		if !ok {
 			return top
 		}
@@ -182,7 +182,7 @@ func topOf(s *fdio.Stream) transport.Transport {
 func (l *Loop) forgetHandshakes() {
 	for t := range l.streams.all() {
 		if s, ok := t.(*fdio.Stream); ok {
-			if over, ok := topOf(s).(*tlstransport.Transport); ok {
+			if over, ok := topOf(s).(*tlsio.Transport); ok {
 				over.Forget()
 			}
 		}
@@ -191,7 +191,7 @@ func (l *Loop) forgetHandshakes() {
 
 // established reports whether t's protocol has had ConnectionMade.
 func established(t transport.Transport) bool {
-	over, ok := t.(*tlstransport.Transport)
+	over, ok := t.(*tlsio.Transport)
 	return !ok || over.Established()
 }
 
@@ -235,7 +235,7 @@ type TLSOptions struct {
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
 // transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, the errors
-// of tlstransport.Config.Check, ErrOnLoop.
+// of tlsio.Config.Check, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -250,7 +250,7 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	if opts == nil {
 		opts = &TLSOptions{}
 	}
-	c := &tlstransport.Config{TLS: withServerName(cfg, opts.ServerName),
+	c := &tlsio.Config{TLS: withServerName(cfg, opts.ServerName),
 		Server: opts.ServerSide, Protocol: p, Upgrade: true, Prefix: opts.Prefix,
 		HandshakeTimeout: opts.HandshakeTimeout, ShutdownTimeout: opts.ShutdownTimeout,
 		RequireCloseNotify: opts.RequireCloseNotify}
@@ -261,10 +261,10 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	if from, ok := t.(interface{ HandOver() (int, time.Duration) }); ok {
 		c.WriteCap, c.CloseTimeout = from.HandOver()
 	}
-	var over *tlstransport.Transport
+	var over *tlsio.Transport
 	stop := l.whenDone(ctx, func() { over.Cancel(ctx.Err()) })
-	c.Done = func(t *tlstransport.Transport, err error) { l.shaken(t, err, stop, done) }
-	over = tlstransport.New((*tlsHost)(l), c)
+	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, done) }
+	over = tlsio.New((*tlsHost)(l), c)
 	if err := t.SetProtocol(over.Lower()); err != nil {
 		stop()
 		done(nil, err)
@@ -274,17 +274,17 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 }
 
 // checkUpgrade says whether TLS can be put on top of t.
-func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlstransport.Config) error {
+func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) error {
 	if t == nil || t.IsClosing() {
 		return fmt.Errorf("loop: StartTLS: %w", transport.ErrClosed)
 	}
 	if s, ok := t.(*fdio.Stream); ok && s.OneWay() {
 		return fmt.Errorf("loop: StartTLS on a pipe: %w", errors.ErrUnsupported)
 	}
-	if _, below := tlstransport.Over(t.Protocol()); below {
+	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow
 	}
-	if err := tlstransport.CheckProtocol(p); err != nil {
+	if err := tlsio.CheckProtocol(p); err != nil {
 		return err
 	}
 	return c.Check()

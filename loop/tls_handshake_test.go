@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -231,9 +231,9 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{TLS: serverTLS(), HandshakeTimeout: -1}, tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: serverTLS(), ShutdownTimeout: -1}, tlstransport.ErrTimeout},
-			{loop.ServerOptions{TLS: &tls.Config{}}, tlstransport.ErrNoCertificate},
+			{loop.ServerOptions{TLS: serverTLS(), HandshakeTimeout: -1}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: serverTLS(), ShutdownTimeout: -1}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: &tls.Config{}}, tlsio.ErrNoCertificate},
 		} {
 			_, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
@@ -247,9 +247,9 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			{loop.ConnectionOptions{ServerName: "a"}, loop.ErrWithoutTLS},
 			{loop.ConnectionOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
 			{loop.ConnectionOptions{TLS: &tls.Config{}, HandshakeTimeout: -1},
-				tlstransport.ErrTimeout},
+				tlsio.ErrTimeout},
 			{loop.ConnectionOptions{TLS: &tls.Config{
-				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlstransport.ErrRenegotiation},
+				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlsio.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
 			_, err := l.CreateConnection(withTimeout(t), r, "127.0.0.1:1", &c.opts)
@@ -360,7 +360,7 @@ func TestS208_ServerName(t *testing.T) {
 		r := transporttest.NewRecorder(t)
 		_, err := l.CreateUnixConnection(withTimeout(t), r, "@nowhere",
 			&loop.ConnectionOptions{TLS: clientTLS()})
-		if !errors.Is(err, tlstransport.ErrNoServerName) {
+		if !errors.Is(err, tlsio.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
 	})

@@ -165,5 +165,5 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 func handshakes() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "tlstransport.(*Transport).begin.func1(")
+	return strings.Count(string(stacks), "tlsio.(*Transport).begin.func1(")
 }

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -149,8 +149,8 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 				{nil, client, good, transport.ErrClosed},
 				{ended, client, good, transport.ErrClosed},
 				{client.Transport(), nil, good, transport.ErrNilProtocol},
-				{client.Transport(), client, nil, tlstransport.ErrNoConfig},
-				{client.Transport(), client, clientTLS(), tlstransport.ErrNoServerName},
+				{client.Transport(), client, nil, tlsio.ErrNoConfig},
+				{client.Transport(), client, clientTLS(), tlsio.ErrNoServerName},
 				{below, over, good, loop.ErrTLSBelow},
 				{reader.Transport(), reader, good, errors.ErrUnsupported},
 			} {

@@ -1,13 +1,13 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"crypto/tls"
 	"net"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // stage is a connection below both sides: a pipe during the handshake, and then the
@@ -84,7 +84,7 @@ func shaken(b *testing.B) (*stage, protocol.Protocol, *tls.Conn) {
 	serverConfig, clientConfig := configs(tls.VersionTLS13)
 	near, far := net.Pipe()
 	s := &stage{Conn: near}
-	server := tlstransport.New(&poolHost{}, &tlstransport.Config{TLS: serverConfig,
+	server := tlsio.New(&poolHost{}, &tlsio.Config{TLS: serverConfig,
 		Server: true, Protocol: &echo{}})
 	lower := server.Lower()
 	lower.ConnectionMade(s)

@@ -1,4 +1,4 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -125,24 +125,24 @@ func TestTimersEndWhatDoesNotEnd(t *testing.T) {
 func TestConfigsAreChecked(t *testing.T) {
 	server, client := configs(0)
 	for _, c := range []struct {
-		config tlstransport.Config
+		config tlsio.Config
 		want   error
 	}{
-		{tlstransport.Config{}, tlstransport.ErrNoConfig},
-		{tlstransport.Config{TLS: client, Server: true}, tlstransport.ErrNoCertificate},
-		{tlstransport.Config{TLS: &tls.Config{}}, tlstransport.ErrNoServerName},
-		{tlstransport.Config{TLS: server, Server: true, CloseTimeout: -1}, tlstransport.ErrTimeout},
-		{tlstransport.Config{TLS: server, Server: true}, nil},
-		{tlstransport.Config{TLS: client}, nil},
+		{tlsio.Config{}, tlsio.ErrNoConfig},
+		{tlsio.Config{TLS: client, Server: true}, tlsio.ErrNoCertificate},
+		{tlsio.Config{TLS: &tls.Config{}}, tlsio.ErrNoServerName},
+		{tlsio.Config{TLS: server, Server: true, CloseTimeout: -1}, tlsio.ErrTimeout},
+		{tlsio.Config{TLS: server, Server: true}, nil},
+		{tlsio.Config{TLS: client}, nil},
 	} {
 		if err := c.config.Check(); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v, want %v", c.config, err, c.want)
 		}
 	}
-	if err := tlstransport.CheckProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
+	if err := tlsio.CheckProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
 		t.Error(err)
 	}
-	if _, ok := tlstransport.Over(transporttest.NewRecorder(t)); ok {
+	if _, ok := tlsio.Over(transporttest.NewRecorder(t)); ok {
 		t.Error("a recorder is no lower half")
 	}
 }

@@ -1,4 +1,4 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"crypto/ecdsa"
@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 // fakeHost is a loop without a loop: tasks and timers run when the test says so.
 type fakeHost struct {
 	debug   atomic.Bool
-	tasks   []tlstransport.Task
+	tasks   []tlsio.Task
 	timers  []*fakeTimer
 	lent    int
 	reports []string
@@ -59,9 +59,9 @@ type fakeTimer struct {
 
 func (t *fakeTimer) Cancel() { t.stopped = true }
 
-func (h *fakeHost) Soon(t tlstransport.Task) { h.tasks = append(h.tasks, t) }
+func (h *fakeHost) Soon(t tlsio.Task) { h.tasks = append(h.tasks, t) }
 
-func (h *fakeHost) After(_ time.Duration, f func()) tlstransport.Timer {
+func (h *fakeHost) After(_ time.Duration, f func()) tlsio.Timer {
 	t := &fakeTimer{f: f}
 	h.timers = append(h.timers, t)
 	return t
@@ -99,7 +99,7 @@ func (h *fakeHost) expire() {
 type end struct {
 	host fakeHost
 	rec  *transporttest.Recorder
-	tls  *tlstransport.Transport
+	tls  *tlsio.Transport
 	raw  *transporttest.Transport
 	done []error
 }
@@ -113,12 +113,12 @@ func newEnd(tb testing.TB, server bool, config *tls.Config) *end {
 func newEndOf(tb testing.TB, server bool, config *tls.Config,
 	of func(e *end) protocol.Protocol) *end {
 	e := &end{rec: transporttest.NewRecorder(tb)}
-	c := &tlstransport.Config{TLS: config, Server: server, Protocol: of(e),
-		Done: func(_ *tlstransport.Transport, err error) { e.done = append(e.done, err) }}
+	c := &tlsio.Config{TLS: config, Server: server, Protocol: of(e),
+		Done: func(_ *tlsio.Transport, err error) { e.done = append(e.done, err) }}
 	if err := c.Check(); err != nil {
 		tb.Fatal(err)
 	}
-	e.tls = tlstransport.New(&e.host, c)
+	e.tls = tlsio.New(&e.host, c)
 	e.raw = transporttest.NewTransport(e.tls.Lower(), nil)
 	return e
 }

@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 import (
 	"crypto/tls"
@@ -91,23 +91,23 @@ var (
 // The errors of configurations.
 var (
 	// ErrNoConfig: there is no tls.Config.
-	ErrNoConfig = errors.New("tlstransport: no tls.Config")
+	ErrNoConfig = errors.New("tlsio: no tls.Config")
 
 	// ErrNoCertificate: a server's tls.Config has no certificate and no function
 	// that returns one.
-	ErrNoCertificate = errors.New("tlstransport: a server's tls.Config needs Certificates, " +
+	ErrNoCertificate = errors.New("tlsio: a server's tls.Config needs Certificates, " +
 		"GetCertificate or GetConfigForClient")
 
 	// ErrNoServerName: a client's tls.Config names no server, nor does it say
 	// InsecureSkipVerify.
-	ErrNoServerName = errors.New("tlstransport: a client needs a ServerName")
+	ErrNoServerName = errors.New("tlsio: a client needs a ServerName")
 
 	// ErrRenegotiation: renegotiation of TLS 1.2 was asked for. It would be a
 	// second handshake, in the middle of the data.
-	ErrRenegotiation = errors.New("tlstransport: renegotiation is not supported")
+	ErrRenegotiation = errors.New("tlsio: renegotiation is not supported")
 
 	// ErrTimeout: a timeout is negative.
-	ErrTimeout = errors.New("tlstransport: timeouts must be positive")
+	ErrTimeout = errors.New("tlsio: timeouts must be positive")
 )
 
 // Check says whether a transport can be made of c. The tests are those that would
@@ -155,7 +155,7 @@ func New(host Host, c *Config) *Transport {
 // move makes a transition and asserts that the automaton has it.
 func (t *Transport) move(to state) {
 	if to <= t.state {
-		panic(fmt.Sprintf("tlstransport: from %v to %v", t.state, to))
+		panic(fmt.Sprintf("tlsio: from %v to %v", t.state, to))
 	}
 	t.state = to
 }

@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 import (
 	"github.com/sluice-net/sluice/protocol"

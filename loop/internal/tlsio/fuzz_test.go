@@ -1,4 +1,4 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"crypto/tls"

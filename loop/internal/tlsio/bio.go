@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ var _ net.Conn = (*bio)(nil)
 type dry struct{}
 
 // Error, Timeout and Temporary implement net.Error.
-func (dry) Error() string   { return "tlstransport: no more bytes for now" }
+func (dry) Error() string   { return "tlsio: no more bytes for now" }
 func (dry) Timeout() bool   { return false }
 func (dry) Temporary() bool { return true }
 

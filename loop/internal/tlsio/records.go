@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 // headerSize is that of a record's header, whose last two bytes are the body's size.
 const headerSize = 5

@@ -1,4 +1,4 @@
-// Package tlstransport is TLS as a protocol below and a transport above: its lower
+// Package tlsio is TLS as a protocol below and a transport above: its lower
 // half is the protocol of any transport.Transport, whose bytes it decrypts, and
 // its upper half is the transport.Transport that the application's protocol sees.
 // It can be stacked: the transport below may be one of this package.
@@ -18,4 +18,4 @@
 //
 // What is written is encrypted at once, as long as the transport below takes it;
 // what it does not take waits as plaintext, which is what the water marks count.
-package tlstransport
+package tlsio

@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 // FloodMax is for tests.
 const FloodMax = floodMax

@@ -1,4 +1,4 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 // forger makes records of a client that crypto/tls does not make, with its keys
@@ -89,7 +89,7 @@ func TestAFloodOfKeyUpdatesIsBounded(t *testing.T) {
 	for ; sent < 100_000 && !server.tls.IsClosing(); sent++ {
 		server.raw.Receive(f.keyUpdate())
 		server.raw.Receive(f.record(23, "x")) // or crypto/tls calls it useless
-		if n := server.raw.WriteBufferSize(); n > tlstransport.FloodMax+1<<10 {
+		if n := server.raw.WriteBufferSize(); n > tlsio.FloodMax+1<<10 {
 			t.Fatalf("%d bytes of answers after %d", n, sent)
 		}
 	}

@@ -1,11 +1,11 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"crypto/tls"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -20,8 +20,8 @@ func slowlyWith(t *testing.T, change func(*tls.Config)) (server, client *end) {
 	change(s)
 	client = newEnd(t, false, c)
 	server = &end{rec: transporttest.NewRecorder(t)}
-	server.tls = tlstransport.New(&server.host, &tlstransport.Config{TLS: s, Server: true,
-		Protocol: server.rec, Done: func(_ *tlstransport.Transport, err error) {
+	server.tls = tlsio.New(&server.host, &tlsio.Config{TLS: s, Server: true,
+		Protocol: server.rec, Done: func(_ *tlsio.Transport, err error) {
 			server.done = append(server.done, err)
 		}})
 	server.raw = transporttest.NewTransport(server.tls.Lower(),
@@ -72,7 +72,7 @@ func TestUpgradeOfATransportWithHighMarks(t *testing.T) {
 	}
 	raw.Write(make([]byte, 200<<10))
 	e := &end{rec: rec, raw: raw}
-	e.tls = tlstransport.New(&e.host, &tlstransport.Config{TLS: s, Server: true,
+	e.tls = tlsio.New(&e.host, &tlsio.Config{TLS: s, Server: true,
 		Protocol: rec, Upgrade: true})
 	if err := raw.SetProtocol(e.tls.Lower()); err != nil {
 		t.Fatal(err)

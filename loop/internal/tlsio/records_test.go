@@ -1,4 +1,4 @@
-package tlstransport_test
+package tlsio_test
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport/tlstransport"
 )
 
 func TestRecordsAreFollowedWhereverTheyAreCut(t *testing.T) {
@@ -25,7 +25,7 @@ func TestRecordsAreFollowedWhereverTheyAreCut(t *testing.T) {
 	}
 	for a := range data {
 		for b := a; b <= len(data); b++ {
-			n, end := tlstransport.Records(data[:a], data[a:b])
+			n, end := tlsio.Records(data[:a], data[a:b])
 			if n != whole(a, b) || end != ends[b] {
 				t.Fatalf("cut at %d and %d: %d records, at an end: %v", a, b, n, end)
 			}

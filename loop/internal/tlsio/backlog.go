@@ -1,4 +1,4 @@
-package tlstransport
+package tlsio
 
 // chunk is a part of the plaintext that waits: a copy, the user's, or a source.
 type chunk struct {
