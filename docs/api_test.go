@@ -20,7 +20,8 @@ const apiFile = "api.txt"
 // howToUpdate is what makes the file anew.
 const howToUpdate = "go test ./docs -run TestThePublicAPIIsTheListedOne -update"
 
-var update = flag.Bool("update", false, "write "+apiFile+" anew from the sources")
+var update = flag.Bool("update", false,
+	"write "+apiFile+", or the last column of "+contractDoc+", anew from the sources")
 
 func TestThePublicAPIIsTheListedOne(t *testing.T) {
 	lines := publicAPI(t)

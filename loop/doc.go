@@ -7,11 +7,15 @@
 //
 // # Two ways to call it
 //
-// Methods that have to wait, such as CreateServer, block their caller and may be
-// called from any goroutine but the loop's, where they return ErrOnLoop. When
-// the loop is idle such a call runs it until the call is done. Each has a twin
-// whose name ends in Func, for the loop's goroutine, that takes a function to
-// be called on the loop when it is done.
+// A method that has to wait, such as CreateServer, takes a context first and blocks
+// its caller. It may be called from any goroutine except the loop's, where it returns
+// ErrOnLoop. If the loop is idle, the call runs it until the call is done.
+//
+// Each has a twin for the loop's goroutine whose name ends in Func. The twin takes the
+// same parameters in the same order, and then done, which the loop calls once with the
+// results, unless it is closed before. The context means the same to both. Only the
+// methods that run or end the loop itself have no twin: RunForever, RunUntilComplete,
+// Shutdown and Close.
 //
 // Transports, Stop excepted, and the scheduling methods other than
 // CallSoonThreadsafe are for the loop's goroutine, or for any single goroutine

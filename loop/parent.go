@@ -1,12 +1,14 @@
 package loop
 
 import (
+	"context"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -15,6 +17,18 @@ import (
 type parent struct{ *Loop }
 
 var _ subprocess.Host = parent{}
+
+// ConnectReadPipeFunc implements subprocess.Host.
+func (h parent) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
+	done func(transport.ReadTransport, error)) {
+	h.Loop.ConnectReadPipeFunc(context.Background(), p, f, done)
+}
+
+// ConnectWritePipeFunc implements subprocess.Host.
+func (h parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
+	done func(transport.WriteTransport, error)) {
+	h.Loop.ConnectWritePipeFunc(context.Background(), p, f, done)
+}
 
 // birth is a child that is being started, on a goroutine of its own but where it is
 // simulated.

@@ -30,20 +30,21 @@ import (
 // transport ends, when they are made blocking again.
 //
 // Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
-// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol;
+// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol; ctx's;
 // ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade or GetBuffer.
 func (l *Loop) ConnectReadPipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.ReadTransport, error) {
-	return block(ctx, l, func(done func(transport.ReadTransport, error)) {
-		l.ConnectReadPipeFunc(p, f, done)
+	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
+	return block(waits, l, func(done func(transport.ReadTransport, error)) {
+		l.ConnectReadPipeFunc(ctx, p, f, done)
 	})
 }
 
 // ConnectReadPipeFunc is ConnectReadPipe for the loop's goroutine: done is called
 // on it, once, before ConnectReadPipeFunc returns.
-func (l *Loop) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
+func (l *Loop) ConnectReadPipeFunc(ctx context.Context, p protocol.Protocol, f *os.File,
 	done func(transport.ReadTransport, error)) {
-	s, err := l.connectPipe(p, f, false)
+	s, err := l.connectPipe(ctx, p, f, false)
 	if err != nil {
 		done(nil, err)
 		return
@@ -64,16 +65,17 @@ func (l *Loop) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
 // reading end.
 func (l *Loop) ConnectWritePipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.WriteTransport, error) {
-	return block(ctx, l, func(done func(transport.WriteTransport, error)) {
-		l.ConnectWritePipeFunc(p, f, done)
+	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
+	return block(waits, l, func(done func(transport.WriteTransport, error)) {
+		l.ConnectWritePipeFunc(ctx, p, f, done)
 	})
 }
 
 // ConnectWritePipeFunc is ConnectWritePipe for the loop's goroutine: done is
 // called on it, once, before ConnectWritePipeFunc returns.
-func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
+func (l *Loop) ConnectWritePipeFunc(ctx context.Context, p protocol.Protocol, f *os.File,
 	done func(transport.WriteTransport, error)) {
-	s, err := l.connectPipe(p, f, true)
+	s, err := l.connectPipe(ctx, p, f, true)
 	if err != nil {
 		done(nil, err)
 		return
@@ -82,7 +84,8 @@ func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 }
 
 // connectPipe makes a stream of one direction and calls ConnectionMade.
-func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.Stream, error) {
+func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File, writes bool) (
+	*fdio.Stream, error) {
 	if f == nil {
 		return nil, pipeError("", os.ErrInvalid)
 	}
@@ -93,6 +96,9 @@ func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.
 	case p == nil:
 		l.dropPipe(a)
 		return nil, transport.ErrNilProtocol
+	case ctx.Err() != nil:
+		l.dropPipe(a)
+		return nil, ctx.Err()
 	case l.draining:
 		l.dropPipe(a)
 		return nil, ErrLoopClosed

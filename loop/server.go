@@ -2,8 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/tls"
-	"io/fs"
 	"iter"
 	"math"
 	"net"
@@ -16,10 +14,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ServerOptions configure a server. The zero value is meant to be good.
+// ServerOptions configure a server. The zero value is ready to use.
 type ServerOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock and on Unix servers.
+	// "tcp". It has no effect on Sock.
 	Network string
 
 	// Addrs are more addresses to listen on, beside the one given to
@@ -57,30 +55,10 @@ type ServerOptions struct {
 	// ServeForever is called.
 	DeferServing bool
 
-	// TLS has every connection begin with a TLS handshake as the server. The
-	// Config is not copied: do not change it, but for SetSessionTicketKeys. It is
-	// checked at once. The factory is called, and the protocol sees ConnectionMade,
-	// after the handshake. See docs/tls.md.
-	TLS *tls.Config
-
-	// HandshakeTimeout bounds the handshake; 0 means 60 s. Only with TLS.
-	HandshakeTimeout time.Duration
-
-	// ShutdownTimeout bounds the wait for the peer's close_notify after Close has
-	// sent ours; ConnectionLost then gets transport.ErrShutdownTimeout. 0: a
-	// second is waited, and its passing is no error. Only with TLS.
-	ShutdownTimeout time.Duration
-
-	// RequireCloseNotify makes an EOF of the peer without close_notify, which
-	// whoever cuts the connection can cause, transport.ErrNoCloseNotify instead
-	// of an end in order. Only with TLS.
-	RequireCloseNotify bool
-
-	// OnHandshakeError is called, on the loop's goroutine, for each connection
-	// that ended before its handshake was over. Nobody else is told, but
-	// Stats.HandshakesFailed counts them. What fails later, the factory say, goes
-	// to the exception handler. Only with TLS.
-	OnHandshakeError func(peer net.Addr, err error)
+	// TLS makes every connection begin with a TLS handshake, in which the loop is the
+	// server; nil: no TLS. The options are copied and checked at once. The factory is
+	// called, and the protocol sees ConnectionMade, after the handshake.
+	TLS *TLSOptions
 
 	// CloseTimeout bounds how long a closing connection may take to flush;
 	// ConnectionLost then gets transport.ErrCloseTimeout. 0: no bound.
@@ -97,22 +75,6 @@ type ServerOptions struct {
 	// WriteCap bounds the bytes buffered for one connection, beyond which
 	// writes return transport.ErrBufferFull. 0: no bound.
 	WriteCap int
-
-	// NoCleanupSocket keeps a Unix server's Close from removing the file of its
-	// socket. See CreateUnixServer.
-	NoCleanupSocket bool
-
-	// Mode is the permissions of a Unix server's socket file, set before anybody
-	// can connect; who may write to it may connect (unix(7)). 0 leaves them to
-	// the umask. It has no effect on abstract names and on Sock.
-	Mode fs.FileMode
-
-	// ProbeSocket has CreateUnixServer connect to a socket file that is in the
-	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
-	// the name away from a live server. That is tried for a moment, in which a
-	// process that was killed may still count as serving. A live server sees
-	// connections which are closed at once.
-	ProbeSocket bool
 }
 
 // Server is a set of listening sockets and the connections accepted on them.
@@ -124,7 +86,7 @@ type ServerOptions struct {
 type Server struct {
 	loop    *Loop
 	factory protocol.Factory
-	opts    ServerOptions
+	opts    UnixServerOptions // of a TCP server: the ServerOptions alone
 	addrs   []net.Addr
 	made    *origin // in debug mode: by whom
 
@@ -162,7 +124,11 @@ func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr 
 // it, once, possibly before CreateServerFunc returns.
 func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions, done func(*Server, error)) {
-	if b := l.newBinding(ctx, factory, opts, done); b != nil {
+	unix := &UnixServerOptions{}
+	if opts != nil {
+		unix.ServerOptions = *opts
+	}
+	if b := l.newBinding(ctx, factory, unix, done); b != nil {
 		b.start(addr)
 	}
 }
@@ -170,11 +136,12 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 // newBinding returns nil, and has called done, where there is no factory or the
 // options do not go together.
 func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
-	opts *ServerOptions, done func(*Server, error)) *binding {
+	opts *UnixServerOptions, done func(*Server, error)) *binding {
 	s := &Server{loop: l, factory: factory, made: l.originHere()}
 	if opts != nil {
 		s.opts = *opts
 	}
+	s.opts.TLS = s.opts.TLS.copy()
 	if s.opts.Backlog == 0 {
 		s.opts.Backlog = 4096
 	}
@@ -311,20 +278,24 @@ func call(fs *[]func()) {
 
 // CloseClients closes every connection of the server as its Close does.
 func (s *Server) CloseClients() {
-	s.loop.onLoopNow(func() {
-		for c := range s.streams() {
-			topOf(c).Close()
-		}
-	})
+	s.loop.onLoopNow(s.closeClients)
+}
+
+func (s *Server) closeClients() {
+	for c := range s.streams() {
+		topOf(c).Close()
+	}
 }
 
 // AbortClients aborts every connection of the server.
 func (s *Server) AbortClients() {
-	s.loop.onLoopNow(func() {
-		for c := range s.streams() {
-			topOf(c).Abort()
-		}
-	})
+	s.loop.onLoopNow(s.abortClients)
+}
+
+func (s *Server) abortClients() {
+	for c := range s.streams() {
+		topOf(c).Abort()
+	}
 }
 
 // Conns are the open connections: those with TLS after their handshake, as the

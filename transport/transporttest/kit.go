@@ -54,16 +54,17 @@ type Report struct {
 // is torn down in a cleanup of t; the connection itself is the kit's to end.
 type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
 
-// Except names a statement of the contract that a transport does not show, and
-// why. Its case is skipped, saying "needs " and Why.
+// Except names a statement of the contract, docs/contract.md in this module's
+// repository, that a transport does not show, and why. Its case is skipped, saying
+// "needs " and Why.
 type Except struct {
-	Number int    // of the statement
+	Number int    // of the statement in docs/contract.md, 1 to 452
 	Why    string // what the transport would need for it, "half-close" say
 }
 
 // TestTransport runs the conformance kit: a subtest for each statement of the
-// behavioural contract, sections A to E, that a stream transport shows, named by
-// the statement's number. Each connects anew.
+// contract, docs/contract.md, sections A to E, that a stream transport shows, named
+// by the statement's number: S008_… shows statement 8. Each connects anew.
 func TestTransport(t *testing.T, connect Connect, except ...Except) {
 	for _, cases := range [][]kitCase{
 		lifecycleCases, identityCases, readingCases, readErrorCases, writingCases,
