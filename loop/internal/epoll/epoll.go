@@ -10,7 +10,6 @@ package epoll
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -21,13 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	eventsMax = 256 // events of one Wait
-
-	// yieldEvery is how long the goroutine may keep its P without telling the
-	// scheduler. After 10 ms sysmon takes it away in the middle of a call.
-	yieldEvery = 5 * time.Millisecond
-)
+const eventsMax = 256 // events of one Wait
 
 // Where an operation in flight is: in Op.Engine.Flag.
 const (
@@ -54,9 +47,9 @@ type engine struct {
 	stats   proactor.Stats
 	eager   uint64 // completions that somebody waits for
 
-	thread    int // that called Start; checked builds only
-	lastYield time.Duration
-	closed    bool
+	thread  int // that called Start; checked builds only
+	yielder sys.Yielder
+	closed  bool
 
 	peer   sys.Sockaddr
 	msg    unix.Msghdr
@@ -102,7 +95,7 @@ func (e *engine) Start() error {
 	if debug.On {
 		e.thread = sys.ThreadID()
 	}
-	e.lastYield = e.machine.Now()
+	e.yielder.Start(e.machine.Now())
 	return nil
 }
 
@@ -135,7 +128,7 @@ func (e *engine) Wait(timeout time.Duration) error {
 	if debug.On {
 		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
 	}
-	e.yield()
+	e.beginRound()
 	before := e.eager
 	e.pass()
 	if e.head != nil || e.eager != before {
@@ -262,17 +255,14 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 	e.finish(op, -int32(errno))
 }
 
-// yield tells the scheduler now and then that this goroutine is alive, and who
-// watches that a round begins.
-func (e *engine) yield() {
+// beginRound tells the scheduler that this goroutine is alive, and who watches that a
+// round begins.
+func (e *engine) beginRound() {
 	now := e.machine.Now()
 	if e.pulse != nil {
 		e.pulse.Round(now)
 	}
-	if now-e.lastYield >= yieldEvery {
-		runtime.Gosched()
-		e.lastYield = now
-	}
+	e.yielder.Yield(now)
 }
 
 // wait returns how many events there are, sleeping for at most timeout until

@@ -22,11 +22,6 @@ import (
 	"github.com/sluice-net/sluice/uring"
 )
 
-// yieldEvery is how long the goroutine may keep its P without telling the
-// scheduler. After 10 ms sysmon takes it away, at every blocking call from then
-// on: that costs a third more CPU for each message at low load.
-const yieldEvery = 5 * time.Millisecond
-
 // The buffer groups of RecvAny and of RecvMsg.
 const (
 	group         = 0
@@ -66,11 +61,11 @@ type engine struct {
 	pulse     proactor.Pulse // nil: nobody watches
 	hasWaitid bool           // the kernel can wait for children
 
-	stats     proactor.Stats
-	thread    int
-	lastYield time.Duration
-	started   bool
-	closed    bool
+	stats   proactor.Stats
+	thread  int
+	yielder sys.Yielder
+	started bool
+	closed  bool
 }
 
 // New makes an engine. Errors wrap proactor.ErrNotSupported, or an errno of
@@ -143,7 +138,7 @@ func (e *engine) Start() error {
 		return err
 	}
 	e.thread = sys.ThreadID()
-	e.lastYield = e.Now()
+	e.yielder.Start(e.Now())
 	e.started = true
 	e.armWaker()
 	return nil

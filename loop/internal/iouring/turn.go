@@ -2,7 +2,6 @@ package iouring
 
 import (
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
@@ -82,7 +81,7 @@ func (e *engine) Wait(timeout time.Duration) error {
 		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
 	}
 	e.round++
-	e.yield()
+	e.beginRound()
 	e.registerChunks()
 	e.stalled = false
 	timeout = e.wakeRested(timeout)
@@ -342,17 +341,14 @@ func (e *engine) account() {
 	e.eager = e.eager && len(e.silent) > 0
 }
 
-// yield tells the scheduler that this goroutine is alive, now and then, and who
-// watches that a round begins.
-func (e *engine) yield() {
+// beginRound tells the scheduler that this goroutine is alive, and who watches that a
+// round begins.
+func (e *engine) beginRound() {
 	now := e.Now()
 	if e.pulse != nil {
 		e.pulse.Round(now)
 	}
-	if now-e.lastYield >= yieldEvery {
-		e.lastYield = now
-		runtime.Gosched()
-	}
+	e.yielder.Yield(now)
 }
 
 // woke tells that a sleep has ended, at the time now where that is known.
