@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
+	"golang.org/x/sys/unix"
 )
 
 // The buffer groups of RecvAny and of RecvMsg.
@@ -44,6 +45,7 @@ type engine struct {
 	wakeBuf [8]byte
 	spin    spinner
 	name    sys.Sockaddr // scratch, of an address that is about to be staged
+	layouts [2]unix.Msghdr
 
 	turn
 	waiting  list     // operations without an SQE yet
@@ -100,7 +102,7 @@ func newEngine(m Machine, cfg proactor.Config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring}
+	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring, layouts: datagramLayouts()}
 	e.lost = ring.Overflow()
 	if err := e.openPools(cfg); err != nil {
 		ring.Close()
