@@ -35,9 +35,11 @@ func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
 		}
 		var options loop.ServerOptions
 		if task.Mode == contest.EchoTLS {
-			if options.TLS, err = contest.TLSServer(); err != nil {
+			config, err := contest.TLSServer()
+			if err != nil {
 				return err
 			}
+			options.TLS = &loop.TLSOptions{Config: config}
 		}
 		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", &options)
 		if err != nil {

@@ -33,11 +33,13 @@ func check(of string, bounds ...bound) error {
 	return nil
 }
 
-// check says whether the numbers are in their ranges and what the options say of TLS
-// can be done.
+// check says whether the numbers are in their ranges and TLS can be done as the options
+// ask for it.
 func (o *ServerOptions) check() error {
-	if err := o.checkTLS(); err != nil {
-		return err
+	if o.TLS != nil {
+		if err := o.tls().Check(); err != nil {
+			return err
+		}
 	}
 	return check("ServerOptions",
 		bound{"Backlog", int64(o.Backlog), unbounded},
@@ -47,12 +49,9 @@ func (o *ServerOptions) check() error {
 		bound{"WriteCap", int64(o.WriteCap), unbounded})
 }
 
-// check is as that of ServerOptions, but for the server's name, which may come from
-// the address.
+// check is as that of ServerOptions, without TLS: the server's name may come from the
+// address.
 func (o *ConnectionOptions) check() error {
-	if err := o.checkTLS(); err != nil {
-		return err
-	}
 	return check("ConnectionOptions",
 		bound{"CloseTimeout", int64(o.CloseTimeout), unbounded},
 		bound{"IdleTimeout", int64(o.IdleTimeout), unbounded},

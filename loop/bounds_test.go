@@ -25,6 +25,12 @@ func atTheEnds(options reflect.Value, f func(what string)) {
 		switch {
 		case field.Kind() == reflect.Struct:
 			atTheEnds(field, func(what string) { f(name + "." + what) })
+			continue
+		case field.Type() == reflect.TypeFor[*loop.TLSOptions]():
+			if !field.IsNil() {
+				atTheEnds(field.Elem(), func(what string) { f(name + "." + what) })
+			}
+			continue
 		case field.CanInt():
 			most := int64(math.MaxInt64) >> (64 - field.Type().Bits())
 			for _, v := range []int64{-most - 1, -most, -1, most/2 + 1, most - 1, most} {
@@ -48,8 +54,7 @@ func ends64(v int64) string { return time.Duration(v).String() }
 
 // isRefusal reports whether err says that an option's value cannot be had.
 func isRefusal(err error) bool {
-	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlsio.ErrTimeout) ||
-		errors.Is(err, loop.ErrWithoutTLS)
+	return errors.Is(err, loop.ErrBadOption) || errors.Is(err, tlsio.ErrTimeout)
 }
 
 // still is a protocol that remembers its end.
@@ -109,9 +114,10 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 		onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 			so, co := loop.ServerOptions{}, loop.ConnectionOptions{}
 			if secure {
-				so.TLS, co.TLS = serverTLS(), clientTLS()
-				co.ServerName = "localhost"
-				co.TLS.InsecureSkipVerify, co.TLS.MinVersion = true, tls.VersionTLS13
+				so.TLS = &loop.TLSOptions{Config: serverTLS()}
+				co.TLS = &loop.TLSOptions{Config: clientTLS(), ServerName: "localhost"}
+				client := co.TLS.Config
+				client.InsecureSkipVerify, client.MinVersion = true, tls.VersionTLS13
 			}
 			atTheEnds(reflect.ValueOf(&so).Elem(), func(what string) {
 				lives(t, l, "ServerOptions."+what, so, co)

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -273,13 +274,14 @@ func (c *chaos) pipe() {
 	}
 	p := &chaosPipe{chaosStream: c.newStream(writes)}
 	p.attach(peer, nil)
+	ctx := context.Background()
 	if writes {
-		c.loop.ConnectWritePipeFunc(p, f, func(_ transport.WriteTransport, err error) {
+		c.loop.ConnectWritePipeFunc(ctx, p, f, func(_ transport.WriteTransport, err error) {
 			p.connected(err)
 		})
 		return
 	}
-	c.loop.ConnectReadPipeFunc(p, f, func(_ transport.ReadTransport, err error) {
+	c.loop.ConnectReadPipeFunc(ctx, p, f, func(_ transport.ReadTransport, err error) {
 		p.connected(err)
 	})
 }

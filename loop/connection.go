@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -15,9 +14,8 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ConnectionOptions configure CreateConnection and, but for what concerns
-// addresses, CreateUnixConnection. The zero value is meant to be
-// good.
+// ConnectionOptions configure CreateConnection and CreateUnixConnection, which does not
+// use those that concern addresses. The zero value is ready to use.
 type ConnectionOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
 	// "tcp". It has no effect on Sock and on Unix sockets.
@@ -46,22 +44,9 @@ type ConnectionOptions struct {
 	// KeepAlive sets SO_KEEPALIVE.
 	KeepAlive bool
 
-	// TLS has the connection begin with a TLS handshake as the client, at whose
-	// end CreateConnection returns. The Config is copied where a ServerName has
-	// to be filled in, else it must not be changed any more.
-	TLS *tls.Config
-
-	// ServerName is whom the peer's certificate must name, instead of the host
-	// of the address. It is needed where there is no host and the Config has
-	// neither a ServerName nor InsecureSkipVerify. Only with TLS.
-	ServerName string
-
-	// HandshakeTimeout, ShutdownTimeout and RequireCloseNotify are as in
-	// ServerOptions.
-
-	HandshakeTimeout   time.Duration
-	ShutdownTimeout    time.Duration
-	RequireCloseNotify bool
+	// TLS makes the connection begin with a TLS handshake as the client, at whose
+	// end CreateConnection returns; nil: no TLS. The options are copied.
+	TLS *TLSOptions
 
 	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
 
@@ -76,6 +61,8 @@ type ConnectionOptions struct {
 //
 // When ctx ends first, the attempt is given up and nothing is left of it; a
 // transport whose ConnectionMade has been called is returned in any case.
+//
+// CreateConnection may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption
@@ -96,6 +83,7 @@ func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr s
 // called on it, once, possibly before CreateConnectionFunc returns.
 func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
+	l.check()
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:
@@ -115,6 +103,7 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 	if opts != nil {
 		d.opts = *opts
 	}
+	d.opts.TLS = d.opts.TLS.copy()
 	err := d.opts.check()
 	if p == nil {
 		err = transport.ErrNilProtocol
@@ -130,38 +119,38 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 // accepted elsewhere. f is duplicated and closed. With ServerOptions.TLS it returns
 // when the handshake is over, or ctx ends it.
 //
-// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ErrOnLoop.
+// ConnectAcceptedSocket may be called from any goroutine except the loop's.
+//
+// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's, ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
-		l.connectAccepted(ctx, p, f, opts, done)
+		l.ConnectAcceptedSocketFunc(ctx, p, f, opts, done)
 	})
 }
 
-// ConnectAcceptedSocketFunc is ConnectAcceptedSocket for the loop's goroutine.
-func (l *Loop) ConnectAcceptedSocketFunc(p protocol.Protocol, f *os.File,
-	opts *ServerOptions, done func(transport.Transport, error)) {
-	l.connectAccepted(context.Background(), p, f, opts, done)
-}
-
-func (l *Loop) connectAccepted(ctx context.Context, p protocol.Protocol, f *os.File,
-	opts *ServerOptions, done func(transport.Transport, error)) {
+// ConnectAcceptedSocketFunc is ConnectAcceptedSocket for the loop's goroutine: done is
+// called on it, once, possibly before ConnectAcceptedSocketFunc returns.
+func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protocol,
+	f *os.File, opts *ServerOptions, done func(transport.Transport, error)) {
+	l.check()
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
 	err := opts.check()
-	if p == nil {
+	switch {
+	case p == nil:
 		err = transport.ErrNilProtocol
+	case err == nil:
+		err = ctx.Err()
 	}
 	if err != nil {
 		done(nil, err)
 		return
 	}
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere(), server: true}
-	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS,
-		HandshakeTimeout: opts.HandshakeTimeout, ShutdownTimeout: opts.ShutdownTimeout,
-		RequireCloseNotify: opts.RequireCloseNotify, CloseTimeout: opts.CloseTimeout,
-		IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
+	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
+		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
 	d.adopt("", false)
 }
 

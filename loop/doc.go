@@ -7,15 +7,23 @@
 //
 // # Two ways to call it
 //
-// Methods that have to wait, such as CreateServer, block their caller and may be
-// called from any goroutine but the loop's, where they return ErrOnLoop. When
-// the loop is idle such a call runs it until the call is done. Each has a twin
-// whose name ends in Func, for the loop's goroutine, that takes a function to
-// be called on the loop when it is done.
+// A method that has to wait, such as CreateServer, takes a context first and blocks
+// its caller. On the loop's goroutine, which it would block for ever, it returns
+// ErrOnLoop. If the loop is idle, the call runs it until the call is done.
 //
-// Transports, Stop excepted, and the scheduling methods other than
-// CallSoonThreadsafe are for the loop's goroutine, or for any single goroutine
-// while the loop is idle.
+// Each has a twin for the loop's goroutine whose name ends in Func. The twin takes the
+// same parameters in the same order, and then done, which the loop calls once with the
+// results, unless it is closed before. The context means the same to both. Only the
+// methods that run or end the loop itself have no twin: RunForever, RunUntilComplete,
+// Shutdown and Close.
+//
+// # Which goroutine
+//
+// The comment of each method says where it may be called: from any goroutine, from any
+// goroutine except the loop's, or on the loop's goroutine. What is for the loop's
+// goroutine may also be called by others, one at a time, while the loop is idle; that
+// goes for the methods of transports, too. In debug mode such a method panics where
+// it is called elsewhere. See Options.Debug.
 //
 // # Engines
 //

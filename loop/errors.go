@@ -61,10 +61,6 @@ var (
 	// it says which, and what the range is.
 	ErrBadOption = errors.New("loop: bad option")
 
-	// ErrWithoutTLS: an option that is only meaningful with TLS was set without it.
-	ErrWithoutTLS = errors.New("loop: HandshakeTimeout, ShutdownTimeout, ServerName, " +
-		"RequireCloseNotify and OnHandshakeError are only meaningful with TLS")
-
 	// ErrOtherLoop: the transport belongs to another loop.
 	ErrOtherLoop = errors.New("loop: transport of another loop")
 

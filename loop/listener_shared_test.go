@@ -43,7 +43,8 @@ var shares = map[string]func(t *testing.T, l *loop.Loop) (*loop.Server, net.List
 			t.Fatal(err)
 		}
 		s, err := l.CreateUnixServer(withTimeout(t), newMirror, "",
-			&loop.ServerOptions{Sock: f, NoCleanupSocket: true})
+			&loop.UnixServerOptions{NoCleanupSocket: true,
+				ServerOptions: loop.ServerOptions{Sock: f}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,12 +99,12 @@ func (s serverUnderTest) HasSockets() bool           { return len(s.Sockets()) >
 // WaitClosed implements oracle.Server. The server may know the answer at once,
 // scenarios take it from a later callback only.
 func (s serverUnderTest) WaitClosed(done func(error)) {
-	s.waitClosed(context.Background(), s.later(done))
+	s.WaitClosedFunc(context.Background(), s.later(done))
 }
 
 // ServeForever is as WaitClosed.
 func (s serverUnderTest) ServeForever(done func(error)) {
-	s.serveForever(context.Background(), s.later(done))
+	s.ServeForeverFunc(context.Background(), s.later(done))
 }
 
 func (s serverUnderTest) later(done func(error)) func(error) {

@@ -29,21 +29,24 @@ import (
 // are made non-blocking for everybody who shares the open file, until the
 // transport ends, when they are made blocking again.
 //
+// ConnectReadPipe may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
-// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol;
+// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol; ctx's;
 // ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade or GetBuffer.
 func (l *Loop) ConnectReadPipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.ReadTransport, error) {
-	return block(ctx, l, func(done func(transport.ReadTransport, error)) {
-		l.ConnectReadPipeFunc(p, f, done)
+	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
+	return block(waits, l, func(done func(transport.ReadTransport, error)) {
+		l.ConnectReadPipeFunc(ctx, p, f, done)
 	})
 }
 
 // ConnectReadPipeFunc is ConnectReadPipe for the loop's goroutine: done is called
 // on it, once, before ConnectReadPipeFunc returns.
-func (l *Loop) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
+func (l *Loop) ConnectReadPipeFunc(ctx context.Context, p protocol.Protocol, f *os.File,
 	done func(transport.ReadTransport, error)) {
-	s, err := l.connectPipe(p, f, false)
+	s, err := l.connectPipe(ctx, p, f, false)
 	if err != nil {
 		done(nil, err)
 		return
@@ -62,18 +65,21 @@ func (l *Loop) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
 //
 // What becomes of f, and the errors, are as for ConnectReadPipe; EBADF is for a
 // reading end.
+//
+// ConnectWritePipe may be called from any goroutine except the loop's.
 func (l *Loop) ConnectWritePipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.WriteTransport, error) {
-	return block(ctx, l, func(done func(transport.WriteTransport, error)) {
-		l.ConnectWritePipeFunc(p, f, done)
+	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
+	return block(waits, l, func(done func(transport.WriteTransport, error)) {
+		l.ConnectWritePipeFunc(ctx, p, f, done)
 	})
 }
 
 // ConnectWritePipeFunc is ConnectWritePipe for the loop's goroutine: done is
 // called on it, once, before ConnectWritePipeFunc returns.
-func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
+func (l *Loop) ConnectWritePipeFunc(ctx context.Context, p protocol.Protocol, f *os.File,
 	done func(transport.WriteTransport, error)) {
-	s, err := l.connectPipe(p, f, true)
+	s, err := l.connectPipe(ctx, p, f, true)
 	if err != nil {
 		done(nil, err)
 		return
@@ -82,7 +88,9 @@ func (l *Loop) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 }
 
 // connectPipe makes a stream of one direction and calls ConnectionMade.
-func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.Stream, error) {
+func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File, writes bool) (
+	*fdio.Stream, error) {
+	l.check()
 	if f == nil {
 		return nil, pipeError("", os.ErrInvalid)
 	}
@@ -93,13 +101,16 @@ func (l *Loop) connectPipe(p protocol.Protocol, f *os.File, writes bool) (*fdio.
 	case p == nil:
 		l.dropPipe(a)
 		return nil, transport.ErrNilProtocol
+	case ctx.Err() != nil:
+		l.dropPipe(a)
+		return nil, ctx.Err()
 	case l.draining:
 		l.dropPipe(a)
 		return nil, ErrLoopClosed
 	}
 	s := l.newPipe(fdio.Config{FD: a.FD, Protocol: p, Owner: (*host)(l),
 		Pipe: &fdio.PipeConfig{Writes: writes, Device: a.Device, Restore: a.Restore,
-			Heir: l.heirOf}})
+			ModeSuccessor: l.successorOf}})
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		return nil, s.Err()
 	}
@@ -119,9 +130,9 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	return s
 }
 
-// heirOf returns another pipe transport of the open file of s, or nil: the master of
+// successorOf returns another pipe transport of the open file of s, or nil: the master of
 // a pseudoterminal mostly has one for each direction.
-func (l *Loop) heirOf(s *fdio.Stream) *fdio.Stream {
+func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	for t := range l.streams.all() {
 		other, ok := t.(*fdio.Stream)
 		if ok && other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {

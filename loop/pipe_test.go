@@ -333,14 +333,14 @@ func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		abortAtEnd(t, l, reader, writer)
 		looptest.Do(l, func() {
-			called := 0
-			l.ConnectReadPipeFunc(reader, r, func(tr transport.ReadTransport, err error) {
+			called, ctx := 0, t.Context()
+			l.ConnectReadPipeFunc(ctx, reader, r, func(tr transport.ReadTransport, err error) {
 				called++
 				if raw, ok := tr.ExtraInfo("pipe").(syscall.RawConn); !ok || err != nil {
 					t.Errorf("%v, %v", raw, err)
 				}
 			})
-			l.ConnectWritePipeFunc(writer, w, func(_ transport.WriteTransport, err error) {
+			l.ConnectWritePipeFunc(ctx, writer, w, func(_ transport.WriteTransport, err error) {
 				called++
 				if err != nil {
 					t.Error(err)

@@ -30,7 +30,8 @@ func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 				w := &fileWorkload{t: t, n: n, seed: seed, f: f, content: content,
 					random: rand.New(rand.NewPCG(seed, 7))}
 				if secure {
-					w.serverTLS.TLS, w.clientTLS.TLS = serverTLS(), clientTLS()
+					w.serverTLS.TLS = &loop.TLSOptions{Config: serverTLS()}
+					w.clientTLS.TLS = &loop.TLSOptions{Config: clientTLS()}
 				}
 				w.run()
 			})

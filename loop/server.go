@@ -2,8 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/tls"
-	"io/fs"
 	"iter"
 	"math"
 	"net"
@@ -16,10 +14,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ServerOptions configure a server. The zero value is meant to be good.
+// ServerOptions configure a server. The zero value is ready to use.
 type ServerOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock and on Unix servers.
+	// "tcp". It has no effect on Sock.
 	Network string
 
 	// Addrs are more addresses to listen on, beside the one given to
@@ -57,30 +55,10 @@ type ServerOptions struct {
 	// ServeForever is called.
 	DeferServing bool
 
-	// TLS has every connection begin with a TLS handshake as the server. The
-	// Config is not copied: do not change it, but for SetSessionTicketKeys. It is
-	// checked at once. The factory is called, and the protocol sees ConnectionMade,
-	// after the handshake. See docs/tls.md.
-	TLS *tls.Config
-
-	// HandshakeTimeout bounds the handshake; 0 means 60 s. Only with TLS.
-	HandshakeTimeout time.Duration
-
-	// ShutdownTimeout bounds the wait for the peer's close_notify after Close has
-	// sent ours; ConnectionLost then gets transport.ErrShutdownTimeout. 0: a
-	// second is waited, and its passing is no error. Only with TLS.
-	ShutdownTimeout time.Duration
-
-	// RequireCloseNotify makes an EOF of the peer without close_notify, which
-	// whoever cuts the connection can cause, transport.ErrNoCloseNotify instead
-	// of an end in order. Only with TLS.
-	RequireCloseNotify bool
-
-	// OnHandshakeError is called, on the loop's goroutine, for each connection
-	// that ended before its handshake was over. Nobody else is told, but
-	// Stats.HandshakesFailed counts them. What fails later, the factory say, goes
-	// to the exception handler. Only with TLS.
-	OnHandshakeError func(peer net.Addr, err error)
+	// TLS makes every connection begin with a TLS handshake, in which the loop is the
+	// server; nil: no TLS. The options are copied and checked at once. The factory is
+	// called, and the protocol sees ConnectionMade, after the handshake.
+	TLS *TLSOptions
 
 	// CloseTimeout bounds how long a closing connection may take to flush;
 	// ConnectionLost then gets transport.ErrCloseTimeout. 0: no bound.
@@ -97,22 +75,6 @@ type ServerOptions struct {
 	// WriteCap bounds the bytes buffered for one connection, beyond which
 	// writes return transport.ErrBufferFull. 0: no bound.
 	WriteCap int
-
-	// NoCleanupSocket keeps a Unix server's Close from removing the file of its
-	// socket. See CreateUnixServer.
-	NoCleanupSocket bool
-
-	// Mode is the permissions of a Unix server's socket file, set before anybody
-	// can connect; who may write to it may connect (unix(7)). 0 leaves them to
-	// the umask. It has no effect on abstract names and on Sock.
-	Mode fs.FileMode
-
-	// ProbeSocket has CreateUnixServer connect to a socket file that is in the
-	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
-	// the name away from a live server. That is tried for a moment, in which a
-	// process that was killed may still count as serving. A live server sees
-	// connections which are closed at once.
-	ProbeSocket bool
 }
 
 // Server is a set of listening sockets and the connections accepted on them.
@@ -120,11 +82,12 @@ type ServerOptions struct {
 //	deferred --StartServing--> serving --Close--> closed --connections gone--> drained
 //	deferred ---------------------------Close--> closed
 //
-// Its methods may be called from any goroutine, unless they say otherwise.
+// What its methods do to the server, they do on the loop's goroutine: those that may be
+// called from others too wait for the loop's next round there.
 type Server struct {
 	loop    *Loop
 	factory protocol.Factory
-	opts    ServerOptions
+	opts    UnixServerOptions // of a TCP server: the ServerOptions alone
 	addrs   []net.Addr
 	made    *origin // in debug mode: by whom
 
@@ -148,6 +111,8 @@ type Server struct {
 // end of a process that used io_uring the kernel takes some 20 ms to let go of
 // it (measured on Linux 6.1 to 7.3).
 //
+// CreateServer may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
 // ErrBadOption; ErrOnLoop.
@@ -162,7 +127,12 @@ func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr 
 // it, once, possibly before CreateServerFunc returns.
 func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions, done func(*Server, error)) {
-	if b := l.newBinding(ctx, factory, opts, done); b != nil {
+	l.check()
+	unix := &UnixServerOptions{}
+	if opts != nil {
+		unix.ServerOptions = *opts
+	}
+	if b := l.newBinding(ctx, factory, unix, done); b != nil {
 		b.start(addr)
 	}
 }
@@ -170,11 +140,12 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 // newBinding returns nil, and has called done, where there is no factory or the
 // options do not go together.
 func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
-	opts *ServerOptions, done func(*Server, error)) *binding {
+	opts *UnixServerOptions, done func(*Server, error)) *binding {
 	s := &Server{loop: l, factory: factory, made: l.originHere()}
 	if opts != nil {
 		s.opts = *opts
 	}
+	s.opts.TLS = s.opts.TLS.copy()
 	if s.opts.Backlog == 0 {
 		s.opts.Backlog = 4096
 	}
@@ -190,14 +161,16 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	return &binding{server: s, ctx: ctx, done: done}
 }
 
-// Addrs are the addresses that the server was bound to, also after Close.
+// Addrs are the addresses that the server was bound to, also after Close. It may be
+// called from any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
 // Sockets returns the descriptors that listen, none after Close. It is for the
-// loop's goroutine. The descriptors are the server's, but may be duplicated, for a
-// process that takes over say: once they were asked for, Close treats the sockets as
-// it does ServerOptions.Sock.
+// loop's goroutine. The descriptors are the server's, but may be duplicated, for
+// example for a process that takes over: once they were asked for, Close treats the
+// sockets as it does ServerOptions.Sock.
 func (s *Server) Sockets() []int {
+	s.loop.check()
 	var fds []int
 	if !s.closed {
 		for _, a := range s.acceptors {
@@ -208,17 +181,19 @@ func (s *Server) Sockets() []int {
 	return fds
 }
 
-// Loop is the server's loop.
+// Loop is the server's loop. It may be called from any goroutine.
 func (s *Server) Loop() *Loop { return s.loop }
 
-// IsServing reports whether the server accepts connections.
+// IsServing reports whether the server accepts connections. It may be called from any
+// goroutine.
 func (s *Server) IsServing() bool {
 	serving := false
 	s.loop.onLoopNow(func() { serving = s.serving })
 	return serving
 }
 
-// StartServing begins to accept where DeferServing put that off.
+// StartServing begins to accept where DeferServing put that off. It may be called from
+// any goroutine.
 //
 // Errors: ErrServerClosed, or an error of listen such as EADDRINUSE.
 func (s *Server) StartServing() error {
@@ -243,10 +218,11 @@ func (s *Server) start() error {
 // PauseAccepting leaves whoever connects in the kernel's queue, until ResumeAccepting:
 // so a server that has enough to do is felt by its clients. A few connections that the
 // kernel has already accepted may still come. When the queue is full, the kernel turns
-// clients away (listen(2)). It may be called before the server serves.
+// clients away (listen(2)). It may be called before the server serves, and from any
+// goroutine.
 func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(true) }) }
 
-// ResumeAccepting undoes PauseAccepting.
+// ResumeAccepting undoes PauseAccepting. It may be called from any goroutine.
 func (s *Server) ResumeAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(false) }) }
 
 func (s *Server) pauseAccepting(on bool) {
@@ -262,7 +238,7 @@ func (s *Server) pauseAccepting(on bool) {
 // A socket that others may share, ServerOptions.Sock or one of Sockets, is closed but
 // not shut down: who connects waits in its queue for the others, and is refused, in a
 // moment, if there are none. A client whom the engine has accepted in that same moment
-// is served still.
+// is served still. Close may be called from any goroutine.
 func (s *Server) Close() { s.loop.onLoopNow(s.close) }
 
 func (s *Server) close() {
@@ -309,27 +285,34 @@ func call(fs *[]func()) {
 	}
 }
 
-// CloseClients closes every connection of the server as its Close does.
+// CloseClients closes every connection of the server as its Close does. It may be
+// called from any goroutine.
 func (s *Server) CloseClients() {
-	s.loop.onLoopNow(func() {
-		for c := range s.streams() {
-			topOf(c).Close()
-		}
-	})
+	s.loop.onLoopNow(s.closeClients)
 }
 
-// AbortClients aborts every connection of the server.
+func (s *Server) closeClients() {
+	for c := range s.streams() {
+		topOf(c).Close()
+	}
+}
+
+// AbortClients aborts every connection of the server. It may be called from any
+// goroutine.
 func (s *Server) AbortClients() {
-	s.loop.onLoopNow(func() {
-		for c := range s.streams() {
-			topOf(c).Abort()
-		}
-	})
+	s.loop.onLoopNow(s.abortClients)
+}
+
+func (s *Server) abortClients() {
+	for c := range s.streams() {
+		topOf(c).Abort()
+	}
 }
 
 // Conns are the open connections: those with TLS after their handshake, as the
 // TLS transports. It is for the loop's goroutine; they may be closed meanwhile.
 func (s *Server) Conns() iter.Seq[transport.Transport] {
+	s.loop.check()
 	return func(yield func(transport.Transport) bool) {
 		for c := range s.streams() {
 			if t := topOf(c); established(t) && !yield(t) {
@@ -388,7 +371,7 @@ func (s *Server) makeProtocol() (protocol.Protocol, error) {
 type clients Server
 
 // Lost implements fdio.Owner.
-func (c *clients) Lost(gone *fdio.Stream) {
+func (c *clients) Lost(gone fdio.Transport) {
 	s := (*Server)(c)
 	s.conns--
 	(*host)(s.loop).Lost(gone)

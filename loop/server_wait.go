@@ -9,16 +9,18 @@ import (
 // ctx's error; or until Close is called, and then returns ErrServerClosed. Open
 // connections are left open. An idle loop is run meanwhile.
 //
+// ServeForever may be called from any goroutine except the loop's.
+//
 // Errors: ErrServing when it is called twice at a time, ErrServerClosed,
 // ErrOnLoop.
 func (s *Server) ServeForever(ctx context.Context) error {
-	_, err := block(ctx, s.loop, func(done func(struct{}, error)) {
-		s.serveForever(ctx, func(err error) { done(struct{}{}, err) })
-	})
-	return err
+	return s.wait(ctx, s.ServeForeverFunc)
 }
 
-func (s *Server) serveForever(ctx context.Context, done func(error)) {
+// ServeForeverFunc is ServeForever for the loop's goroutine: done is called on it,
+// once, possibly before ServeForeverFunc returns.
+func (s *Server) ServeForeverFunc(ctx context.Context, done func(error)) {
+	s.loop.check()
 	if s.forever {
 		done(ErrServing)
 		return
@@ -42,14 +44,16 @@ func (s *Server) serveForever(ctx context.Context, done func(error)) {
 
 // WaitClosed waits until Close was called and all connections are gone, in
 // either order. Its error is ctx's, ErrOnLoop or ErrLoopClosed.
+//
+// WaitClosed may be called from any goroutine except the loop's.
 func (s *Server) WaitClosed(ctx context.Context) error {
-	_, err := block(ctx, s.loop, func(done func(struct{}, error)) {
-		s.waitClosed(ctx, func(err error) { done(struct{}{}, err) })
-	})
-	return err
+	return s.wait(ctx, s.WaitClosedFunc)
 }
 
-func (s *Server) waitClosed(ctx context.Context, done func(error)) {
+// WaitClosedFunc is WaitClosed for the loop's goroutine: done is called on it, once,
+// possibly before WaitClosedFunc returns.
+func (s *Server) WaitClosedFunc(ctx context.Context, done func(error)) {
+	s.loop.check()
 	if s.closed && len(s.acceptors) == 0 && s.conns == 0 {
 		done(nil)
 		return
@@ -71,17 +75,41 @@ func (s *Server) waitClosed(ctx context.Context, done func(error)) {
 // Shutdown closes the server and its connections, letting them flush until ctx
 // ends; those that are then left are aborted. It returns when all are gone, with
 // ctx's error if any had to be aborted.
+//
+// Shutdown may be called from any goroutine except the loop's.
+//
+// Errors: ctx's, ErrOnLoop, ErrLoopClosed.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if s.loop.onLoop() {
-		return ErrOnLoop
+	err := s.wait(context.WithoutCancel(ctx), func(_ context.Context, done func(error)) {
+		s.ShutdownFunc(ctx, done)
+	})
+	if errors.Is(err, ErrLoopClosed) {
+		s.Close() // the file of its socket is still there
 	}
-	s.loop.onLoopNow(func() { s.leaving = true })
-	s.Close()
-	s.CloseClients()
-	err := s.WaitClosed(ctx)
-	if err == nil || errors.Is(err, ErrLoopClosed) {
-		return err
-	}
-	s.AbortClients()
-	return errors.Join(err, s.WaitClosed(context.WithoutCancel(ctx)))
+	return err
+}
+
+// ShutdownFunc is Shutdown for the loop's goroutine: done is called on it, once,
+// possibly before ShutdownFunc returns.
+func (s *Server) ShutdownFunc(ctx context.Context, done func(error)) {
+	s.loop.check()
+	s.leaving = true
+	s.close()
+	s.closeClients()
+	s.WaitClosedFunc(ctx, func(err error) {
+		if err == nil {
+			done(nil)
+			return
+		}
+		s.abortClients()
+		s.WaitClosedFunc(context.WithoutCancel(ctx), func(error) { done(err) })
+	})
+}
+
+// wait is the blocking twin of f.
+func (s *Server) wait(ctx context.Context, f func(context.Context, func(error))) error {
+	_, err := block(ctx, s.loop, func(done func(struct{}, error)) {
+		f(ctx, func(err error) { done(struct{}{}, err) })
+	})
+	return err
 }

@@ -16,47 +16,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// checkTLS says whether what the options say of TLS can be done.
-func (o *ServerOptions) checkTLS() error {
-	if o.TLS != nil {
-		return o.tls().Check()
-	}
-	if o.HandshakeTimeout != 0 || o.ShutdownTimeout != 0 || o.RequireCloseNotify ||
-		o.OnHandshakeError != nil {
-		return ErrWithoutTLS
-	}
-	return nil
-}
-
-// tls is what the options say of TLS.
-func (o *ServerOptions) tls() *tlsio.Config {
-	return &tlsio.Config{TLS: o.TLS, Server: true,
-		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
-		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
-		RequireCloseNotify: o.RequireCloseNotify}
-}
-
-// checkTLS says whether what the options say of TLS can be done, but for the
-// server's name, which may come from the address.
-func (o *ConnectionOptions) checkTLS() error {
-	if o.TLS != nil {
-		return nil
-	}
-	if o.HandshakeTimeout != 0 || o.ShutdownTimeout != 0 || o.RequireCloseNotify ||
-		o.ServerName != "" {
-		return ErrWithoutTLS
-	}
-	return nil
-}
-
-// tls is what the options say of TLS.
-func (o *ConnectionOptions) tls() *tlsio.Config {
-	return &tlsio.Config{TLS: o.TLS,
-		HandshakeTimeout: o.HandshakeTimeout, ShutdownTimeout: o.ShutdownTimeout,
-		CloseTimeout: o.CloseTimeout, WriteCap: o.WriteCap,
-		RequireCloseNotify: o.RequireCloseNotify}
-}
-
 // nameServer completes the options with the server's name, by the host of addr
 // where they have none. It reports whether the options can be used; if not, it has
 // called done.
@@ -64,27 +23,17 @@ func (d *dial) nameServer(addr string) bool {
 	if d.opts.TLS == nil {
 		return true
 	}
-	name := d.opts.ServerName
+	name := d.opts.TLS.ServerName
 	if host, _, err := net.SplitHostPort(addr); err == nil && name == "" &&
-		d.opts.TLS.ServerName == "" {
+		(d.opts.TLS.Config == nil || d.opts.TLS.Config.ServerName == "") {
 		name = host
 	}
-	d.opts.TLS = withServerName(d.opts.TLS, name)
+	d.opts.TLS.Config = withServerName(d.opts.TLS.Config, name)
 	if err := d.opts.tls().Check(); err != nil {
 		d.done(nil, err)
 		return false
 	}
 	return true
-}
-
-// withServerName returns a Config with that name, unless it is "".
-func withServerName(c *tls.Config, name string) *tls.Config {
-	if c == nil || name == "" || name == c.ServerName {
-		return c
-	}
-	c = c.Clone()
-	c.ServerName = name
-	return c
 }
 
 // secure makes a TLS transport of a connected descriptor. done is called when the
@@ -152,17 +101,17 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 // factory or ConnectionMade did wrong has been reported and is no failure of it.
 func (s *Server) shaken(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
-	if t.Shaken() || s.opts.OnHandshakeError == nil {
+	if t.Shaken() || s.opts.TLS.OnHandshakeError == nil {
 		return
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			s.loop.report(Exception{Message: "Exception in ServerOptions.OnHandshakeError",
+			s.loop.report(Exception{Message: "Exception in TLSOptions.OnHandshakeError",
 				Err: &protocol.PanicError{Callback: "OnHandshakeError", Value: r,
 					Stack: debug.Stack()}, Transport: t})
 		}
 	}()
-	s.opts.OnHandshakeError(transport.PeerName(t), err)
+	s.opts.TLS.OnHandshakeError(transport.PeerName(t), err)
 }
 
 // topOf is the transport that the application's protocol has: s, or what lies over
@@ -195,35 +144,13 @@ func established(t transport.Transport) bool {
 	return !ok || over.Established()
 }
 
-// TLSOptions configure StartTLS. The zero value is a client's and meant to be good.
-type TLSOptions struct {
-	// ServerSide makes it the server's side of the handshake.
-	ServerSide bool
-
-	// ServerName is whom the peer's certificate must name. A client needs it
-	// where the Config has neither a ServerName nor InsecureSkipVerify.
-	ServerName string
-
-	// Prefix are bytes that the protocol has received and that are the TLS
-	// handshake's: what came along with its last message in the clear. They are
-	// copied.
-	Prefix []byte
-
-	// HandshakeTimeout, ShutdownTimeout and RequireCloseNotify are as in
-	// ServerOptions.
-
-	HandshakeTimeout   time.Duration
-	ShutdownTimeout    time.Duration
-	RequireCloseNotify bool
-}
-
-// StartTLS puts TLS on top of a connection that is open, which may be one with TLS
-// already, and returns the transport that p has from then on, when the handshake
-// has succeeded. t must not be used any more, but p, which is mostly the protocol
-// that t had, sees no second ConnectionMade. What was written to t is sent before
-// the handshake. CloseTimeout, IdleTimeout and WriteCap stay in force, and so does a
-// pause of writing: ResumeWriting comes after the handshake. A pause of reading is
-// ended.
+// StartTLS puts TLS on top of an open connection, which may have TLS already, and
+// returns the transport that p has from then on, when the handshake has succeeded. cfg
+// nil means TLSOptions.Config; nil options are the zero TLSOptions, those of a client.
+// t must not be used any more, but p, which is usually the protocol that t had, sees no
+// second ConnectionMade. What was written to t is sent before the handshake.
+// CloseTimeout, IdleTimeout and WriteCap stay in force, and so does a pause of writing:
+// ResumeWriting comes after the handshake. A pause of reading is ended.
 //
 // From the moment at which t is taken over, which is before StartTLSFunc returns,
 // all that arrives is TLS. A protocol that may receive it earlier pauses reading, or
@@ -231,6 +158,8 @@ type TLSOptions struct {
 //
 // Where the handshake fails or ctx ends first, the connection is closed, p's
 // ConnectionLost gets the error, and then StartTLS returns it, with the peer's address.
+//
+// StartTLS may be called from any goroutine except the loop's.
 //
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
@@ -247,13 +176,16 @@ func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.P
 // possibly before StartTLSFunc returns, and before any data.
 func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions, done func(transport.Transport, error)) {
+	l.check()
 	if opts == nil {
 		opts = &TLSOptions{}
 	}
-	c := &tlsio.Config{TLS: withServerName(cfg, opts.ServerName),
-		Server: opts.ServerSide, Protocol: p, Upgrade: true, Prefix: opts.Prefix,
-		HandshakeTimeout: opts.HandshakeTimeout, ShutdownTimeout: opts.ShutdownTimeout,
-		RequireCloseNotify: opts.RequireCloseNotify}
+	if cfg == nil {
+		cfg = opts.Config
+	}
+	c := opts.config()
+	c.TLS, c.Server = withServerName(cfg, opts.ServerName), opts.ServerSide
+	c.Protocol, c.Upgrade, c.Prefix = p, true, opts.Prefix
 	if err := checkUpgrade(t, p, c); err != nil {
 		done(nil, err)
 		return

@@ -20,7 +20,7 @@ func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
 	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &mirror{} },
-			"127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS()})
+			"127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{Config: serverTLS()}})
 		if err != nil {
 			t.Fatal(err)
 		}

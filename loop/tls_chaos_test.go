@@ -106,9 +106,9 @@ func (c *tlsChaos) connect() {
 	server := &tlsEnd{c: c, server: true, layers: []*tlsLayer{{}}}
 	client := &tlsEnd{c: c, layers: []*tlsLayer{{}}}
 	server.peer, client.peer = client, server
-	opts := loop.ServerOptions{TLS: serverTLS()}
+	opts := loop.ServerOptions{TLS: &loop.TLSOptions{Config: serverTLS()}}
 	looptest.Do(c.l, func() { // connections that were made before draw numbers already
-		opts.RequireCloseNotify = c.r.IntN(2) == 0
+		opts.TLS.RequireCloseNotify = c.r.IntN(2) == 0
 		if c.r.IntN(4) == 0 {
 			opts.CloseTimeout = c.soon()
 		}
@@ -124,7 +124,8 @@ func (c *tlsChaos) connect() {
 		c.dials++
 		ctx, cancel := context.WithCancel(c.t.Context())
 		c.l.CreateConnectionFunc(ctx, client.protocol(transporttest.NewRecorder(c.t)),
-			s.Addrs()[0].String(), &loop.ConnectionOptions{TLS: clientTLS()},
+			s.Addrs()[0].String(), &loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: clientTLS()}},
 			func(_ transport.Transport, err error) { c.dials-- })
 		for _, disturb := range []func(){cancel, s.CloseClients, s.AbortClients, s.Close} {
 			if c.r.IntN(10) == 0 {

@@ -26,9 +26,10 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const wait = 10 * time.Second // whose passing is an error
-		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true, ShutdownTimeout: wait})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true,
-			ShutdownTimeout: wait})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true, ShutdownTimeout: wait}})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true, ShutdownTimeout: wait}})
 		size := 3 << 20
 		notified := false
 		looptest.Do(l, func() {
@@ -69,8 +70,8 @@ func muteTLS(t *testing.T, l *loop.Loop, opts loop.ConnectionOptions,
 // statements: 186
 func TestS185_ShutdownTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, freeze := muteTLS(t, l, loop.ConnectionOptions{
-			ShutdownTimeout: 30 * time.Millisecond})
+		client, freeze := muteTLS(t, l, loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			ShutdownTimeout: 30 * time.Millisecond}})
 		looptest.Do(l, func() { freeze(); client.Transport().Close() })
 		lost(t, l, client, transport.ErrShutdownTimeout)
 
@@ -157,7 +158,8 @@ func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			ShutdownTimeout: 10 * time.Second}})
 		var reset func()
 		reset = func() { // once the client has sent all
 			if client.Transport().WriteBufferSize() > 0 {
@@ -195,7 +197,8 @@ func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
 			t.Errorf("an EOF without close_notify: clean %v, %s", clean, client.Trace())
 		}
 
-		server, client = a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client = a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true}})
 		looptest.Do(l, func() { server.Transport().Abort() })
 		lost(t, l, client, transport.ErrNoCloseNotify)
 		if _, err := client.Lost(); !errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -233,7 +236,8 @@ func TestS192_NoHalfClose(t *testing.T) {
 func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{ShutdownTimeout: 10 * time.Second})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			ShutdownTimeout: 10 * time.Second}})
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 2<<20))
@@ -279,7 +283,8 @@ func TestS203_ClosingBelowIsClosing(t *testing.T) {
 func TestServerClosesAndAbortsItsTLSClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true}})
 		looptest.Do(l, func() {
 			n := 0
 			for c := range a.Conns() {
@@ -293,7 +298,8 @@ func TestServerClosesAndAbortsItsTLSClients(t *testing.T) {
 		})
 		a.CloseClients()
 		lost(t, l, client, nil) // with close_notify
-		_, client = a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		_, client = a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true}})
 		a.AbortClients()
 		lost(t, l, client, transport.ErrNoCloseNotify)
 	})

@@ -52,13 +52,13 @@ func connectTLS(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 		return server
 	}
 	s, err := l.CreateServer(t.Context(), factory, "127.0.0.1:0",
-		&loop.ServerOptions{TLS: serverTLS()})
+		&loop.ServerOptions{TLS: &loop.TLSOptions{Config: serverTLS()}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	tr, err := l.CreateConnection(t.Context(), client, s.Addrs()[0].String(),
-		&loop.ConnectionOptions{TLS: clientTLS()})
+		&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 	if err != nil {
 		// A panic in ConnectionMade ends the connection; the case looks at that.
 		if _, ok := err.(*protocol.PanicError); !ok {

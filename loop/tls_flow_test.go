@@ -18,7 +18,7 @@ func TestS193_WriteInConnectionMadeIsSent(t *testing.T) {
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write([]byte("at once")) }
 		_, err := l.CreateConnection(withTimeout(t), client, a.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,8 @@ func TestS197_ReadingBelowStopsAtTheReadLimits(t *testing.T) {
 func TestS200_AnEndThatCameWithTheDataWaitsForResumeReading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true}})
 		looptest.Do(l, func() {
 			client.On.Data = func([]byte) { client.Transport().PauseReading() }
 			server.Transport().Write([]byte("the last word"))
@@ -147,7 +148,8 @@ func TestS205_PanicEndsWithoutCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const message = "Fatal error: protocol.data_received() call failed."
 		a := serveTLS(t, l, loop.ServerOptions{})
-		server, client := a.dialTLS(loop.ConnectionOptions{RequireCloseNotify: true})
+		server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			RequireCloseNotify: true}})
 		looptest.Expect(l, message)
 		looptest.Do(l, func() {
 			server.On.Data = func([]byte) { panic("planned") }
@@ -168,7 +170,8 @@ func TestS207_BufferedProtocolOverTLS(t *testing.T) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client := transporttest.NewRecorder(t)
 		_, err := l.CreateConnection(withTimeout(t), client.Buffered(100<<10),
-			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: clientTLS()})
+			a.Addrs()[0].String(), &loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: clientTLS()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +202,7 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		server := transporttest.NewRecorder(t)
 		factory := func() protocol.Protocol { return server }
 		s, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0",
-			&loop.ServerOptions{TLS: serverTLS()})
+			&loop.ServerOptions{TLS: &loop.TLSOptions{Config: serverTLS()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +213,7 @@ func TestS215_FirstDataComesAfterTheWaiter(t *testing.T) {
 		client.On.Data = func([]byte) { order += "data" }
 		looptest.Do(l, func() {
 			l.CreateConnectionFunc(t.Context(), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()},
+				&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}},
 				func(_ transport.Transport, err error) { order += "done " })
 		})
 		abortAtEnd(t, l, client, server)

@@ -24,7 +24,10 @@ import (
 func serveTLS(t *testing.T, l *loop.Loop, opts loop.ServerOptions) *accepting {
 	t.Helper()
 	if opts.TLS == nil {
-		opts.TLS = serverTLS()
+		opts.TLS = &loop.TLSOptions{}
+	}
+	if opts.TLS.Config == nil {
+		opts.TLS.Config = serverTLS()
 	}
 	return serve(t, l, "", &opts)
 }
@@ -49,7 +52,10 @@ func (a *accepting) tryTLS(opts loop.ConnectionOptions) (*transporttest.Recorder
 	a.t.Helper()
 	client := transporttest.NewRecorder(a.t)
 	if opts.TLS == nil {
-		opts.TLS = clientTLS()
+		opts.TLS = &loop.TLSOptions{}
+	}
+	if opts.TLS.Config == nil {
+		opts.TLS.Config = clientTLS()
 	}
 	_, err := a.l.CreateConnection(withTimeout(a.t), client, a.Addrs()[0].String(), &opts)
 	abortAtEnd(a.t, a.l, client)
@@ -105,9 +111,11 @@ func TestS177_BadCertificatesAreToldByName(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				var failure error
-				a := serveTLS(t, l, loop.ServerOptions{TLS: c.server,
-					OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
-				client, err := a.tryTLS(loop.ConnectionOptions{TLS: c.client})
+				a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+					Config:           c.server,
+					OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
+				client, err := a.tryTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+					Config: c.client}})
 				var verification *tls.CertificateVerificationError
 				if !errors.As(err, &verification) || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v (%T), want %q", err, err, c.want)
@@ -127,11 +135,11 @@ func TestALPNWithoutACommonProtocolFailsOnBothSides(t *testing.T) {
 		var failure error
 		config := serverTLS()
 		config.NextProtos = []string{"h2"}
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			Config: config, OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		other := clientTLS()
 		other.NextProtos = []string{"smtp"}
-		client, err := a.tryTLS(loop.ConnectionOptions{TLS: other})
+		client, err := a.tryTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: other}})
 		if err == nil || !strings.Contains(err.Error(), "no application protocol") {
 			t.Error("the client was told", err)
 		}
@@ -156,7 +164,7 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 		defer s.Close()
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(withTimeout(t), client, s.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 		if !errors.Is(err, syscall.ECONNRESET) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v is neither ECONNRESET nor an unexpected EOF", err)
 		}
@@ -167,8 +175,9 @@ func TestS178_EOFInTheHandshake(t *testing.T) {
 func TestS179_HandshakeTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failure error
-		a := serveTLS(t, l, loop.ServerOptions{HandshakeTimeout: 20 * time.Millisecond,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			HandshakeTimeout: 20 * time.Millisecond,
+			OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		mute := transporttest.NewRecorder(t)
 		_, err := l.CreateConnection(withTimeout(t), mute, a.Addrs()[0].String(), nil)
 		if err != nil {
@@ -181,7 +190,8 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 		plain := serve(t, l, "", nil) // does not answer
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(withTimeout(t), client, plain.Addrs()[0].String(),
-			&loop.ConnectionOptions{TLS: clientTLS(), HandshakeTimeout: 20 * time.Millisecond})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: clientTLS(), HandshakeTimeout: 20 * time.Millisecond}})
 		if !errors.Is(err, transport.ErrHandshakeTimeout) {
 			t.Errorf("the client: %v", err)
 		}
@@ -193,8 +203,8 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	failures := 0
-	a := serveTLS(t, n.Loop, loop.ServerOptions{
-		OnHandshakeError: func(net.Addr, error) { failures++ }})
+	a := serveTLS(t, n.Loop, loop.ServerOptions{TLS: &loop.TLSOptions{
+		OnHandshakeError: func(net.Addr, error) { failures++ }}})
 	server, client := a.dialTLS(loop.ConnectionOptions{})
 	over := make(chan struct{})
 	looptest.Do(n.Loop, func() {
@@ -228,12 +238,15 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			opts loop.ServerOptions
 			want error
 		}{
-			{loop.ServerOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{ShutdownTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{RequireCloseNotify: true}, loop.ErrWithoutTLS},
-			{loop.ServerOptions{TLS: serverTLS(), HandshakeTimeout: -1}, tlsio.ErrTimeout},
-			{loop.ServerOptions{TLS: serverTLS(), ShutdownTimeout: -1}, tlsio.ErrTimeout},
-			{loop.ServerOptions{TLS: &tls.Config{}}, tlsio.ErrNoCertificate},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{HandshakeTimeout: second}},
+				tlsio.ErrNoConfig},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: serverTLS(), HandshakeTimeout: -1}}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: serverTLS(), ShutdownTimeout: -1}}, tlsio.ErrTimeout},
+			{loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: &tls.Config{}}}, tlsio.ErrNoCertificate},
 		} {
 			_, err := l.CreateServer(withTimeout(t), factory, "127.0.0.1:0", &c.opts)
 			if !errors.Is(err, c.want) {
@@ -244,12 +257,14 @@ func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 			opts loop.ConnectionOptions
 			want error
 		}{
-			{loop.ConnectionOptions{ServerName: "a"}, loop.ErrWithoutTLS},
-			{loop.ConnectionOptions{HandshakeTimeout: second}, loop.ErrWithoutTLS},
-			{loop.ConnectionOptions{TLS: &tls.Config{}, HandshakeTimeout: -1},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{ServerName: "a"}},
+				tlsio.ErrNoConfig},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{}}, tlsio.ErrNoConfig},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: &tls.Config{}, HandshakeTimeout: -1}},
 				tlsio.ErrTimeout},
-			{loop.ConnectionOptions{TLS: &tls.Config{
-				Renegotiation: tls.RenegotiateFreelyAsClient}}, tlsio.ErrRenegotiation},
+			{loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: &tls.Config{
+				Renegotiation: tls.RenegotiateFreelyAsClient}}}, tlsio.ErrRenegotiation},
 		} {
 			r := transporttest.NewRecorder(t)
 			_, err := l.CreateConnection(withTimeout(t), r, "127.0.0.1:1", &c.opts)
@@ -296,15 +311,16 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failures []error
-		a := serveTLS(t, l, loop.ServerOptions{OnHandshakeError: func(peer net.Addr, err error) {
-			if failures = append(failures, err); peer == nil {
-				t.Error("no address")
-			}
-			if len(failures) == 1 {
-				panic("planned")
-			}
-		}})
-		looptest.Expect(l, "Exception in ServerOptions.OnHandshakeError")
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			OnHandshakeError: func(peer net.Addr, err error) {
+				if failures = append(failures, err); peer == nil {
+					t.Error("no address")
+				}
+				if len(failures) == 1 {
+					panic("planned")
+				}
+			}}})
+		looptest.Expect(l, "Exception in TLSOptions.OnHandshakeError")
 		for _, hello := range []string{"GET / HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05hello",
 			"\x80\x2e\x01", strings.Repeat("\x16\x03\x03\x40\x00", 5000)} {
 			plain := transporttest.NewRecorder(t)
@@ -339,13 +355,14 @@ func TestS208_ServerName(t *testing.T) {
 			names <- h.ServerName
 			return nil, nil
 		}
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		a.dialTLS(loop.ConnectionOptions{}) // by its address, which is not sent
-		a.dialTLS(loop.ConnectionOptions{ServerName: "sluice.test"})
+		a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{ServerName: "sluice.test"}})
 		withName := clientTLS()
 		withName.ServerName = "sluice.test"
-		a.dialTLS(loop.ConnectionOptions{TLS: withName})
-		other := loop.ConnectionOptions{TLS: withName, ServerName: "127.0.0.1"}
+		a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: withName}})
+		other := loop.ConnectionOptions{TLS: &loop.TLSOptions{
+			Config: withName, ServerName: "127.0.0.1"}}
 		if _, err := a.tryTLS(other); err != nil {
 			t.Error(err)
 		}
@@ -359,7 +376,7 @@ func TestS208_ServerName(t *testing.T) {
 		}
 		r := transporttest.NewRecorder(t)
 		_, err := l.CreateUnixConnection(withTimeout(t), r, "@nowhere",
-			&loop.ConnectionOptions{TLS: clientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 		if !errors.Is(err, tlsio.ErrNoServerName) {
 			t.Errorf("a Unix connection without a name: %v", err)
 		}
@@ -374,7 +391,7 @@ func TestAContextEndsAHandshake(t *testing.T) {
 		result := make(chan error, 1)
 		go func() {
 			_, err := l.CreateConnection(ctx, client, plain.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()})
+				&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 			result <- err
 		}()
 		looptest.WaitFor(t, l, "the client's hello", func() bool {
@@ -397,7 +414,7 @@ func TestPanicInAFunctionOfTheConfigEndsTheHandshake(t *testing.T) {
 		}
 		config.Certificates = nil
 		looptest.Expect(l, "a function of the tls.Config failed")
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		client, err := a.tryTLS(loop.ConnectionOptions{})
 		if err == nil {
 			t.Error("the client's handshake succeeded")
@@ -414,7 +431,7 @@ func TestAbortInAFunctionOfTheConfig(t *testing.T) {
 			a.AbortClients()
 			return nil, nil
 		}
-		a = serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a = serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		if _, err := a.tryTLS(loop.ConnectionOptions{}); err == nil {
 			t.Error("the client's handshake succeeded")
 		}

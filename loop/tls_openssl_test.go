@@ -98,7 +98,7 @@ func versionFlag(version uint16) string {
 // statements: 213
 func TestAClientOfOpenssl(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
-		a := serveTLS(t, l, loop.ServerOptions{RequireCloseNotify: true})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{RequireCloseNotify: true}})
 		ca := pemFile(t, map[string][]byte{"CERTIFICATE": testPKI().authority.Raw})
 		in, out, wait := openssl(t, "s_client", "-connect", a.Addrs()[0].String(),
 			"-CAfile", ca, "-verify_return_error", versionFlag(version))
@@ -147,7 +147,7 @@ func TestAServerOfOpenssl(t *testing.T) {
 		addr = strings.TrimSpace(addr)
 		client := transporttest.NewRecorder(t)
 		_, err = l.CreateConnection(withTimeout(t), client, addr,
-			&loop.ConnectionOptions{TLS: clientTLS()})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 		if err != nil {
 			t.Fatalf("%s: %v", addr, err)
 		}

@@ -96,7 +96,8 @@ func TestAServerOfCryptoTls(t *testing.T) {
 		client := transporttest.NewRecorder(t)
 		client.On.Made = func(tr transport.Transport) { tr.Write(make([]byte, 1<<20)) }
 		_, err = l.CreateConnection(withTimeout(t), client, listener.Addr().String(),
-			&loop.ConnectionOptions{TLS: clientTLS(), RequireCloseNotify: true})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: clientTLS(), RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,11 +116,11 @@ func TestClientCertificates(t *testing.T) {
 		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, testPKI().pool
 		config.MaxVersion = version
 		var failure error
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config,
-			OnHandshakeError: func(_ net.Addr, err error) { failure = err }})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
+			Config: config, OnHandshakeError: func(_ net.Addr, err error) { failure = err }}})
 		known := clientTLS()
 		known.Certificates = []tls.Certificate{testPKI().issue(t, nil, "somebody")}
-		server, _ := a.dialTLS(loop.ConnectionOptions{TLS: known})
+		server, _ := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: known}})
 		looptest.Do(l, func() {
 			c, _ := server.Transport().ExtraInfo("peercert").(*x509.Certificate)
 			if c == nil || c.Subject.CommonName != "somebody" {
@@ -147,7 +148,7 @@ func TestALPNAndSNI(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.NextProtos, config.MaxVersion = []string{"h2", "http/1.1"}, version
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		client := clientTLS()
 		client.NextProtos, client.ServerName = []string{"http/1.1"}, "sluice.test"
 		conn, server := a.dialGo(client)
@@ -167,11 +168,12 @@ func TestSessionResumption(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		config := serverTLS()
 		config.MaxVersion = version
-		a := serveTLS(t, l, loop.ServerOptions{TLS: config})
+		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{Config: config}})
 		resumed := clientTLS()
 		resumed.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		for i := range 2 {
-			server, client := a.dialTLS(loop.ConnectionOptions{TLS: resumed})
+			server, client := a.dialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: resumed}})
 			looptest.Do(l, func() { server.Transport().Write([]byte("x")) }) // after the ticket
 			looptest.WaitFor(t, l, "a byte", func() bool { return client.Received() == 1 })
 			looptest.Do(l, func() {

@@ -24,14 +24,15 @@ func TestTLSOverUnixSockets(t *testing.T) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		server.On.Data = func(b []byte) { server.Transport().Write(b) }
 		s, err := l.CreateUnixServer(withTimeout(t), func() protocol.Protocol { return server },
-			path, &loop.ServerOptions{TLS: serverTLS(), RequireCloseNotify: true})
+			path, &loop.UnixServerOptions{ServerOptions: loop.ServerOptions{
+				TLS: &loop.TLSOptions{Config: serverTLS(), RequireCloseNotify: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
 		tr, err := l.CreateUnixConnection(withTimeout(t), client, path,
-			&loop.ConnectionOptions{TLS: clientTLS(), ServerName: "sluice.test",
-				RequireCloseNotify: true})
+			&loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: clientTLS(), ServerName: "sluice.test", RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +83,8 @@ func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 			}
 		}
 		_, err := l.ConnectAcceptedSocket(withTimeout(t), server, f,
-			&loop.ServerOptions{TLS: serverTLS(), RequireCloseNotify: true})
+			&loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config: serverTLS(), RequireCloseNotify: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,14 +106,15 @@ func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
 				r := transporttest.NewRecorder(t)
 				r.On.Made = func(transport.Transport) { panic("planned") }
 				return r
-			}, "127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS(),
-				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }})
+			}, "127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{
+				Config:           serverTLS(),
+				OnHandshakeError: func(_ net.Addr, err error) { t.Error("told:", err) }}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			client := transporttest.NewRecorder(t)
 			_, err = l.CreateConnection(withTimeout(t), client, s.Addrs()[0].String(),
-				&loop.ConnectionOptions{TLS: clientTLS()})
+				&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: clientTLS()}})
 			if err == nil { // which in TLS 1.3 is done before the server
 				looptest.WaitFor(t, l, "the end", func() bool { is, _ := client.Lost(); return is })
 			}
@@ -136,7 +139,7 @@ func TestCloseOfTheLoopEndsHandshakesUnderWay(t *testing.T) {
 	go func() { ended <- l.RunForever() }()
 	a := &accepting{l: l, t: t}
 	a.Server, err = l.CreateServer(withTimeout(t), func() protocol.Protocol { return nil },
-		"127.0.0.1:0", &loop.ServerOptions{TLS: serverTLS()})
+		"127.0.0.1:0", &loop.ServerOptions{TLS: &loop.TLSOptions{Config: serverTLS()}})
 	if err != nil {
 		t.Fatal(err)
 	}

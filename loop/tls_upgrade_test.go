@@ -174,7 +174,7 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
-		for _, below := range []*tls.Config{nil, serverTLS()} {
+		for _, below := range []*loop.TLSOptions{nil, {Config: serverTLS()}} {
 			a := serve(t, l, "", &loop.ServerOptions{TLS: below, WriteCap: most,
 				CloseTimeout: 20 * time.Millisecond})
 			dial := a.dial

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -15,35 +16,59 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
+// UnixServerOptions configure a server of Unix sockets. Of the embedded ServerOptions it
+// does not use those that concern addresses and TCP: Network, ReusePort,
+// NoReuseAddress and KeepAlive; Addrs is refused. The zero value is ready to use.
+type UnixServerOptions struct {
+	ServerOptions
+
+	// Mode is the permissions of the socket's file, set before anybody can connect;
+	// who may write to it may connect (unix(7)). 0 leaves them to the umask. It has
+	// no effect on abstract names and on Sock.
+	Mode fs.FileMode
+
+	// ProbeSocket makes CreateUnixServer connect to a socket file that is in the
+	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
+	// the name away from a live server. It tries for a quarter of a second, in which
+	// a process that was killed may still count as serving. A live server sees
+	// connections that are closed at once.
+	ProbeSocket bool
+
+	// NoCleanupSocket keeps Close from removing the socket's file. See
+	// CreateUnixServer.
+	NoCleanupSocket bool
+}
+
 // CreateUnixServer listens on the Unix stream socket at path and has factory make
 // the protocol of each connection. A path that begins with '@', or with a zero
 // byte, is an abstract name, which has no file; a file whose name begins with '@'
 // is "./@name".
 //
 // A socket file that is at path already is removed first, also that of a server
-// that still runs: see ServerOptions.ProbeSocket. Any other kind of file, a
+// that still runs: see UnixServerOptions.ProbeSocket. Any other kind of file, a
 // symbolic link to a socket included, is left alone; that is EADDRINUSE. The owner
 // of the new file is who the process runs as, its permissions are
-// ServerOptions.Mode or what the umask leaves.
+// UnixServerOptions.Mode or what the umask leaves.
 //
-// Close removes the file, unless ServerOptions.NoCleanupSocket forbids it or the
+// Close removes the file, unless UnixServerOptions.NoCleanupSocket forbids it or the
 // file at path is not this server's any more; Loop.Shutdown closes servers, but
 // Loop.Close alone leaves the file. Where Close cannot remove the file the
 // exception handler is told.
 //
-// With ServerOptions.Sock, a bound Unix stream socket, path must be "". The fields
-// that concern addresses and TCP have no effect; Addrs is refused. Close removes its
-// file as well, as asyncio does: set NoCleanupSocket where others go on listening.
+// With Sock, a bound Unix stream socket, path must be "". Close removes its file as
+// well, as asyncio does: set NoCleanupSocket where others go on listening.
 //
 // Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
 // transport.PeerCred says who they are.
+//
+// CreateUnixServer may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
 // abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
 // within the path of a file; ErrNotUnix and ErrNotStream, in a *net.OpError, for
 // another kind of Sock; transport.ErrNilProtocol without a factory; ErrOnLoop.
 func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
-	opts *ServerOptions) (*Server, error) {
+	opts *UnixServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
 		l.CreateUnixServerFunc(ctx, factory, path, opts, done)
 	})
@@ -52,7 +77,8 @@ func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, p
 // CreateUnixServerFunc is CreateUnixServer for the loop's goroutine: done is
 // called on it, once, possibly before CreateUnixServerFunc returns.
 func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factory,
-	path string, opts *ServerOptions, done func(*Server, error)) {
+	path string, opts *UnixServerOptions, done func(*Server, error)) {
+	l.check()
 	b := l.newBinding(ctx, factory, opts, done)
 	switch {
 	case b == nil:
@@ -76,6 +102,8 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 // With ConnectionOptions.Sock, a connected Unix stream socket, path must be "".
 // LocalAddr is refused: the client's end has no name.
 //
+// CreateUnixConnection may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
 // ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
 // ErrNotUnix and ErrNotStream, in a *net.OpError, for another kind of Sock; ctx's;
@@ -91,6 +119,7 @@ func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, pa
 // is called on it, once, possibly before CreateUnixConnectionFunc returns.
 func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol,
 	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
+	l.check()
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:

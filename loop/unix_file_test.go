@@ -70,7 +70,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
-		probe := &loop.ServerOptions{ProbeSocket: true}
+		probe := &loop.UnixServerOptions{ProbeSocket: true}
 		first := serveUnix(t, l, path, nil)
 		unixError(t, serveError(t, l, path, probe), "listen", syscall.EADDRINUSE)
 		first.dialUnix()
@@ -90,7 +90,8 @@ func TestS279_ALiveServerKeepsItsPathFromAProbingOne(t *testing.T) {
 func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
-		for _, o := range []*loop.ServerOptions{nil, {DeferServing: true}} {
+		for _, o := range []*loop.UnixServerOptions{nil, unixServer(loop.ServerOptions{
+			DeferServing: true})} {
 			a := serveUnix(t, l, path, o)
 			if !exists(path) {
 				t.Error("no socket file")
@@ -121,7 +122,7 @@ func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
 func TestS280_CloseLeavesWhatIsNotItsOwn(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := socketPath(t)
-		kept := serveUnix(t, l, path, &loop.ServerOptions{NoCleanupSocket: true})
+		kept := serveUnix(t, l, path, &loop.UnixServerOptions{NoCleanupSocket: true})
 		kept.Close()
 		if !exists(path) {
 			t.Error("the file is gone although that was forbidden")
@@ -159,7 +160,8 @@ func TestS280_CloseRemovesTheFileOfASocketOfTheUsers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := serveUnix(t, l, "", &loop.ServerOptions{Sock: f, NoCleanupSocket: keep})
+			a := serveUnix(t, l, "", &loop.UnixServerOptions{NoCleanupSocket: keep,
+				ServerOptions: loop.ServerOptions{Sock: f}})
 			a.dialUnix()
 			a.Close()
 			if exists(path) != keep {
@@ -314,7 +316,7 @@ func TestTheModeOfASocketFile(t *testing.T) {
 	onKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
 			path := socketPath(t)
-			serveUnix(t, l, path, &loop.ServerOptions{Mode: mode})
+			serveUnix(t, l, path, &loop.UnixServerOptions{Mode: mode})
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

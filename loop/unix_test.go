@@ -16,8 +16,13 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
+// unixServer are options for which there is nothing that is only for Unix sockets.
+func unixServer(o loop.ServerOptions) *loop.UnixServerOptions {
+	return &loop.UnixServerOptions{ServerOptions: o}
+}
+
 // serveUnix makes a server at path.
-func serveUnix(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) *accepting {
+func serveUnix(t *testing.T, l *loop.Loop, path string, opts *loop.UnixServerOptions) *accepting {
 	t.Helper()
 	a := &accepting{l: l, t: t}
 	var err error
@@ -78,7 +83,7 @@ func dialError(t *testing.T, l *loop.Loop, path string) error {
 }
 
 // serveError returns what CreateUnixServer fails with.
-func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.ServerOptions) error {
+func serveError(t *testing.T, l *loop.Loop, path string, opts *loop.UnixServerOptions) error {
 	t.Helper()
 	s, err := l.CreateUnixServer(withTimeout(t), (&accepting{t: t}).factory(), path, opts)
 	if s != nil {
@@ -150,7 +155,7 @@ func TestUnixConnectionsToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		unixError(t, dialError(t, l, socketPath(t)), "dial", syscall.ENOENT)
 		path := socketPath(t)
-		a := serveUnix(t, l, path, &loop.ServerOptions{DeferServing: true})
+		a := serveUnix(t, l, path, unixServer(loop.ServerOptions{DeferServing: true}))
 		unixError(t, dialError(t, l, path), "dial", syscall.ECONNREFUSED)
 		if err := a.StartServing(); err != nil {
 			t.Fatal(err)
@@ -181,7 +186,8 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		defer f.Close()
 		_, err := l.CreateUnixConnection(withTimeout(t), p(), "@x",
 			&loop.ConnectionOptions{Sock: f})
-		for _, err := range []error{err, serveError(t, l, "@x", &loop.ServerOptions{Sock: f})} {
+		withPath := serveError(t, l, "@x", unixServer(loop.ServerOptions{Sock: f}))
+		for _, err := range []error{err, withPath} {
 			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
 				t.Errorf("Sock with a path: %v", err)
 			}
@@ -192,7 +198,7 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP socket: %v", err)
 		}
-		err = serveError(t, l, "", &loop.ServerOptions{Sock: inetListener(t)})
+		err = serveError(t, l, "", unixServer(loop.ServerOptions{Sock: inetListener(t)}))
 		if !errors.Is(err, loop.ErrNotUnix) {
 			t.Errorf("a TCP listener: %v", err)
 		}
@@ -215,7 +221,8 @@ func inetListener(t *testing.T) *os.File {
 
 func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		err := serveError(t, l, "@x", &loop.ServerOptions{Addrs: []string{"127.0.0.1:0"}})
+		err := serveError(t, l, "@x", unixServer(loop.ServerOptions{
+			Addrs: []string{"127.0.0.1:0"}}))
 		if err == nil || !strings.Contains(err.Error(), "Addrs") {
 			t.Errorf("Addrs: %v", err)
 		}

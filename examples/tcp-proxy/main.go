@@ -149,8 +149,10 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		opts.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-		opts.OnHandshakeError = complain
+		opts.TLS = &loop.TLSOptions{
+			Config:           &tls.Config{Certificates: []tls.Certificate{pair}},
+			OnHandshakeError: complain,
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

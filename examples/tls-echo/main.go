@@ -58,12 +58,14 @@ func serve(ctx context.Context, l *loop.Loop) error {
 		return err
 	}
 	server, err := l.CreateServer(ctx, newEcho, *listen, &loop.ServerOptions{
-		TLS: &tls.Config{
-			Certificates: []tls.Certificate{certificate},
-			NextProtos:   []string{"echo"},
-		},
-		OnHandshakeError: func(peer net.Addr, err error) {
-			fmt.Println("No connection:", peer, err)
+		TLS: &loop.TLSOptions{
+			Config: &tls.Config{
+				Certificates: []tls.Certificate{certificate},
+				NextProtos:   []string{"echo"},
+			},
+			OnHandshakeError: func(peer net.Addr, err error) {
+				fmt.Println("No connection:", peer, err)
+			},
 		},
 	})
 	if err != nil {
@@ -111,7 +113,8 @@ func talk(ctx context.Context, l *loop.Loop) error {
 		}
 	}
 	p := &printer{want: len(input), lost: make(chan error, 1)}
-	t, err := l.CreateConnection(ctx, p, *connect, &loop.ConnectionOptions{TLS: config})
+	opts := &loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: config}}
+	t, err := l.CreateConnection(ctx, p, *connect, opts)
 	if err != nil {
 		return err
 	}

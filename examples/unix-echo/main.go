@@ -43,7 +43,7 @@ func serve(ctx context.Context, l *loop.Loop) error {
 		path = flag.Arg(0)
 	}
 	// The file of a server that has ended is replaced, that of one that runs is not.
-	opts := &loop.ServerOptions{ProbeSocket: true}
+	opts := &loop.UnixServerOptions{ProbeSocket: true}
 	server, err := l.CreateUnixServer(ctx, newEcho, path, opts)
 	if err != nil {
 		return err

@@ -25,10 +25,12 @@ func Listen(l *loop.Loop, network, addr string) (net.Listener, error) {
 		return nil, opening("listen", network, err)
 	}
 	ln := newListener(h, network)
-	opts := &loop.ServerOptions{Network: network, ProbeSocket: true, DeferServing: true}
+	opts := &loop.UnixServerOptions{ProbeSocket: true,
+		ServerOptions: loop.ServerOptions{Network: network, DeferServing: true}}
 	switch network {
 	case "tcp", "tcp4", "tcp6":
-		ln.server, err = l.CreateServer(context.Background(), ln.protocol, addr, opts)
+		ln.server, err = l.CreateServer(context.Background(), ln.protocol, addr,
+			&opts.ServerOptions)
 	case "unix":
 		ln.server, err = l.CreateUnixServer(context.Background(), ln.protocol, addr, opts)
 	default:

@@ -127,7 +127,7 @@ func (l *link) pair() error {
 	ours, theirs := os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair")
 	defer theirs.Close()
 	l.loop.CallSoonThreadsafe(func() {
-		l.loop.ConnectAcceptedSocketFunc(newActor(l).protocol(), ours, nil,
+		l.loop.ConnectAcceptedSocketFunc(context.Background(), newActor(l).protocol(), ours, nil,
 			func(_ transport.Transport, err error) { l.made(err) })
 	})
 	return l.run(net.FileConn(theirs))
@@ -140,14 +140,14 @@ func (l *link) pipe() error {
 	}
 	if l.kind == pipeRead {
 		l.loop.CallSoonThreadsafe(func() {
-			l.loop.ConnectReadPipeFunc(newActor(l).protocol(), r,
+			l.loop.ConnectReadPipeFunc(context.Background(), newActor(l).protocol(), r,
 				func(_ transport.ReadTransport, err error) { l.made(err) })
 		})
 		l.peer.start(w)
 		return nil
 	}
 	l.loop.CallSoonThreadsafe(func() {
-		l.loop.ConnectWritePipeFunc(newActor(l).protocol(), w,
+		l.loop.ConnectWritePipeFunc(context.Background(), newActor(l).protocol(), w,
 			func(_ transport.WriteTransport, err error) { l.made(err) })
 	})
 	l.peer.start(r)

@@ -1,4 +1,4 @@
-package subprocess
+package child
 
 import (
 	"errors"
@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/sluice-net/sluice/subprocess"
 )
 
 // Command is a program to be started.
 type Command struct {
 	Args    []string // at least the program's name
-	Options Options
+	Options subprocess.Options
 }
 
 // Process is a child that was started: by Command.Start, or by a loop that
@@ -38,7 +40,7 @@ type Process interface {
 	Signal(sig syscall.Signal) error
 
 	// Wait waits for the exit, which a readable PidFD says has come, and reaps. The
-	// code is negative for a signal. Error: ErrStolen.
+	// code is negative for a signal. Error: subprocess.ErrStolen.
 	Wait() (code int, err error)
 
 	// State is what the operating system says of the exit; nil before, and for a
@@ -49,21 +51,26 @@ type Process interface {
 // Check says what is wrong with the command itself.
 func (c *Command) Check() error {
 	if len(c.Args) == 0 && c.Options.Executable == "" {
-		return ErrNoProgram
+		return subprocess.ErrNoProgram
 	}
-	for fd, s := range c.Options.streams() {
-		if s.kind == stdoutStdio && fd != 2 || s.kind == fileStdio && s.file == nil {
-			return ErrStdio
+	for fd, s := range streams(&c.Options) {
+		if s == subprocess.Stdout && fd != 2 || s == subprocess.File(nil) {
+			return subprocess.ErrStdio
 		}
 	}
 	return nil
 }
 
 // IsPipe reports whether there is a pipe to the child's descriptor fd.
-func (c *Command) IsPipe(fd int) bool { return c.Options.streams()[fd].kind == pipeStdio }
+func (c *Command) IsPipe(fd int) bool { return streams(&c.Options)[fd] == subprocess.Pipe }
 
 // Merged reports whether the child's standard error output is its standard output.
-func (c *Command) Merged() bool { return c.Options.Stderr.kind == stdoutStdio }
+func (c *Command) Merged() bool { return c.Options.Stderr == subprocess.Stdout }
+
+// streams are the child's standard streams in the order of their descriptors.
+func streams(o *subprocess.Options) [3]subprocess.Stdio {
+	return [3]subprocess.Stdio{o.Stdin, o.Stdout, o.Stderr}
+}
 
 // Start starts the program. It blocks its caller for as long as fork takes: it is
 // not for a loop's goroutine. Nothing is left behind by an error.

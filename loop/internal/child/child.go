@@ -1,4 +1,4 @@
-package subprocess
+package child
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -296,7 +297,7 @@ func (c *Child) ReturnCode() (code int, exited bool) {
 func (c *Child) SendSignal(sig os.Signal) error {
 	s, ok := sig.(syscall.Signal)
 	if !ok || s < 0 || s > signalMax {
-		return fmt.Errorf("%w: %v: %w", ErrSignal, sig, syscall.EINVAL)
+		return fmt.Errorf("%w: %v: %w", subprocess.ErrSignal, sig, syscall.EINVAL)
 	}
 	if c.state != running {
 		return os.ErrProcessDone

@@ -1,4 +1,4 @@
-package subprocess
+package child
 
 import (
 	"runtime/debug"

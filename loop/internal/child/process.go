@@ -1,10 +1,12 @@
-package subprocess
+package child
 
 import (
 	"errors"
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/sluice-net/sluice/subprocess"
 )
 
 // process is a child of the operating system.
@@ -26,27 +28,27 @@ type stdio struct {
 }
 
 // connect opens what the standard streams are connected to.
-func (p *process) connect(o *Options) (stdio, error) {
+func (p *process) connect(o *subprocess.Options) (stdio, error) {
 	var s stdio
 	own := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
-	for fd, stream := range o.streams() {
+	for fd, stream := range streams(o) {
 		var err error
-		switch stream.kind {
-		case pipeStdio:
+		switch stream {
+		case subprocess.Pipe:
 			p.pipes[fd], s.child[fd], err = newPipe(fd == 0)
-		case inheritStdio:
+		case subprocess.Inherit:
 			s.child[fd] = own[fd]
-		case devNullStdio:
+		case subprocess.DevNull:
 			s.child[fd], err = os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		case stdoutStdio:
+		case subprocess.Stdout:
 			s.child[fd] = s.child[1]
-		case fileStdio:
-			s.child[fd] = stream.file
+		default:
+			s.child[fd] = stream.File()
 		}
 		if err != nil {
 			return s, err
 		}
-		if stream.kind == pipeStdio || stream.kind == devNullStdio {
+		if stream == subprocess.Pipe || stream == subprocess.DevNull {
 			s.opened = append(s.opened, s.child[fd])
 		}
 	}
@@ -134,7 +136,7 @@ func (p *process) Wait() (int, error) {
 		}
 		switch {
 		case errors.Is(p.err, syscall.ECHILD):
-			p.code, p.err = codeUnknown, ErrStolen
+			p.code, p.err = codeUnknown, subprocess.ErrStolen
 		case p.err != nil:
 			p.code = codeUnknown
 		default:

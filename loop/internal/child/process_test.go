@@ -1,9 +1,11 @@
-package subprocess
+package child
 
 import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/sluice-net/sluice/subprocess"
 )
 
 // A kernel that refuses CLONE_PIDFD, as an imitated one may, starts children without.
@@ -18,7 +20,8 @@ func TestChildStartsWithoutPidfdWhereTheKernelKnowsNone(t *testing.T) {
 	}
 	defer func() { startProcess = os.StartProcess }()
 	c := Command{Args: []string{"/bin/sh", "-c", "exit 3"},
-		Options: Options{Stdin: DevNull, Stdout: DevNull, Stderr: DevNull}}
+		Options: subprocess.Options{Stdin: subprocess.DevNull,
+			Stdout: subprocess.DevNull, Stderr: subprocess.DevNull}}
 	p, err := c.Start()
 	if err != nil {
 		t.Fatal(err)
