@@ -302,7 +302,7 @@ func TestDescriptorClosedBehindTheEngine(t *testing.T) {
 	if limit, _, err := sys.Getrlimit(sys.LimitFiles); err == nil && limit <= 10_000 {
 		t.Skipf("needs RLIMIT_NOFILE above 10000, which is %d: ulimit -n", limit)
 	}
-	s := e.table.make(10_000) // as if it had been watched and closed
+	s := e.table.slotFor(10_000) // as if it had been watched and closed
 	s.mask = watchRead
 	near, far := socketpair(t)
 	if err := unix.Dup3(near, 10_000, unix.O_CLOEXEC); err != nil {

@@ -34,18 +34,18 @@ const (
 type engine struct {
 	proactor.Kernel // the machine's
 
-	machine Machine
-	cfg     proactor.Config
-	waker   sys.Waker
-	table   table
-	head    *proactor.Op // submitted or cancelled and not looked at yet, in order
-	tail    *proactor.Op
-	memory  *arena.Arena
-	pool    *arena.Pool
-	batch   *batch         // of RecvMsg; nil until there is one
-	pulse   proactor.Pulse // nil: nobody watches
-	stats   proactor.Stats
-	eager   uint64 // completions that somebody waits for
+	machine  Machine
+	cfg      proactor.Config
+	waker    sys.Waker
+	table    table
+	head     *proactor.Op // submitted or cancelled and not looked at yet, in order
+	tail     *proactor.Op
+	memory   *arena.Arena
+	pool     *arena.Pool
+	batch    *batch            // of RecvMsg; nil until there is one
+	observer proactor.Observer // nil: nobody watches
+	stats    proactor.Stats
+	eager    uint64 // completions that somebody waits for
 
 	thread  int // that called Start; checked builds only
 	yielder sys.Yielder
@@ -148,8 +148,8 @@ func (e *engine) Wait(timeout time.Duration) error {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
-// Watch has p told of time. Buffers never lack.
-func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
+// Watch has o told of time. Buffers never lack.
+func (e *engine) Watch(o proactor.Observer) { e.observer = o }
 
 // Now is the machine's clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
@@ -259,8 +259,8 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 // round begins.
 func (e *engine) beginRound() {
 	now := e.machine.Now()
-	if e.pulse != nil {
-		e.pulse.Round(now)
+	if e.observer != nil {
+		e.observer.Round(now)
 	}
 	e.yielder.Yield(now)
 }
@@ -274,15 +274,15 @@ func (e *engine) wait(timeout time.Duration) (int, error) {
 	n, errno := 0, syscall.Errno(0)
 	e.stats.Syscalls++
 	if timeout == 0 {
-		n, errno = e.machine.Look(e.events[:])
+		n, errno = e.machine.PollNow(e.events[:])
 	} else {
 		e.stats.Waits++
-		if e.pulse != nil {
-			e.pulse.Sleep(e.machine.Now())
+		if e.observer != nil {
+			e.observer.Sleep(e.machine.Now())
 		}
 		n, errno = e.machine.Sleep(e.events[:], timeout)
-		if e.pulse != nil {
-			e.pulse.Woke(e.machine.Now())
+		if e.observer != nil {
+			e.observer.Woke(e.machine.Now())
 		}
 	}
 	e.waker.Awake()

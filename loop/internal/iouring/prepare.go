@@ -11,19 +11,19 @@ import (
 
 // The engine's flags of an operation.
 const (
-	flagWaiting   uint16 = 1 << iota // on the list waiting
-	flagStarved                      // on a list of starved receives
-	flagDoomed                       // on the list doomed
-	flagPollFirst                    // wait for readiness before the next attempt
-	flagPolling                      // the kernel is waiting, not moving
-	flagEdge                         // waits by edges, see poll.go
-	flagSated                        // the poll has seen what it waited for, and is to end
-	flagReady                        // was told by a poll that it can go on
-	flagTried                        // a send that is the rest of one
-	flagServed                       // a receive that got a buffer since it was starved
-	flagBulk                         // a receive that takes one buffer at a time
-	flagLeaving                      // a multishot receive that is to become one of those
-	flagResting                      // on the list resting
+	flagWaiting        uint16 = 1 << iota // on the list waiting
+	flagStarved                           // on a list of starved receives
+	flagCancelledEarly                    // on the list cancelledEarly
+	flagPollFirst                         // wait for readiness before the next attempt
+	flagPolling                           // the kernel is waiting, not moving
+	flagEdge                              // waits by edges, see poll.go
+	flagSated                             // the poll has seen what it waited for, and is to end
+	flagReady                             // was told by a poll that it can go on
+	flagTried                             // a send that is the rest of one
+	flagServed                            // a receive that got a buffer since it was starved
+	flagBulk                              // a receive that takes one buffer at a time
+	flagLeaving                           // a multishot receive that is to become one of those
+	flagResting                           // on the list resting
 )
 
 // Every send says MSG_WAITALL, so that a short send counts as failed and posts a
@@ -150,7 +150,7 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 // for control messages no descriptor comes that way.
 func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 	if e.datagrams.circulating == 0 {
-		e.datagrams.grow(e.datagrams.min)
+		e.datagrams.grow(e.datagrams.countMin)
 	}
 	layout := e.layoutOf(op)
 	name, control := int(layout.Namelen), int(layout.Controllen)

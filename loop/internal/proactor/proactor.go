@@ -64,18 +64,18 @@ type Proactor interface {
 	// Stats counts.
 	Stats() Stats
 
-	// Watch has p told of time and of a lack of buffers, from now on. It is called
+	// Watch has o told of time and of a lack of buffers, from now on. It is called
 	// before Start. Without it none of that costs anything.
-	Watch(p Pulse)
+	Watch(o Observer)
 
 	Memory
 	Kernel
 }
 
-// Pulse is told by an engine, inside Wait, what its loop cannot see: when it sleeps
+// Observer is told by an engine, inside Wait, what its loop cannot see: when it sleeps
 // and which operation lacks a buffer. now is the time of Now. It must not call the
 // engine.
-type Pulse interface {
+type Observer interface {
 	// Round is called at the beginning of each Wait.
 	Round(now time.Duration)
 
@@ -84,10 +84,10 @@ type Pulse interface {
 	Sleep(now time.Duration)
 	Woke(now time.Duration)
 
-	// Starved is called when a RecvAny or RecvMsg found no buffer, and Fed when it
+	// Starved is called when a RecvAny or RecvMsg found no buffer, and Retried when it
 	// is tried again.
 	Starved(op *Op)
-	Fed(op *Op)
+	Retried(op *Op)
 }
 
 // Memory is buffers that an engine can receive into best: with io_uring,
