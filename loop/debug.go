@@ -39,7 +39,7 @@ func (l *Loop) originHere() *origin {
 	if o == nil || len(l.watchdog.running) == 0 {
 		return o
 	}
-	if h, ok := l.watchdog.running[0].of.(*Handle); ok && h.made != nil {
+	if h, ok := l.watchdog.running[0].of.(*scheduled); ok && h.made != nil {
 		o.by = &origin{frames: h.made.frames, count: h.made.count}
 	}
 	return o
@@ -109,7 +109,7 @@ func (l *Loop) originOf(e Exception) string {
 // nameOf describes what a callback belongs to: a protocol by its type.
 func nameOf(of any) string {
 	switch of := of.(type) {
-	case *Handle:
+	case *scheduled:
 		return functionName(of.f)
 	case fdio.Task:
 		return fmt.Sprint(of)

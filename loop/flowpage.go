@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
@@ -20,16 +21,16 @@ func (l *Loop) openPage() error {
 	if !l.opts.FlowPage {
 		return nil
 	}
-	o := flowpage.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
+	o := page.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
 		Engine: pageEngines[l.kind]}
 	if ring, ok := l.engine.(interface{ RingFD() int }); ok {
 		o.RingFD = ring.RingFD()
 	}
-	page, err := flowpage.New(o)
+	made, err := page.New(o)
 	if err != nil {
 		return err
 	}
-	l.page = page
+	l.page = made
 	l.engine.Watch((*pageObserver)(l))
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // host is the loop as the transports see it.
@@ -43,7 +43,7 @@ func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
 }
 
 // FlowPage implements fdio.Host.
-func (h *host) FlowPage() *flowpage.Page { return h.page }
+func (h *host) FlowPage() *page.Page { return h.page }
 
 // Report implements fdio.Host.
 func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // phase is where a loop is in its life.
@@ -62,7 +62,7 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
-	page         *flowpage.Page // nil: nothing is published
+	page         *page.Page     // nil: nothing is published
 	retried      []*proactor.Op // receives that lacked a buffer, for the page
 	streams      registry
 	servers      []*Server
@@ -201,8 +201,8 @@ func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
 	for _, t := range l.posts {
-		if h, ok := t.(*Handle); ok {
-			h.Cancel()
+		if h, ok := t.(*scheduled); ok {
+			(*Handle)(h).Cancel()
 		}
 	}
 	l.posts = nil

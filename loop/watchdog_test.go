@@ -31,7 +31,7 @@ func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 		Trace: &Trace{SlowCallback: func(d time.Duration) { slow = append(slow, d) }}})
 	l.engine = clock
 	w := &l.watchdog
-	w.enter(l, "", &Handle{f: func() {}})
+	w.enter(l, "", (&Handle{f: func() {}}).task())
 	clock.now += 60 * time.Millisecond
 	w.enter(l, "DataReceived", &sleepy{})
 	w.enter(l, "PauseWriting", &sleepy{})
@@ -70,3 +70,15 @@ func TestS414_TheStackIsThatOfTheGoroutineThatIsSlow(t *testing.T) {
 	}
 	t.Error("no stack was taken")
 }
+
+func TestAScheduledFunctionIsNamedByItself(t *testing.T) {
+	plain := &Handle{f: scheduledHere}
+	timer := &TimerHandle{Handle: Handle{f: scheduledHere}}
+	for _, task := range []*scheduled{plain.task(), timer.task()} {
+		if got := nameOf(task); !strings.HasSuffix(got, "loop.scheduledHere") {
+			t.Errorf("it is called %s", got)
+		}
+	}
+}
+
+func scheduledHere() {}
