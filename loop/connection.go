@@ -193,7 +193,7 @@ func (d *dial) connected(fd int, family proactor.Family) {
 	}
 	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
 		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)
-	l.born(s, d.made)
+	l.noteNew(s, d.made)
 	s.Start()
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		d.done(nil, s.Err())

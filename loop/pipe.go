@@ -125,7 +125,7 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	}
 	s := fdio.NewStream((*host)(l), c)
 	l.addStream(s)
-	l.born(s, made)
+	l.noteNew(s, made)
 	s.Start()
 	return s
 }

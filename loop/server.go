@@ -269,15 +269,15 @@ func (s *Server) checkDrained() {
 	if !s.closed || len(s.acceptors) > 0 {
 		return
 	}
-	call(&s.onClosed)
+	callAll(&s.onClosed)
 	if s.conns == 0 {
-		call(&s.onDrained)
+		callAll(&s.onDrained)
 		s.loop.remove(openServer{s})
 	}
 }
 
-// call calls the functions and forgets them.
-func call(fs *[]func()) {
+// callAll calls the functions and forgets them.
+func callAll(fs *[]func()) {
 	due := *fs
 	*fs = nil
 	for _, f := range due {
@@ -352,7 +352,7 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 	c := s.loop.newStream(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
 		CloseTimeout: s.opts.CloseTimeout}, family)
-	s.loop.born(c, s.made)
+	s.loop.noteNew(c, s.made)
 	c.Start()
 }
 
