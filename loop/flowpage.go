@@ -35,15 +35,10 @@ func (l *Loop) openPage() error {
 	return nil
 }
 
-// closePage takes all transports off the page and frees it.
+// closePage frees the page, which no transport is on any more.
 func (l *Loop) closePage() {
 	if l.page == nil {
 		return
-	}
-	for s := range l.streams.all() {
-		if p, ok := s.(interface{ Unpublish() }); ok {
-			p.Unpublish()
-		}
 	}
 	if err := l.page.Close(); err != nil {
 		l.logger().Error("Error closing the flow page", "err", err)

@@ -146,7 +146,7 @@ func (l *Loop) runTask(t fdio.Task) {
 		t.RunTask()
 		return
 	}
-	l.watchdog.enter(l, "", t)
-	defer l.watchdog.leave(l)
+	l.watchdog.Enter("", t)
+	defer l.watchdog.Leave()
 	t.RunTask()
 }

@@ -119,9 +119,6 @@ func (p *published) starved(yes bool) {
 // Starved implements Transport.
 func (e *endpoint) Starved(yes bool) { e.pub.starved(yes) }
 
-// Unpublish implements Transport.
-func (e *endpoint) Unpublish() { e.pub.unpublish() }
-
 // publishHeld publishes what is held back.
 func (e *endpoint) publishHeld() {
 	if e.pub.slot == nil {
