@@ -77,12 +77,12 @@ func TestNoAllocationForAMessage(t *testing.T) {
 			return protocol.Buffered(&bufferedMirror{buf: buf})
 		},
 	}
-	for name, make := range protocols {
+	for name, newProtocol := range protocols {
 		t.Run(name, func(t *testing.T) {
 			for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 				t.Run(engine.String(), func(t *testing.T) {
 					l := kernelLoop(t, engine)
-					messages(t, ends(t, l, make(l)))
+					messages(t, ends(t, l, newProtocol(l)))
 				})
 			}
 		})

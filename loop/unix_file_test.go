@@ -41,7 +41,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 		path := socketPath(t)
 		staleSocket(t, path)
 		serveUnix(t, l, path, nil).dialUnix()
-		for what, make := range map[string]func(path string) error{
+		for what, occupy := range map[string]func(path string) error{
 			"file":      func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
 			"directory": func(p string) error { return os.Mkdir(p, 0o700) },
 			"link":      func(p string) error { return os.Symlink(path, p) },
@@ -49,7 +49,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 			"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
 		} {
 			other := socketPath(t)
-			if err := make(other); err != nil {
+			if err := occupy(other); err != nil {
 				t.Fatal(err)
 			}
 			before, err := os.Lstat(other)
