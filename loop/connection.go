@@ -95,8 +95,8 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	}
 }
 
-// newDial returns nil, and has called done, where there is no protocol or the
-// options do not go together.
+// newDial calls done and returns nil where there is no protocol or the options are
+// wrong.
 func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
 	done func(transport.Transport, error)) *dial {
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}

@@ -131,7 +131,7 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 }
 
 // successorOf returns another pipe transport of the open file of s, or nil: the master of
-// a pseudoterminal mostly has one for each direction.
+// a pseudoterminal usually has one for each direction.
 func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	for other := range l.streams() {
 		if other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {

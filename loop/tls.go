@@ -98,7 +98,8 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 }
 
 // handshakeDone takes the end of the handshake of one of the server's connections. What the
-// factory or ConnectionMade did wrong has been reported and is no failure of it.
+// factory or ConnectionMade did wrong has been reported, and does not count as its
+// failure.
 func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
 	if t.Shaken() || s.opts.TLS.OnHandshakeError == nil {

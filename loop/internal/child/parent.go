@@ -67,7 +67,7 @@ func (h Parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 	h.Loop.WritePipe(p, f, done)
 }
 
-// pendingStart is a child that is being started, on a goroutine of its own but where it is
+// pendingStart is a child that is being started: on a goroutine of its own, unless it is
 // simulated.
 //
 //	starting --started--> posted --the loop's turn--> delivered
@@ -153,13 +153,13 @@ func discard(p Process) {
 	killAndReap(p)
 	switch fd, simulated := p.PidFD(), simulatedOf(p); {
 	case simulated != nil:
-		_ = simulated.engine.CloseFD(fd) // nobody is left to be told
+		_ = simulated.engine.CloseFD(fd) // nobody is left to tell
 	case fd >= 0:
 		syscall.Close(fd)
 	}
 }
 
-// killAndReap ends p and returns when it is no zombie any more.
+// killAndReap ends p, and returns when it has been reaped.
 func killAndReap(p Process) {
 	_ = p.Signal(syscall.SIGKILL) // it may have exited by itself
 	_, _ = p.Wait()               // whatever its code, nobody asks for it
@@ -330,7 +330,7 @@ func (p *simulated) ClosePipes() {
 	for fd := range p.Pipes {
 		if f := p.TakePipe(fd); f != nil {
 			if pipe, err := p.engine.AdoptPipe(f, fd == 0); err == nil {
-				_ = p.engine.CloseFD(pipe.FD) // nobody is left to be told
+				_ = p.engine.CloseFD(pipe.FD) // nobody is left to tell
 			}
 		}
 	}
