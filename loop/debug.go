@@ -66,9 +66,9 @@ func (o *origin) String() string {
 	return b.String()
 }
 
-// born logs a new transport in debug mode and notes where it, or its server, was
+// noteNew logs a new transport in debug mode and notes where it, or its server, was
 // asked for.
-func (l *Loop) born(s *fdio.Stream, made *origin) {
+func (l *Loop) noteNew(s *fdio.Stream, made *origin) {
 	if !l.debug.Load() {
 		return
 	}
