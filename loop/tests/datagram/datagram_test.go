@@ -153,7 +153,7 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	})
 }
 
-func TestTheLongestDatagramArrivesWhole(t *testing.T) {
+func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.Correspondents(t, l)
 		long := numbered(2, 65507)
