@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // acceptRig is a host and an engine for one acceptor: what it submits waits for
@@ -39,7 +39,7 @@ func (r *acceptRig) Fallback(string, error)    { r.t.Error("Fallback") }
 func (r *acceptRig) Debug() *atomic.Bool       { return &r.debug }
 func (r *acceptRig) Enter(string, any)         {}
 func (r *acceptRig) Leave()                    {}
-func (r *acceptRig) FlowPage() *flowpage.Page  { return nil }
+func (r *acceptRig) FlowPage() *page.Page      { return nil }
 
 func (r *acceptRig) Paused(transport.BaseTransport, int, transport.Limits)  {}
 func (r *acceptRig) Resumed(transport.BaseTransport, int, transport.Limits) {}
@@ -74,8 +74,8 @@ type rigTimer struct{ r *acceptRig }
 func (t rigTimer) Cancel() { t.r.f = nil }
 
 // fire ends the rest.
-// Warm implements Host.
-func (r *acceptRig) Warm(io.ReaderAt, int64, int, func()) {}
+// Prefetch implements Host.
+func (r *acceptRig) Prefetch(io.ReaderAt, int64, int, func()) {}
 
 func (r *acceptRig) fire() {
 	r.t.Helper()
@@ -196,16 +196,16 @@ func TestS249_WithoutDescriptorsClientsAreTurnedAwayWithoutSpinning(t *testing.T
 
 func TestS233_ConnectionsAcceptedAfterCloseAreClosed(t *testing.T) {
 	r, a := newAcceptRig(t)
-	buried := 0
-	a.Close(func() { buried++ })
+	released := 0
+	a.Close(func() { released++ })
 	r.op.Deliver(7, true, nil)
 	r.op.Deliver(8, true, nil)
-	if buried != 0 || len(r.closed) != 2 {
+	if released != 0 || len(r.closed) != 2 {
 		t.Errorf("closed %v before the accept has ended", r.closed)
 	}
 	r.op.Deliver(-int32(syscall.ECANCELED), false, nil)
-	if len(r.accepted) != 0 || len(r.reports) != 0 || buried != 1 {
-		t.Errorf("accepted %v, reported %v, buried %d times", r.accepted, r.reports, buried)
+	if len(r.accepted) != 0 || len(r.reports) != 0 || released != 1 {
+		t.Errorf("accepted %v, reported %v, released %d times", r.accepted, r.reports, released)
 	}
 	if want := []int{7, 8, spareFD, listenFD}; len(r.closed) != 4 || r.closed[3] != want[3] ||
 		r.closed[2] != want[2] {

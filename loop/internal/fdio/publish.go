@@ -3,6 +3,7 @@ package fdio
 import (
 	"net"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/flowpage"
@@ -14,23 +15,23 @@ import (
 
 // published is where a transport publishes its state: nowhere while slot is nil.
 type published struct {
-	page *flowpage.Page
-	slot *flowpage.Slot
+	page *page.Page
+	slot *page.Slot
 }
 
 // publish gives a transport its slot, where the loop has a page.
 func publish(host Host, fd int, local net.Addr, limits transport.Limits) published {
-	page := host.FlowPage()
-	if page == nil {
+	p := host.FlowPage()
+	if p == nil {
 		return published{}
 	}
 	cookie, err := host.Engine().Cookie(fd)
 	if err != nil {
 		return published{}
 	}
-	slot := page.Add(flowpage.Identity{Kind: kindOf(local), FD: fd, Cookie: cookie})
+	slot := p.Add(page.Identity{Kind: kindOf(local), FD: fd, Cookie: cookie})
 	slot.SetLimits(limits.High, limits.Low)
-	return published{page, slot}
+	return published{p, slot}
 }
 
 // kindOf tells the kind of a transport by its address.
@@ -50,12 +51,12 @@ func kindOf(local net.Addr) flowpage.Kind {
 }
 
 // moved publishes a transition. A lost transport has dropped its output, and its
-// protocol will be told of nothing but that; one that is gone has no slot.
+// protocol will be told of nothing but that; one that is closed has no slot.
 func (p *published) moved(to State) {
 	if p.slot == nil {
 		return
 	}
-	if to == Gone {
+	if to == Closed {
 		p.unpublish()
 		return
 	}
@@ -115,42 +116,17 @@ func (p *published) starved(yes bool) {
 	}
 }
 
-// Starved is told by the loop whether the stream cannot receive for lack of a shared
-// buffer.
-func (s *Stream) Starved(yes bool) { s.pub.starved(yes) }
-
-// Unpublish takes the stream off its loop's page, which is about to be freed.
-func (s *Stream) Unpublish() { s.pub.unpublish() }
+// Starved implements Transport.
+func (e *endpoint) Starved(yes bool) { e.pub.starved(yes) }
 
 // publishHeld publishes what is held back.
-func (s *Stream) publishHeld() {
-	if s.pub.slot == nil {
+func (e *endpoint) publishHeld() {
+	if e.pub.slot == nil {
 		return
 	}
 	size := 0
-	for _, a := range s.reading.held {
-		if a.res > 0 {
-			size += a.n
-		}
+	for _, a := range e.held {
+		size += max(int(a.res), 0)
 	}
-	s.pub.slot.Hold(len(s.reading.held), size)
-}
-
-// Starved is told by the loop whether the endpoint cannot receive for lack of a
-// shared buffer.
-func (d *Datagram) Starved(yes bool) { d.pub.starved(yes) }
-
-// Unpublish takes the endpoint off its loop's page, which is about to be freed.
-func (d *Datagram) Unpublish() { d.pub.unpublish() }
-
-// publishHeld publishes what is held back.
-func (d *Datagram) publishHeld() {
-	if d.pub.slot == nil {
-		return
-	}
-	size := 0
-	for _, h := range d.held {
-		size += len(h.data)
-	}
-	d.pub.slot.Hold(len(d.held), size)
+	e.pub.slot.Hold(len(e.held), size)
 }
