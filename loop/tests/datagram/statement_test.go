@@ -216,7 +216,7 @@ func TestS162_SendToAfterTheEndIsErrClosed(t *testing.T) {
 					p.T.Abort()
 					closed("after Abort")
 				})
-				looptest.WaitFor(t, l, "ConnectionLost", func() bool { return p.Count("lost") == 1 })
+				looptest.WaitFor(t, l, "the end", func() bool { return p.Count("lost") == 1 })
 				looptest.Do(l, func() { closed("after ConnectionLost") })
 			}
 		}

@@ -278,6 +278,8 @@ func TestS255_AServerThatNobodyRefersToGoesOnServing(t *testing.T) {
 			looptest.Do(l, func() { r.Transport().Close() })
 			rig.WaitLost(t, l, r)
 		}
-		looptest.WaitFor(t, l, "the server's ends", func() bool { return l.Stats().Transports == 0 })
+		looptest.WaitFor(t, l, "the server's ends", func() bool {
+			return l.Stats().Transports == 0
+		})
 	})
 }

@@ -219,7 +219,8 @@ func TestS192_NoHalfClose(t *testing.T) {
 		looptest.Do(l, func() {
 			tr := client.Transport()
 			if err := tr.WriteEOF(); tr.CanWriteEOF() ||
-				!errors.Is(err, transport.ErrNoHalfClose) || !errors.Is(err, errors.ErrUnsupported) {
+				!errors.Is(err, transport.ErrNoHalfClose) ||
+				!errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("CanWriteEOF %v, WriteEOF: %v", tr.CanWriteEOF(), err)
 			}
 			if tr.IsClosing() {

@@ -218,7 +218,8 @@ func TestS205_APanicWhileReceivingIsThatOfTheTLSTransport(t *testing.T) {
 				t.Errorf("ConnectionLost(%v)", err)
 			}
 			e := looptest.Exceptions(l)[0]
-			if e.Transport != transport.BaseTransport(tr) || e.Protocol != transport.BaseProtocol(p) {
+			if e.Transport != transport.BaseTransport(tr) ||
+				e.Protocol != transport.BaseProtocol(p) {
 				t.Errorf("reported of %v and %v", e.Transport, e.Protocol)
 			}
 			rig.WaitLost(t, l, a.Got[0])
