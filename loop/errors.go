@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 )
 
 // The errors of the loop.
@@ -32,7 +33,7 @@ var (
 	// ErrServing: ServeForever was called while another call of it serves.
 	ErrServing = errors.New("loop: server is already being served")
 
-	// ErrBadSignal: the signal is none, or cannot be caught.
+	// ErrBadSignal: there is no such signal, or it cannot be caught.
 	ErrBadSignal = errors.New("loop: bad signal")
 
 	// ErrFdInUse: the descriptor belongs to a transport.
@@ -40,7 +41,7 @@ var (
 
 	// ErrNoAddress: a name resolved to nothing, or no address of the wanted
 	// family was left.
-	ErrNoAddress = errors.New("loop: no address")
+	ErrNoAddress = resolve.ErrNoAddress
 
 	// ErrNotStream: the descriptor is not a stream socket.
 	ErrNotStream = errors.New("loop: not a stream socket")

@@ -144,7 +144,7 @@ func (l *Loop) run(until func() bool) error {
 	return <-request.done
 }
 
-// begin has the loop's goroutine run. It answers on the request's channel.
+// begin makes the loop's goroutine run. It answers on the request's channel.
 func (l *Loop) begin(until func() bool) (*runRequest, error) {
 	request := &runRequest{until: until, done: make(chan error, 1)}
 	for {
@@ -230,7 +230,7 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 // in place meanwhile forbids its calls: whoever has an open transport is told.
 func (l *Loop) perish(err error) {
 	l.engine.Halt()
-	for t := range l.streams.all() {
+	for t := range l.open.Transports() {
 		t.Perish(err)
 	}
 }

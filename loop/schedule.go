@@ -24,7 +24,7 @@ func (l *Loop) CallSoon(f func()) *Handle {
 		h.Cancel()
 		return h
 	}
-	l.ready = append(l.ready, h)
+	l.ready = append(l.ready, h.task())
 	return h
 }
 
@@ -33,7 +33,7 @@ func (l *Loop) CallSoon(f func()) *Handle {
 // handle is cancelled from the start. It may be called from any goroutine.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	h := &Handle{loop: l, f: f, made: l.origin()}
-	if !l.post(h) {
+	if !l.post(h.task()) {
 		h.Cancel()
 	}
 	return h
@@ -69,7 +69,7 @@ func (l *Loop) turn() error {
 	l.turns++
 	l.takePosts()
 	l.flush()
-	if err := l.engine.Wait(l.patience()); err != nil {
+	if err := l.engine.Wait(l.waitTimeout()); err != nil {
 		return err
 	}
 	l.expire()
@@ -100,8 +100,8 @@ func (l *Loop) flush() {
 	l.dirty = l.dirty[:0]
 }
 
-// patience is how long the engine may wait.
-func (l *Loop) patience() time.Duration {
+// waitTimeout is how long the engine may wait.
+func (l *Loop) waitTimeout() time.Duration {
 	if len(l.ready) > 0 || l.mustReturn() {
 		return 0
 	}
@@ -123,7 +123,7 @@ func (l *Loop) expire() {
 	}
 	now := l.engine.Now()
 	for h := l.timers.pop(now); h != nil; h = l.timers.pop(now) {
-		l.ready = append(l.ready, h)
+		l.ready = append(l.ready, h.task())
 	}
 }
 
@@ -146,7 +146,7 @@ func (l *Loop) runTask(t fdio.Task) {
 		t.RunTask()
 		return
 	}
-	l.watchdog.enter(l, "", t)
-	defer l.watchdog.leave(l)
+	l.watchdog.Enter("", t)
+	defer l.watchdog.Leave()
 	t.RunTask()
 }

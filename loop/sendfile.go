@@ -3,15 +3,13 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
@@ -23,23 +21,23 @@ import (
 // earlier. A count of -1 means up to the end that the file has now.
 //
 // f must be a regular file and stay open; its own position is neither used nor
-// moved. One that says that it is empty, as those of /proc do, is taken at its word:
-// nothing is sent. A file that is not in memory is read by another goroutine first, so that
-// the loop does not wait for the disk. The bytes of the file do not count as
-// buffered: WriteBufferSize and the water marks are about memory. What is written
-// meanwhile queues behind the file and does count.
+// moved. If it says that it is empty, as those of /proc do, nothing is sent. A file that
+// is not in memory is read by another goroutine first, so that the loop does not wait for
+// the disk. The bytes of the file do not count as buffered: WriteBufferSize and the water
+// marks are about memory. What is written meanwhile queues behind the file and does
+// count.
 //
 // Close sends the file to its end first; Abort or an error ends it. When ctx ends,
 // sending stops with the bytes that were sent by then, which are counted exactly,
 // and t goes on with what was written after the file: a peer that expects all of it
-// has to be told, mostly by closing.
+// has to be told, usually by closing.
 //
 // Over TCP and Unix sockets that is sendfile(2). Over TLS, blocks of at most 256 KiB
 // are read by another goroutine and encrypted; the one in hand counts as buffered,
 // and the bytes that are counted are those that were encrypted. Where the high mark
 // is lower than 512 KiB the blocks are half of it, but not less than 16 KiB.
 //
-// Any other transport, one of the user's say, is only known by its methods and
+// Any other transport, for example one of the user, is only known by its methods and
 // promises less: it is written copies of 256 KiB each, the next when no more than its
 // low mark is buffered, for which it is asked every few milliseconds. Its own writes
 // meanwhile come between those, Close ends the copy with transport.ErrClosed, and
@@ -47,7 +45,7 @@ import (
 //
 // Sendfile may be called from any goroutine except the loop's.
 //
-// Errors: ErrBadRange for a negative offset, or a negative count but -1;
+// Errors: ErrBadRange for a negative offset, or a negative count except -1;
 // ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory;
 // os.ErrClosed for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for
 // a pipe; transport.ErrClosed, when t is closing from the start or is aborted;
@@ -76,15 +74,14 @@ func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *
 		done(0, err)
 		return
 	}
+	part := filecopy.Part{From: from, Offset: offset, Left: left, Done: done}
 	switch t := t.(type) {
 	case *fdio.Stream:
 		l.sendDirectly(ctx, t, &fdio.File{From: from, Offset: offset, Left: left, Done: done})
 	case *tlsio.Transport:
-		l.encryptFile(ctx, t, &fileSource{loop: l, from: from, offset: offset, left: left,
-			done: done})
+		filecopy.Encrypt(ctx, (*host)(l), t, part)
 	default:
-		l.copyFile(ctx, &copying{loop: l, to: t, from: from, offset: offset, left: left,
-			done: done})
+		l.copies.Begin(ctx, t, part)
 	}
 }
 
@@ -142,7 +139,7 @@ func sendfileError(f *os.File, err error) error {
 	return &fs.PathError{Op: "sendfile", Path: f.Name(), Err: err}
 }
 
-// sendDirectly has the transport send the file.
+// sendDirectly makes the transport send the file.
 func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
 	if ctx.Done() != nil {
 		done := f.Done
@@ -155,157 +152,6 @@ func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
 	if err := s.SendFile(f); err != nil {
 		f.Done(0, err)
 	}
-}
-
-// copyBlock is the most of a file that a copy holds in memory.
-const copyBlock = 256 << 10
-
-// copying is a file on its way to a transport that knows nothing of files.
-//
-//	waiting --the one before has ended--> reading --> written --room--> reading
-//	                                                  written --none left--> ended
-//	any --an error, ctx, closing--> ended
-type copying struct {
-	loop    *Loop
-	to      transport.WriteTransport
-	from    proactor.File
-	offset  int64
-	left    int64
-	sent    int64
-	block   []byte
-	pause   time.Duration // the last one, while there is no room
-	reading bool
-	ended   bool
-	stop    func()
-	done    func(int64, error)
-}
-
-// How long a copy waits before it looks for room again: any transport can be asked,
-// but not every one tells.
-const (
-	roomPauseMin = 50 * time.Microsecond
-	roomPauseMax = 5 * time.Millisecond
-)
-
-// copyFile begins the copy, or puts it behind another to the same transport.
-func (l *Loop) copyFile(ctx context.Context, c *copying) {
-	first := true
-	for _, other := range l.copies {
-		first = first && other.to != c.to
-	}
-	l.copies = append(l.copies, c)
-	c.stop = l.whenDone(ctx, func() { c.end(context.Cause(ctx)) })
-	if first {
-		c.step()
-	}
-}
-
-// step reads the next block.
-func (c *copying) step() {
-	switch {
-	case c.ended || c.reading:
-		return
-	case c.to.IsClosing():
-		c.end(transport.ErrClosed)
-		return
-	case c.left == 0:
-		c.end(nil)
-		return
-	}
-	if c.block == nil {
-		c.block = make([]byte, min(c.left, copyBlock))
-	}
-	block, n := c.block[:min(c.left, int64(len(c.block)))], 0
-	c.reading = true
-	c.loop.offLoop(func() (err error) {
-		n, err = c.from.ReadAt(block, c.offset)
-		return err
-	}, func(err error) {
-		c.reading = false
-		c.write(block[:n], err)
-	})
-}
-
-// write passes a block on.
-func (c *copying) write(block []byte, err error) {
-	if c.ended {
-		return
-	}
-	if len(block) > 0 {
-		if _, refused := c.to.Write(block); refused != nil {
-			c.end(refused)
-			return
-		}
-	}
-	n := int64(len(block))
-	c.sent, c.offset, c.left = c.sent+n, c.offset+n, c.left-n
-	switch {
-	case errors.Is(err, io.EOF):
-		c.left = 0
-	case err != nil:
-		c.end(err)
-		return
-	}
-	c.pause = 0
-	c.await()
-}
-
-// await waits for room. A transport that is closing says so in step.
-func (c *copying) await() {
-	if c.ended {
-		return
-	}
-	if c.to.IsClosing() || c.to.WriteBufferSize() <= c.to.WriteBufferLimits().Low {
-		c.step()
-		return
-	}
-	c.pause = min(max(2*c.pause, roomPauseMin), roomPauseMax)
-	c.loop.CallLater(c.pause, c.await)
-}
-
-// end calls done, and begins the next copy to the same transport.
-func (c *copying) end(err error) {
-	if c.ended {
-		return
-	}
-	c.ended = true
-	c.stop()
-	l := c.loop
-	var next *copying
-	kept := l.copies[:0]
-	for _, other := range l.copies {
-		if other == c {
-			continue
-		}
-		if next == nil && other.to == c.to {
-			next = other
-		}
-		kept = append(kept, other)
-	}
-	clear(l.copies[len(kept):])
-	l.copies = kept
-	if next != nil {
-		l.CallSoon(next.step)
-	}
-	c.done(c.sent, err)
-}
-
-// blocks are of copyBlock bytes, for reading ahead.
-var blocks = sync.Pool{New: func() any { return new([copyBlock]byte) }}
-
-// readAhead reads a part of a file, for the sake of having it in the kernel's cache.
-func readAhead(from io.ReaderAt, offset int64, n int) error {
-	b := blocks.Get().(*[copyBlock]byte)
-	defer blocks.Put(b)
-	for n > 0 {
-		k, err := from.ReadAt(b[:min(n, copyBlock)], offset)
-		if err != nil {
-			return fmt.Errorf("loop: reading ahead: %w", err)
-		}
-		n -= k
-		offset += int64(k)
-	}
-	return nil
 }
 
 // offLoop runs f, which may block, on another goroutine, and then done on the

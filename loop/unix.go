@@ -165,9 +165,9 @@ func (l *Loop) wantUnix(fd int, family proactor.Family) error {
 	return &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
 }
 
-// knockPause is how long a client waits where the server's queue is full. The
+// retryDelay is how long a client waits where the server's queue is full. The
 // kernel has no event for its having room.
-const knockPause = 10 * time.Millisecond
+const retryDelay = 10 * time.Millisecond
 
 // startUnix begins to connect to path.
 func (d *dial) startUnix(path string) {
@@ -178,12 +178,12 @@ func (d *dial) startUnix(path string) {
 	}
 	d.path = name
 	if d.enlist() {
-		d.knock()
+		d.tryConnect()
 	}
 }
 
-// knock makes an attempt.
-func (d *dial) knock() {
+// tryConnect makes an attempt.
+func (d *dial) tryConnect() {
 	fd, err := d.loop.engine.Socket(proactor.Unix, proactor.Stream)
 	if err != nil {
 		d.errs = append(d.errs, dialError(unixAddr(d.path), err))
@@ -192,15 +192,15 @@ func (d *dial) knock() {
 	}
 	var c *fdio.Connector
 	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
-		func(errno syscall.Errno) { d.knocked(c, fd, errno) })
+		func(errno syscall.Errno) { d.tried(c, fd, errno) })
 	d.attempts = append(d.attempts, c)
 }
 
-// knocked takes the end of an attempt, and makes another if the queue was full.
-func (d *dial) knocked(c *fdio.Connector, fd int, errno syscall.Errno) {
+// tried takes the end of an attempt, and makes another if the queue was full.
+func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
 	if errno == syscall.EAGAIN && !d.settling {
 		d.attempts = nil
-		d.timer = d.loop.CallLater(knockPause, d.knock)
+		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
 		return
 	}
 	d.attempted(c, fd, proactor.Unix, unixAddr(d.path), errno)
