@@ -3,6 +3,7 @@ package view
 import (
 	"math"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
