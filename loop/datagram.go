@@ -73,7 +73,7 @@ type DatagramOptions struct {
 	// udp(7)). The last datagram of a piece may be shorter. The peer sees no
 	// difference, and an error still costs the datagram alone that met it.
 	//
-	// GRO has the kernel hand over in one piece what came from one sender in one
+	// GRO lets the kernel hand over in one piece what came from one sender in one
 	// size (UDP_GRO, Linux 5.0). DatagramReceived is called for each datagram of
 	// it, and the rest waits where one of the calls pauses reading.
 	//
@@ -82,8 +82,8 @@ type DatagramOptions struct {
 	// told "UDP_SEGMENT" or "UDP_GRO". Unix sockets do without, untold.
 	GSO, GRO bool
 
-	// RecvErr has all that the network answers to datagrams reported, to the address
-	// of the datagram and with that of who answered (IP_RECVERR, ip(7)): each comes
+	// RecvErr reports all that the network answers to datagrams, with the address of
+	// the datagram and that of who answered (IP_RECVERR, ip(7)): each answer comes
 	// to ErrorReceived as a *net.OpError around a *transport.ICMPError. So an
 	// endpoint without a RemoteAddr learns of refused connections too. It is on where
 	// the maker of Sock turned that on. Unix sockets take no notice of it.

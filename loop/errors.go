@@ -33,7 +33,7 @@ var (
 	// ErrServing: ServeForever was called while another call of it serves.
 	ErrServing = errors.New("loop: server is already being served")
 
-	// ErrBadSignal: the signal is none, or cannot be caught.
+	// ErrBadSignal: there is no such signal, or it cannot be caught.
 	ErrBadSignal = errors.New("loop: bad signal")
 
 	// ErrFdInUse: the descriptor belongs to a transport.

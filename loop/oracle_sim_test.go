@@ -57,11 +57,11 @@ func newSimEnv(seed uint64, ring bool) *simEnv {
 	var engine proactor.Proactor
 	if ring {
 		m := e.world.NewMachine()
-		real, err := iouring.NewOn(m, proactor.Config{})
+		driven, err := iouring.NewOn(m, proactor.Config{})
 		if err != nil {
 			panic(err)
 		}
-		engine = m.Drive(real)
+		engine = m.Drive(driven)
 	} else {
 		engine = e.world.NewEngine(proactor.Config{})
 	}
