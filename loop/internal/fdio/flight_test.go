@@ -12,11 +12,11 @@ import (
 type flightRig struct {
 	outRig
 	sends int
-	lost  Transport
+	lost  *Stream
 }
 
 func (r *flightRig) Engine() proactor.Proactor { return r }
-func (r *flightRig) Lost(t Transport)          { r.lost = t }
+func (r *flightRig) Lost(t Transport)          { r.lost = t.(*Stream) }
 
 func (r *flightRig) Submit(op *proactor.Op) {
 	if op.Code == proactor.Send || op.Code == proactor.SendMsg {
@@ -105,7 +105,7 @@ func TestS443_ConnectionLostWaitsForEveryOperation(t *testing.T) {
 	}
 	s.send.Deliver(-int32(syscall.ECANCELED), false, nil)
 	r.turn()
-	if p.lost != 1 || len(r.closed) != 1 || r.lost != Transport(s) {
+	if p.lost != 1 || len(r.closed) != 1 || r.lost != s {
 		t.Errorf("ConnectionLost %d, closed %v after the last completion", p.lost, r.closed)
 	}
 }
