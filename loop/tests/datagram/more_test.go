@@ -18,7 +18,6 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// statements: 167
 func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for name, o := range map[string]*loop.DatagramOptions{
@@ -243,7 +242,6 @@ func TestS171_OptionsReachTheSocket(t *testing.T) {
 	})
 }
 
-// statements: 158
 func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 	for _, name := range []string{"connected", "not connected"} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// statements: 256
 func TestS004_CreateConnectionReturnsAfterConnectionMade(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
@@ -59,7 +58,6 @@ func TestCreateConnectionOnTheLoopIsErrOnLoop(t *testing.T) {
 	})
 }
 
-// statements: 245
 func TestS031_NoDelayAndKeepAliveAreSet(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{KeepAlive: true})
@@ -133,7 +131,6 @@ func sockopt(t *testing.T, r *transporttest.Recorder, level, option int) (value 
 	return value
 }
 
-// statements: 258, 272
 func TestS257_SockIsTakenOver(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, adopt := range []func(p protocol.Protocol, f *os.File) (transport.Transport, error){
@@ -220,11 +217,24 @@ func TestS246_ServerOnASocketOfTheUsers(t *testing.T) {
 		if !errors.Is(err, loop.ErrNotStream) {
 			t.Errorf("a datagram socket: %v", err)
 		}
+		besides, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
+		defer besides.Close()
+		for _, o := range []loop.ServerOptions{
+			{Sock: besides, Addrs: []string{"127.0.0.1:0"}}, {},
+		} {
+			if _, err := l.CreateServer(t.Context(), a.Factory(), "", &o); err == nil {
+				t.Errorf("%+v without an address is no error", o)
+			}
+		}
+		_, err = l.CreateServer(t.Context(), a.Factory(), "127.0.0.1:0",
+			&loop.ServerOptions{Sock: besides})
+		if err == nil {
+			t.Error("Sock with an address is no error")
+		}
 	})
 }
 
-// statements: 264, 273
-func TestS263_RefusedConnection(t *testing.T) {
+func TestS264_ARefusedConnectionNamesTheAddress(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
 		a.Close()
@@ -234,7 +244,8 @@ func TestS263_RefusedConnection(t *testing.T) {
 		r := transporttest.NewRecorder(t)
 		_, err := l.CreateConnection(rig.WithTimeout(t), r, a.Addrs()[0].String(), nil)
 		var op *net.OpError
-		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Op != "dial" {
+		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Op != "dial" ||
+			op.Addr.String() != a.Addrs()[0].String() {
 			t.Errorf("%v", err)
 		}
 		if got := r.Trace(); got != "" {
@@ -243,7 +254,6 @@ func TestS263_RefusedConnection(t *testing.T) {
 	})
 }
 
-// statements: 262, 267
 func TestS267_TheSecondAddressIsTriedWhenTheFirstFails(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "127.0.0.1:0", nil)
@@ -304,7 +314,6 @@ func TestS265_LocalAddress(t *testing.T) {
 	})
 }
 
-// statements: 271
 func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
@@ -335,7 +344,6 @@ func TestS270_CancelledConnectionLeavesNothing(t *testing.T) {
 	})
 }
 
-// statements: 260
 func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "localhost:0", nil)

@@ -58,7 +58,6 @@ func overTLS(t *testing.T, rs ...*transporttest.Recorder) (next []*transporttest
 	return next
 }
 
-// statements: 217, 218, 219, 224, 225
 func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -103,8 +102,7 @@ func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	})
 }
 
-// statements: 219
-func TestS216_APauseOfReadingEndsWithTheUpgrade(t *testing.T) {
+func TestS219_WhatAPauseHeldBackIsTLSAndThePauseEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		var next []*transporttest.Recorder
@@ -274,13 +272,17 @@ func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 	})
 }
 
-// statements: 221
 func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		var c *upgraded
 		looptest.Do(l, func() {
 			c = upgrade(t, l, client, client, false, loop.TLSOptions{})
+			client.On.Lost = func(error) {
+				if c.done {
+					t.Error("StartTLS has returned before ConnectionLost")
+				}
+			}
 			server.On.Data = func([]byte) { server.Transport().Write([]byte("what do you want?")) }
 		})
 		looptest.WaitFor(t, l, "the failure", func() bool { return c.done })
@@ -295,7 +297,7 @@ func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 
 func TestS221_CancelledUpgradeCloses(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		_, client := rig.Pair(t, l)
+		server, client := rig.Pair(t, l)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		go func() {
@@ -311,6 +313,7 @@ func TestS221_CancelledUpgradeCloses(t *testing.T) {
 			t.Error(err)
 		}
 		lost(t, l, client, context.Canceled)
+		lost(t, l, server, nil)
 	})
 }
 
