@@ -64,8 +64,8 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 	}
 }
 
-// statements: 68, 340, 341
-func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
+// statements: 340, 341
+func TestS068_S342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		writesAndFiles(t, l, server, client)

@@ -393,15 +393,19 @@ func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 			if _, err := tr.Write(make([]byte, 60000)); err != nil {
 				t.Error(err)
 			}
-			if tr.WriteBufferSize() > 100000 {
-				t.Errorf("%d bytes buffered", tr.WriteBufferSize())
+			size := tr.WriteBufferSize()
+			if _, err := tr.Write(make([]byte, 100001-size)); !errors.Is(err,
+				transport.ErrBufferFull) || tr.WriteBufferSize() != size || size == 0 {
+				t.Errorf("%v with %d bytes buffered, then %d", err, size, tr.WriteBufferSize())
+			}
+			if _, err := tr.Write(make([]byte, 100000-size)); err != nil {
+				t.Errorf("Write up to the cap: %v", err)
 			}
 		})
 	})
 }
 
-// statements: 10
-func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
+func TestS010_S111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
 		server, client := a.Dial()
