@@ -205,8 +205,14 @@ func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 			n.T.Close()
 		})
 		n.Over(t, -9)
-		if !errors.Is(n.PipeErr[0], syscall.EPIPE) || n.PipeErr[1] != nil || !n.Has("pause") {
+		if !errors.Is(n.PipeErr[0], syscall.EPIPE) || n.PipeErr[1] != nil || n.PipeErr[2] != nil ||
+			!n.Has("pause") {
 			t.Error(n.PipeErr, n.Events)
+		}
+		for _, event := range []string{"closed 0", "closed 1", "closed 2"} {
+			if !n.Has(event) {
+				t.Errorf("no PipeConnectionLost: %q of %v", event, n.Events)
+			}
 		}
 	})
 }

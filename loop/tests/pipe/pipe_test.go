@@ -18,29 +18,6 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// statements: 289, 290
-func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
-	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		closing := false
-		reader.On.EOF = func() bool {
-			closing = reader.Transport().IsClosing()
-			return true // to keep open, which nothing can be
-		}
-		rig.ConnectPipe(t, l, reader, writer)
-		looptest.Do(l, func() {
-			writer.Transport().Write([]byte("hello"))
-			writer.Transport().Close()
-		})
-		rig.WaitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
-		rig.WaitLostWith(t, l, reader, nil)
-		rig.WaitLostWith(t, l, writer, nil)
-		if !closing {
-			t.Error("not closing inside EOFReceived")
-		}
-	})
-}
-
 func TestS286_WhatIsNoPipeIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := filepath.Join(t.TempDir(), "file")

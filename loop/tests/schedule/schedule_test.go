@@ -171,6 +171,10 @@ func TestS381_TimeIsMonotonic(t *testing.T) {
 				}
 			})
 		}
+		looptest.Pass(t, l, time.Millisecond)
+		if now := l.Time(); now < last+time.Millisecond {
+			t.Errorf("%v after %v and a millisecond", now, last)
+		}
 	})
 }
 
