@@ -17,8 +17,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// statements: 332, 334
-func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
+func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := 500, 50
 		switch {

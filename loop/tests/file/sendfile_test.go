@@ -252,7 +252,7 @@ func TestWriteEOFFollowsTheFile(t *testing.T) {
 	})
 }
 
-func TestAbortEndsTheFile(t *testing.T) {
+func TestS352_AbortEndsTheFileBeforeConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
@@ -360,8 +360,7 @@ func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 	})
 }
 
-// statements: 344
-func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
+func TestS344_ReadingGoesOnWhileAFileIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -494,7 +493,7 @@ func TestDoneMaySendTheNextFile(t *testing.T) {
 	})
 }
 
-func TestAFileOverAUnixSocket(t *testing.T) {
+func TestS340_AFileOverAUnixSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		rig.ConnectUnix(t, l, server, client)
@@ -508,9 +507,8 @@ func TestAFileOverAUnixSocket(t *testing.T) {
 	})
 }
 
-// statements: 345
 // A datagram endpoint is no WriteTransport and does not get that far.
-func TestSendfileOverAPipeIsUnsupported(t *testing.T) {
+func TestS345_SendfileOverAPipeIsUnsupported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		_, writer := rig.PipeEnds(t, l)
 		f, _ := fileOf(t, 10)

@@ -76,8 +76,7 @@ func TestS286_WrongEndAndNoProtocol(t *testing.T) {
 	})
 }
 
-// statements: 291
-func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
+func TestS062_S291_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "protocol.data_received() call failed")
 		reader, writer := rig.PipeEnds(t, l)
@@ -170,8 +169,7 @@ func TestS297_ReaderGoneWithOutputPendingIsEPIPE(t *testing.T) {
 	})
 }
 
-// statements: 302, 303
-func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
+func TestAWriteThatRacesWithTheReadersEndEndsThePipe(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
 		looptest.Do(l, func() {
@@ -281,7 +279,7 @@ func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 }
 
 // An inherited pipe stays in blocking mode for those who share it.
-func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
+func TestS287_TheModeOfAPipeThatOthersShareIsLeftAlone(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		var fds [2]int
 		if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
@@ -310,7 +308,7 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 }
 
 // A FIFO with a name is non-blocking until the transport ends.
-func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestored(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		reader := transporttest.NewRecorder(t)
@@ -330,7 +328,7 @@ func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
 	})
 }
 
-func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		l, err := loop.New(&loop.Options{Engine: engine})
 		if err != nil {
@@ -352,7 +350,7 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 
 // The mode is needed until the last of two transports of one open file ends: a call
 // for the other would make the loop wait.
-func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		again, err := syscall.Dup(shared)
