@@ -54,7 +54,6 @@ func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
 	})
 }
 
-// statements: 332
 func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)
@@ -189,5 +188,6 @@ func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 				t.Errorf("the protocol was told %v", n.Events)
 			}
 		})
+		rig.WaitChildless(t)
 	})
 }

@@ -55,7 +55,6 @@ func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 	})
 }
 
-// statements: 337
 func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)

@@ -64,7 +64,6 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 	}
 }
 
-// statements: 68, 340, 341
 func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -117,7 +116,6 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 	}
 }
 
-// statements: 346
 func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -284,7 +282,6 @@ func TestS352_AbortEndsTheFileBeforeConnectionLost(t *testing.T) {
 	})
 }
 
-// statements: 354
 func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)

@@ -91,7 +91,6 @@ func TestS062_S291_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	})
 }
 
-// statements: 294
 func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
@@ -144,7 +143,6 @@ func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 	})
 }
 
-// statements: 301
 func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
@@ -199,7 +197,6 @@ func TestAWriteThatRacesWithTheReadersEndEndsThePipe(t *testing.T) {
 	})
 }
 
-// statements: 295
 func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, abort := range []bool{false, true} {
@@ -248,7 +245,6 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 	})
 }
 
-// statements: 287
 func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w := rig.Pipe(t)
@@ -397,7 +393,6 @@ func sharedFIFO(t *testing.T) (f *os.File, shared int) {
 	return os.NewFile(uintptr(fd), path), shared
 }
 
-// statements: 301
 func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)

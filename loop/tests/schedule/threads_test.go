@@ -39,7 +39,6 @@ func TestS398_RunInExecutor(t *testing.T) {
 	})
 }
 
-// statements: 401, 405
 func TestS400_SignalHandlers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first, second := 0, 0
@@ -120,7 +119,6 @@ func TestS403_AfterCloseNoSignalHandlerIsAdded(t *testing.T) {
 	}
 }
 
-// statements: 408
 func TestS407_ExceptionHandler(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var seen []loop.Exception
@@ -137,7 +135,6 @@ func TestS407_ExceptionHandler(t *testing.T) {
 	})
 }
 
-// statements: 410, 418
 func TestS409_WithoutAHandlerItIsLogged(t *testing.T) {
 	log := &rig.Lines{}
 	o := loop.Options{Logger: slog.New(slog.NewTextHandler(log, nil))}
@@ -282,7 +279,6 @@ func TestS399_ShutdownWaitsForTheExecutor(t *testing.T) {
 	})
 }
 
-// statements: 423
 func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := rig.Outside(t, l)
