@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -116,11 +118,11 @@ func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramPr
 func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.DatagramProtocol,
 	opts *DatagramOptions, done func(transport.DatagramTransport, error)) {
 	l.check()
-	b := &datagramBinding{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere()}
+	var o DatagramOptions
 	if opts != nil {
-		b.opts = *opts
+		o = *opts
 	}
-	err := b.opts.check()
+	err := o.check()
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -128,5 +130,28 @@ func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.Datagr
 		done(nil, err)
 		return
 	}
-	b.start()
+	made := l.originHere()
+	opened := func(c fdio.DatagramConfig, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		c.Protocol = p
+		done(l.newDatagram(c, made))
+	}
+	opener.Datagram(ctx, (*host)(l), opener.DatagramOptions(o), opened)
+}
+
+// newDatagram makes the endpoint of a socket and starts it.
+func (l *Loop) newDatagram(c fdio.DatagramConfig, made *origin) (
+	transport.DatagramTransport, error) {
+	c.Owner = (*host)(l)
+	d := fdio.NewDatagram((*host)(l), c)
+	l.open.AddTransport(d)
+	l.noteNewDatagram(d, made)
+	d.Start()
+	if d.State() >= fdio.Lost && d.Err() != nil {
+		return nil, d.Err()
+	}
+	return d, nil
 }

@@ -3,14 +3,16 @@ package loop
 import (
 	"errors"
 
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 )
 
 // The errors of the loop.
 var (
 	// ErrLoopClosed: the loop was closed.
-	ErrLoopClosed = errors.New("loop: closed")
+	ErrLoopClosed = registry.ErrLoopClosed
 
 	// ErrLoopRunning: the loop runs already, or Close was called while it runs.
 	ErrLoopRunning = errors.New("loop: already running")
@@ -50,7 +52,7 @@ var (
 	ErrNotUnix = errors.New("loop: not a Unix socket")
 
 	// ErrNotDatagram: the descriptor is not a datagram socket.
-	ErrNotDatagram = errors.New("loop: not a datagram socket")
+	ErrNotDatagram = opener.ErrNotDatagram
 
 	// ErrNotRegular: the file is not a regular one.
 	ErrNotRegular = errors.New("loop: not a regular file")

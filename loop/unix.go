@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -133,27 +133,6 @@ func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol
 	}
 }
 
-// unixPathMax is the size of sun_path (unix(7)). A file's name ends there with a
-// zero byte, an abstract one begins with it.
-const unixPathMax = len(syscall.RawSockaddrUnix{}.Path)
-
-// unixName checks a path and returns it as the engines take it: an abstract name
-// with '@' for its zero byte.
-func unixName(path string) (string, error) {
-	if rest, abstract := strings.CutPrefix(path, "\x00"); abstract {
-		path = "@" + rest
-	}
-	switch {
-	case path == "" || !isAbstract(path) && strings.Contains(path, "\x00"):
-		return "", syscall.EINVAL
-	case len(path) > unixPathMax || len(path) == unixPathMax && !isAbstract(path):
-		return "", syscall.ENAMETOOLONG
-	}
-	return path, nil
-}
-
-func isAbstract(path string) bool { return strings.HasPrefix(path, "@") }
-
 func unixAddr(path string) *net.UnixAddr { return &net.UnixAddr{Name: path, Net: "unix"} }
 
 // wantUnix closes an adopted descriptor that is not of the family.
@@ -171,7 +150,7 @@ const retryDelay = 10 * time.Millisecond
 
 // startUnix begins to connect to path.
 func (d *dial) startUnix(path string) {
-	name, err := unixName(path)
+	name, err := opener.UnixName(path)
 	if err != nil {
 		d.done(nil, dialError(unixAddr(path), os.NewSyscallError("connect", err)))
 		return
