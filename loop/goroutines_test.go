@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 )
 
@@ -46,7 +47,7 @@ func newCaller(t *testing.T) *caller {
 		t.Fatal(err)
 	}
 	c := &caller{l: l}
-	c.s, err = l.CreateServer(t.Context(), func() protocol.Protocol { return newMirror() },
+	c.s, err = l.CreateServer(t.Context(), func() protocol.Protocol { return rig.NewMirror() },
 		"127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ type Loop struct {
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
 	page         *page.Page     // nil: nothing is published
-	fed          []*proactor.Op // receives that lacked a buffer, for the page
+	retried      []*proactor.Op // receives that lacked a buffer, for the page
 	streams      registry
 	servers      []*Server
 	dials        []*dial
