@@ -116,6 +116,9 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 			if err := first.T.SetProtocol(second); err != nil || first.T.Protocol() != second {
 				t.Error(err)
 			}
+			if first.T.IsClosing() {
+				t.Error("closing after SetProtocol")
+			}
 			rig.Stdin(first).Close()
 		})
 		second.Over(t, 0)

@@ -348,7 +348,6 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 	})
 }
 
-// statements: 419
 func TestS419_ServerShutdown(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)

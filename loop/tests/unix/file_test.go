@@ -302,7 +302,7 @@ func TestAnAbstractNameIsNoFile(t *testing.T) {
 	})
 }
 
-func TestTheModeOfASocketFile(t *testing.T) {
+func TestS285_TheModeOfASocketFileIsTheOptions(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
 			path := rig.SocketPath(t)
