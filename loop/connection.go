@@ -101,7 +101,11 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 		d.opts = *opts
 	}
 	d.opts.TLS = d.opts.TLS.copy()
+	d.kind = kindOf(d.opts.Network)
 	err := d.opts.check()
+	if err == nil {
+		err = checkKind(d.kind, d.opts.TLS)
+	}
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -142,7 +146,8 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere(), server: true}
+	d := &dial{loop: l, ctx: ctx, protocol: p, done: done,
+		kind: kindOf(opts.Network), made: l.originHere(), server: true}
 	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
 		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
 	d.adopt("", false)
@@ -155,10 +160,7 @@ func (d *dial) adopt(addr string, unix bool) {
 		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
 		return
 	}
-	fd, family, err := d.loop.adoptStream(d.opts.Sock)
-	if err == nil && unix {
-		err = d.loop.wantUnix(fd, family)
-	}
+	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)
 	if err != nil {
 		d.done(nil, err)
 		return
@@ -185,8 +187,8 @@ func (d *dial) connected(fd int, family proactor.Family) {
 		d.secure(fd, family)
 		return
 	}
-	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
-		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)
+	s := l.newConnection(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
+		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family, d.kind)
 	l.born(s, d.made)
 	s.Start()
 	if s.State() >= fdio.Lost && s.Err() != nil {

@@ -64,7 +64,7 @@ func (o *origin) String() string {
 
 // born logs a new transport in debug mode and notes where it, or its server, was
 // asked for.
-func (l *Loop) born(s *fdio.Stream, made *origin) {
+func (l *Loop) born(s fdio.Transport, made *origin) {
 	if !l.debug.Load() {
 		return
 	}

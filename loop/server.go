@@ -88,7 +88,8 @@ type Server struct {
 	factory protocol.Factory
 	opts    UnixServerOptions // of a TCP server: the ServerOptions alone
 	addrs   []net.Addr
-	made    *origin // in debug mode: by whom
+	kind    proactor.Kind // of the sockets
+	made    *origin       // in debug mode: by whom
 
 	// What follows belongs to the loop's goroutine.
 
@@ -146,7 +147,11 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 		s.opts.Backlog = 4096
 	}
 	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // an int of C
+	s.kind = kindOf(s.opts.Network)
 	err := s.opts.check()
+	if err == nil {
+		err = checkKind(s.kind, s.opts.TLS)
+	}
 	if factory == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -310,10 +315,10 @@ func (s *Server) Conns() iter.Seq[transport.Transport] {
 	}
 }
 
-func (s *Server) streams() iter.Seq[*fdio.Stream] {
-	return func(yield func(*fdio.Stream) bool) {
+func (s *Server) streams() iter.Seq[fdio.Connection] {
+	return func(yield func(fdio.Connection) bool) {
 		for t := range s.loop.streams.all() {
-			c, ok := t.(*fdio.Stream)
+			c, ok := t.(fdio.Connection)
 			if ok && c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
 				return
 			}
@@ -338,9 +343,9 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		return
 	}
 	s.conns++
-	c := s.loop.newStream(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
+	c := s.loop.newConnection(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
-		CloseTimeout: s.opts.CloseTimeout}, family)
+		CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
 	s.loop.born(c, s.made)
 	c.Start()
 }

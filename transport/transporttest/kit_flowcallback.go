@@ -66,7 +66,7 @@ var flowCallbackCases = []kitCase{
 		k.do(func() {
 			k.pt().PauseReading()
 			for !k.tr().IsClosing() {
-				k.write(1 << 20)
+				k.write(k.piece(1 << 20))
 			}
 		})
 		k.unclog()
@@ -79,7 +79,7 @@ var flowCallbackCases = []kitCase{
 		k.do(func() {
 			k.pt().PauseReading()
 			for !k.tr().IsClosing() {
-				k.write(1 << 20)
+				k.write(k.piece(1 << 20))
 			}
 		})
 		k.waitLostNil()

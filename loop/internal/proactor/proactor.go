@@ -343,6 +343,7 @@ const (
 	NotSocket Kind = iota // Describe alone returns it
 	Stream
 	Datagram
+	SeqPacket // connected, and keeps the bounds of messages; Unix alone
 )
 
 // Option is a socket option.
