@@ -95,7 +95,7 @@ func listPublic(t *testing.T) (public []string, files map[string]string) {
 func isPublic(path, name string) bool {
 	dir, own := strings.CutPrefix(path, module+"/")
 	switch {
-	case !own, name == "main", under(dir, "bench", "examples", "docs"):
+	case !own, name == "main", under(dir, "bench", "examples", "docs", "loop/tests"):
 		return false
 	}
 	return !slices.Contains(strings.Split(dir, "/"), "internal")
@@ -143,7 +143,7 @@ func TestPublicIsWhatAProgramCanImport(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/loop": true, "/loop/stream": true, "/transport/transporttest": true,
 		"/loop/internal/fdio": false, "/transport/pressure/internal/chart": false,
-		"/bench": false, "/examples/tcp-proxy": false, "/docs": false,
+		"/bench": false, "/examples/tcp-proxy": false, "/docs": false, "/loop/tests/rig": false,
 	} {
 		if got := isPublic(module+path, "name"); got != want {
 			t.Errorf("isPublic(%q) = %v, want %v", path, got, want)

@@ -64,7 +64,10 @@ var importFaults = []fault{
 		importing("loop/looptest/a.go", module+"/transport/transporttest")},
 	{"LibraryImportsNoTestKit",
 		importing("loop/a.go", "testing"), "loop/a.go:2",
-		importing("loop/a_test.go", "testing")},
+		importing("loop/tests/rig/a.go", "testing")},
+	{"OnlyTestsImportTheRig",
+		importing("loop/looptest/a.go", module+"/loop/tests/rig"), "loop/looptest/a.go:2",
+		importing("loop/tests/tls/a_test.go", module+"/loop/tests/rig")},
 }
 
 const simio = "loop/internal/simio/a.go"

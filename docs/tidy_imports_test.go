@@ -160,6 +160,18 @@ func libraryImportsNoTestKit(t *tree) []violation {
 	})
 }
 
+// rig is what the tests of loop share: no promise to anybody else.
+const rig = "loop/tests/rig"
+
+func onlyTestsImportTheRig(t *tree) []violation {
+	return t.imports(func(s *source, spec *ast.ImportSpec) string {
+		if dir, own := ours(spec); !own || dir != rig || s.isTest() {
+			return ""
+		}
+		return rig + " is for the tests of loop: no other file may import it"
+	})
+}
+
 func loopDependsOnTwoModules(t *tree) []violation {
 	var out []violation
 	for _, d := range t.deps {

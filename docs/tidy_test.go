@@ -41,6 +41,7 @@ var rules = []rule{
 	{"OneFileChoosesTheEngine", oneFileChoosesTheEngine},
 	{"NothingImportsObservers", nothingImportsObservers},
 	{"LibraryImportsNoTestKit", libraryImportsNoTestKit},
+	{"OnlyTestsImportTheRig", onlyTestsImportTheRig},
 	{"LoopDependsOnTwoModules", loopDependsOnTwoModules},
 
 	// What the kernel is pointed at.

@@ -210,12 +210,13 @@ func (s *source) at(n ast.Node, message string) violation {
 	return violation{s.path, s.line(n.Pos()), message}
 }
 
-// isKit reports whether s is of a package that serves tests, such as looptest.
+// isKit reports whether s is of a package that serves tests, such as looptest, or of one
+// of those that have nothing but tests, such as those below loop/tests.
 func (s *source) isKit() bool { return isKit(s.dir()) }
 
 func isKit(dir string) bool {
 	for part := range strings.SplitSeq(dir, "/") {
-		if strings.HasSuffix(part, "test") {
+		if strings.HasSuffix(part, "test") || part == "tests" {
 			return true
 		}
 	}

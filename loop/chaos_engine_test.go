@@ -91,7 +91,7 @@ func (e *chaosEngine) flying(fd int) int {
 			for _, b := range op.Bufs {
 				n += len(b)
 			}
-		case op.Code == proactor.Send || op.Code == proactor.SendZC:
+		case op.Code == proactor.Send:
 			n += len(op.Buf)
 		}
 	}

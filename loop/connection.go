@@ -62,6 +62,8 @@ type ConnectionOptions struct {
 // When ctx ends first, the attempt is given up and nothing is left of it; a
 // transport whose ConnectionMade has been called is returned in any case.
 //
+// CreateConnection may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption
 // for a negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop; a panic of
@@ -81,6 +83,7 @@ func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr s
 // called on it, once, possibly before CreateConnectionFunc returns.
 func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
+	l.check()
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:
@@ -120,6 +123,8 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 // accepted elsewhere. f is duplicated and closed. With ServerOptions.TLS it returns
 // when the handshake is over, or ctx ends it.
 //
+// ConnectAcceptedSocket may be called from any goroutine except the loop's.
+//
 // Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's, ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
@@ -132,6 +137,7 @@ func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f
 // called on it, once, possibly before ConnectAcceptedSocketFunc returns.
 func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protocol,
 	f *os.File, opts *ServerOptions, done func(transport.Transport, error)) {
+	l.check()
 	if opts == nil {
 		opts = &ServerOptions{}
 	}

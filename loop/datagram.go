@@ -98,6 +98,8 @@ type DatagramOptions struct {
 // ErrorReceived. That of an address where nobody receives reaches an endpoint
 // with a RemoteAddr or RecvErr alone; others never learn of it.
 //
+// CreateDatagramEndpoint may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, for paths
 // ECONNREFUSED and ENOENT …; *net.DNSError; ErrNoAddress; ErrNotDatagram;
 // net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption for a number
@@ -113,6 +115,7 @@ func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramPr
 // done is called on it, once, possibly before CreateDatagramEndpointFunc returns.
 func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.DatagramProtocol,
 	opts *DatagramOptions, done func(transport.DatagramTransport, error)) {
+	l.check()
 	b := &datagramBinding{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere()}
 	if opts != nil {
 		b.opts = *opts

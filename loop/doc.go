@@ -8,7 +8,7 @@
 // # Two ways to call it
 //
 // A method that has to wait, such as CreateServer, takes a context first and blocks
-// its caller. It may be called from any goroutine except the loop's, where it returns
+// its caller. On the loop's goroutine, which it would block for ever, it returns
 // ErrOnLoop. If the loop is idle, the call runs it until the call is done.
 //
 // Each has a twin for the loop's goroutine whose name ends in Func. The twin takes the
@@ -17,9 +17,13 @@
 // methods that run or end the loop itself have no twin: RunForever, RunUntilComplete,
 // Shutdown and Close.
 //
-// Transports, Stop excepted, and the scheduling methods other than
-// CallSoonThreadsafe are for the loop's goroutine, or for any single goroutine
-// while the loop is idle.
+// # Which goroutine
+//
+// The comment of each method says where it may be called: from any goroutine, from any
+// goroutine except the loop's, or on the loop's goroutine. What is for the loop's
+// goroutine may also be called by others, one at a time, while the loop is idle; that
+// goes for the methods of transports, too. In debug mode such a method panics where
+// it is called elsewhere. See Options.Debug.
 //
 // # Engines
 //

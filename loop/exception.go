@@ -26,8 +26,9 @@ type Exception struct {
 	Handle *Handle
 }
 
-// SetExceptionHandler has f called, on the loop's goroutine, instead of logging
-// the exception. nil restores logging. A panic of f is logged.
+// SetExceptionHandler makes the loop call f, on its goroutine, instead of logging the
+// exception. nil restores logging. A panic of f is logged. It may be called from any
+// goroutine.
 func (l *Loop) SetExceptionHandler(f func(Exception)) { l.handler.Store(&f) }
 
 // report passes e to the handler.

@@ -4,8 +4,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -13,14 +13,14 @@ import (
 type oldParent struct{ parent }
 
 // oldProcess is a child on such a kernel.
-type oldProcess struct{ subprocess.Process }
+type oldProcess struct{ child.Process }
 
-// PidFD implements subprocess.Process.
+// PidFD implements child.Process.
 func (oldProcess) PidFD() int { return -1 }
 
-// StartProcess implements subprocess.Host.
-func (h oldParent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
-	h.parent.StartProcess(c, func(p subprocess.Process, err error) {
+// StartProcess implements child.Host.
+func (h oldParent) StartProcess(c *child.Command, done func(child.Process, error)) {
+	h.parent.StartProcess(c, func(p child.Process, err error) {
 		if err == nil {
 			syscall.Close(p.PidFD())
 			p = oldProcess{p}
@@ -32,10 +32,10 @@ func (h oldParent) StartProcess(c *subprocess.Command, done func(subprocess.Proc
 // SubprocessWithoutPidfd is SubprocessExecFunc as on a kernel without pidfds.
 func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
-	var child *subprocess.Child
-	child = subprocess.Spawn(oldParent{parent{l}}, p, subprocess.Command{Args: args}, done,
-		func() { l.forgetChild(child) })
-	l.children = append(l.children, child)
+	var made *child.Child
+	made = child.Spawn(oldParent{parent{l}}, p, child.Command{Args: args}, done,
+		func() { l.forgetChild(made) })
+	l.children = append(l.children, made)
 }
 
 // heldParent is a loop whose starts end when they are told to.
@@ -44,9 +44,9 @@ type heldParent struct {
 	held *func()
 }
 
-// StartProcess implements subprocess.Host.
-func (h heldParent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
-	h.parent.StartProcess(c, func(p subprocess.Process, err error) {
+// StartProcess implements child.Host.
+func (h heldParent) StartProcess(c *child.Command, done func(child.Process, error)) {
+	h.parent.StartProcess(c, func(p child.Process, err error) {
 		*h.held = func() { done(p, err) }
 	})
 }
@@ -55,17 +55,17 @@ func (h heldParent) StartProcess(c *subprocess.Command, done func(subprocess.Pro
 // *held does once that is not nil. It returns how to give the start up.
 func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
-	var child *subprocess.Child
-	child = subprocess.Spawn(heldParent{parent{l}, held}, p, subprocess.Command{Args: args}, done,
-		func() { l.forgetChild(child) })
-	l.children = append(l.children, child)
-	return child.Cancel
+	var made *child.Child
+	made = child.Spawn(heldParent{parent{l}, held}, p, child.Command{Args: args}, done,
+		func() { l.forgetChild(made) })
+	l.children = append(l.children, made)
+	return made.Cancel
 }
 
 // brokenParent is a loop that cannot connect the pipes of a child's output.
 type brokenParent struct{ parent }
 
-// ConnectReadPipeFunc implements subprocess.Host.
+// ConnectReadPipeFunc implements child.Host.
 func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
 	done func(transport.ReadTransport, error)) {
 	f.Close()
@@ -76,8 +76,8 @@ func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
 // no other.
 func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
-	var child *subprocess.Child
-	child = subprocess.Spawn(brokenParent{parent{l}}, p, subprocess.Command{Args: args}, done,
-		func() { l.forgetChild(child) })
-	l.children = append(l.children, child)
+	var made *child.Child
+	made = child.Spawn(brokenParent{parent{l}}, p, child.Command{Args: args}, done,
+		func() { l.forgetChild(made) })
+	l.children = append(l.children, made)
 }

@@ -26,13 +26,13 @@ const (
 	handleCancelled
 )
 
-// Cancel keeps the function from being run. It may be called from any
-// goroutine and more than once. When it returns and the function has not yet
+// Cancel keeps the function from being run. It may be called from any goroutine,
+// and more than once. When it returns and the function has not yet
 // begun, it never will.
 func (h *Handle) Cancel() { h.state.CompareAndSwap(handlePending, handleCancelled) }
 
 // Cancelled reports whether the function will not run because of Cancel, or
-// because the loop was closed.
+// because the loop was closed. It may be called from any goroutine.
 func (h *Handle) Cancelled() bool { return h.state.Load() == handleCancelled }
 
 // RunTask runs the function, on the loop's goroutine.
@@ -62,12 +62,14 @@ type TimerHandle struct {
 	index int // in the heap, -1 outside
 }
 
-// When is the time, on the clock of Loop.Time, at which the function is due.
+// When is the time, on the clock of Loop.Time, at which the function is due. It may be
+// called from any goroutine.
 func (h *TimerHandle) When() time.Duration { return h.when }
 
-// Cancel keeps the function from being run. Unlike Handle.Cancel it is for the
-// loop's goroutine.
+// Cancel keeps the function from being run, and may be called more than once. Unlike
+// Handle.Cancel it is for the loop's goroutine.
 func (h *TimerHandle) Cancel() {
+	h.loop.check()
 	h.Handle.Cancel()
 	h.heap.remove(h)
 }

@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
-	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
@@ -31,8 +31,7 @@ const (
 // called where.
 type Loop struct {
 	// SlowCallbackDuration is how long a callback may run before debug mode
-	// reports it; 100 ms at first. Set it while the loop is idle or on its
-	// goroutine.
+	// reports it; 100 ms at first. It is for the loop's goroutine.
 	SlowCallbackDuration time.Duration
 
 	opts   Options
@@ -70,9 +69,9 @@ type Loop struct {
 	dials        []*dial
 	copies       []*copying // of files, in the order in which they were begun
 	signals      signalTable
-	children     []*subprocess.Child // not over
-	births       []*birth            // being started
-	exits        []*exitWatch        // running
+	children     []*child.Child // not over
+	births       []*birth       // being started
+	exits        []*exitWatch   // running
 	watchers     map[watchKey]*watcher
 	executing    int // functions in RunInExecutor
 	watchdog     watchdog
@@ -86,7 +85,7 @@ type Loop struct {
 
 // New makes a loop. It performs no I/O beyond making the engine; the loop's
 // goroutine is started by the first call that runs it. nil options are the zero
-// Options.
+// Options. It may be called from any goroutine.
 //
 // Errors: an engine that was asked for by name and is not to be had, with the
 // reason and the remedy; ErrBadOption; no memory for the flow page.
@@ -124,14 +123,15 @@ func prepare(o Options) *Loop {
 	return l
 }
 
-// Engine returns the engine that carries operations out.
+// Engine returns the engine that carries operations out. It may be called from any
+// goroutine.
 func (l *Loop) Engine() Engine { return l.kind }
 
 // Why says in one sentence why the loop uses its engine, and the remedy if that
-// is not the better one.
+// is not the better one. It may be called from any goroutine.
 func (l *Loop) Why() string { return l.why }
 
-// IsRunning reports whether the loop runs. Any goroutine.
+// IsRunning reports whether the loop runs. It may be called from any goroutine.
 func (l *Loop) IsRunning() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,10 +144,11 @@ func (l *Loop) isClosed() bool {
 	return l.phase == closed
 }
 
-// SetDebug turns the checks of Options.Debug on or off.
+// SetDebug turns the checks of Options.Debug on or off. It may be called from any
+// goroutine.
 func (l *Loop) SetDebug(on bool) { l.debug.Store(on) }
 
-// Debug reports whether debug mode is on.
+// Debug reports whether debug mode is on. It may be called from any goroutine.
 func (l *Loop) Debug() bool { return l.debug.Load() }
 
 // onLoop reports whether the caller is the loop's goroutine. That goroutine is
@@ -168,7 +169,7 @@ func (l *Loop) check() {
 
 // Close frees the loop. Pending callbacks and timers are dropped without being
 // run, and open transports are closed without ConnectionLost: use Shutdown for
-// an orderly end. It is idempotent.
+// an orderly end. It is idempotent. It may be called from any goroutine.
 //
 // Errors: ErrLoopRunning while the loop runs.
 func (l *Loop) Close() error {
@@ -268,7 +269,7 @@ type Stats struct {
 	HandshakesFailed uint64 // that did not, whatever the reason
 }
 
-// Stats returns the counts. It is for the loop's goroutine or an idle loop.
+// Stats returns the counts. It is for the loop's goroutine.
 func (l *Loop) Stats() Stats {
 	l.check()
 	e := l.engine.Stats()
@@ -283,14 +284,16 @@ func (l *Loop) Stats() Stats {
 // best, for GetBuffer and WriteOwned: with io_uring it is registered with the
 // kernel, where RLIMIT_MEMLOCK allows; otherwise it is plain memory, and
 // Trace.Fallback is told once. Transports recognise it by its address, also in
-// slices of it. It ends with the loop: do not touch it after Close.
+// slices of it. It ends with the loop: do not touch it after Close. It is for the
+// loop's goroutine.
 func (l *Loop) AllocBuffer(n int) []byte {
 	l.check()
 	return l.engine.Alloc(n)
 }
 
 // FreeBuffer takes back what AllocBuffer returned, the whole slice. It panics
-// at any other. No transport may be using it: after ConnectionLost none does.
+// at any other. No transport may be using it: after ConnectionLost none does. It is
+// for the loop's goroutine.
 func (l *Loop) FreeBuffer(b []byte) {
 	l.check()
 	l.engine.Free(b)

@@ -7,24 +7,24 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // parent is the loop as its children see it.
 type parent struct{ *Loop }
 
-var _ subprocess.Host = parent{}
+var _ child.Host = parent{}
 
-// ConnectReadPipeFunc implements subprocess.Host.
+// ConnectReadPipeFunc implements child.Host.
 func (h parent) ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
 	done func(transport.ReadTransport, error)) {
 	h.Loop.ConnectReadPipeFunc(context.Background(), p, f, done)
 }
 
-// ConnectWritePipeFunc implements subprocess.Host.
+// ConnectWritePipeFunc implements child.Host.
 func (h parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 	done func(transport.WriteTransport, error)) {
 	h.Loop.ConnectWritePipeFunc(context.Background(), p, f, done)
@@ -37,13 +37,13 @@ func (h parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 //	starting | posted --the loop is closed--> abandoned: it is killed and reaped
 type birth struct {
 	mu        sync.Mutex
-	process   subprocess.Process // once it was started
+	process   child.Process // once it was started
 	abandoned bool
 }
 
-// StartProcess implements subprocess.Host. An engine that has children of its own
+// StartProcess implements child.Host. An engine that has children of its own
 // starts those.
-func (h parent) StartProcess(c *subprocess.Command, done func(subprocess.Process, error)) {
+func (h parent) StartProcess(c *child.Command, done func(child.Process, error)) {
 	if s, ok := h.engine.(proactor.Spawner); ok {
 		p, err := spawn(h.engine, s, c)
 		h.CallSoon(h.birth(p).deliver(h.Loop, err, done))
@@ -59,14 +59,14 @@ func (h parent) StartProcess(c *subprocess.Command, done func(subprocess.Process
 }
 
 // birth notes one that begins.
-func (l *Loop) birth(p subprocess.Process) *birth {
+func (l *Loop) birth(p child.Process) *birth {
 	b := &birth{process: p}
 	l.births = append(l.births, b)
 	return b
 }
 
 // deliver returns what the loop does in its turn.
-func (b *birth) deliver(l *Loop, err error, done func(subprocess.Process, error)) func() {
+func (b *birth) deliver(l *Loop, err error, done func(child.Process, error)) func() {
 	return func() {
 		l.forgetBirth(b)
 		done(b.process, err)
@@ -74,7 +74,7 @@ func (b *birth) deliver(l *Loop, err error, done func(subprocess.Process, error)
 }
 
 // keep takes a new process, or ends it where nobody wants it any more.
-func (b *birth) keep(p subprocess.Process) (wanted bool) {
+func (b *birth) keep(p child.Process) (wanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.abandoned && p != nil {
@@ -95,7 +95,7 @@ func (b *birth) abandon() {
 }
 
 // discard ends a process that never came to the loop.
-func discard(p subprocess.Process) {
+func discard(p child.Process) {
 	p.ClosePipes()
 	killAndReap(p)
 	switch fd, simulated := p.PidFD(), simulatedOf(p); {
@@ -107,7 +107,7 @@ func discard(p subprocess.Process) {
 }
 
 // killAndReap ends p and returns when it is no zombie any more.
-func killAndReap(p subprocess.Process) {
+func killAndReap(p child.Process) {
 	_ = p.Signal(syscall.SIGKILL) // it may have exited by itself
 	_, _ = p.Wait()               // whatever its code, nobody asks for it
 }
@@ -127,7 +127,7 @@ func (l *Loop) forgetBirth(gone *birth) {
 //	watching --stop--> stopped: it is killed, and reaped by a goroutine
 type exitWatch struct {
 	loop    *Loop
-	process subprocess.Process
+	process child.Process
 	op      proactor.Op
 	exited  func() // nil once it was called or must not be any more
 }
@@ -135,9 +135,9 @@ type exitWatch struct {
 // rewatchPause is how long a child is left alone whose exit could not be waited for.
 const rewatchPause = 10 * time.Millisecond
 
-// WatchExit implements subprocess.Host. Without a pidfd (before Linux 5.4, or in a
+// WatchExit implements child.Host. Without a pidfd (before Linux 5.4, or in a
 // sandbox that forbids it) a goroutine waits.
-func (h parent) WatchExit(p subprocess.Process, exited func()) (stop func()) {
+func (h parent) WatchExit(p child.Process, exited func()) (stop func()) {
 	w := &exitWatch{loop: h.Loop, process: p, exited: exited}
 	h.exits = append(h.exits, w)
 	if p.PidFD() < 0 {
@@ -211,7 +211,7 @@ func (l *Loop) forgetExit(gone *exitWatch) {
 	l.checkDrained()
 }
 
-// Enter implements subprocess.Host.
+// Enter implements child.Host.
 func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
 	if !h.debug.Load() {
 		return func() {}
@@ -221,7 +221,7 @@ func (h parent) Enter(callback string, p transport.BaseProtocol) (leave func()) 
 	return watcher.Leave
 }
 
-// Report implements subprocess.Host.
+// Report implements child.Host.
 func (h parent) Report(message string, err error, t transport.BaseTransport,
 	p transport.BaseProtocol) {
 	h.report(Exception{Message: message, Err: err, Transport: t, Protocol: p})
@@ -229,7 +229,7 @@ func (h parent) Report(message string, err error, t transport.BaseTransport,
 
 // closeChildren has Shutdown end them: those that run, and those being started.
 func (l *Loop) closeChildren() {
-	for _, c := range append([]*subprocess.Child(nil), l.children...) {
+	for _, c := range append([]*child.Child(nil), l.children...) {
 		c.Cancel(ErrLoopClosed)
 		c.Close()
 	}
@@ -237,7 +237,7 @@ func (l *Loop) closeChildren() {
 
 // failChildren gives them up.
 func (l *Loop) failChildren() {
-	for _, c := range append([]*subprocess.Child(nil), l.children...) {
+	for _, c := range append([]*child.Child(nil), l.children...) {
 		c.Fail(ErrLoopClosed)
 	}
 }
@@ -270,39 +270,39 @@ type simulated struct {
 }
 
 // spawn starts a simulated child.
-func spawn(e proactor.Proactor, s proactor.Spawner, c *subprocess.Command) (
-	subprocess.Process, error) {
+func spawn(e proactor.Proactor, s proactor.Spawner, c *child.Command) (
+	child.Process, error) {
 	var pipes [3]bool
 	for fd := range pipes {
 		pipes[fd] = c.IsPipe(fd)
 	}
-	child, err := s.Spawn(c.Args, pipes, c.Merged())
+	spawned, err := s.Spawn(c.Args, pipes, c.Merged())
 	if err != nil {
 		return nil, err
 	}
-	return &simulated{engine: e, spawner: s, Spawned: child}, nil
+	return &simulated{engine: e, spawner: s, Spawned: spawned}, nil
 }
 
 // simulatedOf returns a process that is simulated, nil for others.
-func simulatedOf(p subprocess.Process) *simulated {
+func simulatedOf(p child.Process) *simulated {
 	s, _ := p.(*simulated)
 	return s
 }
 
-// Pid implements subprocess.Process.
+// Pid implements child.Process.
 func (p *simulated) Pid() int { return p.Spawned.PID }
 
-// PidFD implements subprocess.Process.
+// PidFD implements child.Process.
 func (p *simulated) PidFD() int { return p.Spawned.FD }
 
-// TakePipe implements subprocess.Process.
+// TakePipe implements child.Process.
 func (p *simulated) TakePipe(fd int) *os.File {
 	f := p.Pipes[fd]
 	p.Pipes[fd] = nil
 	return f
 }
 
-// ClosePipes implements subprocess.Process. Only the engine knows what the files
+// ClosePipes implements child.Process. Only the engine knows what the files
 // stand for.
 func (p *simulated) ClosePipes() {
 	for fd := range p.Pipes {
@@ -314,7 +314,7 @@ func (p *simulated) ClosePipes() {
 	}
 }
 
-// Signal implements subprocess.Process.
+// Signal implements child.Process.
 func (p *simulated) Signal(sig syscall.Signal) error {
 	if p.reaped {
 		return os.ErrProcessDone
@@ -322,7 +322,7 @@ func (p *simulated) Signal(sig syscall.Signal) error {
 	return p.spawner.SignalChild(p.Spawned.FD, sig)
 }
 
-// Wait implements subprocess.Process.
+// Wait implements child.Process.
 func (p *simulated) Wait() (int, error) {
 	if !p.reaped {
 		p.reaped = true
@@ -331,5 +331,5 @@ func (p *simulated) Wait() (int, error) {
 	return p.code, nil
 }
 
-// State implements subprocess.Process.
+// State implements child.Process.
 func (p *simulated) State() *os.ProcessState { return nil }

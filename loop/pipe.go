@@ -29,6 +29,8 @@ import (
 // are made non-blocking for everybody who shares the open file, until the
 // transport ends, when they are made blocking again.
 //
+// ConnectReadPipe may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
 // device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol; ctx's;
 // ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade or GetBuffer.
@@ -63,6 +65,8 @@ func (l *Loop) ConnectReadPipeFunc(ctx context.Context, p protocol.Protocol, f *
 //
 // What becomes of f, and the errors, are as for ConnectReadPipe; EBADF is for a
 // reading end.
+//
+// ConnectWritePipe may be called from any goroutine except the loop's.
 func (l *Loop) ConnectWritePipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.WriteTransport, error) {
 	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
@@ -86,6 +90,7 @@ func (l *Loop) ConnectWritePipeFunc(ctx context.Context, p protocol.Protocol, f 
 // connectPipe makes a stream of one direction and calls ConnectionMade.
 func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File, writes bool) (
 	*fdio.Stream, error) {
+	l.check()
 	if f == nil {
 		return nil, pipeError("", os.ErrInvalid)
 	}

@@ -78,5 +78,5 @@ var plantedInEpoll = []plantedFault{
 // TestPlantedFaultsInEpollAreFound is TestPlantedFaultsAreFound for TestChaosOnEpoll, and
 // the seeds are those that this runs by default.
 func TestPlantedFaultsInEpollAreFound(t *testing.T) {
-	findPlanted(t, plantedInEpoll, "^"+onEpoll.test()+"$", "400")
+	findPlanted(t, plantedInEpoll, ".", "-run", "^"+onEpoll.test()+"$", "-seeds", "400")
 }

@@ -75,7 +75,7 @@ const plantedSeeds = "5000"
 // faults in the engine it does. Without the flag -plant only the places are looked up,
 // so that the table stays true.
 func TestPlantedFaultsAreFound(t *testing.T) {
-	findPlanted(t, plantedFaults, "^"+onRing.test()+"$", plantedSeeds)
+	findPlanted(t, plantedFaults, ".", "-run", "^"+onRing.test()+"$", "-seeds", plantedSeeds)
 }
 
 // plantedIdling are faults that lose no byte and have nothing hang: they cost time
@@ -89,11 +89,11 @@ var plantedIdling = []plantedFault{
 // TestPlantedFaultsThatCostTimeAloneAreFound is TestPlantedFaultsAreFound for the tests
 // which look at what a loop costs that has nothing to do.
 func TestPlantedFaultsThatCostTimeAloneAreFound(t *testing.T) {
-	findPlanted(t, plantedIdling, "CostsNothing$", "1")
+	findPlanted(t, plantedIdling, "./tests/stream", "-run", "CostsNothing$")
 }
 
-// findPlanted has tests find each of the faults, chaos within so many seeds.
-func findPlanted(t *testing.T, faults []plantedFault, tests, seeds string) {
+// findPlanted looks for each of the faults with the tests of a package, which args choose.
+func findPlanted(t *testing.T, faults []plantedFault, pkg string, args ...string) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			source, err := os.ReadFile(filepath.Join("..", f.file))
@@ -104,14 +104,14 @@ func findPlanted(t *testing.T, faults []plantedFault, tests, seeds string) {
 				t.Fatalf("%s has %d places that read %q", f.file, n, f.from)
 			}
 			if *plant {
-				f.findWith(t, strings.Replace(string(source), f.from, f.to, 1), tests, seeds)
+				f.findWith(t, strings.Replace(string(source), f.from, f.to, 1), pkg, args)
 			}
 		})
 	}
 }
 
 // findWith runs the tests with the source in place of the fault's file.
-func (f *plantedFault) findWith(t *testing.T, source, tests, seeds string) {
+func (f *plantedFault) findWith(t *testing.T, source, pkg string, args []string) {
 	dir := t.TempDir()
 	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
 	original, err := filepath.Abs(filepath.Join("..", f.file))
@@ -127,8 +127,9 @@ func (f *plantedFault) findWith(t *testing.T, source, tests, seeds string) {
 			t.Fatal(err)
 		}
 	}
-	run := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off",
-		"-timeout=5m", "-run", tests, ".", "-seeds", seeds)
+	command := append([]string{"test", "-overlay", overlay, "-vet=off", "-timeout=5m", pkg},
+		args...)
+	run := exec.CommandContext(t.Context(), "go", command...)
 	out, err := run.CombinedOutput()
 	switch report := string(out); {
 	case err == nil:

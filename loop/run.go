@@ -78,7 +78,8 @@ func (l *Loop) runMain(ctx context.Context, main func(context.Context, *Loop) er
 
 // RunForever runs the loop until Stop. Callbacks run on the loop's own
 // goroutine; the caller waits. Where a blocking method of another goroutine runs
-// the idle loop at the moment, RunForever takes over when that is done.
+// the idle loop at the moment, RunForever takes over when that is done. It may be
+// called from any goroutine.
 //
 // Errors: ErrLoopRunning, ErrLoopClosed, ErrGoexit, or what made the engine
 // fail, after which the loop is closed.
@@ -86,7 +87,10 @@ func (l *Loop) RunForever() error { return l.run(nil) }
 
 // RunUntilComplete runs the loop while f runs on the caller's goroutine, and
 // returns f's error. The context of f ends when the loop stops before f has
-// returned; the result is then ErrLoopStopped or what ended the loop.
+// returned; the result is then ErrLoopStopped or what ended the loop. It may be called
+// from any goroutine.
+//
+// Errors: those of RunForever, ErrLoopStopped, f's.
 func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -123,8 +127,8 @@ func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context)
 }
 
 // Stop ends the current run after its current round: what is ready then still
-// runs, what that schedules waits for the next run. Before a run it has that
-// run end after one round. Any goroutine.
+// runs, what that schedules waits for the next run. Before a run it ends that run
+// after one round. It may be called from any goroutine.
 func (l *Loop) Stop() {
 	l.stopping.Store(true)
 	l.engine.Wake()

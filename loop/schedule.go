@@ -10,11 +10,13 @@ import (
 // The longest that the loop sleeps without looking at its clock.
 const waitMax = 24 * time.Hour
 
-// Time is the loop's monotonic clock. It has nothing to do with the time of day.
+// Time is the loop's monotonic clock. It has nothing to do with the time of day. It may
+// be called from any goroutine.
 func (l *Loop) Time() time.Duration { return l.engine.Now() }
 
-// CallSoon has f called in the next round of the loop, after what was scheduled
-// before it. After Close the handle is cancelled from the start.
+// CallSoon schedules f for the next round of the loop, after what was scheduled before
+// it. After Close the handle is cancelled from the start. It is for the loop's
+// goroutine; CallSoonThreadsafe is for others.
 func (l *Loop) CallSoon(f func()) *Handle {
 	l.check()
 	h := &Handle{loop: l, f: f, made: l.origin()}
@@ -26,9 +28,9 @@ func (l *Loop) CallSoon(f func()) *Handle {
 	return h
 }
 
-// CallSoonThreadsafe is CallSoon for any goroutine, and wakes the loop. What one
+// CallSoonThreadsafe is CallSoon for other goroutines, and wakes the loop. What one
 // goroutine posts runs in the order in which it was posted. After Close the
-// handle is cancelled from the start.
+// handle is cancelled from the start. It may be called from any goroutine.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	h := &Handle{loop: l, f: f, made: l.origin()}
 	if !l.post(h) {
@@ -37,15 +39,16 @@ func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	return h
 }
 
-// CallLater has f called once d has passed; d <= 0 means in the next round.
+// CallLater schedules f for when d has passed; d <= 0 means in the next round.
 // Timers run in the order of their times, those in the past too, and at the same
 // time in the order in which they were made. A d beyond the end of the clock, some 292
-// years, means never.
+// years, means never. It is for the loop's goroutine.
 func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
 	return l.CallAt(proactor.Later(l.Time(), d), f)
 }
 
-// CallAt has f called at a time of the loop's clock, see Time.
+// CallAt schedules f for a time of the loop's clock, see Time. It is for the loop's
+// goroutine.
 func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	l.check()
 	h := &TimerHandle{Handle: Handle{loop: l, f: f, made: l.origin()}, when: when,

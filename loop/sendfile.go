@@ -45,6 +45,8 @@ import (
 // meanwhile come between those, Close ends the copy with transport.ErrClosed, and
 // the bytes are counted when it has accepted them.
 //
+// Sendfile may be called from any goroutine except the loop's.
+//
 // Errors: ErrBadRange for a negative offset, or a negative count but -1;
 // ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory;
 // os.ErrClosed for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for

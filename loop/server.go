@@ -82,7 +82,8 @@ type ServerOptions struct {
 //	deferred --StartServing--> serving --Close--> closed --connections gone--> drained
 //	deferred ---------------------------Close--> closed
 //
-// Its methods may be called from any goroutine, unless they say otherwise.
+// What its methods do to the server, they do on the loop's goroutine: those that may be
+// called from others too wait for the loop's next round there.
 type Server struct {
 	loop    *Loop
 	factory protocol.Factory
@@ -111,6 +112,8 @@ type Server struct {
 // end of a process that used io_uring the kernel takes some 20 ms to let go of
 // it (measured on Linux 6.1 to 7.3).
 //
+// CreateServer may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
 // ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
 // ErrBadOption; ErrOnLoop.
@@ -125,6 +128,7 @@ func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr 
 // it, once, possibly before CreateServerFunc returns.
 func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions, done func(*Server, error)) {
+	l.check()
 	unix := &UnixServerOptions{}
 	if opts != nil {
 		unix.ServerOptions = *opts
@@ -162,14 +166,16 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	return &binding{server: s, ctx: ctx, done: done}
 }
 
-// Addrs are the addresses that the server was bound to, also after Close.
+// Addrs are the addresses that the server was bound to, also after Close. It may be
+// called from any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
 // Sockets returns the descriptors that listen, none after Close. It is for the
-// loop's goroutine. The descriptors are the server's, but may be duplicated, for a
-// process that takes over say: once they were asked for, Close treats the sockets as
-// it does ServerOptions.Sock.
+// loop's goroutine. The descriptors are the server's, but may be duplicated, for
+// example for a process that takes over: once they were asked for, Close treats the
+// sockets as it does ServerOptions.Sock.
 func (s *Server) Sockets() []int {
+	s.loop.check()
 	var fds []int
 	if !s.closed {
 		for _, a := range s.acceptors {
@@ -180,17 +186,19 @@ func (s *Server) Sockets() []int {
 	return fds
 }
 
-// Loop is the server's loop.
+// Loop is the server's loop. It may be called from any goroutine.
 func (s *Server) Loop() *Loop { return s.loop }
 
-// IsServing reports whether the server accepts connections.
+// IsServing reports whether the server accepts connections. It may be called from any
+// goroutine.
 func (s *Server) IsServing() bool {
 	serving := false
 	s.loop.onLoopNow(func() { serving = s.serving })
 	return serving
 }
 
-// StartServing begins to accept where DeferServing put that off.
+// StartServing begins to accept where DeferServing put that off. It may be called from
+// any goroutine.
 //
 // Errors: ErrServerClosed, or an error of listen such as EADDRINUSE.
 func (s *Server) StartServing() error {
@@ -215,10 +223,11 @@ func (s *Server) start() error {
 // PauseAccepting leaves whoever connects in the kernel's queue, until ResumeAccepting:
 // so a server that has enough to do is felt by its clients. A few connections that the
 // kernel has already accepted may still come. When the queue is full, the kernel turns
-// clients away (listen(2)). It may be called before the server serves.
+// clients away (listen(2)). It may be called before the server serves, and from any
+// goroutine.
 func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(true) }) }
 
-// ResumeAccepting undoes PauseAccepting.
+// ResumeAccepting undoes PauseAccepting. It may be called from any goroutine.
 func (s *Server) ResumeAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(false) }) }
 
 func (s *Server) pauseAccepting(on bool) {
@@ -234,7 +243,7 @@ func (s *Server) pauseAccepting(on bool) {
 // A socket that others may share, ServerOptions.Sock or one of Sockets, is closed but
 // not shut down: who connects waits in its queue for the others, and is refused, in a
 // moment, if there are none. A client whom the engine has accepted in that same moment
-// is served still.
+// is served still. Close may be called from any goroutine.
 func (s *Server) Close() { s.loop.onLoopNow(s.close) }
 
 func (s *Server) close() {
@@ -281,7 +290,8 @@ func call(fs *[]func()) {
 	}
 }
 
-// CloseClients closes every connection of the server as its Close does.
+// CloseClients closes every connection of the server as its Close does. It may be
+// called from any goroutine.
 func (s *Server) CloseClients() {
 	s.loop.onLoopNow(s.closeClients)
 }
@@ -292,7 +302,8 @@ func (s *Server) closeClients() {
 	}
 }
 
-// AbortClients aborts every connection of the server.
+// AbortClients aborts every connection of the server. It may be called from any
+// goroutine.
 func (s *Server) AbortClients() {
 	s.loop.onLoopNow(s.abortClients)
 }
@@ -306,6 +317,7 @@ func (s *Server) abortClients() {
 // Conns are the open connections: those with TLS after their handshake, as the
 // TLS transports. It is for the loop's goroutine; they may be closed meanwhile.
 func (s *Server) Conns() iter.Seq[transport.Transport] {
+	s.loop.check()
 	return func(yield func(transport.Transport) bool) {
 		for c := range s.streams() {
 			if t := topOf(c); established(t) && !yield(t) {

@@ -9,6 +9,8 @@ import (
 // ctx's error; or until Close is called, and then returns ErrServerClosed. Open
 // connections are left open. An idle loop is run meanwhile.
 //
+// ServeForever may be called from any goroutine except the loop's.
+//
 // Errors: ErrServing when it is called twice at a time, ErrServerClosed,
 // ErrOnLoop.
 func (s *Server) ServeForever(ctx context.Context) error {
@@ -42,6 +44,8 @@ func (s *Server) ServeForeverFunc(ctx context.Context, done func(error)) {
 
 // WaitClosed waits until Close was called and all connections are gone, in
 // either order. Its error is ctx's, ErrOnLoop or ErrLoopClosed.
+//
+// WaitClosed may be called from any goroutine except the loop's.
 func (s *Server) WaitClosed(ctx context.Context) error {
 	return s.wait(ctx, s.WaitClosedFunc)
 }
@@ -71,6 +75,8 @@ func (s *Server) WaitClosedFunc(ctx context.Context, done func(error)) {
 // Shutdown closes the server and its connections, letting them flush until ctx
 // ends; those that are then left are aborted. It returns when all are gone, with
 // ctx's error if any had to be aborted.
+//
+// Shutdown may be called from any goroutine except the loop's.
 //
 // Errors: ctx's, ErrOnLoop, ErrLoopClosed.
 func (s *Server) Shutdown(ctx context.Context) error {

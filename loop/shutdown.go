@@ -12,7 +12,7 @@ import (
 // way are given up, transports are closed and may flush until ctx ends, and
 // functions in RunInExecutor may finish. What is left then is aborted, with
 // ConnectionLost(ErrLoopClosed). Afterwards the loop is closed, and a RunForever
-// elsewhere has returned.
+// elsewhere has returned. It may be called from any goroutine except the loop's.
 //
 // Errors: ctx's if anything had to be aborted, ErrOnLoop, ErrLoopClosed.
 func (l *Loop) Shutdown(ctx context.Context) error {

@@ -19,11 +19,11 @@ type signalHandler struct {
 	ended chan struct{}
 }
 
-// AddSignalHandler has f called on the loop's goroutine for each delivery of
-// sig, which replaces an earlier handler. Deliveries that come faster than the
-// loop runs may become one. The handler is removed when the loop is closed.
+// AddSignalHandler calls f on the loop's goroutine for each delivery of sig, instead
+// of an earlier handler. Deliveries that come faster than the loop runs may become
+// one. The handler is removed when the loop is closed. It is for the loop's goroutine.
 //
-// Error: ErrBadSignal for what cannot be caught; ErrLoopClosed.
+// Errors: ErrBadSignal for what cannot be caught; ErrLoopClosed.
 func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	l.check()
 	if l.isClosed() {
@@ -77,8 +77,9 @@ func checkSignal(sig os.Signal) error {
 }
 
 // RemoveSignalHandler restores the default for sig. It reports whether there
-// was a handler.
+// was a handler. It is for the loop's goroutine.
 func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
+	l.check()
 	h := l.signals.handlers[sig]
 	if h == nil {
 		return false

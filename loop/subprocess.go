@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 
+	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
@@ -16,6 +17,8 @@ import (
 // When ctx ends first, the child is killed and reaped before SubprocessExec
 // returns, and p hears nothing. Afterwards ctx means nothing: Close kills the child.
 // Shutdown closes children as it closes transports; Loop.Close kills them.
+//
+// SubprocessExec may be called from any goroutine except the loop's.
 //
 // Errors: *fs.PathError with ENOENT, EACCES …, for the program or the directory;
 // subprocess.ErrNoProgram, subprocess.ErrStdio; ctx's; transport.ErrNilProtocol;
@@ -34,7 +37,7 @@ func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProt
 	args []string, opts *subprocess.Options,
 	done func(transport.SubprocessTransport, error)) {
 	l.check()
-	c := subprocess.Command{Args: args}
+	c := child.Command{Args: args}
 	if opts != nil {
 		c.Options = *opts
 	}
@@ -51,6 +54,8 @@ func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProt
 }
 
 // SubprocessShell is SubprocessExec of "/bin/sh -c command".
+//
+// SubprocessShell may be called from any goroutine except the loop's.
 func (l *Loop) SubprocessShell(ctx context.Context, p protocol.SubprocessProtocol, command string,
 	opts *subprocess.Options) (transport.SubprocessTransport, error) {
 	return l.SubprocessExec(ctx, p, shell(command), opts)
@@ -66,26 +71,26 @@ func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessPro
 func shell(command string) []string { return []string{"/bin/sh", "-c", command} }
 
 // raise starts a child and keeps it among the loop's until nothing is left of it.
-func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c subprocess.Command,
+func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c child.Command,
 	done func(transport.SubprocessTransport, error)) {
-	var child *subprocess.Child
+	var made *child.Child
 	over := false
 	stop := func() {}
-	child = subprocess.Spawn(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
+	made = child.Spawn(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
 		stop()
 		done(t, err)
 	}, func() {
 		over = true
-		l.forgetChild(child)
+		l.forgetChild(made)
 	})
 	if over {
 		return
 	}
-	l.children = append(l.children, child)
-	stop = l.whenDone(ctx, func() { child.Cancel(ctx.Err()) })
+	l.children = append(l.children, made)
+	stop = l.whenDone(ctx, func() { made.Cancel(ctx.Err()) })
 }
 
-func (l *Loop) forgetChild(gone *subprocess.Child) {
+func (l *Loop) forgetChild(gone *child.Child) {
 	for i, c := range l.children {
 		if c == gone {
 			l.children = append(l.children[:i:i], l.children[i+1:]...)

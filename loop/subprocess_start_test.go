@@ -1,58 +1,24 @@
 package loop_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
-	"github.com/sluice-net/sluice/subprocess"
+	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
-
-// offspring counts the children of this process, and those of them that nobody has
-// waited for.
-func offspring(t *testing.T) (all, zombies int) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		_, rest, _ := bytes.Cut(stat, []byte(") "))
-		var state string
-		var parent int
-		fmt.Sscan(string(rest), &state, &parent)
-		if parent != os.Getpid() {
-			continue
-		}
-		all++
-		if state == "Z" {
-			zombies++
-		}
-	}
-	return all, zombies
-}
 
 // waitChildless waits, without a loop, until this process has no child.
 func waitChildless(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
-		all, _ := offspring(t)
+		all, _ := rig.Offspring(t)
 		switch {
 		case all == 0:
 			return
@@ -63,7 +29,7 @@ func waitChildless(t *testing.T) {
 }
 
 // launchOld starts a child whose exit a goroutine waits for.
-func launchOld(t *testing.T, l *loop.Loop, n *nurse, args ...string) {
+func launchOld(t *testing.T, l *loop.Loop, n *rig.Nurse, args ...string) {
 	t.Helper()
 	started := make(chan error, 1)
 	looptest.Do(l, func() {
@@ -77,27 +43,27 @@ func launchOld(t *testing.T, l *loop.Loop, n *nurse, args ...string) {
 }
 
 func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
 		launchOld(t, l, n, "echo", "hello")
-		n.over(t, 0)
-		if string(n.out[1]) != "hello\n" || n.lostErr != nil {
-			t.Errorf("%q, %v", n.out[1], n.lostErr)
+		n.Over(t, 0)
+		if string(n.Out[1]) != "hello\n" || n.LostErr != nil {
+			t.Errorf("%q, %v", n.Out[1], n.LostErr)
 		}
-		n = newNurse(t)
+		n = rig.NewNurse(t)
 		launchOld(t, l, n, "false")
-		n.over(t, 1)
-		n = newNurse(t)
+		n.Over(t, 1)
+		n = rig.NewNurse(t)
 		launchOld(t, l, n, "sleep", "infinity")
-		if code, exited := n.t.ReturnCode(); exited {
+		if code, exited := n.T.ReturnCode(); exited {
 			t.Error("exited with", code)
 		}
 		looptest.Do(l, func() {
-			if err := n.t.Terminate(); err != nil {
+			if err := n.T.Terminate(); err != nil {
 				t.Error(err)
 			}
 		})
-		n.over(t, -15)
+		n.Over(t, -15)
 		waitChildless(t)
 	})
 }
@@ -109,7 +75,7 @@ func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := newNurse(t)
+		n := rig.NewNurse(t)
 		started := make(chan error, 1)
 		l.CallSoon(func() {
 			l.SubprocessWithoutPidfd(n, []string{"sleep", "infinity"},
@@ -126,7 +92,7 @@ func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 		}
 		endLoop(t, l, shutdown)
 		if shutdown {
-			n.over(t, -9)
+			n.Over(t, -9)
 		}
 		waitChildless(t)
 	}
@@ -137,7 +103,7 @@ func endLoop(t *testing.T, l *loop.Loop, shutdown bool) {
 	t.Helper()
 	end := l.Close
 	if shutdown {
-		end = func() error { return l.Shutdown(withTimeout(t)) }
+		end = func() error { return l.Shutdown(rig.WithTimeout(t)) }
 	}
 	if err := end(); err != nil {
 		t.Error(err)
@@ -152,7 +118,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := newNurse(t)
+		n := rig.NewNurse(t)
 		var answers []error
 		l.CallSoon(func() {
 			l.SubprocessExecFunc(t.Context(), n, []string{"sleep", "infinity"}, nil,
@@ -173,9 +139,9 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 		case !shutdown && len(answers) > 0, shutdown && len(answers) != 1:
 			t.Errorf("shutdown %v: answers %v", shutdown, answers)
 		case shutdown && answers[0] == nil:
-			n.over(t, -9) // it was started in time
-		case shutdown && !errors.Is(answers[0], loop.ErrLoopClosed) || len(n.events) > 0:
-			t.Errorf("shutdown %v: answers %v, events %v", shutdown, answers, n.events)
+			n.Over(t, -9) // it was started in time
+		case shutdown && !errors.Is(answers[0], loop.ErrLoopClosed) || len(n.Events) > 0:
+			t.Errorf("shutdown %v: answers %v, events %v", shutdown, answers, n.Events)
 		}
 	}
 	waitChildless(t)
@@ -185,7 +151,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 // before the answer comes.
 func TestS329_CancelDuringAStart(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
+		n := rig.NewNurse(t)
 		var finish func()
 		var cancel func(error)
 		var answers []error
@@ -208,119 +174,34 @@ func TestS329_CancelDuringAStart(t *testing.T) {
 			finish()
 		})
 		looptest.WaitFor(t, l, "the answer", func() bool { return len(answers) > 0 })
-		if len(answers) != 1 || !errors.Is(answers[0], context.Canceled) || n.t != nil {
-			t.Errorf("answers %v, protocol told %v", answers, n.t)
+		if len(answers) != 1 || !errors.Is(answers[0], context.Canceled) || n.T != nil {
+			t.Errorf("answers %v, protocol told %v", answers, n.T)
 		}
 		waitChildless(t)
 	})
 }
 
-// What a child cannot open or write is its affair: it says so itself.
-func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		missing := filepath.Join(t.TempDir(), "no", "such", "file")
-		n := newNurse(t)
-		_, err := l.SubprocessShell(withTimeout(t), n, "echo hello >"+missing, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-n.gone
-		if code, _ := n.t.ReturnCode(); code <= 0 || !bytes.Contains(n.out[2], []byte(missing)) {
-			t.Errorf("return code %d, %q", code, n.out[2])
-		}
-		readOnly, err := os.Open(os.DevNull)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer readOnly.Close()
-		n = newNurse(t)
-		_, err = l.SubprocessShell(withTimeout(t), n, "cat /proc/self/stat",
-			&subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.File(readOnly)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-n.gone
-		if code, _ := n.t.ReturnCode(); code <= 0 || n.t.PipeTransport(1) != nil ||
-			!strings.Contains(strings.ToLower(string(n.out[2])), "bad file descriptor") {
-			t.Errorf("return code %d, %q", code, n.out[2])
-		}
-	})
-}
-
-// A slow callback is reported under the name that the user knows.
-func TestS414_ASlowChildCallbackIsTheUsers(t *testing.T) {
-	log := &lines{}
-	looptest.EnginesWith(t, debugOptions(log), func(t *testing.T, l *loop.Loop) {
-		if l.Engine().String() == "sim" {
-			t.Skip("needs a clock that passes by itself")
-		}
-		*log = lines{}
-		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
-		n := newNurse(t)
-		for _, event := range []string{"made", "data 1", "closed 1", "exited", "lost"} {
-			n.on[event] = func() { dawdle(l) }
-		}
-		launch(t, l, n, nil, "echo", "hello").over(t, 0)
-		looptest.Do(l, func() {})
-		for _, callback := range []string{"ConnectionMade", "PipeDataReceived",
-			"PipeConnectionLost", "ProcessExited", "ConnectionLost"} {
-			if !log.contains("Executing " + callback + " of *loop_test.nurse") {
-				t.Errorf("%s is not logged", callback)
-			}
-		}
-	})
-}
-
-// What a grandchild does not read keeps nobody waiting: it is lost, and said to be.
-func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
-	net := looptest.New(t, looptest.Options{Seed: 1})
-	var child *looptest.Child
-	net.Program("parent", func(c *looptest.Child) {
-		child = c
-		c.Stdin.PauseReading()
-		c.Leave(7)
-	})
-	n := launch(t, net.Loop, newNurse(t), nil, "parent")
-	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.has("exited") })
-	looptest.Do(net.Loop, func() {
-		stdin(n).Write(make([]byte, 4<<20))
-		n.t.Close()
-	})
-	n.over(t, 7)
-	if !errors.Is(n.pipeErr[0], syscall.EPIPE) {
-		t.Error(n.pipeErr[0])
-	}
-	looptest.Do(net.Loop, func() {
-		for _, p := range []*looptest.Peer{child.Stdin, child.Stdout, child.Stderr} {
-			p.Close()
-		}
-	})
-}
-
-// The child is killed, but what it has left behind could keep the input open.
-func TestS315_CloseOfAChildWhoseGrandchildHoldsTheInput(t *testing.T) {
-	onKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := newNurse(t)
-		_, err := l.SubprocessShell(withTimeout(t), n,
-			"sleep 60 <&0 >/dev/null 2>&1 & echo $!; exec sleep 60", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		looptest.WaitFor(t, l, "its number", func() bool {
-			return strings.HasSuffix(string(n.out[1]), "\n")
-		})
-		grandchild, err := strconv.Atoi(strings.TrimSpace(string(n.out[1])))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer syscall.Kill(grandchild, syscall.SIGKILL)
+func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewNurse(t)
+		result := make(chan error, 1)
 		looptest.Do(l, func() {
-			stdin(n).Write(make([]byte, 4<<20))
-			n.t.Close()
+			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
+				func(_ transport.SubprocessTransport, err error) { result <- err })
 		})
-		n.over(t, -9)
-		if !errors.Is(n.pipeErr[0], syscall.EPIPE) {
-			t.Error(n.pipeErr[0])
+		select {
+		case err := <-result:
+			if !errors.Is(err, syscall.EMFILE) {
+				t.Error(err)
+			}
+		case <-time.After(looptest.Patience):
+			t.Fatal("the start does not end")
 		}
+		looptest.Turns(l, 3)
+		looptest.Do(l, func() {
+			if len(n.Events) > 0 {
+				t.Errorf("the protocol was told %v", n.Events)
+			}
+		})
 	})
 }

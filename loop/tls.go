@@ -158,6 +158,8 @@ func established(t transport.Transport) bool {
 // Where the handshake fails or ctx ends first, the connection is closed, p's
 // ConnectionLost gets the error, and then StartTLS returns it, with the peer's address.
 //
+// StartTLS may be called from any goroutine except the loop's.
+//
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
 // transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, the errors
@@ -173,6 +175,7 @@ func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.P
 // possibly before StartTLSFunc returns, and before any data.
 func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions, done func(transport.Transport, error)) {
+	l.check()
 	if opts == nil {
 		opts = &TLSOptions{}
 	}

@@ -62,6 +62,8 @@ type UnixServerOptions struct {
 // Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
 // transport.PeerCred says who they are.
 //
+// CreateUnixServer may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
 // abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
 // within the path of a file; ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
@@ -78,6 +80,7 @@ func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, p
 // called on it, once, possibly before CreateUnixServerFunc returns.
 func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factory,
 	path string, opts *UnixServerOptions, done func(*Server, error)) {
+	l.check()
 	b := l.newBinding(ctx, factory, opts, done)
 	switch {
 	case b == nil:
@@ -102,6 +105,8 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 // With ConnectionOptions.Sock, a connected Unix socket of that kind, path must be "".
 // LocalAddr is refused: the client's end has no name.
 //
+// CreateUnixConnection may be called from any goroutine except the loop's.
+//
 // Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
 // ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
 // ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of
@@ -117,6 +122,7 @@ func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, pa
 // is called on it, once, possibly before CreateUnixConnectionFunc returns.
 func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol,
 	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
+	l.check()
 	d := l.newDial(ctx, p, opts, done)
 	switch {
 	case d == nil:

@@ -30,22 +30,23 @@ type watchKey struct {
 	mask uint16
 }
 
-// AddReader has f called whenever fd is readable, at end of file or in error,
-// once a round, until RemoveReader. It replaces an earlier function. Remove it
-// before closing fd.
+// AddReader calls f whenever fd is readable, at end of file or in error, once a round,
+// until RemoveReader. It replaces an earlier function. Remove it before closing fd. It
+// is for the loop's goroutine.
 //
 // Errors: ErrFdInUse for a transport's descriptor, ErrLoopClosed, EPERM for a
 // regular file, EBADF.
 func (l *Loop) AddReader(fd int, f func()) error { return l.watch(fd, pollIn, f) }
 
-// AddWriter is AddReader for writing.
+// AddWriter is AddReader for writing. It is for the loop's goroutine.
 func (l *Loop) AddWriter(fd int, f func()) error { return l.watch(fd, pollOut, f) }
 
 // RemoveReader ends AddReader and reports whether there was anything to end. The
-// function is not called afterwards.
+// function is not called afterwards. It is for the loop's goroutine.
 func (l *Loop) RemoveReader(fd int) bool { return l.unwatch(fd, pollIn) }
 
-// RemoveWriter ends AddWriter.
+// RemoveWriter ends AddWriter as RemoveReader ends AddReader. It is for the loop's
+// goroutine.
 func (l *Loop) RemoveWriter(fd int) bool { return l.unwatch(fd, pollOut) }
 
 func (l *Loop) watch(fd int, mask uint16, f func()) error {

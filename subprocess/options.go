@@ -33,7 +33,8 @@ type Options struct {
 	Attr *syscall.SysProcAttr
 }
 
-// Stdio is what one of a child's standard streams is connected to.
+// Stdio is what one of a child's standard streams is connected to. Values can be
+// compared with ==.
 type Stdio struct {
 	kind stdioKind
 	file *os.File
@@ -68,5 +69,5 @@ var (
 // File is an open file, which stays the caller's.
 func File(f *os.File) Stdio { return Stdio{kind: fileStdio, file: f} }
 
-// streams are the three of them in the order of their descriptors.
-func (o *Options) streams() [3]Stdio { return [3]Stdio{o.Stdin, o.Stdout, o.Stderr} }
+// File returns the file of a Stdio made by the function File, and nil for every other.
+func (s Stdio) File() *os.File { return s.file }

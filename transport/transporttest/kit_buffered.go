@@ -3,11 +3,15 @@ package transporttest
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"slices"
 
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
+
+// bufferedTrace is the automaton of a buffered protocol that is not paused.
+var bufferedTrace = regexp.MustCompile(`^made(, get -?\d+(, updated \d+)?)+, eof, lost <nil>$`)
 
 // bufferedCases are of section E.
 var bufferedCases = []kitCase{
@@ -17,7 +21,7 @@ var bufferedCases = []kitCase{
 		k.wait("data", func() bool { return string(k.rec.Data()) == "hello" })
 		k.do(func() { k.pt().Close() })
 		k.waitLostNil()
-		if k.rec.Count("eof") != 1 || k.rec.Count("get") < 1 {
+		if !bufferedTrace.MatchString(k.rec.Trace()) {
 			k.Errorf("trace %s", k.rec.Trace())
 		}
 	}},
@@ -36,24 +40,33 @@ var bufferedCases = []kitCase{
 		}
 	}},
 	{"S126_hint_is_minus_one_or_what_is_there", func(k *kit) {
-		k.connectBuffered(64)
-		k.send("hello")
-		k.wait("data", func() bool { return k.rec.Received() == 5 })
-		for _, e := range k.rec.Events() {
-			if e.Name == "get" && e.N != -1 && e.N <= 0 {
-				k.Errorf("hint %d", e.N)
-			}
+		k.connectBuffered(3)
+		k.send("a")
+		k.wait("data", func() bool { return k.rec.Received() == 1 })
+		asks := k.rec.Events()[1].N == -1 // before there is data
+		hints := hintsOf(k.rec)
+		if asks && slices.Max(hints) > 0 || !asks && slices.Min(hints) < 1 {
+			k.Errorf("hints %d", hints)
+		}
+		next := k.succeed(func(r *Recorder) protocol.Protocol { return r })
+		k.send("b")
+		k.wait("data", func() bool { return next.Received() == 1 })
+		k.do(k.tr().PauseReading)
+		k.send("held back")
+		k.quiet()
+		last := k.succeed(func(r *Recorder) protocol.Protocol { return r.Buffered(4) })
+		k.do(k.tr().ResumeReading)
+		k.wait("the rest", func() bool { return last.Received() == 9 })
+		hints = hintsOf(last)
+		if want := []int{9, 5, 1, -1}; asks && !slices.Equal(hints, want) {
+			k.Errorf("hints %d for what was held back, want %d", hints, want)
+		}
+		if !asks && slices.Min(hints) < 1 {
+			k.Errorf("hints %d where there is data", hints)
 		}
 	}},
-	{"S127_empty_buffer_is_fatal", func(k *kit) {
-		k.connectBuffered(64)
-		k.link.Expect("Fatal error: protocol.get_buffer() call failed.")
-		k.do(func() { k.rec.On.Get = func(int) []byte { return nil } })
-		k.send("x")
-		if err := k.waitLost(); !errors.Is(err, protocol.ErrEmptyBuffer) {
-			k.Errorf("ConnectionLost(%v)", err)
-		}
-	}},
+	{"S127_empty_buffer_is_fatal", func(k *kit) { k.offerNothing([]byte{}) }},
+	{"S127_nil_buffer_is_fatal", func(k *kit) { k.offerNothing(nil) }},
 	{"S128_panic_in_GetBuffer_is_fatal", func(k *kit) {
 		k.connectBuffered(64)
 		k.link.Expect("Fatal error: protocol.get_buffer() call failed.")
@@ -64,6 +77,9 @@ var bufferedCases = []kitCase{
 		k.send("x")
 		err := k.waitLost()
 		k.checkPanic("GetBuffer", err)
+		if !errors.Is(err, errPlanned) {
+			k.Errorf("%v is not the value of the panic", err)
+		}
 		if n := k.rec.Count("updated"); n != updated {
 			k.Error("BufferUpdated after a panic in GetBuffer")
 		}
@@ -84,13 +100,34 @@ var bufferedCases = []kitCase{
 		k.send("x")
 		k.checkPanic("BufferUpdated", k.waitLost())
 	}},
-	{"S132_get_may_be_followed_by_no_update", func(k *kit) {
-		// statements: 133
+	{"S132_close_leaves_a_buffer_unfilled", func(k *kit) {
+		k.connectBuffered(64)
+		k.do(func() { k.tr().Close() })
+		k.waitLostNil()
+		k.unfilled()
+	}},
+	{"S132_abort_leaves_a_buffer_unfilled", func(k *kit) {
+		k.connectBuffered(64)
+		k.do(k.tr().Abort)
+		k.waitLostNil()
+		k.unfilled()
+	}},
+	{"S132_an_error_leaves_a_buffer_unfilled", func(k *kit) {
+		k.connectBuffered(64)
+		k.needsReset()
+		k.link.Reset()
+		if err := k.waitLost(); err == nil {
+			k.Error("ConnectionLost(nil)")
+		}
+		k.unfilled()
+	}},
+	{"S133_EOF_leaves_a_buffer_unfilled", func(k *kit) {
 		k.connectBuffered(64)
 		k.do(func() { k.pt().Close() })
 		k.waitLostNil()
-		if n := k.rec.Count("updated"); n != 0 {
-			k.Errorf("BufferUpdated %d times without data", n)
+		k.unfilled()
+		if n := k.rec.Count("eof"); n != 1 {
+			k.Errorf("EOFReceived %d times", n)
 		}
 	}},
 	{"S134_no_get_after_EOF", func(k *kit) {
@@ -110,33 +147,29 @@ var bufferedCases = []kitCase{
 		}
 	}},
 	{"S135_switch_between_plain_and_buffered", func(k *kit) {
-		// statements: 449
 		k.connect()
-		recorders := []*Recorder{k.rec}
-		received := func() (all []byte) {
-			for _, r := range recorders {
-				all = append(all, r.Data()...)
-			}
-			return all
-		}
+		now, last := k.rec, k.rec
 		for i := range 6 {
+			last = now
 			k.send("0123456789")
-			k.wait("ten more bytes", func() bool { return len(received()) == 10*(i+1) })
-			k.do(func() {
-				next := Successor(k.T, k.tr())
-				recorders = append(recorders, next)
-				var p protocol.Protocol = next
+			k.wait("ten bytes for the protocol of now", func() bool {
+				return string(now.Data()) == "0123456789"
+			})
+			if plain := i%2 == 0; now.Count("data") > 0 != plain || now.Count("get") > 0 == plain {
+				k.Errorf("protocol %d: trace %s", i, now.Trace())
+			}
+			now = k.succeed(func(r *Recorder) protocol.Protocol {
 				if i%2 == 0 {
-					p = next.Buffered(4)
+					return r.Buffered(4)
 				}
-				if err := k.tr().SetProtocol(p); err != nil {
-					k.Error(err)
-				}
+				return r
 			})
 		}
 		k.do(func() { k.tr().Close() })
-		last := recorders[len(recorders)-1]
-		k.wait("ConnectionLost", func() bool { lost, _ := last.Lost(); return lost })
+		k.wait("ConnectionLost", func() bool { lost, _ := now.Lost(); return lost })
+		if lost, _ := last.Lost(); lost {
+			k.Error("ConnectionLost of the protocol before")
+		}
 	}},
 	{"S136_data_in_hand_is_fed_until_consumed", func(k *kit) {
 		k.connect()
@@ -154,6 +187,9 @@ var bufferedCases = []kitCase{
 			k.tr().ResumeReading()
 		})
 		k.wait("all data", func() bool { return string(next.Data()) == "a whole sentence" })
+		if n := next.Count("updated"); n != 6 {
+			k.Errorf("16 bytes in %d buffers of 3: %s", n, next.Trace())
+		}
 	}},
 	{"S137_close_in_GetBuffer", func(k *kit) {
 		k.connectBuffered(64)
@@ -187,17 +223,24 @@ var bufferedCases = []kitCase{
 		})
 		k.send("one")
 		k.wait("a pause", func() bool { return !k.tr().IsReading() })
-		before := k.rec.Received()
+		before, gets := k.rec.Received(), k.rec.Count("get")
 		k.send("two")
 		k.quiet()
 		if k.rec.Received() != before {
 			k.Error("data while paused")
 		}
-		k.do(func() { k.tr().ResumeReading() })
+		k.do(func() {
+			k.rec.On.Updated = func(int) {
+				k.rec.On.Updated = nil
+				if n := k.rec.Count("get"); n != gets {
+					k.Errorf("%d more buffers were asked for", n-gets)
+				}
+			}
+			k.tr().ResumeReading()
+		})
 		k.wait("the rest", func() bool { return string(k.rec.Data()) == "onetwo" })
 	}},
 	{"S139_no_update_into_a_lent_buffer_after_the_end", func(k *kit) {
-		// statements: 443
 		k.connectBuffered(1 << 10)
 		k.send("x")
 		k.wait("data", func() bool { return k.rec.Received() == 1 })
@@ -248,4 +291,46 @@ var bufferedCases = []kitCase{
 			}
 		})
 	}},
+}
+
+// offerNothing returns buf from GetBuffer.
+func (k *kit) offerNothing(buf []byte) {
+	k.Helper()
+	k.connectBuffered(64)
+	k.link.Expect("Fatal error: protocol.get_buffer() call failed.")
+	k.do(func() { k.rec.On.Get = func(int) []byte { return buf } })
+	k.send("x")
+	if err := k.waitLost(); !errors.Is(err, protocol.ErrEmptyBuffer) {
+		k.Errorf("ConnectionLost(%v)", err)
+	}
+	k.reported("Fatal error: protocol.get_buffer() call failed.")
+}
+
+// unfilled checks that no buffer was filled.
+func (k *kit) unfilled() {
+	k.Helper()
+	if n := k.rec.Count("updated"); n != 0 {
+		k.Errorf("BufferUpdated %d times without data", n)
+	}
+}
+
+// succeed puts a protocol in place of the one of now.
+func (k *kit) succeed(kind func(r *Recorder) protocol.Protocol) (next *Recorder) {
+	k.do(func() {
+		next = Successor(k.T, k.tr())
+		if err := k.tr().SetProtocol(kind(next)); err != nil {
+			k.Error(err)
+		}
+	})
+	return next
+}
+
+// hintsOf are those of all calls of GetBuffer.
+func hintsOf(r *Recorder) (hints []int) {
+	for _, e := range r.Events() {
+		if e.Name == "get" {
+			hints = append(hints, e.N)
+		}
+	}
+	return hints
 }

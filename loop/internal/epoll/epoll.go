@@ -58,11 +58,10 @@ type engine struct {
 	lastYield time.Duration
 	closed    bool
 
-	peer    sys.Sockaddr
-	msg     unix.Msghdr
-	iov     [proactor.IOVMax]unix.Iovec
-	pollFDs [2]unix.PollFd
-	events  [eventsMax]unix.EpollEvent
+	peer   sys.Sockaddr
+	msg    unix.Msghdr
+	iov    [proactor.IOVMax]unix.Iovec
+	events [eventsMax]unix.EpollEvent
 }
 
 // New makes an engine. Errors are *os.SyscallError.

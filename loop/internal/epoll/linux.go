@@ -19,7 +19,6 @@ type linux struct {
 	noPwait2 bool
 	event    unix.EpollEvent
 	timeout  timespec
-	offset   int64 // of splice
 }
 
 // OpenEpoll makes the instance, and finds out how exactly it can sleep.
@@ -142,19 +141,6 @@ func (*linux) Read(fd int, b []byte, plain *bool) (int, syscall.Errno) {
 func (*linux) Write(fd int, iov []unix.Iovec, plain *bool) (int, syscall.Errno) {
 	return sys.WriteNow(fd, iov, plain)
 }
-
-func (l *linux) Splice(from int, offset int64, to, n int) (int, syscall.Errno) {
-	var at *int64
-	if offset != -1 {
-		l.offset = offset // the kernel advances it, but the operation's is its owner's
-		at = &l.offset
-	}
-	moved, err := unix.Splice(from, at, to, nil, n, unix.SPLICE_F_NONBLOCK)
-	errno, _ := err.(syscall.Errno)
-	return int(moved), errno
-}
-
-func (*linux) Poll(fds []unix.PollFd) { unix.Poll(fds, 0) }
 
 func (*linux) Mmap(n int) ([]byte, error) { return sys.Mmap(n) }
 

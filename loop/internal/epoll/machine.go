@@ -61,12 +61,6 @@ type Machine interface {
 	Read(fd int, b []byte, plain *bool) (int, syscall.Errno)
 	Write(fd int, iov []unix.Iovec, plain *bool) (int, syscall.Errno)
 
-	// Splice is splice(2); the offset is of from, -1 for its own.
-	Splice(from int, offset int64, to, n int) (int, syscall.Errno)
-
-	// Poll is poll(2) without a timeout.
-	Poll(fds []unix.PollFd)
-
 	// Mmap returns zeroed memory outside of Go's heap, and Munmap takes it back.
 	Mmap(n int) ([]byte, error)
 	Munmap(b []byte) error

@@ -17,8 +17,6 @@ func (e *engine) begin(op *proactor.Op) {
 		return
 	}
 	switch op.Code {
-	case proactor.Nop:
-		e.finish(op, 0)
 	case proactor.Accept, proactor.Recv, proactor.RecvAny, proactor.RecvMsg, proactor.Waitid:
 		e.arm(op, op.FD, reading)
 	case proactor.Poll:
@@ -46,9 +44,6 @@ func (e *engine) read(s *slot, op *proactor.Op) {
 		// The descriptor is its owner's, who may close it now.
 		e.detach(op)
 		e.finish(op, 0)
-	case proactor.Splice:
-		e.detach(op)
-		e.splice(op)
 	}
 }
 

@@ -127,15 +127,14 @@ func (s *slot) place(flag uint16) **proactor.Op {
 	return &s.polls[flag-pollFirst]
 }
 
-// detach takes op off its slot. The descriptor of a poll, of a child and of a
-// splice's source belongs to the user, who may close it behind the engine's
-// back; so it is not left watched.
+// detach takes op off its slot. The descriptor of a poll and of a child belongs to the
+// user, who may close it behind the engine's back; so it is not left watched.
 func (e *engine) detach(op *proactor.Op) {
 	s := e.table.find(int(op.Engine.Slot))
 	flag := op.Engine.Flag
 	*s.place(flag) = nil
 	op.Engine.Flag = nowhere
-	if flag >= pollFirst || op.Code == proactor.Waitid || op.Code == proactor.Splice {
+	if flag >= pollFirst || op.Code == proactor.Waitid {
 		e.watch(s, int(op.Engine.Slot), s.wanted())
 	}
 }

@@ -15,12 +15,10 @@ func (e *engine) write(op *proactor.Op) {
 	switch op.Code {
 	case proactor.Connect:
 		e.connect(op)
-	case proactor.Send, proactor.SendZC:
+	case proactor.Send:
 		e.send(op)
 	case proactor.SendMsg:
 		e.sendMsg(op)
-	case proactor.Splice:
-		e.splice(op)
 	}
 }
 
@@ -138,29 +136,4 @@ func (t *table) slotOf(fd int) *slot {
 		return &slot{}
 	}
 	return t.make(fd)
-}
-
-// splice moves what it can. If that is nothing it waits for whichever end is
-// in the way; when both got ready in between it tries again in the next pass.
-func (e *engine) splice(op *proactor.Op) {
-	e.stats.Syscalls++
-	n, errno := e.machine.Splice(op.File, op.Offset, op.FD, op.Len)
-	if errno != syscall.EAGAIN && errno != syscall.EINTR {
-		e.result(op, n, errno)
-		return
-	}
-	e.pollFDs = [2]unix.PollFd{
-		{Fd: int32(op.FD), Events: unix.POLLOUT},
-		{Fd: int32(op.File), Events: unix.POLLIN},
-	}
-	e.stats.Syscalls++
-	e.machine.Poll(e.pollFDs[:])
-	switch {
-	case e.pollFDs[0].Revents == 0:
-		e.arm(op, op.FD, writing)
-	case e.pollFDs[1].Revents == 0:
-		e.arm(op, op.File, reading)
-	default:
-		e.enqueue(op)
-	}
 }

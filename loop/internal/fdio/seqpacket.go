@@ -23,8 +23,9 @@ import (
 // peer nothing else bounds the queue (unix_dgram_sendmsg).
 type SeqPacket struct {
 	endpoint
-	out packets
-	max int // the longest message that the socket has been seen to take
+	lent []byte // what GetBuffer returned before a pause, for the message that is held
+	out  packets
+	max  int // the longest message that the socket has been seen to take
 }
 
 // NewSeqPacket makes a transport of a connected descriptor, which it owns from now on. The
@@ -73,7 +74,7 @@ func (s *SeqPacket) busy() bool { return false }
 
 func (s *SeqPacket) release() {}
 
-func (s *SeqPacket) forget() {}
+func (s *SeqPacket) forget() { s.lent = nil }
 
 // SetProtocol implements transport.BaseTransport.
 func (s *SeqPacket) SetProtocol(p transport.BaseProtocol) error {
@@ -84,6 +85,7 @@ func (s *SeqPacket) SetProtocol(p transport.BaseProtocol) error {
 	if s.state == Closed {
 		return transport.ErrClosed
 	}
+	s.lent = nil
 	s.guard.Adopt(p)
 	return nil
 }
@@ -117,8 +119,8 @@ func (s *SeqPacket) received() {
 	}
 }
 
-// deliver implements kind. A part of a message is worse than none, so one that is
-// truncated ends the connection.
+// deliver implements kind. A part of a message is worse than none, so one that is cut
+// ends the connection.
 func (s *SeqPacket) deliver(a arrival) {
 	switch {
 	case a.res < 0:
@@ -136,16 +138,27 @@ func (s *SeqPacket) deliver(a arrival) {
 	}
 }
 
-// deliverInto copies a message to memory of the protocol's. GetBuffer may have closed the
-// transport or given it another protocol, which then gets the message, or paused: what
-// was asked for is delivered all the same.
+// deliverInto copies a message to memory of the protocol's. Inside GetBuffer that may have
+// closed the transport, or given it to another protocol, which then gets the message, or
+// paused: then the message is held, and the buffer is used when reading goes on.
 func (s *SeqPacket) deliverInto(data []byte) {
-	owner := s.guard.Protocol()
-	buf := s.guard.GetBuffer(len(data))
+	owner, buf := s.guard.Protocol(), s.lent
+	s.lent = nil
+	if buf == nil {
+		buf = s.guard.GetBuffer(len(data))
+	}
+	whole := arrival{parcel{data: data, size: len(data)}, int32(len(data))}
 	switch {
 	case s.state != Open:
-	case s.guard.Protocol() != owner:
-		s.deliver(arrival{parcel{data: data, size: len(data)}, int32(len(data))})
+	case s.guard.Protocol() != owner && !s.paused:
+		s.deliver(whole)
+	case s.paused:
+		if s.guard.Protocol() == owner {
+			s.lent = buf
+		}
+		whole.data = append([]byte(nil), data...)
+		s.holdRest(whole)
+		s.engine.Cancel(&s.recv)
 	case len(buf) == 0:
 		s.emptyBuffer()
 	case len(buf) < len(data):

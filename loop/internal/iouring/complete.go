@@ -73,7 +73,7 @@ func (e *engine) complete(cqe uring.CQE) {
 		e.completeAccept(op, cqe)
 	case proactor.RecvAny, proactor.RecvMsg:
 		e.completeAny(op, cqe)
-	case proactor.Send, proactor.SendMsg, proactor.SendZC:
+	case proactor.Send, proactor.SendMsg:
 		e.completeSend(op, cqe.Res)
 	default:
 		e.completeOnce(op, cqe.Res)
@@ -158,9 +158,6 @@ func (e *engine) completeOnce(op *proactor.Op, res int32) {
 		e.again(op)
 	case op.Code == proactor.Waitid:
 		e.completeWaitid(op, res)
-	case op.Code == proactor.Splice && res == eagain:
-		op.Engine.Flag |= flagPollFirst
-		e.again(op)
 	default:
 		e.finish(op, res)
 	}

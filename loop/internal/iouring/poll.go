@@ -22,16 +22,16 @@ import (
 //	                     +--+ others only
 const always = unix.POLLERR | unix.POLLHUP | unix.POLLNVAL
 
-// preparePoll waits until fd has an event of mask, or one of those that are always
-// told.
-func (e *engine) preparePoll(op *proactor.Op, sqe *uring.SQE, fd int, mask uint32) {
+// preparePoll waits until op's descriptor has an event of mask, or one of those that
+// are always told.
+func (e *engine) preparePoll(op *proactor.Op, sqe *uring.SQE, mask uint32) {
 	op.Engine.Flag &^= flagPollFirst
 	op.Engine.Flag |= flagPolling
 	if op.Engine.Flag&flagEdge != 0 {
-		sqe.PrepPollMultishot(fd, mask)
+		sqe.PrepPollMultishot(op.FD, mask)
 		return
 	}
-	sqe.PrepPollAdd(fd, mask)
+	sqe.PrepPollAdd(op.FD, mask)
 }
 
 // waitFirst reports whether op is to wait until its descriptor is ready, and then has
@@ -40,7 +40,7 @@ func (e *engine) waitFirst(op *proactor.Op, sqe *uring.SQE, mask uint32) bool {
 	if op.Engine.Flag&flagPollFirst == 0 {
 		return false
 	}
-	e.preparePoll(op, sqe, op.FD, mask)
+	e.preparePoll(op, sqe, mask)
 	return true
 }
 
@@ -49,11 +49,6 @@ func pollMask(op *proactor.Op) int32 {
 	switch op.Code {
 	case proactor.Poll:
 		return int32(op.Mask)
-	case proactor.Splice:
-		if op.Engine.Flag&flagTarget == 0 {
-			return unix.POLLIN
-		}
-		return unix.POLLOUT
 	case proactor.Recv, proactor.RecvAny:
 		return unix.POLLIN
 	}
@@ -100,9 +95,6 @@ func (e *engine) ready(op *proactor.Op, res int32) {
 		e.finish(op, res)
 	case op.Code == proactor.Poll:
 		e.more(op, res, nil)
-		e.again(op)
-	case op.Code == proactor.Splice:
-		op.Engine.Flag ^= flagTarget
 		e.again(op)
 	default:
 		op.Engine.Flag |= flagReady

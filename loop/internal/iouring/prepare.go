@@ -19,7 +19,6 @@ const (
 	flagPolling                      // the kernel is waiting, not moving
 	flagEdge                         // waits by edges, see poll.go
 	flagSated                        // the poll has seen what it waited for, and is to end
-	flagTarget                       // a splice: for the target, not the source
 	flagReady                        // was told by a poll that it can go on
 	flagTried                        // a send that is the rest of one
 	flagServed                       // a receive that got a buffer since it was starved
@@ -66,8 +65,6 @@ func (e *engine) prepare(op *proactor.Op) {
 	debug.Assert(!s.silent, "one request of an operation at a time")
 	kind := kindOp
 	switch op.Code {
-	case proactor.Nop:
-		sqe.PrepNop()
 	case proactor.Accept:
 		sqe.PrepAcceptMultishot(op.FD, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	case proactor.Connect:
@@ -79,12 +76,10 @@ func (e *engine) prepare(op *proactor.Op) {
 	case proactor.RecvMsg:
 		e.prepareRecvMsg(op, sqe)
 		kind = kindMsg
-	case proactor.Send, proactor.SendMsg, proactor.SendZC:
+	case proactor.Send, proactor.SendMsg:
 		kind = e.prepareSend(op, sqe)
-	case proactor.Splice:
-		e.prepareSplice(op, sqe)
 	case proactor.Poll:
-		e.preparePoll(op, sqe, op.FD, uint32(op.Mask))
+		e.preparePoll(op, sqe, uint32(op.Mask))
 	case proactor.Waitid:
 		e.prepareWaitid(op, sqe)
 	}
@@ -169,19 +164,6 @@ func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 		op.Engine.Flag |= flagPollFirst
 	}
 	e.pollFirst(op, sqe)
-}
-
-// prepareSplice moves bytes, or waits until there is something to move, or room
-// for it: in turns, since EAGAIN does not tell which is missing.
-func (e *engine) prepareSplice(op *proactor.Op, sqe *uring.SQE) {
-	switch {
-	case op.Engine.Flag&flagPollFirst == 0:
-		sqe.PrepSplice(op.File, op.Offset, op.FD, -1, uint32(op.Len), unix.SPLICE_F_MOVE)
-	case op.Engine.Flag&flagTarget == 0:
-		e.preparePoll(op, sqe, op.File, unix.POLLIN)
-	default:
-		e.preparePoll(op, sqe, op.FD, unix.POLLOUT)
-	}
 }
 
 // prepareWaitid waits for a child: with waitid(2), Linux 6.7, or else by polling

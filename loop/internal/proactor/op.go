@@ -17,8 +17,7 @@ type Code uint8
 
 // The operations. Res is a count, a descriptor, 0, or a negated errno.
 const (
-	// Nop completes with 0 in the next Wait.
-	Nop Code = iota
+	_ Code = iota // the zero value is no operation
 	// Accept takes connections from the listener FD until it is cancelled or
 	// fails: each is a completion with More and the new descriptor in Res,
 	// which is non-blocking where the engine needs that, and close-on-exec.
@@ -50,12 +49,6 @@ const (
 	// io_uring's second try is then an empty datagram (seen on 6.18). TrySendMany
 	// and Poll do it there.
 	SendMsg
-	// SendZC is Send without a copy: Complete comes when the kernel has let go
-	// of Buf. Engines without it do Send.
-	SendZC
-	// Splice moves up to Len bytes from File, at Offset unless that is -1, to
-	// FD, one of which is a pipe. Res 0 is the end of the file.
-	Splice
 	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
 	// completion has More and the events in Res. It is level-triggered: it
 	// completes once a Wait as long as the condition holds.
@@ -65,8 +58,8 @@ const (
 	Waitid
 )
 
-var codeNames = [...]string{"nop", "accept", "connect", "recv", "recvany", "recvmsg",
-	"send", "sendmsg", "sendzc", "splice", "poll", "waitid"}
+var codeNames = [...]string{"none", "accept", "connect", "recv", "recvany", "recvmsg",
+	"send", "sendmsg", "poll", "waitid"}
 
 // String returns the name of the code, as used in traces.
 func (c Code) String() string { return codeNames[c] }
@@ -104,10 +97,7 @@ type Op struct {
 	Mask    uint16         // Poll: the events
 	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see below
 	FD      int            // the descriptor
-	File    int            // Splice: the source
-	Offset  int64          // Splice: the position in File, -1 for its own
-	Len     int            // Splice: how much
-	Buf     []byte         // Recv: the destination. Send, SendZC: the source
+	Buf     []byte         // Recv: the destination. Send: the source
 	Bufs    [][]byte       // SendMsg: the sources
 	Addr    transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
 	Handler Handler        // is told of completions
@@ -162,8 +152,8 @@ func (op *Op) Errno() syscall.Errno {
 }
 
 // Begin is called by an engine's Submit. It panics where going on would corrupt
-// a stream: when the operation is in flight already, has no handler, or has no
-// memory to work on.
+// a stream: when the operation is in flight already, has no code or no handler, or has
+// no memory to work on.
 func (op *Op) Begin() {
 	if op.state != idle {
 		panic("proactor: " + op.Code.String() + " submitted while in flight")
@@ -172,7 +162,9 @@ func (op *Op) Begin() {
 		panic("proactor: " + op.Code.String() + " submitted without a handler")
 	}
 	switch op.Code {
-	case Recv, Send, SendZC:
+	case 0:
+		panic("proactor: an operation without a code submitted")
+	case Recv, Send:
 		if len(op.Buf) == 0 {
 			panic("proactor: " + op.Code.String() + " of an empty buffer")
 		}

@@ -95,7 +95,7 @@ func (e *Engine) deliverOne(c *completion) {
 // checkDelivery verifies the owner's side, and records the completion.
 func (fl *flight) checkDelivery(c *completion) {
 	if fl.file == nil {
-		return // Nop
+		return // no such descriptor
 	}
 	fl.checkOwner()
 	data := c.data

@@ -39,7 +39,7 @@ func (x *audited) checkResult(op *proactor.Op) {
 		if f := x.a.d.m.open(x.fd); f != nil && f.stage != connected {
 			f.blame("connect of fd %d is told as a success", x.fd)
 		}
-	case proactor.Send, proactor.SendMsg, proactor.SendZC:
+	case proactor.Send, proactor.SendMsg:
 		if int(op.Res) != total {
 			x.a.blame(x.fd, "%s on fd %d of %d bytes ends with %d, and nobody cancelled it",
 				x.code, x.fd, total, op.Res)

@@ -103,7 +103,7 @@ var faultCases = []struct {
 	{"Overflow", Faults{Overflow: 1}, func(r *rig, _ int, _ *Peer) bool {
 		done := 0
 		for range 8 {
-			r.Submit(&proactor.Op{Handler: ops(func(*proactor.Op) { done++ })})
+			r.Submit(instant(func(*proactor.Op) { done++ }))
 		}
 		r.turn(0)
 		first := done

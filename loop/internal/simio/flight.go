@@ -29,7 +29,6 @@ type flight struct {
 	code   proactor.Code
 	fd     int
 	file   *file // of fd
-	source *file // Splice: of op.File
 	buf    []byte
 	bufs   [][]byte
 	sum    uint32
@@ -37,10 +36,8 @@ type flight struct {
 	state  flightState
 	lazy   bool
 
-	done   int   // Send: bytes taken
-	total  int   // Send: bytes to take
-	mark   int64 // SendZC: all its bytes have arrived when lane.arrived is this
-	marked bool
+	done   int // Send: bytes taken
+	total  int // Send: bytes to take
 	queued int // completions not yet delivered
 }
 
@@ -60,17 +57,8 @@ type completion struct {
 // before attach, so that a panic leaves op idle.
 func (e *Engine) newFlight(op *proactor.Op) *flight {
 	fl := &flight{e: e, op: op, code: op.Code, fd: op.FD, buf: op.Buf, lazy: op.Lazy}
-	if op.Code == proactor.Nop {
-		return fl
-	}
 	fl.bufs = append([][]byte(nil), op.Bufs...)
 	fl.file = e.need(op.FD, "submit of "+op.Code.String())
-	if op.Code == proactor.Splice {
-		fl.source = e.need(op.File, "submit of splice from")
-		if fl.source == nil {
-			fl.file = nil
-		}
-	}
 	fl.checkSlots()
 	e.memory.checkLive(fl.file, fl.memory())
 	return fl
@@ -91,9 +79,6 @@ func (fl *flight) attach() {
 	}
 	fl.file.record("submit "+fl.code.String(), int64(len(fl.buf)))
 	fl.file.flights = append(fl.file.flights, fl)
-	if fl.source != nil && fl.source != fl.file {
-		fl.source.flights = append(fl.source.flights, fl)
-	}
 }
 
 // memory returns the buffers that the owner lent.
@@ -101,7 +86,7 @@ func (fl *flight) memory() [][]byte {
 	if fl.code == proactor.SendMsg {
 		return fl.bufs
 	}
-	if fl.buf == nil || fl.code == proactor.Nop {
+	if fl.buf == nil {
 		return nil
 	}
 	return [][]byte{fl.buf}
@@ -117,7 +102,7 @@ func (fl *flight) progress() {
 func (fl *flight) title() string  { return fl.code.String() }
 func (fl *flight) status() string { return flightNames[fl.state] }
 
-func (fl *flight) takesFrom(f *file) bool { return fl.receives() && fl.receivesFrom() == f }
+func (fl *flight) takesFrom(f *file) bool { return fl.receives() && fl.file == f }
 func (fl *flight) putsInto(f *file) bool  { return fl.sends() && fl.file == f }
 func (fl *flight) connects() bool         { return fl.code == proactor.Connect }
 func (fl *flight) outlives() bool         { return false }
@@ -125,24 +110,16 @@ func (fl *flight) outlives() bool         { return false }
 // receives reports whether fl takes bytes, datagrams or connections.
 func (fl *flight) receives() bool {
 	switch fl.code {
-	case proactor.Accept, proactor.Recv, proactor.RecvAny, proactor.RecvMsg, proactor.Splice:
+	case proactor.Accept, proactor.Recv, proactor.RecvAny, proactor.RecvMsg:
 		return true
 	}
 	return false
 }
 
-// receivesFrom is the file that fl takes from.
-func (fl *flight) receivesFrom() *file {
-	if fl.source != nil {
-		return fl.source
-	}
-	return fl.file
-}
-
 // sends reports whether fl changes what goes out of its file.
 func (fl *flight) sends() bool {
 	switch fl.code {
-	case proactor.Connect, proactor.Send, proactor.SendMsg, proactor.SendZC, proactor.Splice:
+	case proactor.Connect, proactor.Send, proactor.SendMsg:
 		return true
 	}
 	return false
@@ -155,11 +132,7 @@ func (fl *flight) start() {
 	}
 	fl.state = running
 	w := fl.e.World
-	switch {
-	case fl.code == proactor.Nop:
-		fl.finish(0)
-		return
-	case fl.file == nil:
+	if fl.file == nil {
 		fl.fail(syscall.EBADF)
 		return
 	}
@@ -185,10 +158,8 @@ func (fl *flight) try() {
 		fl.tryRecvAny()
 	case proactor.RecvMsg:
 		fl.tryRecvMsg()
-	case proactor.Send, proactor.SendMsg, proactor.SendZC:
+	case proactor.Send, proactor.SendMsg:
 		fl.trySend()
-	case proactor.Splice:
-		fl.trySplice()
 	case proactor.Waitid:
 		fl.tryWaitid()
 	}
@@ -236,9 +207,6 @@ func (fl *flight) again() {
 func (fl *flight) forget() {
 	if fl.file != nil {
 		fl.file.dropFlight(fl)
-	}
-	if fl.source != nil && fl.source != fl.file {
-		fl.source.dropFlight(fl)
 	}
 	fl.e.memory.unpin(fl.pieces)
 }

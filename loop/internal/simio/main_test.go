@@ -80,6 +80,13 @@ func (r *rig) do(op *proactor.Op) int {
 	return r.finish(op)
 }
 
+// instant makes an operation that is over as soon as an engine takes it: a poll of a
+// descriptor that does not exist.
+func instant(complete func(op *proactor.Op)) *proactor.Op {
+	return &proactor.Op{Code: proactor.Poll, FD: 1 << 20, Mask: pollIn,
+		Handler: ops(complete)}
+}
+
 // listener returns a listening socket and its address.
 func (r *rig) listener(backlog int) (int, transport.Addr) {
 	r.Helper()

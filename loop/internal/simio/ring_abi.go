@@ -17,7 +17,7 @@ type sqe struct {
 	userData    uint64
 	buf         uint16 // an index, or a group
 	personality uint16
-	file        uint32 // splice_fd_in, file_index, or in the lower half addr_len
+	file        uint32 // file_index, or in the lower half addr_len
 	addr3       uint64
 	pad         uint64
 }
@@ -50,7 +50,6 @@ const (
 	opWrite      = 23
 	opSend       = 26
 	opRecv       = 27
-	opSplice     = 30
 	opWaitid     = 50
 )
 

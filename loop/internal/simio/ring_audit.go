@@ -21,7 +21,6 @@ type audited struct {
 	handler proactor.Handler
 	code    proactor.Code
 	fd      int
-	source  int // Splice: the source, else -1
 	buf     []byte
 	bufs    [][]byte
 	sum     uint32
@@ -33,18 +32,13 @@ type audited struct {
 func (a *auditor) begin(op *proactor.Op) {
 	m := a.d.m
 	m.check(!op.InFlight(), op.Code.String()+" submitted while in flight")
-	x := &audited{a: a, op: op, handler: op.Handler, code: op.Code, fd: op.FD, source: -1,
+	x := &audited{a: a, op: op, handler: op.Handler, code: op.Code, fd: op.FD,
 		buf: op.Buf, bufs: slices.Clone(op.Bufs)}
 	if op.Handler == nil {
 		return // the engine's own check
 	}
-	if op.Code == proactor.Splice {
-		x.source = op.File
-	}
-	if op.Code != proactor.Nop {
-		m.lookup(op.FD, "submit of "+op.Code.String())
-		x.checkSlots()
-	}
+	m.lookup(op.FD, "submit of "+op.Code.String())
+	x.checkSlots()
 	if op.Code == proactor.Recv {
 		poison(op.Buf)
 	}
@@ -56,7 +50,7 @@ func (a *auditor) begin(op *proactor.Op) {
 // sent is what the operation sends.
 func (x *audited) sent() [][]byte {
 	switch x.code {
-	case proactor.Send, proactor.SendZC:
+	case proactor.Send:
 		return [][]byte{x.buf}
 	case proactor.SendMsg:
 		return x.bufs
@@ -78,13 +72,13 @@ func (x *audited) receives() int {
 	case proactor.Accept, proactor.Recv, proactor.RecvAny, proactor.RecvMsg:
 		return x.fd
 	}
-	return x.source
+	return -1
 }
 
 // sends is what the operation sends on, -1 if nothing.
 func (x *audited) sends() int {
 	switch x.code {
-	case proactor.Connect, proactor.Send, proactor.SendMsg, proactor.SendZC, proactor.Splice:
+	case proactor.Connect, proactor.Send, proactor.SendMsg:
 		return x.fd
 	}
 	return -1
@@ -184,7 +178,7 @@ func (a *auditor) owns(addr, n uint64) bool {
 // checkIdle panics when an operation is in flight on fd.
 func (a *auditor) checkIdle(fd int) {
 	for _, x := range a.flying {
-		if x.code != proactor.Nop && (x.fd == fd || x.source == fd) {
+		if x.fd == fd {
 			a.blame(fd, "CloseFD of fd %d with %s in flight on it", fd, x.code)
 		}
 	}

@@ -34,7 +34,6 @@ var fieldsOf = map[uint8]int{
 	opWrite:      fieldAddr | fieldLen | fieldOff,
 	opSend:       fieldAddr | fieldLen | fieldFlags | fieldIoprio,
 	opRecv:       fieldAddr | fieldLen | fieldFlags | fieldIoprio | fieldBuf,
-	opSplice:     fieldAddr | fieldLen | fieldOff | fieldFlags | fieldFile,
 	opWaitid:     fieldLen | fieldOff | fieldFile,
 }
 
@@ -80,20 +79,11 @@ func (t *task) prepare() {
 	}
 	m := t.r.m
 	t.file = m.lookup(t.fd, t.title())
-	if e.opcode == opSplice && t.file != nil {
-		t.source = m.lookup(int(int32(e.file)), "SPLICE from")
-		if t.source == nil {
-			t.file = nil
-		}
-	}
 	if t.file == nil {
 		t.bad = syscall.EBADF
 		return
 	}
 	t.file.flights = append(t.file.flights, t)
-	if t.source != nil && t.source != t.file {
-		t.source.flights = append(t.source.flights, t)
-	}
 	t.record(" taken", int32(e.len))
 	switch e.opcode {
 	case opSend, opWrite:

@@ -14,12 +14,11 @@ import (
 // queued: on the ring's list of work, or on its way there. A task holds its file as
 // the kernel does: a descriptor closed meanwhile changes nothing for it.
 type task struct {
-	r      *ring
-	sqe    sqe
-	fd     int
-	file   *file
-	source *file // Splice
-	state  taskState
+	r     *ring
+	sqe   sqe
+	fd    int
+	file  *file
+	state taskState
 
 	queued    bool
 	cancelled bool // by a cancel that has found it
@@ -74,7 +73,7 @@ func (t *task) begin() {
 	case t.bad != 0:
 		t.fail(t.bad)
 		return
-	case t.sqe.flags&sqeAsync != 0 || t.sqe.opcode == opSplice:
+	case t.sqe.flags&sqeAsync != 0:
 		t.enqueue() // a kernel worker does it
 		return
 	}
@@ -223,9 +222,6 @@ func (t *task) letGo() {
 	if t.file != nil {
 		t.file.dropFlight(t)
 	}
-	if t.source != nil && t.source != t.file {
-		t.source.dropFlight(t)
-	}
 }
 
 // owner tells completions apart that may change places.
@@ -249,7 +245,7 @@ func (t *task) title() string {
 var opNames = map[uint8]string{opNop: "NOP", opWritev: "WRITEV", opReadFixed: "READ_FIXED",
 	opPollAdd: "POLL_ADD", opPollRemove: "POLL_REMOVE", opSendMsg: "SENDMSG",
 	opRecvMsg: "RECVMSG", opAccept: "ACCEPT", opCancel: "ASYNC_CANCEL", opConnect: "CONNECT",
-	opRead: "READ", opWrite: "WRITE", opSend: "SEND", opRecv: "RECV", opSplice: "SPLICE",
+	opRead: "READ", opWrite: "WRITE", opSend: "SEND", opRecv: "RECV",
 	opWaitid: "WAITID"}
 
 func (t *task) status() string {
@@ -269,15 +265,13 @@ func (t *task) takesFrom(f *file) bool {
 	switch t.sqe.opcode {
 	case opRecv, opRecvMsg, opRead, opReadFixed, opAccept:
 		return t.file == f
-	case opSplice:
-		return t.source == f
 	}
 	return false
 }
 
 func (t *task) putsInto(f *file) bool {
 	switch t.sqe.opcode {
-	case opSend, opSendMsg, opWrite, opWritev, opConnect, opSplice:
+	case opSend, opSendMsg, opWrite, opWritev, opConnect:
 		return t.file == f
 	}
 	return false

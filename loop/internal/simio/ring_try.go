@@ -39,8 +39,6 @@ func (t *task) try() verdict {
 		return t.tryAccept()
 	case opConnect:
 		return t.tryConnect()
-	case opSplice:
-		return t.trySplice()
 	default:
 		return t.tryWaitid()
 	}
@@ -144,20 +142,6 @@ func (t *task) tryWrite() verdict {
 		t.fails = n < t.total
 		t.end(int32(n), 0, nil)
 	}
-	return over
-}
-
-// trySplice is SPLICE, once.
-func (t *task) trySplice() verdict {
-	from, to, w := t.source, t.file, t.r.w
-	p := splicing{from: from, to: to, n: int(t.sqe.len), offset: int64(t.sqe.addr)}
-	n, errno := p.move(w)
-	if errno != 0 {
-		t.fail(errno)
-		return over
-	}
-	t.fails = n < p.n
-	t.end(int32(n), 0, nil)
 	return over
 }
 

@@ -96,22 +96,13 @@ func (fl *flight) checkSlots() {
 		return
 	}
 	for _, other := range fl.file.flights {
-		if fl.receives() && other.takesFrom(fl.receivesFrom()) {
+		if fl.receives() && other.takesFrom(fl.file) {
 			fl.file.blame("%s submitted with %s in flight: two receives on fd %d",
 				fl.code, other.title(), fl.file.fd)
 		}
 		if fl.sends() && other.putsInto(fl.file) {
 			fl.file.blame("%s submitted with %s in flight: two sends on fd %d",
 				fl.code, other.title(), fl.file.fd)
-		}
-	}
-	if fl.source == nil {
-		return
-	}
-	for _, other := range fl.source.flights {
-		if other.takesFrom(fl.source) {
-			fl.source.blame("splice submitted with %s in flight: two receives on fd %d",
-				other.title(), fl.source.fd)
 		}
 	}
 }

@@ -103,11 +103,11 @@ var strictCases = []struct {
 	}},
 	{"WaitInsideComplete", []string{"Wait called inside Wait"},
 		func(r *rig, fd int, _ *Peer) {
-			r.do(&proactor.Op{Handler: ops(func(*proactor.Op) { r.Wait(0) })})
+			r.do(instant(func(*proactor.Op) { r.Wait(0) }))
 		}},
 	{"CloseInsideComplete", []string{"Close called inside Wait"},
 		func(r *rig, fd int, _ *Peer) {
-			r.do(&proactor.Op{Handler: ops(func(*proactor.Op) { r.Engine.Close() })})
+			r.do(instant(func(*proactor.Op) { r.Engine.Close() }))
 		}},
 	{"WaitBeforeStart", []string{"Wait before Start"}, func(r *rig, _ int, _ *Peer) {
 		New(Options{}).Wait(0)

@@ -23,7 +23,7 @@ func TestWaitJumpsToTheTimeout(t *testing.T) {
 func TestWaitJumpsToTheNextEvent(t *testing.T) {
 	r := newRig(t, Options{})
 	var at []time.Duration
-	op := &proactor.Op{Handler: ops(func(*proactor.Op) { at = append(at, r.Now()) })}
+	op := instant(func(*proactor.Op) { at = append(at, r.Now()) })
 	r.After(2*time.Hour, func() { at = append(at, r.Now()) })
 	r.After(time.Hour, func() {
 		at = append(at, r.Now())
@@ -114,10 +114,10 @@ func TestLazySendCompletesBeforeWhatHappenedLater(t *testing.T) {
 			send := &proactor.Op{Code: proactor.Send, Lazy: true, FD: fd, Buf: []byte("x")}
 			send.Handler = note
 			r.Submit(send)
-			r.do(&proactor.Op{Handler: note})
+			r.do(instant(note))
 		}
 		for i, code := range order {
-			if want := [2]proactor.Code{proactor.Send, proactor.Nop}[i%2]; code != want {
+			if want := [2]proactor.Code{proactor.Send, proactor.Poll}[i%2]; code != want {
 				t.Errorf("seed %d: order %v", seed, order)
 				break
 			}

@@ -1,10 +1,6 @@
 package simio
 
-import (
-	"syscall"
-
-	"github.com/sluice-net/sluice/loop/internal/proactor"
-)
+import "syscall"
 
 // tryRecv is Recv: once, into the owner's buffer.
 func (fl *flight) tryRecv() {
@@ -85,15 +81,11 @@ func (fl *flight) tryRecvAny() {
 	}
 }
 
-// trySend is Send, SendMsg and SendZC.
+// trySend is Send and SendMsg.
 func (fl *flight) trySend() {
 	f, w := fl.file, fl.e.World
 	if f.kind == datagramSocket {
 		fl.trySendDatagram()
-		return
-	}
-	if fl.marked {
-		fl.tryNotify()
 		return
 	}
 	if errno := f.connectedErrno(); errno != 0 {
@@ -121,19 +113,7 @@ func (fl *flight) trySend() {
 			return
 		}
 	}
-	if fl.code == proactor.SendZC && !f.tx.local {
-		fl.mark, fl.marked = f.tx.accepted, true
-		fl.tryNotify()
-		return
-	}
 	fl.finish(int32(fl.done))
-}
-
-// tryNotify ends a SendZC when the kernel has let go of its memory.
-func (fl *flight) tryNotify() {
-	if tx := fl.file.tx; tx.arrived >= fl.mark || tx.cut {
-		fl.finish(int32(fl.done))
-	}
 }
 
 // putFrom puts n bytes of bufs, from position skip on; there is room.

@@ -281,8 +281,6 @@ func (c *echo) write(b []byte) {
 	case 1:
 		c.send.Code, c.send.Buf, c.send.Bufs = proactor.SendMsg, nil, [][]byte{b[:half], b[half:]}
 	case 2:
-		c.send.Code = proactor.SendZC
-	case 3:
 		c.send.Lazy = true
 	}
 	c.w.Submit(&c.send)

@@ -12,6 +12,3 @@ type Msghdr = unix.Msghdr
 
 // Iovec is struct iovec.
 type Iovec = unix.Iovec
-
-// PollFd is struct pollfd.
-type PollFd = unix.PollFd

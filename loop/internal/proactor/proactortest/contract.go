@@ -10,9 +10,9 @@ import (
 )
 
 var contractTests = []test{
-	{name: "NopCompletesInTheNextWait", run: nopCompletes},
+	{name: "WhatIsOverAtOnceCompletesInTheNextWait", run: instantCompletes},
 	{name: "NothingCompletesInsideSubmitOrCancel", run: nothingInsideSubmit},
-	{name: "NopsCompleteInOrder", run: nopsInOrder},
+	{name: "CompletionsComeInOrder", run: instantsInOrder},
 	{name: "SubmitInsideComplete", run: submitInsideComplete},
 	{name: "EndlessResubmissionDoesNotHoldUpWait", run: endlessResubmission},
 	{name: "MisuseOfOperationsPanics", run: misusePanics},
@@ -28,13 +28,13 @@ var contractTests = []test{
 	{name: "OptionsAreKept", run: optionsKept},
 }
 
-func nopCompletes(r *rig) {
-	p := r.probe(proactor.Nop, -1).submit()
+func instantCompletes(r *rig) {
+	p := r.instant().submit()
 	if !p.op.InFlight() || len(p.got) > 0 {
 		r.Fatal("not in flight after Submit")
 	}
 	r.turn(patience)
-	if p.op.InFlight() || p.last().res != 0 || p.last().more {
+	if p.op.InFlight() || int(p.last().res) != instantResult || p.last().more {
 		r.Fatalf("after Wait: in flight %v, %+v", p.op.InFlight(), p.got)
 	}
 }
@@ -54,10 +54,10 @@ func nothingInsideSubmit(r *rig) {
 	cancelled.wantErrno(syscall.ECANCELED)
 }
 
-func nopsInOrder(r *rig) {
+func instantsInOrder(r *rig) {
 	var order []int
 	for i := range 100 {
-		p := r.probe(proactor.Nop, -1)
+		p := r.instant()
 		p.then = func(*probe) { order = append(order, i) }
 		p.submit()
 	}
@@ -68,8 +68,8 @@ func nopsInOrder(r *rig) {
 }
 
 func submitInsideComplete(r *rig) {
-	second := r.probe(proactor.Nop, -1)
-	first := r.probe(proactor.Nop, -1)
+	second := r.instant()
+	first := r.instant()
 	first.then = func(p *probe) {
 		if len(p.got) < 3 {
 			p.submit()
@@ -78,15 +78,15 @@ func submitInsideComplete(r *rig) {
 			}
 		}
 	}
-	first.submit().want(0)
-	second.want(0)
+	first.submit().want(instantResult)
+	second.want(instantResult)
 	if len(first.got) != 3 || len(second.got) != 1 {
 		r.Fatalf("%d and %d completions, want 3 and 1", len(first.got), len(second.got))
 	}
 }
 
 func endlessResubmission(r *rig) {
-	p := r.probe(proactor.Nop, -1)
+	p := r.instant()
 	stop := false
 	p.then = func(p *probe) {
 		if !stop {
@@ -99,15 +99,16 @@ func endlessResubmission(r *rig) {
 	r.send(client, []byte("turn")).want(4)
 	r.same(recv.receive(4), []byte("turn"))
 	stop = true
-	p.want(0)
+	p.want(instantResult)
 }
 
 func misusePanics(r *rig) {
-	p := r.probe(proactor.Nop, -1).submit()
+	p := r.instant().submit()
 	r.panics("submitting twice", func() { r.Submit(&p.op) })
-	p.want(0)
-	r.panics("no handler", func() { r.Submit(&proactor.Op{}) })
-	for _, code := range []proactor.Code{proactor.Recv, proactor.Send, proactor.SendZC} {
+	p.want(instantResult)
+	r.panics("no handler", func() { r.Submit(&proactor.Op{Code: proactor.Poll}) })
+	r.panics("no code", func() { r.Submit(&proactor.Op{Handler: p}) })
+	for _, code := range []proactor.Code{proactor.Recv, proactor.Send} {
 		empty := r.probe(code, 0)
 		r.panics("empty "+code.String(), func() { r.Submit(&empty.op) })
 	}
@@ -172,15 +173,13 @@ func wakeBefore(r *rig) {
 }
 
 func badDescriptors(r *rig) {
-	const bad = 1 << 20
 	for code := proactor.Accept; code <= proactor.Waitid; code++ {
-		for _, fd := range []int{bad, -1} {
+		for _, fd := range []int{noDescriptor, -1} {
 			p := r.probe(code, fd)
 			p.op.Mask = 1
-			p.op.File, p.op.Offset, p.op.Len = fd, -1, 1
 			p.op.Addr = addrs[proactor.IPv4]
 			switch code {
-			case proactor.Recv, proactor.Send, proactor.SendZC:
+			case proactor.Recv, proactor.Send:
 				p.op.Buf = make([]byte, 8)
 			case proactor.SendMsg:
 				p.op.Bufs = [][]byte{{1}}
@@ -190,7 +189,7 @@ func badDescriptors(r *rig) {
 			}
 		}
 	}
-	if err := r.CloseFD(bad); !errors.Is(err, syscall.EBADF) {
+	if err := r.CloseFD(noDescriptor); !errors.Is(err, syscall.EBADF) {
 		r.Errorf("CloseFD: %v", err)
 	}
 }
@@ -198,7 +197,7 @@ func badDescriptors(r *rig) {
 func statsCount(r *rig) {
 	before := r.Stats()
 	for range 10 {
-		r.probe(proactor.Nop, -1).submit()
+		r.instant().submit()
 	}
 	r.settle()
 	after := r.Stats()
@@ -222,7 +221,7 @@ func closeInFlight(r *rig) {
 	for _, p := range r.probes {
 		p.then = func(*probe) { count++ }
 	}
-	r.probe(proactor.Nop, -1).submit() // never begun
+	r.instant().submit() // never begun
 	r.closeEngine()
 	if count > 0 {
 		r.Errorf("%d completions inside Close", count)

@@ -23,8 +23,6 @@ var kernelTests = []test{
 	{name: "PipeWithoutReader", run: pipeBroken},
 	{name: "AdoptClosesTheFile", run: adopt},
 	{name: "UnixSocketInTheFileSystem", run: unixPath},
-	{name: "SpliceFileToPipeToSocket", run: spliceFile},
-	{name: "SpliceWaitsForThePipe", run: spliceWaits},
 	{name: "DuplicateOfAClosedDescriptor", run: duplicate},
 	{name: "PollableSaysWhatPollTakes", run: pollable},
 }
@@ -210,57 +208,6 @@ func unixPath(r *rig) {
 	if addr, err := r.RemoteAddr(int(accept.got[0].res)); !addr.IsZero() || err != nil {
 		r.Errorf("peer %v, %v", addr, err)
 	}
-}
-
-func spliceFile(r *rig) {
-	want := pattern(100_000)
-	name := filepath.Join(r.TempDir(), "f")
-	r.must(os.WriteFile(name, want, 0o600))
-	file, err := os.Open(name)
-	r.must(err)
-	defer file.Close()
-	client, server := r.pair(proactor.IPv4)
-	rd, wr := r.pipe()
-	recv := r.probe(proactor.RecvAny, server).submit()
-	in, out := r.probe(proactor.Splice, wr), r.probe(proactor.Splice, client)
-	in.op.File, in.op.Len = int(file.Fd()), 30_000
-	out.op.File, out.op.Len, out.op.Offset = rd, 30_000, -1
-	for {
-		n := in.submit().done().res
-		if n < 0 {
-			r.Fatalf("splice from the file: %d", n)
-		}
-		if n == 0 {
-			break
-		}
-		in.op.Offset += int64(n)
-		for n > 0 {
-			m := out.submit().done().res
-			if m <= 0 {
-				r.Fatalf("splice to the socket: %d", m)
-			}
-			n -= m
-		}
-	}
-	r.same(recv.receive(len(want)), want)
-}
-
-func spliceWaits(r *rig) {
-	client, server := r.pair(proactor.IPv4)
-	rd, wr := r.pipe()
-	recv := r.probe(proactor.RecvAny, server).submit()
-	splice := r.probe(proactor.Splice, client)
-	splice.op.File, splice.op.Len, splice.op.Offset = rd, 100, -1
-	splice.submit()
-	r.settle()
-	if !splice.op.InFlight() {
-		r.Fatalf("splice of an empty pipe: %+v", splice.got)
-	}
-	r.send(wr, []byte("late")).want(4)
-	splice.want(4)
-	r.same(recv.receive(4), []byte("late"))
-	r.closeFD(wr)
-	splice.submit().want(0)
 }
 
 // duplicate closes a descriptor of which there is a copy: its events must not

@@ -178,6 +178,19 @@ func (r *rig) probe(code proactor.Code, fd int) *probe {
 	return p
 }
 
+// instant makes an operation that is over as soon as an engine takes it: a poll of a
+// descriptor that does not exist.
+func (r *rig) instant() *probe {
+	p := r.probe(proactor.Poll, noDescriptor)
+	p.op.Mask = pollIn
+	return p
+}
+
+const (
+	noDescriptor  = 1 << 20
+	instantResult = -int(syscall.EBADF)
+)
+
 // Complete records.
 func (p *probe) Complete(op *proactor.Op) {
 	if !p.r.waiting {

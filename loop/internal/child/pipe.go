@@ -1,0 +1,67 @@
+package child
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// pipe is the protocol of one of a child's pipes: it passes on to the child's.
+type pipe struct {
+	protocol.Base
+	child     *Child
+	fd        int
+	transport transport.BaseTransport
+	lost      bool
+	dropped   bool // output was, for nobody will read it
+}
+
+// DataReceived implements protocol.Protocol.
+func (p *pipe) DataReceived(data []byte) {
+	if c := p.child; c.tells() {
+		c.guard("PipeDataReceived", "pipe_data_received", func() {
+			c.proto.PipeDataReceived(p.fd, data)
+		})
+	}
+}
+
+// PauseWriting implements transport.BaseProtocol.
+func (p *pipe) PauseWriting() {
+	if c := p.child; c.tells() {
+		c.guard("PauseWriting", "pause_writing", c.proto.PauseWriting)
+	}
+}
+
+// ResumeWriting implements transport.BaseProtocol.
+func (p *pipe) ResumeWriting() {
+	if c := p.child; c.tells() {
+		c.guard("ResumeWriting", "resume_writing", c.proto.ResumeWriting)
+	}
+}
+
+// ConnectionLost implements transport.BaseProtocol.
+func (p *pipe) ConnectionLost(err error) {
+	c := p.child
+	p.lost = true
+	c.open--
+	if err == nil && p.dropped {
+		err = &net.OpError{Op: "write", Net: "pipe",
+			Err: os.NewSyscallError("write", syscall.EPIPE)}
+	}
+	if c.tells() {
+		c.guard("PipeConnectionLost", "pipe_connection_lost", func() {
+			c.proto.PipeConnectionLost(p.fd, err)
+		})
+	}
+	c.checkOver()
+}
+
+// drop ends the pipe to the child's input and notes whether anything was lost by it.
+func (p *pipe) drop() {
+	w := p.transport.(transport.WriteTransport)
+	p.dropped = w.WriteBufferSize() > 0
+	w.Abort()
+}

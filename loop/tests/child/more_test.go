@@ -1,0 +1,110 @@
+package child_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
+	"github.com/sluice-net/sluice/subprocess"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// statements: 332, 334
+func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		one, all := 500, 50
+		switch {
+		case debug.On || testing.Short():
+			one, all = 20, 20
+		case l.Engine() != loop.Uring && os.Getenv(loop.EngineEnv) == "":
+			one = 50 // 500 on one engine will do
+		}
+		null := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.DevNull}
+		for range one {
+			rig.Launch(t, l, rig.NewNurse(t), null, "true").Over(t, 0)
+		}
+		nurses := make([]*rig.Nurse, all)
+		for i := range nurses {
+			nurses[i] = rig.NewNurse(t)
+			looptest.Do(l, func() {
+				l.SubprocessExecFunc(t.Context(), nurses[i], []string{"echo", fmt.Sprint(i)}, null,
+					func(_ transport.SubprocessTransport, err error) {
+						if err != nil {
+							t.Error(err)
+						}
+					})
+			})
+		}
+		for i, n := range nurses {
+			n.Over(t, 0)
+			if string(n.Out[1]) != fmt.Sprintf("%d\n", i) {
+				t.Errorf("child %d said %q", i, n.Out[1])
+			}
+		}
+		looptest.WaitFor(t, l, "no zombies", func() bool {
+			_, zombies := rig.Offspring(t)
+			return zombies == 0
+		})
+	})
+}
+
+// statements: 337
+func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
+	for _, shutdown := range []bool{true, false} {
+		l, err := loop.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := rig.NewNurse(t)
+		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "infinity"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid := tr.Pid()
+		if shutdown {
+			if err := l.Shutdown(rig.WithTimeout(t)); err != nil {
+				t.Error(err)
+			}
+			n.Over(t, -9)
+		} else if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		end := time.Now().Add(looptest.Patience)
+		for syscall.Kill(pid, 0) == nil {
+			if time.Now().After(end) {
+				t.Fatal("the child is still there")
+			}
+		}
+		_, err = l.SubprocessExec(context.Background(), n, []string{"true"}, nil)
+		if !errors.Is(err, loop.ErrLoopClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestS404_SIGCHLDIsTheUsers(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		told := 0
+		looptest.Do(l, func() {
+			if err := l.AddSignalHandler(syscall.SIGCHLD, func() { told++ }); err != nil {
+				t.Error(err)
+			}
+		})
+		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
+		looptest.WaitFor(t, l, "the signal", func() bool { return told > 0 })
+		looptest.Do(l, func() {
+			if !l.RemoveSignalHandler(syscall.SIGCHLD) {
+				t.Error("there is no handler")
+			}
+		})
+		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
+	})
+}

@@ -1,0 +1,156 @@
+package datagram_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// statements: 171
+func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
+		port := rig.Here(server).Port()
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(
+			netip.MustParseAddr("127.255.255.255"), port)}
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Broadcast: true})
+		rig.SendAll(t, l, client, to, "to everybody")
+		rig.WantTexts(t, l, server, "to everybody")
+		def := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+			RemoteAddr: to.String(), Broadcast: true})
+		rig.SendAll(t, l, def, rig.Nobody, "to the default destination")
+		rig.WantTexts(t, l, server, "to everybody", "to the default destination")
+	})
+}
+
+// multicast6 is an interface that IPv6 multicast is routed to, which the loopback
+// interface is not. What is sent to a group of interface-local scope stays on this
+// machine all the same.
+func multicast6(t *testing.T) string {
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags = net.FlagUp | net.FlagMulticast
+	for _, in := range all {
+		addrs, _ := in.Addrs()
+		for _, a := range addrs {
+			n, ok := a.(*net.IPNet)
+			if ok && n.IP.To4() == nil && in.Flags&flags == flags {
+				return in.Name
+			}
+		}
+	}
+	t.Skip("needs an interface with IPv6 multicast")
+	return ""
+}
+
+func TestIPv6MulticastReachesAllMembers(t *testing.T) {
+	group, on := netip.MustParseAddr("ff01::5:77"), multicast6(t)
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		o := loop.DatagramOptions{LocalAddr: "[::]:0", JoinGroups: []netip.Addr{group},
+			Interface: on, ReusePort: true}
+		a := rig.Office(t, l, &rig.Postman{}, o)
+		o.LocalAddr = fmt.Sprintf("[::]:%d", rig.Here(a).Port())
+		b := rig.Office(t, l, &rig.Postman{}, o)
+		sender := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
+			Interface: on, MulticastTTL: 1})
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.Here(a).Port())}
+		rig.SendAll(t, l, sender, to, "to all", "members")
+		rig.WantTexts(t, l, a, "to all", "members")
+		rig.WantTexts(t, l, b, "to all", "members")
+	})
+}
+
+func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
+		a := rig.Office(t, l, &rig.Postman{}, o)
+		o.LocalAddr = rig.Here(a).String()
+		b := rig.Office(t, l, &rig.Postman{}, o)
+		const senders = 64 // of which one endpoint gets all with 1 in 2^63
+		for range senders {
+			c, err := net.Dial("udp", o.LocalAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		}
+		looptest.WaitFor(t, l, "all", func() bool { return len(a.Got)+len(b.Got) == senders })
+		looptest.Do(l, func() {
+			if len(a.Got) == 0 || len(b.Got) == 0 {
+				t.Errorf("%d and %d datagrams", len(a.Got), len(b.Got))
+			}
+		})
+	})
+}
+
+// statements: 155
+func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
+	for _, gso := range []bool{false, true} {
+		n := looptest.New(t, looptest.Options{Seed: 1})
+		server := rig.Office(t, n.Loop, &rig.Postman{}, rig.AnyPort)
+		client := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{
+			LocalAddr: "127.0.0.1:0", SendBuffer: 6000, GSO: gso})
+		want := append(numbered(300, 1000), numbered(3, 700)...)
+		// In the round after the one that sent: later the buffer may be empty again.
+		check := func() {
+			if client.T.WriteBufferSize() == 0 || !client.T.WritePaused() {
+				t.Errorf("%d bytes wait, events %v", client.T.WriteBufferSize(), client.Events)
+			}
+			client.T.Close()
+		}
+		looptest.Do(n.Loop, func() {
+			batch := batchTo(rig.Here(server), want...)
+			if _, err := client.T.(transport.BatchSender).SendBatch(batch); err != nil {
+				t.Error(err)
+			}
+			n.CallSoon(check)
+		})
+		rig.WantTexts(t, n.Loop, server, want...)
+		looptest.WaitFor(t, n.Loop, "the end", func() bool { return client.Count("lost") == 1 })
+		looptest.Do(n.Loop, func() {
+			if client.LostErr != nil || client.Count("resume") != 1 || len(client.Errs) > 0 {
+				t.Error(client.LostErr, client.Events, client.Errs)
+			}
+		})
+	}
+}
+
+// A receive buffer of a size that was set drops what does not fit; what is read in
+// time is not affected.
+func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		server := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
+		client := rig.Office(t, l, &rig.Postman{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
+		looptest.Do(l, server.T.PauseReading)
+		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		looptest.Do(l, server.T.ResumeReading)
+		looptest.Pass(t, l, 5*time.Millisecond)
+		rig.SendAll(t, l, client, rig.Here(server), "and on")
+		looptest.WaitFor(t, l, "what comes later", func() bool {
+			return len(server.Got) > 0 && server.Got[len(server.Got)-1].Data == "and on"
+		})
+		looptest.Do(l, func() {
+			if len(server.Got) > 199 || len(server.Errs)+len(client.Errs) > 0 {
+				t.Errorf("%d datagrams, errors %v %v", len(server.Got), server.Errs, client.Errs)
+			}
+		})
+	})
+}

@@ -1,0 +1,36 @@
+package unix_test
+
+import (
+	"testing"
+
+	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/tests/rig"
+	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/transport/transporttest"
+)
+
+// TestUnixOfAServer runs the conformance kit on the transports that a Unix server
+// makes.
+//
+// statements: 282
+func TestUnixOfAServer(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		transporttest.TestTransport(t, func(t *testing.T,
+			p, peer protocol.Protocol) *transporttest.Link {
+			rig.ConnectUnix(t, l, p, peer)
+			return rig.UnixLink(t, l, peer)
+		})
+	})
+}
+
+// TestUnixOfAClient runs it on those that CreateUnixConnection makes.
+func TestUnixOfAClient(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		transporttest.TestTransport(t, func(t *testing.T,
+			p, peer protocol.Protocol) *transporttest.Link {
+			rig.ConnectUnix(t, l, peer, p)
+			return rig.UnixLink(t, l, peer)
+		})
+	})
+}
