@@ -18,7 +18,9 @@ import (
 // use those that concern addresses. The zero value is ready to use.
 type ConnectionOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock and on Unix sockets.
+	// "tcp". It has no effect on Sock. For Unix sockets it is "unixpacket" for sockets
+	// that keep the bounds of messages, as in ServerOptions, and anything else for
+	// streams.
 	Network string
 
 	// LocalAddr is the "host:port" to connect from; port 0 for any.

@@ -18,6 +18,17 @@ import (
 type ServerOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
 	// "tcp". It has no effect on Sock.
+	//
+	// For Unix sockets it is "unixpacket" for sockets that keep the bounds of messages
+	// (SOCK_SEQPACKET, unix(7)), and anything else for streams. Then each DataReceived
+	// or BufferUpdated is exactly one message of the peer, and each Write, as each line
+	// of WriteLines, is one message. An empty Write sends nothing, because an empty
+	// message is the end of input: EOFReceived. A message that is longer than the
+	// socket's send buffer allows, some 200 KiB as a rule, is refused by Write with
+	// EMSGSIZE. One that is longer than the loop's receive buffers, 64 KiB unless
+	// BufferOptions.Size says otherwise, or than the slice of GetBuffer ends the
+	// connection with a *transport.TruncatedError. Sock must be of that kind, and TLS is
+	// ErrPacketsTLS.
 	Network string
 
 	// Addrs are more addresses to listen on, beside the one given to

@@ -284,7 +284,7 @@ func TestS460_APeerThatClosesWithMessagesUnreadIsAReset(t *testing.T) {
 func TestS461_WhatNeedsAStreamIsRefused(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, _, _ := recorded(t, l)
-		file, err := os.Open(os.DevNull)
+		file, err := os.Open("seqpacket_test.go")
 		if err != nil {
 			t.Fatal(err)
 		}
