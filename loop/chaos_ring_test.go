@@ -16,7 +16,7 @@ import "testing"
 //	completeSend tries again at once after EAGAIN         0  the loop turns without end
 //	completeSend tells an error as a count               28  EOF from a live writer
 //	completeSend counts half of a short send              1  270 bytes received, 144 sent
-//	feedStarved feeds nobody                              0  the loop turns without end
+//	retryStarved retries none                             0  the loop turns without end
 //	deliverBuffer gives the buffer back first             0  was given back twice
 //	taken frees what is staged and pending (uring)       12  bytes are not what was sent
 //	StageVectors makes them on the heap (uring)           0  not in memory of the ring

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
@@ -20,65 +21,60 @@ func (l *Loop) openPage() error {
 	if !l.opts.FlowPage {
 		return nil
 	}
-	o := flowpage.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
+	o := page.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
 		Engine: pageEngines[l.kind]}
 	if ring, ok := l.engine.(interface{ RingFD() int }); ok {
 		o.RingFD = ring.RingFD()
 	}
-	page, err := flowpage.New(o)
+	made, err := page.New(o)
 	if err != nil {
 		return err
 	}
-	l.page = page
-	l.engine.Watch((*pulse)(l))
+	l.page = made
+	l.engine.Watch((*pageObserver)(l))
 	return nil
 }
 
-// closePage takes all transports off the page and frees it.
+// closePage frees the page, which no transport is on any more.
 func (l *Loop) closePage() {
 	if l.page == nil {
 		return
 	}
-	for s := range l.streams.all() {
-		if p, ok := s.(interface{ Unpublish() }); ok {
-			p.Unpublish()
-		}
-	}
 	if err := l.page.Close(); err != nil {
 		l.logger().Error("Error closing the flow page", "err", err)
 	}
-	l.page, l.fed = nil, nil
+	l.page, l.retried = nil, nil
 }
 
-// pulse is the loop as its engine sees it where there is a page.
-type pulse Loop
+// pageObserver is the loop as its engine sees it where there is a page.
+type pageObserver Loop
 
-var _ proactor.Pulse = (*pulse)(nil)
+var _ proactor.Observer = (*pageObserver)(nil)
 
-// Round implements proactor.Pulse. Receives that were tried again in the last round
+// Round implements proactor.Observer. Receives that were tried again in the last round
 // have lacked a buffer until now: the kernel gets them in this one.
-func (p *pulse) Round(now time.Duration) {
+func (p *pageObserver) Round(now time.Duration) {
 	p.page.Turn(now)
-	for i, op := range p.fed {
+	for i, op := range p.retried {
 		p.starved(op, false)
-		p.fed[i] = nil
+		p.retried[i] = nil
 	}
-	p.fed = p.fed[:0]
+	p.retried = p.retried[:0]
 }
 
-// Sleep implements proactor.Pulse.
-func (p *pulse) Sleep(now time.Duration) { p.page.Sleep(now) }
+// Sleep implements proactor.Observer.
+func (p *pageObserver) Sleep(now time.Duration) { p.page.Sleep(now) }
 
-// Woke implements proactor.Pulse.
-func (p *pulse) Woke(now time.Duration) { p.page.Wake(now) }
+// Woke implements proactor.Observer.
+func (p *pageObserver) Woke(now time.Duration) { p.page.Wake(now) }
 
-// Starved implements proactor.Pulse.
-func (p *pulse) Starved(op *proactor.Op) { p.starved(op, true) }
+// Starved implements proactor.Observer.
+func (p *pageObserver) Starved(op *proactor.Op) { p.starved(op, true) }
 
-// Fed implements proactor.Pulse.
-func (p *pulse) Fed(op *proactor.Op) { p.fed = append(p.fed, op) }
+// Retried implements proactor.Observer.
+func (p *pageObserver) Retried(op *proactor.Op) { p.retried = append(p.retried, op) }
 
-func (p *pulse) starved(op *proactor.Op, yes bool) {
+func (p *pageObserver) starved(op *proactor.Op, yes bool) {
 	if s, ok := op.Handler.(interface{ Starved(yes bool) }); ok {
 		s.Starved(yes)
 	}

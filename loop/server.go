@@ -288,7 +288,7 @@ func (s *Server) checkDrained() {
 	call(&s.onClosed)
 	if s.conns == 0 {
 		call(&s.onDrained)
-		s.loop.forgetServer(s)
+		s.loop.remove(openServer{s})
 	}
 }
 
@@ -340,9 +340,8 @@ func (s *Server) Conns() iter.Seq[transport.Transport] {
 
 func (s *Server) streams() iter.Seq[fdio.Connection] {
 	return func(yield func(fdio.Connection) bool) {
-		for t := range s.loop.streams.all() {
-			c, ok := t.(fdio.Connection)
-			if ok && c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
+		for c := range s.loop.connections() {
+			if c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
 				return
 			}
 		}

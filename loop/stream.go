@@ -25,7 +25,11 @@ func (l *Loop) newConnection(c fdio.Config, family proactor.Family,
 		c.Owner = (*host)(l)
 	}
 	t := fdio.NewConnection((*host)(l), c, kind)
-	l.streams.add(c.FD, t)
+	if s, ok := t.(*fdio.Stream); ok {
+		l.addStream(s)
+	} else {
+		l.open.AddTransport(t)
+	}
 	return t
 }
 
@@ -95,14 +99,4 @@ func (l *Loop) onLoopNow(f func()) {
 	if err != nil {
 		f() // the loop is closed: nobody else touches its state any more
 	}
-}
-
-func (l *Loop) forgetServer(gone *Server) {
-	for i, s := range l.servers {
-		if s == gone {
-			l.servers = append(l.servers[:i:i], l.servers[i+1:]...)
-			break
-		}
-	}
-	l.checkDrained()
 }

@@ -74,8 +74,8 @@ func Turns(l *loop.Loop, n int) {
 	}
 }
 
-// waitFor is WaitFor with a patience of its own.
-func waitFor(tb testing.TB, l *loop.Loop, what string, patience time.Duration,
+// waitFor is WaitFor with a waitTimeout of its own.
+func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration,
 	cond func() bool) {
 	tb.Helper()
 	result := make(chan bool, 1)
@@ -93,7 +93,7 @@ func waitFor(tb testing.TB, l *loop.Loop, what string, patience time.Duration,
 		}
 	}
 	ran := Do(l, func() {
-		deadline = l.Time() + patience
+		deadline = l.Time() + waitTimeout
 		look()
 	})
 	if !ran {

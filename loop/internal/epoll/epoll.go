@@ -10,7 +10,6 @@ package epoll
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -21,13 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	eventsMax = 256 // events of one Wait
-
-	// yieldEvery is how long the goroutine may keep its P without telling the
-	// scheduler. After 10 ms sysmon takes it away in the middle of a call.
-	yieldEvery = 5 * time.Millisecond
-)
+const eventsMax = 256 // events of one Wait
 
 // Where an operation in flight is: in Op.Engine.Flag.
 const (
@@ -41,22 +34,22 @@ const (
 type engine struct {
 	proactor.Kernel // the machine's
 
-	machine Machine
-	cfg     proactor.Config
-	waker   sys.Waker
-	table   table
-	head    *proactor.Op // submitted or cancelled and not looked at yet, in order
-	tail    *proactor.Op
-	memory  *arena.Arena
-	pool    *arena.Pool
-	batch   *batch         // of RecvMsg; nil until there is one
-	pulse   proactor.Pulse // nil: nobody watches
-	stats   proactor.Stats
-	eager   uint64 // completions that somebody waits for
+	machine  Machine
+	cfg      proactor.Config
+	waker    sys.Waker
+	table    table
+	head     *proactor.Op // submitted or cancelled and not looked at yet, in order
+	tail     *proactor.Op
+	memory   *arena.Arena
+	pool     *arena.Pool
+	batch    *batch            // of RecvMsg; nil until there is one
+	observer proactor.Observer // nil: nobody watches
+	stats    proactor.Stats
+	eager    uint64 // completions that somebody waits for
 
-	thread    int // that called Start; checked builds only
-	lastYield time.Duration
-	closed    bool
+	thread  int // that called Start; checked builds only
+	yielder sys.Yielder
+	closed  bool
 
 	peer   sys.Sockaddr
 	msg    unix.Msghdr
@@ -102,7 +95,7 @@ func (e *engine) Start() error {
 	if debug.On {
 		e.thread = sys.ThreadID()
 	}
-	e.lastYield = e.machine.Now()
+	e.yielder.Start(e.machine.Now())
 	return nil
 }
 
@@ -135,7 +128,7 @@ func (e *engine) Wait(timeout time.Duration) error {
 	if debug.On {
 		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
 	}
-	e.yield()
+	e.beginRound()
 	before := e.eager
 	e.pass()
 	if e.head != nil || e.eager != before {
@@ -155,8 +148,8 @@ func (e *engine) Wait(timeout time.Duration) error {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
-// Watch has p told of time. Buffers never lack.
-func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
+// Watch has o told of time. Buffers never lack.
+func (e *engine) Watch(o proactor.Observer) { e.observer = o }
 
 // Now is the machine's clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
@@ -262,17 +255,14 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 	e.finish(op, -int32(errno))
 }
 
-// yield tells the scheduler now and then that this goroutine is alive, and who
-// watches that a round begins.
-func (e *engine) yield() {
+// beginRound tells the scheduler that this goroutine is alive, and who watches that a
+// round begins.
+func (e *engine) beginRound() {
 	now := e.machine.Now()
-	if e.pulse != nil {
-		e.pulse.Round(now)
+	if e.observer != nil {
+		e.observer.Round(now)
 	}
-	if now-e.lastYield >= yieldEvery {
-		runtime.Gosched()
-		e.lastYield = now
-	}
+	e.yielder.Yield(now)
 }
 
 // wait returns how many events there are, sleeping for at most timeout until
@@ -284,15 +274,15 @@ func (e *engine) wait(timeout time.Duration) (int, error) {
 	n, errno := 0, syscall.Errno(0)
 	e.stats.Syscalls++
 	if timeout == 0 {
-		n, errno = e.machine.Look(e.events[:])
+		n, errno = e.machine.PollNow(e.events[:])
 	} else {
 		e.stats.Waits++
-		if e.pulse != nil {
-			e.pulse.Sleep(e.machine.Now())
+		if e.observer != nil {
+			e.observer.Sleep(e.machine.Now())
 		}
 		n, errno = e.machine.Sleep(e.events[:], timeout)
-		if e.pulse != nil {
-			e.pulse.Woke(e.machine.Now())
+		if e.observer != nil {
+			e.observer.Woke(e.machine.Now())
 		}
 	}
 	e.waker.Awake()

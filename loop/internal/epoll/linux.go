@@ -42,8 +42,8 @@ func (l *linux) Control(call, fd int, mask uint32, generation int32) syscall.Err
 	return errno
 }
 
-// Look does not sleep, so the scheduler need not know.
-func (l *linux) Look(events []unix.EpollEvent) (int, syscall.Errno) {
+// PollNow does not sleep, so the scheduler need not know.
+func (l *linux) PollNow(events []unix.EpollEvent) (int, syscall.Errno) {
 	return count(unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0))
 }

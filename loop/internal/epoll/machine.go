@@ -26,10 +26,10 @@ type Machine interface {
 	// events of fd have fd and generation in their two halves of the data.
 	Control(call, fd int, mask uint32, generation int32) syscall.Errno
 
-	// Look fills in the events that there are, as many as fit.
-	Look(events []unix.EpollEvent) (int, syscall.Errno)
+	// PollNow fills in the events that there are, as many as fit.
+	PollNow(events []unix.EpollEvent) (int, syscall.Errno)
 
-	// Sleep is Look, but waits until there are some, no longer than timeout, which is
+	// Sleep is PollNow, but waits until there are some, no longer than timeout, which is
 	// not 0; negative: for ever. EINTR: it may be called again.
 	Sleep(events []unix.EpollEvent, timeout time.Duration) (int, syscall.Errno)
 

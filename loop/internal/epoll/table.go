@@ -66,8 +66,8 @@ func (t *table) find(fd int) *slot {
 	return &t.pages[fd/pageSlots][fd%pageSlots]
 }
 
-// make returns fd's slot, which must not be negative.
-func (t *table) make(fd int) *slot {
+// slotFor returns fd's slot, which must not be negative.
+func (t *table) slotFor(fd int) *slot {
 	page := fd / pageSlots
 	for page >= len(t.pages) {
 		t.pages = append(t.pages, nil)
@@ -86,7 +86,7 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 		e.fail(op, syscall.EBADF)
 		return
 	}
-	s := e.table.make(fd)
+	s := e.table.slotFor(fd)
 	at := s.place(flag)
 	if flag == pollFirst && *at != nil {
 		flag++

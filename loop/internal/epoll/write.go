@@ -135,5 +135,5 @@ func (t *table) slotOf(fd int) *slot {
 	if fd < 0 {
 		return &slot{}
 	}
-	return t.make(fd)
+	return t.slotFor(fd)
 }

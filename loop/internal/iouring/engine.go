@@ -7,7 +7,7 @@
 //
 // An operation is in one place at a time:
 //
-//	on a list: waiting (for an SQE), starved (for a buffer), doomed (to end)
+//	on a list: waiting (for an SQE), starved (for a buffer), cancelledEarly (to end)
 //	in an SQE, or in the kernel: one request, which its slot names
 //	in a list of completions: arrived, writes, later
 package iouring
@@ -20,12 +20,8 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
+	"golang.org/x/sys/unix"
 )
-
-// yieldEvery is how long the goroutine may keep its P without telling the
-// scheduler. After 10 ms sysmon takes it away, at every blocking call from then
-// on: that costs a third more CPU for each message at low load.
-const yieldEvery = 5 * time.Millisecond
 
 // The buffer groups of RecvAny and of RecvMsg.
 const (
@@ -49,28 +45,29 @@ type engine struct {
 	wakeBuf [8]byte
 	spin    spinner
 	name    sys.Sockaddr // scratch, of an address that is about to be staged
+	layouts [2]unix.Msghdr
 
 	turn
-	waiting  list     // operations without an SQE yet
-	cancels  []uint64 // user_data to cancel, without an SQE yet
-	doomed   list     // cancelled, and not the kernel's
-	wakerDue bool     // the waker has no SQE yet
-	scarce   bool     // receives found no buffer in the last turn, and are to be first
-	unlisted int      // cancelled while on a list
-	ending   int      // cancelled, and not over
-	ended    uint64   // were cancelled, and are over
-	resting  list     // sends that found no room though a poll had told of some
-	restedAt time.Duration
-	files    []bool // by descriptor: found not to be a socket
+	waiting        list     // operations without an SQE yet
+	cancels        []uint64 // user_data to cancel, without an SQE yet
+	cancelledEarly list     // cancelled, and not the kernel's
+	wakerDue       bool     // the waker has no SQE yet
+	scarce         bool     // receives found no buffer in the last turn, and are to be first
+	unlisted       int      // cancelled while on a list
+	ending         int      // cancelled, and not over
+	ended          uint64   // were cancelled, and are over
+	resting        list     // sends that found no room though a poll had told of some
+	restedAt       time.Duration
+	files          []bool // by descriptor: found not to be a socket
 
-	pulse     proactor.Pulse // nil: nobody watches
-	hasWaitid bool           // the kernel can wait for children
+	observer  proactor.Observer // nil: nobody watches
+	hasWaitid bool              // the kernel can wait for children
 
-	stats     proactor.Stats
-	thread    int
-	lastYield time.Duration
-	started   bool
-	closed    bool
+	stats   proactor.Stats
+	thread  int
+	yielder sys.Yielder
+	started bool
+	closed  bool
 }
 
 // New makes an engine. Errors wrap proactor.ErrNotSupported, or an errno of
@@ -105,7 +102,7 @@ func newEngine(m Machine, cfg proactor.Config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring}
+	e := &engine{Kernel: m, machine: m, cfg: cfg, ring: ring, layouts: datagramLayouts()}
 	e.lost = ring.Overflow()
 	if err := e.openPools(cfg); err != nil {
 		ring.Close()
@@ -143,7 +140,7 @@ func (e *engine) Start() error {
 		return err
 	}
 	e.thread = sys.ThreadID()
-	e.lastYield = e.Now()
+	e.yielder.Start(e.Now())
 	e.started = true
 	e.armWaker()
 	return nil
@@ -187,7 +184,7 @@ func (e *engine) Cancel(op *proactor.Op) {
 	}
 	e.ending++
 	switch {
-	case op.Engine.Flag&flagDoomed != 0:
+	case op.Engine.Flag&flagCancelledEarly != 0:
 	case op.Engine.Flag&(flagWaiting|flagStarved|flagResting) != 0:
 		e.unlisted++ // sweep takes it off its list
 	case e.slots.all[op.Engine.Slot].silent: // ends by itself in the enter that takes it
@@ -210,8 +207,8 @@ func (e *engine) Wake() { e.waker.Wake() }
 // Now is the machine's monotonic clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
 
-// Watch has p told of time and of a lack of buffers.
-func (e *engine) Watch(p proactor.Pulse) { e.pulse = p }
+// Watch has o told of time and of a lack of buffers.
+func (e *engine) Watch(o proactor.Observer) { e.observer = o }
 
 // RingFD is the ring's descriptor.
 func (e *engine) RingFD() int { return e.ring.FD() }

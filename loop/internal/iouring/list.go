@@ -31,12 +31,12 @@ func (l *list) len() int { return len(l.ops) - l.head }
 // first is the first operation of a list that is not empty.
 func (l *list) first() *proactor.Op { return l.ops[l.head] }
 
-// sweep moves the operations that were cancelled to the list doomed.
-func (l *list) sweep(doom func(op *proactor.Op)) {
+// sweep moves the operations that were cancelled to the list cancelledEarly.
+func (l *list) sweep(cancelEarly func(op *proactor.Op)) {
 	kept := l.ops[:0]
 	for _, op := range l.ops[l.head:] {
 		if op.Cancelling() {
-			doom(op)
+			cancelEarly(op)
 		} else {
 			kept = append(kept, op)
 		}

@@ -22,16 +22,16 @@ const footprint = 1 << 20
 //	spare --grow--> kernel's --CQE--> lent to the handler --giveBack--> kernel's
 //	                                                      --too many--> spare
 type pool struct {
-	group       uint16
-	ring        *uring.BufRing
-	spare       []uint16
-	circulating int
-	inKernel    int // of those, how many the kernel may take
-	min, max    int
-	usual       int // bytes of a message, times 16: a moving average
+	group              uint16
+	ring               *uring.BufRing
+	spare              []uint16
+	circulating        int
+	inKernel           int // of those, how many the kernel may take
+	countMin, countMax int
+	usual              int // bytes of a message, times 16: a moving average
 
-	starved list // receives that wait for a buffer
-	hungry  list // those of them that found none at all since they were tried
+	starved  list // receives that wait for a buffer
+	unserved list // those of them that found none at all since they were tried
 }
 
 // open registers the pool. No buffer is in circulation yet.
@@ -41,7 +41,7 @@ func (p *pool) open(r *uring.Ring, group uint16, size int, cfg proactor.Config) 
 		return err
 	}
 	p.group, p.ring = group, ring
-	p.max, p.min = cfg.BuffersMax, min(cfg.BuffersMin, cfg.BuffersMax)
+	p.countMax, p.countMin = cfg.BuffersMax, min(cfg.BuffersMin, cfg.BuffersMax)
 	for id := cfg.BuffersMax - 1; id >= 0; id-- {
 		p.spare = append(p.spare, uint16(id))
 	}
@@ -56,7 +56,7 @@ func (e *engine) openPools(cfg proactor.Config) error {
 	if err := e.pool.open(e.ring, group, cfg.BufferSize, cfg); err != nil {
 		return err
 	}
-	e.pool.grow(e.pool.min)
+	e.pool.grow(e.pool.countMin)
 	return e.datagrams.open(e.ring, datagramGroup, datagramHead+cfg.BufferSize, cfg)
 }
 
@@ -82,7 +82,7 @@ func (p *pool) grow(n int) {
 
 // wanted is how many buffers should be in circulation at most.
 func (p *pool) wanted() int {
-	return min(max(footprint*16/(p.usual+1), p.min), p.max)
+	return min(max(footprint*16/(p.usual+1), p.countMin), p.countMax)
 }
 
 func (p *pool) buffer(id uint16) []byte { return p.ring.Buffer(id) }
@@ -104,18 +104,18 @@ func (p *pool) giveBack(id uint16, n int) {
 // scarce reports whether a receive that wants one more buffer has to wait: for those
 // before it, or because the kernel has none left.
 func (p *pool) scarce() bool {
-	return p.inKernel == 0 || !p.hungry.empty() || !p.starved.empty()
+	return p.inKernel == 0 || !p.unserved.empty() || !p.starved.empty()
 }
 
-// feedable reports whether a receive waits for a buffer and there is one.
-func (p *pool) feedable() bool {
-	return p.inKernel > 0 && !(p.hungry.empty() && p.starved.empty())
+// canRetry reports whether a receive waits for a buffer and there is one.
+func (p *pool) canRetry() bool {
+	return p.inKernel > 0 && !(p.unserved.empty() && p.starved.empty())
 }
 
 // next takes the receive off its list that is to have the next buffer, nil if none
 // waits: first those that got nothing when they were last tried.
 func (p *pool) next() *proactor.Op {
-	if op := p.hungry.pop(); op != nil {
+	if op := p.unserved.pop(); op != nil {
 		return op
 	}
 	return p.starved.pop()
@@ -133,18 +133,18 @@ func (e *engine) starve(op *proactor.Op) {
 		e.finish(op, ecanceled)
 		return
 	}
-	if e.pulse != nil {
-		e.pulse.Starved(op)
+	if e.observer != nil {
+		e.observer.Starved(op)
 	}
 	op.Engine.Flag |= flagStarved
 	if op.Engine.Flag&flagServed == 0 {
-		p.hungry.push(op)
+		p.unserved.push(op)
 	} else {
 		p.starved.push(op)
 	}
 }
 
-// feedStarved has as many starved receives tried again as there are buffers, at the
+// retryStarved has as many starved receives tried again as there are buffers, at the
 // end of the turn, when those of the turn are back: more of them would find none, and
 // each that finds none costs as much as one that does. What has to wait longer keeps
 // the loop from sleeping as long as there is a buffer that nobody takes.
@@ -153,10 +153,10 @@ func (e *engine) starve(op *proactor.Op) {
 // own, in which receives that were armed all the time would take the buffers, again
 // and again: connections got nothing for good, a thousand busy ones on Linux 6.1 and
 // 6.12, and on 6.18 with a queue of less than 20 entries.
-func (e *engine) feedStarved() {
+func (e *engine) retryStarved() {
 	e.scarce = false
 	for _, p := range [...]*pool{&e.pool, &e.datagrams} {
-		if p.hungry.empty() && p.starved.empty() {
+		if p.unserved.empty() && p.starved.empty() {
 			continue
 		}
 		e.scarce = true
@@ -167,11 +167,11 @@ func (e *engine) feedStarved() {
 				break
 			}
 			op.Engine.Flag &^= flagStarved | flagServed
-			if e.pulse != nil {
-				e.pulse.Fed(op)
+			if e.observer != nil {
+				e.observer.Retried(op)
 			}
 			if op.Cancelling() {
-				e.doom(op)
+				e.cancelEarly(op)
 				continue
 			}
 			e.issueFirst(op)
@@ -179,8 +179,8 @@ func (e *engine) feedStarved() {
 	}
 }
 
-// feedable reports whether a receive waits for a buffer that is there.
-func (e *engine) feedable() bool { return e.pool.feedable() || e.datagrams.feedable() }
+// canRetry reports whether a receive waits for a buffer that is there.
+func (e *engine) canRetry() bool { return e.pool.canRetry() || e.datagrams.canRetry() }
 
 // sweep takes the operations off their lists that were cancelled while they were on
 // one, so that they end in the next turn.
@@ -189,27 +189,27 @@ func (e *engine) sweep() {
 		return
 	}
 	e.unlisted = 0
-	for _, l := range [...]*list{&e.waiting, &e.resting, &e.pool.hungry, &e.pool.starved,
-		&e.datagrams.hungry, &e.datagrams.starved} {
+	for _, l := range [...]*list{&e.waiting, &e.resting, &e.pool.unserved, &e.pool.starved,
+		&e.datagrams.unserved, &e.datagrams.starved} {
 		l.sweep(func(op *proactor.Op) {
 			op.Engine.Flag &^= flagWaiting | flagResting | flagStarved
-			e.doom(op)
+			e.cancelEarly(op)
 		})
 	}
 }
 
-// doom has a cancelled operation that the kernel does not have completed in the
+// cancelEarly has a cancelled operation that the kernel does not have completed in the
 // next turn, or at the end of this one.
-func (e *engine) doom(op *proactor.Op) {
-	op.Engine.Flag |= flagDoomed
-	e.doomed.push(op)
+func (e *engine) cancelEarly(op *proactor.Op) {
+	op.Engine.Flag |= flagCancelledEarly
+	e.cancelledEarly.push(op)
 }
 
-// deliverDoomed reports whether there were any.
-func (e *engine) deliverDoomed() bool {
-	n := e.doomed.len()
+// deliverCancelledEarly reports whether there were any.
+func (e *engine) deliverCancelledEarly() bool {
+	n := e.cancelledEarly.len()
 	for range n {
-		e.finishDone(e.doomed.pop(), ecanceled)
+		e.finishDone(e.cancelledEarly.pop(), ecanceled)
 	}
 	return n > 0
 }

@@ -38,7 +38,7 @@ func TestSmallMessagesMayHaveManyBuffersAndLargeOnesFew(t *testing.T) {
 }
 
 func TestBuffersStayWithinTheOptions(t *testing.T) {
-	p := &pool{min: 4, max: 8}
+	p := &pool{countMin: 4, countMax: 8}
 	for _, usual := range []int{0, 16 * 64, 16 * 64 << 10, 16 * 1 << 20} {
 		p.usual = usual
 		if n := p.wanted(); n < 4 || n > 8 {

@@ -5,26 +5,25 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
 	"golang.org/x/sys/unix"
 )
 
 // The engine's flags of an operation.
 const (
-	flagWaiting   uint16 = 1 << iota // on the list waiting
-	flagStarved                      // on a list of starved receives
-	flagDoomed                       // on the list doomed
-	flagPollFirst                    // wait for readiness before the next attempt
-	flagPolling                      // the kernel is waiting, not moving
-	flagEdge                         // waits by edges, see poll.go
-	flagSated                        // the poll has seen what it waited for, and is to end
-	flagReady                        // was told by a poll that it can go on
-	flagTried                        // a send that is the rest of one
-	flagServed                       // a receive that got a buffer since it was starved
-	flagBulk                         // a receive that takes one buffer at a time
-	flagLeaving                      // a multishot receive that is to become one of those
-	flagResting                      // on the list resting
+	flagWaiting        uint16 = 1 << iota // on the list waiting
+	flagStarved                           // on a list of starved receives
+	flagCancelledEarly                    // on the list cancelledEarly
+	flagPollFirst                         // wait for readiness before the next attempt
+	flagPolling                           // the kernel is waiting, not moving
+	flagEdge                              // waits by edges, see poll.go
+	flagSated                             // the poll has seen what it waited for, and is to end
+	flagReady                             // was told by a poll that it can go on
+	flagTried                             // a send that is the rest of one
+	flagServed                            // a receive that got a buffer since it was starved
+	flagBulk                              // a receive that takes one buffer at a time
+	flagLeaving                           // a multishot receive that is to become one of those
+	flagResting                           // on the list resting
 )
 
 // Every send says MSG_WAITALL, so that a short send counts as failed and posts a
@@ -147,17 +146,14 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 }
 
 // prepareRecvMsg leaves room for the sender's address in front of each datagram, and
-// for control messages where there are to be some; so that all begin at the same
-// place, all of it is the address's where there are not. Without room for control
-// messages no descriptor comes that way.
+// for control messages where there are to be some: see datagramLayouts. Without room
+// for control messages no descriptor comes that way.
 func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 	if e.datagrams.circulating == 0 {
-		e.datagrams.grow(e.datagrams.min)
+		e.datagrams.grow(e.datagrams.countMin)
 	}
-	name, control := sys.SockaddrSize+sys.ControlRoom, 0
-	if op.Coalesced {
-		name, control = sys.SockaddrSize, sys.ControlRoom
-	}
+	layout := e.layoutOf(op)
+	name, control := int(layout.Namelen), int(layout.Controllen)
 	sqe.PrepRecvMsgMultishot(op.FD, e.ring.StageHeader(name, control), datagramGroup,
 		unix.MSG_TRUNC)
 	if e.datagrams.inKernel == 0 {
@@ -286,10 +282,3 @@ func (e *engine) CloseFD(fd int) error {
 	}
 	return e.Kernel.CloseFD(fd)
 }
-
-// What multishot RECVMSG puts in front of a datagram: struct io_uring_recvmsg_out, the
-// sender's address and control messages.
-const (
-	headerSize   = 16
-	datagramHead = headerSize + sys.SockaddrSize + sys.ControlRoom
-)

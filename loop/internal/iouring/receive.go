@@ -1,8 +1,7 @@
 package iouring
 
 import (
-	"encoding/binary"
-
+	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/transport"
@@ -102,32 +101,46 @@ func (e *engine) receiveOn(op *proactor.Op, cqe uring.CQE) {
 	e.again(op)
 }
 
-// deliverDatagram takes apart what multishot RECVMSG writes: a header of four
-// words (name length, control length, payload length, flags), room for the
-// name, for control messages, and the payload
-// (io_uring_prep_recvmsg_multishot(3)). With MSG_TRUNC the payload's length is the
-// datagram's, also where there was no room for all of it.
+// deliverDatagram delivers what multishot RECVMSG has written. With MSG_TRUNC the
+// payload's length is the datagram's, also where there was no room for all of it.
 func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
-	nameLen := binary.NativeEndian.Uint32(data)
-	controlLen := binary.NativeEndian.Uint32(data[4:])
-	op.Size = int(binary.NativeEndian.Uint32(data[8:]))
-	flags := binary.NativeEndian.Uint32(data[12:])
-	name, payload := data[headerSize:headerSize+sys.SockaddrSize], data[datagramHead:]
+	var out uring.RecvMsgOut
+	ok := out.Parse(data, e.layoutOf(op))
+	debug.Assert(ok, "a datagram has the head that was asked for")
 	op.Segment, op.Uncut = 0, false
 	if op.Coalesced {
-		control := data[headerSize+sys.SockaddrSize : datagramHead]
-		size, known := sys.SegmentSize(control[:min(controlLen, sys.ControlRoom)],
-			flags&unix.MSG_CTRUNC != 0)
+		size, known := sys.SegmentSize(out.Control, out.Flags&unix.MSG_CTRUNC != 0)
 		op.Segment, op.Uncut = size, !known
 	}
-	op.Addr = senderName(name, nameLen)
-	op.Truncated = flags&unix.MSG_TRUNC != 0
-	e.more(op, int32(len(payload)), payload)
+	op.Addr = senderName(out.Name)
+	op.Size, op.Truncated = out.Len, out.Flags&unix.MSG_TRUNC != 0
+	e.more(op, int32(len(out.Payload)), out.Payload)
 }
 
+// datagramLayouts are what is put in front of a datagram: struct io_uring_recvmsg_out,
+// the sender's address and, in the second one, control messages. So that all begin at
+// the same place, all of it is the address's in the first one.
+func datagramLayouts() (layouts [2]unix.Msghdr) {
+	layouts[0].Namelen = sys.SockaddrSize + sys.ControlRoom
+	layouts[1].Namelen = sys.SockaddrSize
+	layouts[1].SetControllen(sys.ControlRoom)
+	return layouts
+}
+
+// layoutOf is what is put in front of the datagrams of op.
+func (e *engine) layoutOf(op *proactor.Op) *unix.Msghdr {
+	if op.Coalesced {
+		return &e.layouts[1]
+	}
+	return &e.layouts[0]
+}
+
+// datagramHead is the size of either.
+const datagramHead = 16 + sys.SockaddrSize + sys.ControlRoom
+
 // senderName decodes the address that the kernel wrote in front of a datagram.
-func senderName(raw []byte, n uint32) transport.Addr {
+func senderName(raw []byte) transport.Addr {
 	var a sys.Sockaddr
-	a.Load(raw[:min(n, uint32(len(raw)))])
+	a.Load(raw)
 	return a.Addr()
 }

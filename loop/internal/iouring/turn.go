@@ -2,7 +2,6 @@ package iouring
 
 import (
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/debug"
@@ -82,14 +81,14 @@ func (e *engine) Wait(timeout time.Duration) error {
 		debug.Assert(e.thread == sys.ThreadID(), "Wait on the thread of Start")
 	}
 	e.round++
-	e.yield()
+	e.beginRound()
 	e.registerChunks()
 	e.stalled = false
 	timeout = e.wakeRested(timeout)
 	if err := e.hand(); err != nil {
 		return err
 	}
-	if e.deliverDoomed() || e.busy() {
+	if e.deliverCancelledEarly() || e.busy() {
 		timeout = 0
 	}
 	if whole, err := e.handLast(timeout); !whole {
@@ -101,7 +100,7 @@ func (e *engine) Wait(timeout time.Duration) error {
 			return err
 		}
 	}
-	e.feedStarved()
+	e.retryStarved()
 	return nil
 }
 
@@ -127,7 +126,7 @@ func (e *engine) handLast(timeout time.Duration) (whole bool, err error) {
 // busy reports whether there is something to do that no completion will tell of.
 func (e *engine) busy() bool {
 	return e.eager || len(e.arrived) > 0 || len(e.writes) > 0 || len(e.later) > 0 ||
-		!e.waiting.empty() || len(e.cancels) > 0 || !e.doomed.empty() || e.feedable()
+		!e.waiting.empty() || len(e.cancels) > 0 || !e.cancelledEarly.empty() || e.canRetry()
 }
 
 // endCancelled has what was cancelled in this turn end in it, as far as the kernel
@@ -141,7 +140,7 @@ func (e *engine) endCancelled() error {
 		if err := e.hand(); err != nil {
 			return err
 		}
-		e.deliverDoomed()
+		e.deliverCancelledEarly()
 		if err := e.enterNow(); err != nil {
 			return err
 		}
@@ -192,7 +191,7 @@ func (e *engine) fill(left *int) bool {
 		if op.Cancelling() {
 			e.waiting.pop()
 			op.Engine.Flag &^= flagWaiting
-			e.doom(op)
+			e.cancelEarly(op)
 			continue
 		}
 		if !e.hasRoom(op) {
@@ -221,12 +220,12 @@ func (e *engine) enter(timeout time.Duration) error {
 		return e.enterNow()
 	}
 	began := e.Now()
-	if e.pulse != nil {
-		e.pulse.Sleep(began)
+	if e.observer != nil {
+		e.observer.Sleep(began)
 	}
 	_, err := e.ring.SubmitAndWait(1, timeout)
 	e.waker.Awake()
-	if now := e.spin.slept(began, e.machine); e.pulse != nil {
+	if now := e.spin.slept(began, e.machine); e.observer != nil {
 		e.woke(now)
 	}
 	e.stats.Waits++
@@ -342,17 +341,14 @@ func (e *engine) account() {
 	e.eager = e.eager && len(e.silent) > 0
 }
 
-// yield tells the scheduler that this goroutine is alive, now and then, and who
-// watches that a round begins.
-func (e *engine) yield() {
+// beginRound tells the scheduler that this goroutine is alive, and who watches that a
+// round begins.
+func (e *engine) beginRound() {
 	now := e.Now()
-	if e.pulse != nil {
-		e.pulse.Round(now)
+	if e.observer != nil {
+		e.observer.Round(now)
 	}
-	if now-e.lastYield >= yieldEvery {
-		e.lastYield = now
-		runtime.Gosched()
-	}
+	e.yielder.Yield(now)
 }
 
 // woke tells that a sleep has ended, at the time now where that is known.
@@ -360,5 +356,5 @@ func (e *engine) woke(now time.Duration) {
 	if now == 0 {
 		now = e.Now()
 	}
-	e.pulse.Woke(now)
+	e.observer.Woke(now)
 }

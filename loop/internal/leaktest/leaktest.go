@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is how long what is ending may take to end.
-const patience = 5 * time.Second
+// waitTimeout is how long what is ending may take to end.
+const waitTimeout = 5 * time.Second
 
 // Main is a package's TestMain: it runs the tests, exits with their status, and
 // with 1 if they passed but left something behind. Descriptors are compared
@@ -93,10 +93,10 @@ func goroutines() []string {
 	return out
 }
 
-// wait asks until there are no leaks or patience is at its end. What is waited
+// wait asks until there are no leaks or waitTimeout is at its end. What is waited
 // for, the exit of a goroutine, sends no signal.
 func wait(leaks func() []string) []string {
-	for end := time.Now().Add(patience); ; runtime.Gosched() {
+	for end := time.Now().Add(waitTimeout); ; runtime.Gosched() {
 		if out := leaks(); len(out) == 0 || time.Now().After(end) {
 			return out
 		}

@@ -29,8 +29,8 @@ type Engine struct {
 
 	started, waiting, woken, over bool
 
-	pulse proactor.Pulse // nil: nobody watches
-	stats proactor.Stats
+	observer proactor.Observer // nil: nobody watches
+	stats    proactor.Stats
 }
 
 var _ proactor.Proactor = (*Engine)(nil)
@@ -121,8 +121,8 @@ func (e *Engine) Wait(timeout time.Duration) error {
 	if timeout != 0 {
 		e.stats.Waits++
 	}
-	if e.pulse != nil {
-		e.pulse.Round(e.now)
+	if e.observer != nil {
+		e.observer.Round(e.now)
 	}
 	deadline := time.Duration(math.MaxInt64)
 	if timeout >= 0 && e.now <= deadline-timeout {
@@ -169,13 +169,13 @@ func (e *Engine) takeQueue() {
 
 // doze sleeps, and tells who watches where timeout allows it to take time.
 func (e *Engine) doze(deadline, timeout time.Duration) {
-	told := e.pulse != nil && timeout != 0
+	told := e.observer != nil && timeout != 0
 	if told {
-		e.pulse.Sleep(e.now)
+		e.observer.Sleep(e.now)
 	}
 	e.sleep(deadline, timeout < 0)
 	if told {
-		e.pulse.Woke(e.now)
+		e.observer.Woke(e.now)
 	}
 }
 
@@ -201,10 +201,10 @@ func (e *Engine) sleep(deadline time.Duration, forever bool) {
 }
 
 // Watch implements proactor.Proactor.
-func (e *Engine) Watch(p proactor.Pulse) {
+func (e *Engine) Watch(o proactor.Observer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.pulse = p
+	e.observer = o
 }
 
 // tell tells about exhausted buffers.

@@ -8,15 +8,15 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
-// Look fills in the events that there are.
-func (s *Epoll) Look(events []sys.EpollEvent) (int, Errno) {
+// PollNow fills in the events that there are.
+func (s *Epoll) PollNow(events []sys.EpollEvent) (int, Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runNext()
 	return s.collect(events, s.rumour()), 0
 }
 
-// Sleep is Look in virtual time: where there is nothing, it is at once later. It is
+// Sleep is PollNow in virtual time: where there is nothing, it is at once later. It is
 // interrupted where a test's function is due. With no timeout and nothing that will ever
 // happen it calls Options.Idle and blocks, in real time; such a wait draws no fault.
 func (s *Epoll) Sleep(events []sys.EpollEvent, timeout time.Duration) (int, Errno) {

@@ -197,7 +197,7 @@ func (fl *flight) again() {
 	w := fl.e.World
 	w.at(w.now+w.delay(), func() {
 		if fl.state == running {
-			fl.e.fed(fl)
+			fl.e.retried(fl)
 			fl.file.touch()
 		}
 	})

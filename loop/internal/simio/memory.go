@@ -181,15 +181,15 @@ func (e *Engine) exhausted(fl *flight) {
 	e.stats.BuffersExhausted++
 	e.notices++
 	fl.file.record("no buffer", 0)
-	if e.pulse != nil {
-		e.pulse.Starved(fl.op)
+	if e.observer != nil {
+		e.observer.Starved(fl.op)
 	}
 }
 
-// fed says that a receive that found no buffer is tried again.
-func (e *Engine) fed(fl *flight) {
-	if e.pulse != nil {
-		e.pulse.Fed(fl.op)
+// retried says that a receive that found no buffer is tried again.
+func (e *Engine) retried(fl *flight) {
+	if e.observer != nil {
+		e.observer.Retried(fl.op)
 	}
 }
 
@@ -199,7 +199,7 @@ func (e *Engine) giveBuffer(buf []byte) {
 	e.out--
 	e.spare = append(e.spare, buf[:cap(buf)])
 	for _, fl := range e.starved {
-		e.fed(fl)
+		e.retried(fl)
 		fl.file.touch()
 	}
 	e.starved = e.starved[:0]

@@ -78,7 +78,7 @@ func (k *Kernel) Listen(fd, backlog int) error {
 // closes f. The mode belongs to the open file, so whoever shares it sees it.
 func (k *Kernel) Adopt(f *os.File) (int, error) {
 	defer f.Close()
-	fd, err := duplicate(f)
+	fd, err := k.adopt(f)
 	if err != nil {
 		return -1, err
 	}
@@ -89,19 +89,29 @@ func (k *Kernel) Adopt(f *os.File) (int, error) {
 	return fd, nil
 }
 
-// duplicate returns a copy of f's descriptor, close-on-exec.
-func duplicate(f *os.File) (int, error) {
+// adopt is Duplicate for what becomes a transport: a closed file is EBADF, as the system
+// call has it.
+func (k *Kernel) adopt(f *os.File) (int, error) {
+	fd, err := k.Duplicate(f)
+	if err == os.ErrClosed {
+		err = os.NewSyscallError("fcntl", syscall.EBADF)
+	}
+	return fd, err
+}
+
+// Duplicate returns another descriptor of f, close-on-exec. Error: os.ErrClosed.
+func (k *Kernel) Duplicate(f *os.File) (int, error) {
 	// File.Fd would make the descriptor blocking; Control does not.
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return -1, os.NewSyscallError("fcntl", syscall.EBADF)
+		return -1, os.ErrClosed
 	}
 	fd, dupErr := -1, error(nil)
 	err = raw.Control(func(old uintptr) {
 		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	if err != nil {
-		dupErr = syscall.EBADF
+		return -1, os.ErrClosed
 	}
 	return fd, os.NewSyscallError("fcntl", dupErr)
 }

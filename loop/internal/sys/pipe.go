@@ -19,7 +19,7 @@ import (
 // What cannot be is made non-blocking for all who share it, and Restore says so.
 // A socket needs no mode: every call says MSG_DONTWAIT.
 func (k *Kernel) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
-	fd, err := duplicate(f)
+	fd, err := k.adopt(f)
 	if !isStandard(f) {
 		f.Close()
 	}

@@ -24,22 +24,6 @@ const fdSize = 4
 // SCM_SECURITY.
 const controlSize = unix.SizeofCmsghdr + proactor.FDsMax*fdSize + 4 + 1024
 
-// Duplicate returns another descriptor of f.
-func (k *Kernel) Duplicate(f *os.File) (int, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, os.ErrClosed
-	}
-	fd, dupErr := -1, error(nil)
-	err = raw.Control(func(old uintptr) {
-		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if err != nil {
-		return -1, os.ErrClosed
-	}
-	return fd, os.NewSyscallError("fcntl", dupErr)
-}
-
 // TrySendFDs sends data with descriptors.
 func (k *Kernel) TrySendFDs(fd int, data []byte, fds []int) (int, error) {
 	r := k.message(data)

@@ -33,7 +33,7 @@ func instantCompletes(r *rig) {
 	if !p.op.InFlight() || len(p.got) > 0 {
 		r.Fatal("not in flight after Submit")
 	}
-	r.turn(patience)
+	r.turn(waitTimeout)
 	if p.op.InFlight() || int(p.last().res) != instantResult || p.last().more {
 		r.Fatalf("after Wait: in flight %v, %+v", p.op.InFlight(), p.got)
 	}
@@ -157,8 +157,8 @@ func wakeBefore(r *rig) {
 	r.Wake()
 	r.Wake()
 	start := r.Now()
-	r.turn(patience)
-	if r.Now()-start > patience/2 {
+	r.turn(waitTimeout)
+	if r.Now()-start > waitTimeout/2 {
 		r.Error("Wait slept although it was woken before")
 	}
 	r.settle() // and it does not remember it for ever

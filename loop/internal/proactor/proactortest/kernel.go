@@ -35,8 +35,8 @@ func wakeFromOutside(r *rig) {
 			r.Wake()
 			close(done)
 		}()
-		r.turn(patience)
-		if r.Now()-start > patience/2 {
+		r.turn(waitTimeout)
+		if r.Now()-start > waitTimeout/2 {
 			r.Fatal("Wait was not woken")
 		}
 		<-done
@@ -225,8 +225,8 @@ func duplicate(r *rig) {
 	r.send(client, []byte("nobody")).want(6)
 	r.settle()
 	before, start := r.Stats(), r.Now()
-	for r.Now()-start < patience/200 {
-		r.turn(patience / 200)
+	for r.Now()-start < waitTimeout/200 {
+		r.turn(waitTimeout / 200)
 	}
 	if n := r.Stats().Syscalls - before.Syscalls; n > 20 {
 		r.Errorf("%d system calls while nothing happened", n)

@@ -104,7 +104,7 @@ func echoAllocs(r *rig) {
 	r.Submit(&a.send)
 	r.noAllocs(func() {
 		for want := a.count + 1; a.count < want; {
-			r.turn(patience)
+			r.turn(waitTimeout)
 		}
 	})
 	a.end()
@@ -121,7 +121,7 @@ func recvAllocs(r *rig) {
 		recv.submit()
 		send.submit()
 		for recv.op.InFlight() || send.op.InFlight() {
-			r.turn(patience)
+			r.turn(waitTimeout)
 		}
 	})
 }
@@ -139,7 +139,7 @@ func datagramAllocs(r *rig) {
 	r.noAllocs(func() {
 		send.submit()
 		for want := count + 1; count < want || send.op.InFlight(); {
-			r.turn(patience)
+			r.turn(waitTimeout)
 		}
 	})
 }
@@ -153,7 +153,7 @@ func cancelAllocs(r *rig) {
 		r.turn(0)
 		r.Cancel(&recv.op)
 		for recv.op.InFlight() {
-			r.turn(patience)
+			r.turn(waitTimeout)
 		}
 	})
 }

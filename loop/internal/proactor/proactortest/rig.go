@@ -19,8 +19,8 @@ import (
 // Open makes the engine under test. It fails or skips t if it cannot.
 type Open func(t *testing.T, cfg proactor.Config) proactor.Proactor
 
-// patience is how long the engine's clock may run until something happens.
-const patience = 10 * time.Second
+// waitTimeout is how long the engine's clock may run until something happens.
+const waitTimeout = 10 * time.Second
 
 // test is a subtest of the suite.
 type test struct {
@@ -132,10 +132,10 @@ func (r *rig) turn(timeout time.Duration) {
 // until makes turns until what holds.
 func (r *rig) until(what string, holds func() bool) {
 	r.Helper()
-	end := r.Now() + patience
+	end := r.Now() + waitTimeout
 	for !holds() {
 		if r.Now() > end {
-			r.Fatalf("waited %v in vain until %s", patience, what)
+			r.Fatalf("waited %v in vain until %s", waitTimeout, what)
 		}
 		r.turn(20 * time.Millisecond)
 	}

@@ -259,8 +259,8 @@ func idleDoesNotSpin(r *rig) {
 	}
 	r.settle()
 	before, start := r.Stats(), r.Now()
-	for r.Now()-start < patience/200 {
-		r.turn(patience / 200)
+	for r.Now()-start < waitTimeout/200 {
+		r.turn(waitTimeout / 200)
 	}
 	if n := r.Stats().Syscalls - before.Syscalls; n > 20 {
 		r.Errorf("%d system calls while nothing happened", n)
