@@ -12,7 +12,7 @@ const (
 
 	// statementMax is the number of the contract's last statement, divergenceMax
 	// that of its last divergence.
-	statementMax  = 452
+	statementMax  = 462
 	divergenceMax = 26
 )
 
@@ -43,7 +43,7 @@ type contractRow struct {
 var (
 	contractID     = regexp.MustCompile(`^<a id="([sx])(\d+)"></a>(X?)(\d+)$`)
 	contractHeads  = []string{"| # | tag |", "| # | what they do |"}
-	contractLetter = regexp.MustCompile(`^## [A-U]\. `)
+	contractLetter = regexp.MustCompile(`^## [A-V]\. `)
 )
 
 // readContract takes the tables out of the document.

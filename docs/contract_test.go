@@ -179,7 +179,7 @@ func TestContractAndTestsAgree(t *testing.T) {
 		}
 		c = readContract(text)
 	}
-	if len(c.sections) != 21 || len(repository.showings()) < 300 {
+	if len(c.sections) != 22 || len(repository.showings()) < 300 {
 		t.Fatalf("found %d sections and %d tests", len(c.sections), len(repository.showings()))
 	}
 	for _, v := range c.check(repository) {

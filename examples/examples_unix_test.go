@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,5 +113,29 @@ func TestUnixEchoLeavesAServerThatRunsAlone(t *testing.T) {
 		}
 		contains(t, string(out), "address already in use", path)
 		contains(t, run(t, env, []byte("first\n"), nc, "-N", "-U", path), "first\n")
+	})
+}
+
+func TestUnixEchoKeepsTheBoundsOfMessages(t *testing.T) {
+	bin := build(t, "unix-echo")
+	engines(t, func(t *testing.T, env []string) {
+		path := socketPath(t)
+		start(t, env, "Serving on", bin, "-messages", path)
+		c, err := net.Dial("unixpacket", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, m := range []string{"one", "two"} {
+			if _, err := c.Write([]byte(m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{"one", "two"} {
+			buf := make([]byte, 100)
+			if n, err := c.Read(buf); err != nil || string(buf[:n]) != want {
+				t.Errorf("received %q, %v, want %q", buf[:n], err, want)
+			}
+		}
 	})
 }

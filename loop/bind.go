@@ -64,10 +64,7 @@ func (b *binding) adopt(addr string, unix bool) {
 		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
 		return
 	}
-	fd, family, err := s.loop.adoptStream(s.opts.Sock)
-	if err == nil && unix {
-		err = s.loop.wantUnix(fd, family)
-	}
+	fd, family, err := s.loop.adoptSocket(s.opts.Sock, s.kind, unix)
 	if err != nil {
 		b.fail(err)
 		return
@@ -193,7 +190,7 @@ func (b *binding) listenOn(fd int, family proactor.Family) {
 	if err != nil {
 		local = transport.Addr{}
 	}
-	s.addrs = append(s.addrs, fdio.NetAddr(local, family, proactor.Stream))
+	s.addrs = append(s.addrs, fdio.NetAddr(local, family, s.kind))
 	s.acceptors = append(s.acceptors, fdio.NewAcceptor((*host)(s.loop), fd, s.opts.Backlog,
 		func(fd int) { s.accepted(fd, family) }))
 }
@@ -219,16 +216,27 @@ func listenError(addr net.Addr, err error) error {
 	return e
 }
 
-// adoptStream takes over a stream socket that the user made.
-func (l *Loop) adoptStream(f *os.File) (fd int, family proactor.Family, err error) {
+// adoptSocket takes over a socket that the user made, which must be of the kind, and a
+// Unix one if unix says so.
+func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
+	family proactor.Family, err error) {
 	fd, err = l.engine.Adopt(f)
 	if err != nil {
 		return -1, 0, &net.OpError{Op: "file", Err: err}
 	}
-	family, kind, err := l.engine.Describe(fd)
-	if err != nil || kind != proactor.Stream {
-		l.drop(fd)
-		return -1, 0, &net.OpError{Op: "file", Err: errors.Join(ErrNotStream, err)}
+	wrong := ErrNotStream
+	if want == proactor.SeqPacket {
+		wrong, unix = ErrNotSeqPacket, true
 	}
-	return fd, family, nil
+	family, kind, err := l.engine.Describe(fd)
+	switch {
+	case err != nil || kind != want:
+		err = &net.OpError{Op: "file", Err: errors.Join(wrong, err)}
+	case unix && family != proactor.Unix:
+		err = &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
+	default:
+		return fd, family, nil
+	}
+	l.drop(fd)
+	return -1, 0, err
 }

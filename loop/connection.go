@@ -18,7 +18,9 @@ import (
 // use those that concern addresses. The zero value is ready to use.
 type ConnectionOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock and on Unix sockets.
+	// "tcp". It has no effect on Sock. For Unix sockets it is "unixpacket" for sockets
+	// that keep the bounds of messages, as in ServerOptions, and anything else for
+	// streams.
 	Network string
 
 	// LocalAddr is the "host:port" to connect from; port 0 for any.
@@ -104,7 +106,11 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 		d.opts = *opts
 	}
 	d.opts.TLS = d.opts.TLS.copy()
+	d.kind = kindOf(d.opts.Network)
 	err := d.opts.check()
+	if err == nil {
+		err = checkKind(d.kind, d.opts.TLS)
+	}
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -148,7 +154,8 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere(), server: true}
+	d := &dial{loop: l, ctx: ctx, protocol: p, done: done,
+		kind: kindOf(opts.Network), made: l.originHere(), server: true}
 	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
 		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
 	d.adopt("", false)
@@ -161,10 +168,7 @@ func (d *dial) adopt(addr string, unix bool) {
 		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
 		return
 	}
-	fd, family, err := d.loop.adoptStream(d.opts.Sock)
-	if err == nil && unix {
-		err = d.loop.wantUnix(fd, family)
-	}
+	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)
 	if err != nil {
 		d.done(nil, err)
 		return
@@ -191,8 +195,8 @@ func (d *dial) connected(fd int, family proactor.Family) {
 		d.secure(fd, family)
 		return
 	}
-	s := l.newStream(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
-		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family)
+	s := l.newConnection(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
+		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family, d.kind)
 	l.noteNew(s, d.made)
 	s.Start()
 	if s.State() >= fdio.Lost && s.Err() != nil {

@@ -68,7 +68,7 @@ func (o *origin) String() string {
 
 // noteNew logs a new transport in debug mode and notes where it, or its server, was
 // asked for.
-func (l *Loop) noteNew(s *fdio.Stream, made *origin) {
+func (l *Loop) noteNew(s fdio.Transport, made *origin) {
 	if !l.debug.Load() {
 		return
 	}

@@ -41,6 +41,7 @@ type dial struct {
 	server   bool    // it is the server's side, accepted elsewhere
 
 	path     string           // of a Unix socket, instead of addresses
+	kind     proactor.Kind    // of the socket
 	addrs    []netip.AddrPort // not yet tried
 	locals   []netip.AddrPort // of LocalAddr
 	attempts []*fdio.Connector

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -70,6 +71,14 @@ var (
 	// ErrTLSBelow: StartTLS on, or Sendfile to, a transport that a TLS transport lies
 	// over already.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
+
+	// ErrNotSeqPacket: the socket does not keep the bounds of messages, as the
+	// Network "unixpacket" has it.
+	ErrNotSeqPacket = errors.New("loop: not a Unix SOCK_SEQPACKET socket")
+
+	// ErrPacketsTLS: TLS on a Unix socket of messages, "unixpacket", where it cannot
+	// be: its records are a stream. errors.Is(err, errors.ErrUnsupported) holds.
+	ErrPacketsTLS = fmt.Errorf("loop: TLS on a socket of messages: %w", errors.ErrUnsupported)
 
 	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character
 	// device.

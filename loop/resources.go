@@ -10,9 +10,10 @@ import (
 )
 
 // What a loop has open, as the list of it sees each kind. All but endpoints of
-// datagrams, which are in it as they are.
+// datagrams and connections of messages, which are in it as they are.
 var (
 	_ registry.Transport = openStream{}
+	_ registry.Transport = (*fdio.SeqPacket)(nil)
 	_ registry.Resource  = openServer{}
 	_ registry.Resource  = openChild{}
 	_ registry.Resource  = (*dial)(nil)
@@ -40,6 +41,22 @@ func (l *Loop) streams() iter.Seq[*fdio.Stream] {
 	return func(yield func(*fdio.Stream) bool) {
 		for t := range l.open.Transports() {
 			if s, ok := t.(openStream); ok && !yield(s.Stream) {
+				return
+			}
+		}
+	}
+}
+
+// connections goes through those of the loop, of bytes and of messages; they may be closed
+// meanwhile.
+func (l *Loop) connections() iter.Seq[fdio.Connection] {
+	return func(yield func(fdio.Connection) bool) {
+		for t := range l.open.Transports() {
+			c, ok := t.(fdio.Connection)
+			if s, stream := t.(openStream); stream {
+				c = s.Stream
+			}
+			if ok && !yield(c) {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -93,6 +94,8 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 		return transport.ErrClosed
 	case *fdio.Stream:
 		ours = t.On((*host)(l))
+	case *fdio.SeqPacket:
+		return fmt.Errorf("loop: Sendfile of messages: %w", errors.ErrUnsupported)
 	case *tlsio.Transport:
 		ours = t.On((*tlsHost)(l))
 	}

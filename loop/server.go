@@ -18,6 +18,17 @@ import (
 type ServerOptions struct {
 	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
 	// "tcp". It has no effect on Sock.
+	//
+	// For Unix sockets it is "unixpacket" for sockets that keep the bounds of messages
+	// (SOCK_SEQPACKET, unix(7)), and anything else for streams. Then each DataReceived
+	// or BufferUpdated is exactly one message of the peer, and each Write, as each line
+	// of WriteLines, is one message. An empty Write sends nothing, because an empty
+	// message is the end of input: EOFReceived. A message that is longer than the
+	// socket's send buffer allows, some 200 KiB as a rule, is refused by Write with
+	// EMSGSIZE. One that is longer than the loop's receive buffers, 64 KiB unless
+	// BufferOptions.Size says otherwise, or than the slice of GetBuffer ends the
+	// connection with a *transport.TruncatedError. Sock must be of that kind, and TLS is
+	// ErrPacketsTLS.
 	Network string
 
 	// Addrs are more addresses to listen on, beside the one given to
@@ -88,7 +99,8 @@ type Server struct {
 	factory protocol.Factory
 	opts    UnixServerOptions // of a TCP server: the ServerOptions alone
 	addrs   []net.Addr
-	made    *origin // in debug mode: by whom
+	kind    proactor.Kind // of the sockets
+	made    *origin       // in debug mode: by whom
 
 	// What follows belongs to the loop's goroutine.
 
@@ -149,7 +161,11 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 		s.opts.Backlog = 4096
 	}
 	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // an int of C
+	s.kind = kindOf(s.opts.Network)
 	err := s.opts.check()
+	if err == nil {
+		err = checkKind(s.kind, s.opts.TLS)
+	}
 	if factory == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -321,9 +337,9 @@ func (s *Server) Conns() iter.Seq[transport.Transport] {
 	}
 }
 
-func (s *Server) streams() iter.Seq[*fdio.Stream] {
-	return func(yield func(*fdio.Stream) bool) {
-		for c := range s.loop.streams() {
+func (s *Server) streams() iter.Seq[fdio.Connection] {
+	return func(yield func(fdio.Connection) bool) {
+		for c := range s.loop.connections() {
 			if c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
 				return
 			}
@@ -348,9 +364,9 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		return
 	}
 	s.conns++
-	c := s.loop.newStream(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
+	c := s.loop.newConnection(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
-		CloseTimeout: s.opts.CloseTimeout}, family)
+		CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
 	s.loop.noteNew(c, s.made)
 	c.Start()
 }

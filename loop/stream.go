@@ -14,22 +14,32 @@ import (
 // newStream makes a stream of a connected descriptor. Its addresses are read
 // now, because they are still asked for when the connection is long gone.
 func (l *Loop) newStream(c fdio.Config, family proactor.Family) *fdio.Stream {
-	c.Local, c.Peer = l.namesOf(c.FD, family)
+	return l.newConnection(c, family, proactor.Stream).(*fdio.Stream)
+}
+
+// newConnection makes the transport of a connected socket of any kind.
+func (l *Loop) newConnection(c fdio.Config, family proactor.Family,
+	kind proactor.Kind) fdio.Connection {
+	c.Local, c.Peer = l.namesOf(c.FD, family, kind)
 	if c.Owner == nil {
 		c.Owner = (*host)(l)
 	}
-	s := fdio.NewStream((*host)(l), c)
-	l.addStream(s)
-	return s
+	t := fdio.NewConnection((*host)(l), c, kind)
+	if s, ok := t.(*fdio.Stream); ok {
+		l.addStream(s)
+	} else {
+		l.open.AddTransport(t)
+	}
+	return t
 }
 
-// namesOf are the addresses of a stream socket and its peer, as far as known.
-func (l *Loop) namesOf(fd int, family proactor.Family) (local, peer net.Addr) {
+// namesOf are the addresses of a connected socket and its peer, as far as known.
+func (l *Loop) namesOf(fd int, family proactor.Family, kind proactor.Kind) (local, peer net.Addr) {
 	if a, err := l.engine.LocalAddr(fd); err == nil {
-		local = fdio.NetAddr(a, family, proactor.Stream)
+		local = fdio.NetAddr(a, family, kind)
 	}
 	if a, err := l.engine.RemoteAddr(fd); err == nil {
-		peer = fdio.NetAddr(a, family, proactor.Stream)
+		peer = fdio.NetAddr(a, family, kind)
 	}
 	return local, peer
 }

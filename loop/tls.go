@@ -115,10 +115,9 @@ func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.opts.TLS.OnHandshakeError(transport.PeerName(t), err)
 }
 
-// topOf is the transport that the application's protocol has: s, or what lies over
+// topOf is the transport that the application's protocol has: top, or what lies over
 // it.
-func topOf(s *fdio.Stream) transport.Transport {
-	var top transport.Transport = s
+func topOf(top transport.Transport) transport.Transport {
 	for {
 		over, ok := tlsio.Over(top.Protocol())
 		if !ok {
@@ -202,6 +201,9 @@ func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) e
 	}
 	if s, ok := t.(*fdio.Stream); ok && s.OneWay() {
 		return fmt.Errorf("loop: StartTLS on a pipe: %w", errors.ErrUnsupported)
+	}
+	if _, packets := t.(*fdio.SeqPacket); packets {
+		return ErrPacketsTLS
 	}
 	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow

@@ -17,7 +17,7 @@ import (
 )
 
 // UnixServerOptions configure a server of Unix sockets. Of the embedded ServerOptions it
-// does not use those that concern addresses and TCP: Network, ReusePort,
+// does not use those that concern addresses and TCP: ReusePort,
 // NoReuseAddress and KeepAlive; Addrs is refused. The zero value is ready to use.
 type UnixServerOptions struct {
 	ServerOptions
@@ -40,7 +40,8 @@ type UnixServerOptions struct {
 }
 
 // CreateUnixServer listens on the Unix stream socket at path and has factory make
-// the protocol of each connection. A path that begins with '@', or with a zero
+// the protocol of each connection. With Network "unixpacket" it is a socket of messages:
+// see ServerOptions.Network. A path that begins with '@', or with a zero
 // byte, is an abstract name, which has no file; a file whose name begins with '@'
 // is "./@name".
 //
@@ -55,7 +56,7 @@ type UnixServerOptions struct {
 // Loop.Close alone leaves the file. Where Close cannot remove the file the
 // exception handler is told.
 //
-// With Sock, a bound Unix stream socket, path must be "". Close removes its file as
+// With Sock, a bound Unix socket of that kind, path must be "". Close removes its file as
 // well, as asyncio does: set NoCleanupSocket where others go on listening.
 //
 // Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
@@ -65,8 +66,9 @@ type UnixServerOptions struct {
 //
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
 // abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
-// within the path of a file; ErrNotUnix and ErrNotStream, in a *net.OpError, for
-// another kind of Sock; transport.ErrNilProtocol without a factory; ErrOnLoop.
+// within the path of a file; ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
+// *net.OpError, for another kind of Sock; ErrPacketsTLS; transport.ErrNilProtocol without
+// a factory; ErrOnLoop.
 func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
 	opts *UnixServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
@@ -99,15 +101,16 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 // When ctx ends first, the attempt is given up and nothing is left of it; a
 // transport whose ConnectionMade has been called is returned in any case.
 //
-// With ConnectionOptions.Sock, a connected Unix stream socket, path must be "".
+// With Network "unixpacket" it is a connection of messages: see ServerOptions.Network.
+// With ConnectionOptions.Sock, a connected Unix socket of that kind, path must be "".
 // LocalAddr is refused: the client's end has no name.
 //
 // CreateUnixConnection may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
 // ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
-// ErrNotUnix and ErrNotStream, in a *net.OpError, for another kind of Sock; ctx's;
-// transport.ErrNilProtocol; ErrOnLoop.
+// ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of
+// Sock; ErrPacketsTLS; ctx's; transport.ErrNilProtocol; ErrOnLoop.
 func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, path string,
 	opts *ConnectionOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -133,15 +136,24 @@ func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol
 	}
 }
 
-func unixAddr(path string) *net.UnixAddr { return &net.UnixAddr{Name: path, Net: "unix"} }
+func unixAddr(path string, kind proactor.Kind) net.Addr {
+	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
+}
 
-// wantUnix closes an adopted descriptor that is not of the family.
-func (l *Loop) wantUnix(fd int, family proactor.Family) error {
-	if family == proactor.Unix {
-		return nil
+// kindOf is the kind of Unix socket that a Network option asks for.
+func kindOf(network string) proactor.Kind {
+	if network == "unixpacket" {
+		return proactor.SeqPacket
 	}
-	l.drop(fd)
-	return &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
+	return proactor.Stream
+}
+
+// checkKind says whether a connection of a kind can have TLS, where that is asked for.
+func checkKind(kind proactor.Kind, tls *TLSOptions) error {
+	if kind == proactor.SeqPacket && tls != nil {
+		return ErrPacketsTLS
+	}
+	return nil
 }
 
 // retryDelay is how long a client waits where the server's queue is full. The
@@ -152,7 +164,7 @@ const retryDelay = 10 * time.Millisecond
 func (d *dial) startUnix(path string) {
 	name, err := opener.UnixName(path)
 	if err != nil {
-		d.done(nil, dialError(unixAddr(path), os.NewSyscallError("connect", err)))
+		d.done(nil, dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
 		return
 	}
 	d.path = name
@@ -163,9 +175,9 @@ func (d *dial) startUnix(path string) {
 
 // tryConnect makes an attempt.
 func (d *dial) tryConnect() {
-	fd, err := d.loop.engine.Socket(proactor.Unix, proactor.Stream)
+	fd, err := d.loop.engine.Socket(proactor.Unix, d.kind)
 	if err != nil {
-		d.errs = append(d.errs, dialError(unixAddr(d.path), err))
+		d.errs = append(d.errs, dialError(unixAddr(d.path, d.kind), err))
 		d.finish()
 		return
 	}
@@ -182,5 +194,5 @@ func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
 		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
 		return
 	}
-	d.attempted(c, fd, proactor.Unix, unixAddr(d.path), errno)
+	d.attempted(c, fd, proactor.Unix, unixAddr(d.path, d.kind), errno)
 }

@@ -25,7 +25,7 @@ type socketFile struct {
 func (b *binding) startUnix(path string) {
 	name, err := opener.UnixName(path)
 	if err != nil {
-		b.fail(listenError(unixAddr(path), os.NewSyscallError("bind", err)))
+		b.fail(listenError(unixAddr(path, b.server.kind), os.NewSyscallError("bind", err)))
 		return
 	}
 	b.path, b.bind = name, b.bindUnix
@@ -37,21 +37,21 @@ func (b *binding) startUnix(path string) {
 func (b *binding) bindUnix() error {
 	l := b.server.loop
 	if err := b.clearPath(); err != nil {
-		return listenError(unixAddr(b.path), err)
+		return listenError(unixAddr(b.path, b.server.kind), err)
 	}
-	fd, err := l.engine.Socket(proactor.Unix, proactor.Stream)
+	fd, err := l.engine.Socket(proactor.Unix, b.server.kind)
 	if err == nil {
 		if err = l.engine.Bind(fd, transport.Addr{Path: b.path}); err != nil {
 			l.drop(fd)
 		}
 	}
 	if err != nil {
-		return listenError(unixAddr(b.path), err)
+		return listenError(unixAddr(b.path, b.server.kind), err)
 	}
 	if err := b.permit(); err != nil {
 		l.drop(fd)
 		_ = os.Remove(b.path) // it is ours and useless
-		return listenError(unixAddr(b.path), err)
+		return listenError(unixAddr(b.path, b.server.kind), err)
 	}
 	b.listenOn(fd, proactor.Unix)
 	b.noteFile()

@@ -81,10 +81,11 @@ var (
 
 // TruncatedError is passed to ErrorReceived in place of DatagramReceived when a
 // datagram was longer than the receive buffer, so that nobody takes the beginning
-// for the whole. errors.Is(err, ErrTruncated) holds.
+// for the whole. ConnectionLost gets it where that was a message of a connection, a Unix
+// socket's with Network "unixpacket". errors.Is(err, ErrTruncated) holds.
 type TruncatedError struct {
 	// Data is what there was room for. It is the loop's and valid until
-	// ErrorReceived returns.
+	// ErrorReceived returns; in the error of ConnectionLost it is a copy.
 	Data []byte
 
 	// Addr is the sender.

@@ -1,7 +1,8 @@
 // Command unix-echo serves on a Unix socket and sends back what it receives. A path
-// that begins with '@' is an abstract name.
+// that begins with '@' is an abstract name. With -messages the socket keeps the bounds of
+// messages (SOCK_SEQPACKET): each is received and sent back as one.
 //
-//	unix-echo [path]
+//	unix-echo [-messages] [path]
 package main
 
 import (
@@ -22,6 +23,8 @@ type echo struct {
 	protocol.Base
 	transport transport.Transport
 }
+
+var messages = flag.Bool("messages", false, "keep the bounds of messages")
 
 func newEcho() protocol.Protocol { return &echo{} }
 
@@ -44,6 +47,9 @@ func serve(ctx context.Context, l *loop.Loop) error {
 	}
 	// The file of a server that has ended is replaced, that of one that runs is not.
 	opts := &loop.UnixServerOptions{ProbeSocket: true}
+	if *messages {
+		opts.Network = "unixpacket"
+	}
 	server, err := l.CreateUnixServer(ctx, newEcho, path, opts)
 	if err != nil {
 		return err
@@ -53,7 +59,7 @@ func serve(ctx context.Context, l *loop.Loop) error {
 }
 
 func main() {
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: unix-echo [path]") }
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: unix-echo [-messages] [path]") }
 	flag.Parse()
 	// Ending in order removes the socket's file.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -38,6 +38,10 @@ type Link struct {
 	// Limits are the water marks that the transports under test have at first;
 	// the zero Limits stand for transport.DefaultLimits.
 	Limits transport.Limits
+
+	// MessageMax is the longest message of transports that keep the bounds of
+	// messages: the kit writes more in several calls. 0: a call may have any length.
+	MessageMax int
 }
 
 // Report is what an exception handler is told.
@@ -58,7 +62,7 @@ type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
 // repository, that a transport does not show, and why. Its case is skipped, saying
 // "needs " and Why.
 type Except struct {
-	Number int    // of the statement in docs/contract.md, 1 to 452
+	Number int    // of the statement in docs/contract.md, 1 to 462
 	Why    string // what the transport would need for it, "half-close" say
 }
 
@@ -169,7 +173,26 @@ func (k *kit) finish() {
 // send has the peer send a string.
 func (k *kit) send(s string) { k.do(func() { k.mustWrite(k.pt(), []byte(s)) }) }
 
+// messageMax is the link's, 0 before the connection is made.
+func (k *kit) messageMax() int {
+	if k.link == nil {
+		return 0
+	}
+	return k.link.MessageMax
+}
+
+// piece is n, or what one message holds of it.
+func (k *kit) piece(n int) int {
+	if most := k.messageMax(); most > 0 {
+		return min(n, most)
+	}
+	return n
+}
+
 func (k *kit) mustWrite(t transport.Transport, p []byte) {
+	for most := k.messageMax(); most > 0 && len(p) > most; p = p[most:] {
+		k.mustWrite(t, p[:most])
+	}
 	if n, err := t.Write(p); err != nil || n != len(p) {
 		k.Errorf("Write of %d bytes: %d, %v", len(p), n, err)
 	}

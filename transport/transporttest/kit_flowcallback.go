@@ -102,7 +102,7 @@ var flowCallbackCases = []kitCase{
 		k.do(func() {
 			k.pt().PauseReading()
 			for !k.tr().IsClosing() {
-				k.write(1 << 20)
+				k.write(k.piece(1 << 20))
 			}
 		})
 		k.unclog()
@@ -115,7 +115,7 @@ var flowCallbackCases = []kitCase{
 		k.do(func() {
 			k.pt().PauseReading()
 			for !k.tr().IsClosing() {
-				k.write(1 << 20)
+				k.write(k.piece(1 << 20))
 			}
 		})
 		k.waitLostNil()

@@ -61,6 +61,7 @@ func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d.init(host, d, &Config{FD: c.FD, Owner: c.Owner, Local: c.Local, Peer: c.Peer,
 		WriteCap: c.WriteCap})
 	d.guard.Set(c.Protocol)
+	d.out.overhead = datagramOverhead
 	if c.Group {
 		d.out.segmentMax = proactor.SegmentedMax
 	}

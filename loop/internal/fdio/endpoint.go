@@ -60,6 +60,21 @@ type Transport interface {
 	Starved(yes bool)
 }
 
+// Connection is a Transport that is connected: of a Stream's or a SeqPacket's kind.
+type Connection interface {
+	Transport
+	transport.Transport
+}
+
+// NewConnection makes the transport of a connected socket, which it owns from now on.
+// The protocol's kind must have been checked.
+func NewConnection(host Host, c Config, kind proactor.Kind) Connection {
+	if kind == proactor.SeqPacket {
+		return NewSeqPacket(host, c)
+	}
+	return NewStream(host, c)
+}
+
 // kind is what a transport adds to the endpoint that it embeds: how it receives and
 // sends. The endpoint calls these methods and nothing else of it.
 type kind interface {
@@ -126,11 +141,13 @@ type endpoint struct {
 	eof    bool      // nothing more is received: the peer has ended its output
 	held   []arrival // came while paused, not yet delivered
 
-	send    proactor.Op
-	flow    transport.FlowControl
-	awaited bool // somebody waits for the lazy send in flight
-	dirty   bool // on the host's list of flushers
-	soon    bool // on the host's list of tasks
+	send     proactor.Op
+	flow     transport.FlowControl
+	eofAsked bool // WriteEOF was called
+	eofSent  bool // and FIN is on its way
+	awaited  bool // somebody waits for the lazy send in flight
+	dirty    bool // on the host's list of flushers
+	soon     bool // on the host's list of tasks
 
 	local, peer net.Addr
 }

@@ -1,6 +1,10 @@
 package fdio
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sluice-net/sluice/protocol"
+)
 
 // What receiving has in common. A receive that is in flight when the protocol pauses goes
 // on: what it brings is held back, in order, and ends it, so that no more than was
@@ -29,6 +33,32 @@ func (e *endpoint) hold(a arrival) {
 func (e *endpoint) holdRest(a arrival) {
 	e.held = slices.Insert(e.held, 0, a)
 	e.publishHeld()
+}
+
+// endInput notes that the peer has ended its output.
+func (e *endpoint) endInput() {
+	e.guard.Note("received EOF")
+	e.eof = true
+	e.pub.slot.EOFReceived()
+}
+
+// tellEOF tells the protocol, which decides whether the output stays open.
+func (e *endpoint) tellEOF() {
+	if keepOpen := e.guard.EOFReceived(); !keepOpen && e.state == Open {
+		e.Close()
+	}
+}
+
+// emptyBuffer ends the transport because GetBuffer has returned none.
+func (e *endpoint) emptyBuffer() {
+	e.guard.Report("Fatal error: protocol.get_buffer() call failed.", protocol.ErrEmptyBuffer)
+	e.fail(protocol.ErrEmptyBuffer)
+}
+
+// readFailed ends the transport because of an error of a receive.
+func (e *endpoint) readFailed(err error) {
+	e.guard.Note("Fatal read error on "+e.self.what()+" transport", "err", err)
+	e.fail(err)
 }
 
 // dropHeld forgets what was held back, which nobody gets any more. An error stays: it may

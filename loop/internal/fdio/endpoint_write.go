@@ -36,6 +36,20 @@ func (e *endpoint) resumeWriting() {
 	e.guard.ResumeWriting()
 }
 
+// refusal says why n bytes may not be written, nil if they may. A write after WriteEOF
+// is the programmer's error and is named first, as in asyncio.
+func (e *endpoint) refusal(n int) error {
+	switch {
+	case e.eofAsked:
+		return transport.ErrEOFWritten
+	case e.state > Open:
+		return transport.ErrClosed
+	case e.full(n):
+		return transport.ErrBufferFull
+	}
+	return nil
+}
+
 // full reports whether the cap on what is buffered leaves no room for n bytes more.
 func (e *endpoint) full(n int) bool {
 	return e.extras != nil && e.extras.writeCap > 0 && n > e.extras.writeCap-e.flow.Size()
@@ -53,6 +67,12 @@ func (e *endpoint) markDirty() {
 	}
 }
 
+// writeFailed ends the transport because of an error of a send.
+func (e *endpoint) writeFailed(err error) {
+	e.guard.Note("Fatal write error on "+e.self.what()+" transport", "err", err)
+	e.fail(err)
+}
+
 // awaitSend is called when somebody begins to wait for the send in flight. A lazy one
 // that was not handed to the kernel before may not be told of until something
 // happens, so there is another round at once.
@@ -61,6 +81,46 @@ func (e *endpoint) awaitSend() {
 		e.awaited = true
 		e.schedule()
 	}
+}
+
+// afterSend goes on writing, or does what waited for the queue to run empty.
+// The protocol may have written, closed or aborted since.
+func (e *endpoint) afterSend() {
+	switch {
+	case e.state >= Lost:
+	case !e.self.drained():
+		e.markDirty()
+	case e.state == Closing:
+		e.fail(nil)
+	case e.eofAsked:
+		e.sendEOF()
+	}
+}
+
+// writeEOF ends the output once all that was written has been sent. The error is that
+// of sendEOF where that is now.
+func (e *endpoint) writeEOF() error {
+	e.host.Check()
+	if e.state > Open || e.eofAsked {
+		return nil
+	}
+	e.eofAsked = true
+	e.pub.slot.EOFWritten()
+	if e.self.drained() {
+		return e.sendEOF()
+	}
+	e.awaitSend()
+	return nil
+}
+
+// sendEOF sends FIN. Its error is the caller's where there is one: the peer may
+// be gone already, which a receive will tell.
+func (e *endpoint) sendEOF() error {
+	if e.eofSent {
+		return nil
+	}
+	e.eofSent = true
+	return e.engine.ShutdownWrite(e.fd)
 }
 
 // WriteBufferSize implements transport.WriteTransport.

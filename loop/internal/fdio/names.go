@@ -15,6 +15,8 @@ func NetAddr(a transport.Addr, family proactor.Family, kind proactor.Kind) net.A
 	switch {
 	case family == proactor.Unix && kind == proactor.Datagram:
 		return &net.UnixAddr{Name: a.Path, Net: "unixgram"}
+	case family == proactor.Unix && kind == proactor.SeqPacket:
+		return &net.UnixAddr{Name: a.Path, Net: "unixpacket"}
 	case family == proactor.Unix:
 		return &net.UnixAddr{Name: a.Path, Net: "unix"}
 	case !a.AddrPort.IsValid():

@@ -8,7 +8,7 @@ import (
 // packetsKept is the longest list of datagrams that an idle endpoint keeps.
 const packetsKept = 1024
 
-// packets is the output of a datagram endpoint in order. The bytes of small
+// packets is the output of a transport of datagrams or messages in order. The bytes of small
 // datagrams lie one after the other in pooled chunks; none is cut.
 //
 //	list: [ sent and popped | waiting ... ]
@@ -23,6 +23,7 @@ type packets struct {
 	head  int
 	chunk []byte // is being filled
 
+	overhead   int // what each counts beyond its bytes
 	segmentMax int // the longest datagram that may be in a group; 0: there are none
 }
 
@@ -69,7 +70,7 @@ func (q *packets) change(n int, pool *ChunkPool) {
 func (q *packets) pop(n int, pool *ChunkPool) (size int) {
 	for range n {
 		first := &q.list[q.head]
-		size += len(first.Data) + first.Count()*datagramOverhead
+		size += len(first.Data) + first.Count()*q.overhead
 		if chunk := q.used[q.head]; chunk != nil {
 			pool.Put(chunk)
 		}
@@ -105,4 +106,6 @@ func (q *packets) compact() {
 
 // drop forgets everything. The chunks are left to the garbage collector, because
 // the first datagram may be in flight.
-func (q *packets) drop() { *q = packets{segmentMax: q.segmentMax} }
+func (q *packets) drop() {
+	*q = packets{segmentMax: q.segmentMax, overhead: q.overhead}
+}

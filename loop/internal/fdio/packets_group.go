@@ -56,7 +56,7 @@ func (q *packets) popDatagram(pool *ChunkPool) (size int) {
 	if first.Segment == 0 {
 		return q.pop(1, pool)
 	}
-	size = first.Segment + datagramOverhead
+	size = first.Segment + q.overhead
 	first.Data = first.Data[first.Segment:]
 	if len(first.Data) <= first.Segment {
 		first.Segment = 0

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -68,11 +67,6 @@ func (s *Stream) lend(hint int) bool {
 		r.lent, r.lentFor = buf, epoch
 	}
 	return s.readable()
-}
-
-func (s *Stream) emptyBuffer() {
-	s.guard.Report("Fatal error: protocol.get_buffer() call failed.", protocol.ErrEmptyBuffer)
-	s.fail(protocol.ErrEmptyBuffer)
 }
 
 // received takes a completion of the receive.
@@ -184,22 +178,16 @@ func (s *Stream) endOfInput(res int32) {
 		res = -int32(syscall.ECONNRESET)
 	}
 	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
-		err := s.opError("read", "recv", syscall.Errno(-res))
-		s.guard.Note("Fatal read error on "+s.what()+" transport", "err", err)
-		s.fail(err)
+		s.readFailed(s.opError("read", "recv", syscall.Errno(-res)))
 		return
 	}
-	s.guard.Note("received EOF")
-	s.eof = true
-	s.pub.slot.EOFReceived()
+	s.endInput()
 	s.reading.lent = nil
 	if s.readsOnly() {
 		s.endOfPipe()
 		return
 	}
-	if keepOpen := s.guard.EOFReceived(); !keepOpen && s.state == Open {
-		s.Close()
-	}
+	s.tellEOF()
 }
 
 // SetProtocol implements transport.BaseTransport. A receive into the old

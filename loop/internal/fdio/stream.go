@@ -20,8 +20,6 @@ type Stream struct {
 	reading       reading
 	writableWatch *writableWatch // of what is sent directly; nil until there is some
 	pipe          *pipe          // nil: a socket with both directions
-	eofAsked      bool           // WriteEOF was called
-	eofSent       bool           // and FIN is on its way
 	sentFile      bool           // sendfile(2) was called
 }
 

@@ -72,20 +72,12 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 	return nil
 }
 
-// writable says whether n bytes may be written. A write after WriteEOF is the
-// programmer's error and is named first, as in asyncio.
+// writable says whether n bytes may be written.
 func (s *Stream) writable(n int) error {
-	switch {
-	case s.readsOnly():
+	if s.readsOnly() {
 		return transport.ErrReadOnly
-	case s.eofAsked:
-		return transport.ErrEOFWritten
-	case s.state > Open:
-		return transport.ErrClosed
-	case s.full(n):
-		return transport.ErrBufferFull
 	}
-	return nil
+	return s.refusal(n)
 }
 
 // sendNow offers the queue and then p to the kernel if p would lead beyond the
@@ -177,9 +169,7 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 	if errno == syscall.EPIPE && s.hidReset() {
 		errno = syscall.ECONNRESET
 	}
-	err := s.opError("write", call, errno)
-	s.guard.Note("Fatal write error on "+s.what()+" transport", "err", err)
-	s.fail(err)
+	s.endpoint.writeFailed(s.opError("write", call, errno))
 }
 
 // credit removes n queued bytes that the kernel took outside of the send op.
@@ -264,54 +254,21 @@ func (s *Stream) sent() {
 	s.afterSend()
 }
 
-// afterSend goes on writing, or does what waited for the queue to run empty.
-// The protocol may have written, closed or aborted since.
-func (s *Stream) afterSend() {
-	switch {
-	case s.state >= Lost:
-	case !s.out.empty():
-		s.markDirty()
-	case s.state == Closing:
-		if s.drained() {
-			s.fail(nil)
-		}
-	case s.eofAsked:
-		s.sendEOF()
-	}
-}
-
 // drained reports whether everything written has been taken by the kernel.
 func (s *Stream) drained() bool { return s.out.empty() && !s.send.InFlight() }
 
-// WriteEOF implements transport.WriteTransport.
+// WriteEOF implements transport.WriteTransport. A stream that only writes is closed.
 func (s *Stream) WriteEOF() error {
-	s.host.Check()
-	switch {
-	case s.readsOnly():
+	if s.readsOnly() {
+		s.host.Check()
 		return transport.ErrReadOnly
-	case s.state > Open || s.eofAsked:
-		return nil
 	}
-	s.eofAsked = true
-	s.pub.slot.EOFWritten()
-	switch {
-	case s.writesOnly():
+	if s.writesOnly() && s.state <= Open {
+		s.eofAsked = true
+		s.pub.slot.EOFWritten()
 		return s.Close()
-	case s.drained():
-		return s.sendEOF()
 	}
-	s.awaitSend()
-	return nil
-}
-
-// sendEOF sends FIN. Its error is the caller's where there is one: the peer may
-// be gone already, which a receive will tell.
-func (s *Stream) sendEOF() error {
-	if s.eofSent {
-		return nil
-	}
-	s.eofSent = true
-	return s.engine.ShutdownWrite(s.fd)
+	return s.writeEOF()
 }
 
 // CanWriteEOF implements transport.WriteTransport.

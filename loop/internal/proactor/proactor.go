@@ -209,6 +209,7 @@ const (
 	NotSocket Kind = iota // Describe alone returns it
 	Stream
 	Datagram
+	SeqPacket // connected, and keeps the bounds of messages; Unix alone
 )
 
 // Option is a socket option.

@@ -50,6 +50,8 @@ func (k *Kernel) Socket(family proactor.Family, kind proactor.Kind) (int, error)
 		typ = unix.SOCK_STREAM
 	case proactor.Datagram:
 		typ = unix.SOCK_DGRAM
+	case proactor.SeqPacket:
+		typ = unix.SOCK_SEQPACKET
 	default:
 		return -1, os.NewSyscallError("socket", syscall.ESOCKTNOSUPPORT)
 	}
@@ -141,6 +143,8 @@ func (k *Kernel) Describe(fd int) (proactor.Family, proactor.Kind, error) {
 		return family, proactor.Stream, nil
 	case unix.SOCK_DGRAM:
 		return family, proactor.Datagram, nil
+	case unix.SOCK_SEQPACKET:
+		return family, proactor.SeqPacket, nil
 	}
 	return family, proactor.NotSocket, os.NewSyscallError("getsockopt", syscall.ESOCKTNOSUPPORT)
 }

@@ -173,18 +173,27 @@ func SocketPath(t *testing.T) string {
 // ConnectUnix connects a server's protocol and a client's.
 func ConnectUnix(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 	t.Helper()
+	ConnectUnixAs(t, l, server, client, "unix")
+}
+
+// ConnectUnixAs does so over a network: "unix", or "unixpacket" for messages.
+func ConnectUnixAs(t *testing.T, l *loop.Loop, server, client protocol.Protocol,
+	network string) {
+	t.Helper()
 	made := make(chan struct{})
 	factory := func() protocol.Protocol {
 		defer l.CallSoon(func() { close(made) }) // ConnectionMade follows at once
 		return server
 	}
 	path := SocketPath(t)
-	s, err := l.CreateUnixServer(t.Context(), factory, path, nil)
+	s, err := l.CreateUnixServer(t.Context(), factory, path,
+		UnixServer(loop.ServerOptions{Network: network}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = l.CreateUnixConnection(t.Context(), client, path, nil)
+	_, err = l.CreateUnixConnection(t.Context(), client, path,
+		&loop.ConnectionOptions{Network: network})
 	if err != nil {
 		// A panic in ConnectionMade ends the connection; the case looks at that.
 		if _, ok := err.(*protocol.PanicError); !ok {

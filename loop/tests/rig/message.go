@@ -41,8 +41,11 @@ func roundTrip(t *testing.T, fd int, message, reply []byte) {
 
 // Messages sends messages of several sizes to fd, whose other end sends them back, and
 // fails where one costs an allocation.
-func Messages(t *testing.T, fd int) {
-	for _, size := range []int{64, 16 << 10, 100 << 10} {
+func Messages(t *testing.T, fd int) { MessagesOf(t, fd, 64, 16<<10, 100<<10) }
+
+// MessagesOf is Messages of certain sizes.
+func MessagesOf(t *testing.T, fd int, sizes ...int) {
+	for _, size := range sizes {
 		message, reply := make([]byte, size), make([]byte, size)
 		// AllocsPerRun counts the whole process, the loop's goroutine too.
 		allocs := testing.AllocsPerRun(200, func() { roundTrip(t, fd, message, reply) })
