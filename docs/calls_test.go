@@ -17,9 +17,9 @@ const callsFile = "docs/system-calls.md"
 // looping are the packages whose code runs on a loop's goroutine, and on others besides.
 var looping = []string{
 	"loop", "loop/internal/arena", "loop/internal/child", "loop/internal/epoll",
-	"loop/internal/fdio", "loop/internal/iouring", "loop/internal/proactor",
-	"loop/internal/sys", "loop/internal/tlsio", "loop/stream", "subprocess",
-	"transport", "transport/flowpage", "uring",
+	"loop/internal/fdio", "loop/internal/iouring", "loop/internal/page",
+	"loop/internal/proactor", "loop/internal/sys", "loop/internal/tlsio",
+	"loop/stream", "subprocess", "transport", "transport/flowpage", "uring",
 }
 
 // kernelward are the packages whose functions and methods may make system calls.

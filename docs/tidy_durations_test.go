@@ -50,8 +50,8 @@ var measured = map[string]string{
 	"loop/internal/epoll/linux.go":         "a millisecond more than less than the longest wait",
 	"loop/internal/fdio/datagram_write.go": "a pause of restMax at most",
 	"loop/internal/iouring/spin.go":        "a moving average of spins",
-	"loop/sendfile.go":                     "a pause of roomPauseMax at most",
-	"loop/watchdog.go":                     "how long callbacks took",
+	"loop/internal/filecopy/copy.go":       "a pause of roomPauseMax at most",
+	"loop/internal/watchdog/watchdog.go":   "how long callbacks took",
 }
 
 func TestDurationsAreAddedInOnePlace(t *testing.T) {

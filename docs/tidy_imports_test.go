@@ -45,7 +45,7 @@ func contractsAreLeaves(t *tree) []violation {
 // kernel are the packages that talk to the kernel; all else is deterministic.
 var kernel = []string{
 	"uring", "loop/internal/iouring", "loop/internal/epoll", "loop/internal/sys",
-	"transport/pressure", "transport/flowpage",
+	"loop/internal/page", "transport/pressure", "transport/flowpage",
 }
 
 func kernelIsImportedBelow(t *tree) []violation {

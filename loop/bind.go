@@ -6,12 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -51,14 +51,15 @@ func (b *binding) start(addr string) {
 	}
 	b.bind = b.bindAll
 	names := append([]string{addr}, s.opts.Addrs...)
-	s.loop.resolveIn(b.ctx, s.opts.Network, names, true, func(addrs []netip.AddrPort, err error) {
+	found := func(addrs []netip.AddrPort, err error) {
 		if err != nil {
 			b.fail(err)
 			return
 		}
 		b.addrs = addrs
 		b.try()
-	})
+	}
+	resolve.In(b.ctx, (*host)(s.loop), s.opts.Network, names, true, found)
 }
 
 // adopt serves on a socket that the user made, which must be a Unix one if unix
@@ -211,7 +212,7 @@ func (b *binding) finish() {
 			return
 		}
 	}
-	s.loop.servers = append(s.loop.servers, s)
+	s.loop.open.Add(openServer{s})
 	b.done(s, nil)
 }
 
@@ -244,6 +245,3 @@ func (l *Loop) adoptStream(f *os.File) (fd int, family proactor.Family, err erro
 	}
 	return fd, family, nil
 }
-
-// wildcard reports whether a host stands for all interfaces.
-func wildcard(host string) bool { return strings.TrimSpace(host) == "" }

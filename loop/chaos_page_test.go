@@ -33,11 +33,7 @@ func (c *chaos) checkPage() {
 		shown[s.FD] = s
 	}
 	open := 0
-	for o := range c.loop.streams.all() {
-		s, ok := o.(*fdio.Stream)
-		if !ok {
-			continue
-		}
+	for s := range c.loop.streams() {
 		open++
 		got, kind := shown[s.FD()], flowpage.KindTCP
 		if s.OneWay() {

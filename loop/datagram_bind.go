@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -114,7 +115,7 @@ func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrP
 		then()
 		return
 	}
-	b.loop.resolveAll(b.ctx, "udp", []string{name}, passive,
+	resolve.All(b.ctx, (*host)(b.loop), "udp", []string{name}, passive,
 		func(addrs []netip.AddrPort, err error) {
 			if err == nil {
 				err = b.ctx.Err()
@@ -292,7 +293,7 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}
 	d := fdio.NewDatagram((*host)(l), c)
-	l.streams.add(fd, d)
+	l.open.AddTransport(d)
 	b.note(d)
 	d.Start()
 	if d.State() >= fdio.Lost && d.Err() != nil {

@@ -1,9 +1,13 @@
 package loop
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"reflect"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
@@ -36,10 +40,10 @@ func (l *Loop) origin() *origin {
 // adds that of whoever scheduled what runs now.
 func (l *Loop) originHere() *origin {
 	o := l.origin()
-	if o == nil || len(l.watchdog.running) == 0 {
+	if o == nil {
 		return o
 	}
-	if h, ok := l.watchdog.running[0].of.(*Handle); ok && h.made != nil {
+	if h, ok := l.watchdog.Outermost().(*scheduled); ok && h.made != nil {
 		o.by = &origin{frames: h.made.frames, count: h.made.count}
 	}
 	return o
@@ -85,7 +89,7 @@ func (l *Loop) warnUnclosed() {
 	if !l.debug.Load() {
 		return
 	}
-	for s := range l.streams.all() {
+	for s := range l.open.Transports() {
 		l.logger().Warn("unclosed transport", "transport", fmt.Sprint(s),
 			"created", l.origins[s.FD()].String())
 	}
@@ -109,7 +113,7 @@ func (l *Loop) originOf(e Exception) string {
 // nameOf describes what a callback belongs to: a protocol by its type.
 func nameOf(of any) string {
 	switch of := of.(type) {
-	case *Handle:
+	case *scheduled:
 		return functionName(of.f)
 	case fdio.Task:
 		return fmt.Sprint(of)
@@ -119,4 +123,42 @@ func nameOf(of any) string {
 		}
 	}
 	return fmt.Sprintf("%T", of)
+}
+
+// functionName is the name of a function.
+func functionName(f func()) string {
+	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
+		return fn.Name()
+	}
+	return "a function"
+}
+
+// Slow implements watchdog.Host: it reports a slow callback.
+func (h *host) Slow(callback string, of any, took time.Duration, stack string) {
+	l := h.loop()
+	l.traceSlow(took)
+	name := nameOf(of)
+	if callback != "" {
+		name = callback + " of " + name
+	}
+	attrs := []any{"callback", name, "duration", took}
+	if stack != "" {
+		attrs = append(attrs, "stack", stack)
+	}
+	l.logger().Warn(fmt.Sprintf("Executing %s took %.3f seconds", name, took.Seconds()),
+		attrs...)
+}
+
+// NoteLookup implements resolve.Host: it logs a look-up in debug mode, louder when it was
+// slow.
+func (h *host) NoteLookup(names []string, took time.Duration) {
+	l := h.loop()
+	if !l.debug.Load() {
+		return
+	}
+	level := slog.LevelDebug
+	if took >= l.SlowCallbackDuration {
+		level = slog.LevelInfo
+	}
+	l.logger().Log(context.Background(), level, "resolved", "names", names, "duration", took)
 }

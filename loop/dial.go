@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -48,6 +49,7 @@ type dial struct {
 	winner   int // descriptor, -1 for none
 	family   proactor.Family
 	settling bool
+	finished bool
 }
 
 // resolve looks up the addresses, LocalAddr's too.
@@ -68,11 +70,11 @@ func (d *dial) resolve(addr string) {
 		}
 		d.resolveLocal()
 	}
-	d.loop.resolveIn(d.ctx, d.opts.Network, names, false, then)
+	resolve.In(d.ctx, (*host)(d.loop), d.opts.Network, names, false, then)
 }
 
 func (d *dial) resolveLocal() {
-	d.loop.resolveAll(d.ctx, "tcp", []string{d.opts.LocalAddr}, true,
+	resolve.All(d.ctx, (*host)(d.loop), "tcp", []string{d.opts.LocalAddr}, true,
 		func(addrs []netip.AddrPort, err error) {
 			if err != nil {
 				d.done(nil, err)
@@ -97,7 +99,7 @@ func (d *dial) enlist() bool {
 		d.done(nil, ErrLoopClosed)
 		return false
 	}
-	d.loop.dials = append(d.loop.dials, d)
+	d.loop.open.Add(d)
 	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
 	return true
 }
@@ -217,8 +219,23 @@ func (d *dial) stopTimer() {
 	}
 }
 
-// descriptors appends those that nobody else would close to fds.
-func (d *dial) descriptors(fds []int) []int {
+// Close implements registry.Resource: a connection that is not there yet is given up.
+func (d *dial) Close() error {
+	d.settle(ErrLoopClosed)
+	return nil
+}
+
+// Fail implements registry.Resource.
+func (d *dial) Fail(err error) { d.settle(err) }
+
+// Abandon implements registry.Resource.
+func (d *dial) Abandon() {}
+
+// Gone implements registry.Resource.
+func (d *dial) Gone() bool { return d.finished }
+
+// Descriptors implements registry.Resource.
+func (d *dial) Descriptors(fds []int) []int {
 	for _, c := range d.attempts {
 		fds = append(fds, c.FD())
 	}
@@ -231,7 +248,8 @@ func (d *dial) descriptors(fds []int) []int {
 // finish calls done.
 func (d *dial) finish() {
 	d.stop()
-	d.loop.dials = slices.DeleteFunc(d.loop.dials, func(x *dial) bool { return x == d })
+	d.finished = true
+	d.loop.open.Remove(d)
 	defer d.loop.checkDrained()
 	switch {
 	case d.winner >= 0:

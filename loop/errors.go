@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/resolve"
 )
 
 // The errors of the loop.
@@ -40,7 +41,7 @@ var (
 
 	// ErrNoAddress: a name resolved to nothing, or no address of the wanted
 	// family was left.
-	ErrNoAddress = errors.New("loop: no address")
+	ErrNoAddress = resolve.ErrNoAddress
 
 	// ErrNotStream: the descriptor is not a stream socket.
 	ErrNotStream = errors.New("loop: not a stream socket")

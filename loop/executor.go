@@ -21,22 +21,51 @@ func (l *Loop) RunInExecutor(f func() error, done func(error)) {
 	if l.isClosed() {
 		return
 	}
-	l.executing++
+	e := &execution{loop: l, done: done}
+	l.open.Add(e)
 	go func() {
 		executorSlots <- struct{}{}
 		err := runGuarded(f)
 		<-executorSlots
-		l.CallSoonThreadsafe(func() { l.executed(err, done) })
+		l.CallSoonThreadsafe(func() { e.ended(err) })
 	}()
 }
 
-func (l *Loop) executed(err error, done func(error)) {
-	defer l.checkDrained()
-	l.executing = max(l.executing-1, 0)
-	if done != nil {
-		done(err)
+// execution is a function on another goroutine, as one of the things that are open.
+//
+//	running --ended | Fail--> gone
+type execution struct {
+	loop *Loop
+	done func(error)
+	gone bool
+}
+
+func (e *execution) ended(err error) {
+	defer e.leave()
+	if e.done != nil {
+		e.done(err)
 	}
 }
+
+func (e *execution) leave() {
+	e.gone = true
+	e.loop.remove(e)
+}
+
+// Close implements registry.Resource: the function may end by itself.
+func (e *execution) Close() error { return nil }
+
+// Fail implements registry.Resource: nobody waits for the function any more.
+func (e *execution) Fail(error) { e.leave() }
+
+// Descriptors implements registry.Resource.
+func (e *execution) Descriptors(fds []int) []int { return fds }
+
+// Abandon implements registry.Resource.
+func (e *execution) Abandon() {}
+
+// Gone implements registry.Resource.
+func (e *execution) Gone() bool { return e.gone }
 
 func runGuarded(f func() error) (err error) {
 	defer func() {

@@ -10,7 +10,7 @@ import (
 )
 
 // oldParent is a loop on a kernel without pidfds.
-type oldParent struct{ parent }
+type oldParent struct{ child.Parent }
 
 // oldProcess is a child on such a kernel.
 type oldProcess struct{ child.Process }
@@ -20,7 +20,7 @@ func (oldProcess) PidFD() int { return -1 }
 
 // StartProcess implements child.Host.
 func (h oldParent) StartProcess(c *child.Command, done func(child.Process, error)) {
-	h.parent.StartProcess(c, func(p child.Process, err error) {
+	h.Parent.StartProcess(c, func(p child.Process, err error) {
 		if err == nil {
 			syscall.Close(p.PidFD())
 			p = oldProcess{p}
@@ -33,20 +33,20 @@ func (h oldParent) StartProcess(c *child.Command, done func(child.Process, error
 func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
-	made = child.Spawn(oldParent{parent{l}}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+	made = child.Spawn(oldParent{l.parent()}, p, child.Command{Args: args}, done,
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 }
 
 // heldParent is a loop whose starts end when they are told to.
 type heldParent struct {
-	parent
+	child.Parent
 	held *func()
 }
 
 // StartProcess implements child.Host.
 func (h heldParent) StartProcess(c *child.Command, done func(child.Process, error)) {
-	h.parent.StartProcess(c, func(p child.Process, err error) {
+	h.Parent.StartProcess(c, func(p child.Process, err error) {
 		*h.held = func() { done(p, err) }
 	})
 }
@@ -56,14 +56,14 @@ func (h heldParent) StartProcess(c *child.Command, done func(child.Process, erro
 func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
 	var made *child.Child
-	made = child.Spawn(heldParent{parent{l}, held}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+	made = child.Spawn(heldParent{l.parent(), held}, p, child.Command{Args: args}, done,
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 	return made.Cancel
 }
 
 // brokenParent is a loop that cannot connect the pipes of a child's output.
-type brokenParent struct{ parent }
+type brokenParent struct{ child.Parent }
 
 // ConnectReadPipeFunc implements child.Host.
 func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
@@ -77,7 +77,7 @@ func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
 func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
-	made = child.Spawn(brokenParent{parent{l}}, p, child.Command{Args: args}, done,
-		func() { l.forgetChild(made) })
-	l.children = append(l.children, made)
+	made = child.Spawn(brokenParent{l.parent()}, p, child.Command{Args: args}, done,
+		func() { l.remove(openChild{made}) })
+	l.open.Add(openChild{made})
 }

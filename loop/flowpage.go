@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
@@ -20,29 +21,24 @@ func (l *Loop) openPage() error {
 	if !l.opts.FlowPage {
 		return nil
 	}
-	o := flowpage.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
+	o := page.Options{Loop: pagesMade.Add(1), RingFD: -1, Now: l.engine.Now(),
 		Engine: pageEngines[l.kind]}
 	if ring, ok := l.engine.(interface{ RingFD() int }); ok {
 		o.RingFD = ring.RingFD()
 	}
-	page, err := flowpage.New(o)
+	made, err := page.New(o)
 	if err != nil {
 		return err
 	}
-	l.page = page
+	l.page = made
 	l.engine.Watch((*pageObserver)(l))
 	return nil
 }
 
-// closePage takes all transports off the page and frees it.
+// closePage frees the page, which no transport is on any more.
 func (l *Loop) closePage() {
 	if l.page == nil {
 		return
-	}
-	for s := range l.streams.all() {
-		if p, ok := s.(interface{ Unpublish() }); ok {
-			p.Unpublish()
-		}
 	}
 	if err := l.page.Close(); err != nil {
 		l.logger().Error("Error closing the flow page", "err", err)

@@ -35,13 +35,19 @@ func (h *Handle) Cancel() { h.state.CompareAndSwap(handlePending, handleCancelle
 // because the loop was closed. It may be called from any goroutine.
 func (h *Handle) Cancelled() bool { return h.state.Load() == handleCancelled }
 
+// A scheduled is a Handle as the loop's queues hold it, so that programs cannot run one.
+type scheduled Handle
+
+// task returns what runs the function, without an allocation.
+func (h *Handle) task() *scheduled { return (*scheduled)(h) }
+
 // RunTask runs the function, on the loop's goroutine.
-func (h *Handle) RunTask() {
-	if !h.state.CompareAndSwap(handlePending, handleDone) {
+func (s *scheduled) RunTask() {
+	if !s.state.CompareAndSwap(handlePending, handleDone) {
 		return
 	}
-	defer h.recovered()
-	h.f()
+	defer (*Handle)(s).recovered()
+	s.f()
 }
 
 func (h *Handle) recovered() {

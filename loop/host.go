@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // host is the loop as the transports see it.
@@ -38,12 +39,12 @@ func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
 // Prefetch implements fdio.Host.
 func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
-	h.loop().offLoop(func() error { return readAhead(from, offset, n) },
+	h.loop().offLoop(func() error { return filecopy.ReadAhead(from, offset, n) },
 		func(error) { done() }) // what is wrong with the file, sending it will tell
 }
 
 // FlowPage implements fdio.Host.
-func (h *host) FlowPage() *flowpage.Page { return h.page }
+func (h *host) FlowPage() *page.Page { return h.page }
 
 // Report implements fdio.Host.
 func (h *host) Report(e fdio.Exception) { h.loop().report(fromFdio(e)) }
@@ -74,10 +75,33 @@ func (h *host) Check() {
 func (h *host) Debug() *atomic.Bool { return &h.debug }
 
 // Enter implements fdio.Host.
-func (h *host) Enter(callback string, of any) { h.watchdog.enter(h.loop(), callback, of) }
+func (h *host) Enter(callback string, of any) { h.watchdog.Enter(callback, of) }
 
 // Leave implements fdio.Host.
-func (h *host) Leave() { h.watchdog.leave(h.loop()) }
+func (h *host) Leave() { h.watchdog.Leave() }
+
+// OffLoop implements filecopy.Host.
+func (h *host) OffLoop(f func() error, done func(error)) { h.loop().offLoop(f, done) }
+
+// WhenDone implements filecopy.Host.
+func (h *host) WhenDone(ctx context.Context, f func()) (stop func()) {
+	return h.loop().whenDone(ctx, f)
+}
+
+// Next implements filecopy.Host.
+func (h *host) Next(f func()) { h.loop().CallSoon(f) }
+
+// Post implements resolve.Host.
+func (h *host) Post(f func()) { h.loop().CallSoonThreadsafe(f) }
+
+// Now implements watchdog.Host.
+func (h *host) Now() time.Duration { return h.engine.Now() }
+
+// OnLoop implements watchdog.Host.
+func (h *host) OnLoop() bool { return h.loop().onLoop() }
+
+// SlowAfter implements watchdog.Host.
+func (h *host) SlowAfter() time.Duration { return h.SlowCallbackDuration }
 
 // Note implements fdio.Host.
 func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
@@ -88,7 +112,5 @@ func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
 
 // Lost implements fdio.Owner for connections without a server.
 func (h *host) Lost(t fdio.Transport) {
-	h.streams.remove(t.FD())
-	delete(h.origins, t.FD())
-	h.loop().checkDrained()
+	h.loop().removeTransport(t.FD())
 }

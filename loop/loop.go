@@ -7,12 +7,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/child"
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/sys"
-	"github.com/sluice-net/sluice/transport/flowpage"
+	"github.com/sluice-net/sluice/loop/internal/watchdog"
 )
 
 // phase is where a loop is in its life.
@@ -62,19 +64,13 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
-	page         *flowpage.Page // nil: nothing is published
+	page         *page.Page     // nil: nothing is published
 	retried      []*proactor.Op // receives that lacked a buffer, for the page
-	streams      registry
-	servers      []*Server
-	dials        []*dial
-	copies       []*copying // of files, in the order in which they were begun
+	open         registry.List  // what is open
+	copies       filecopy.Copies
 	signals      signalTable
-	children     []*child.Child // not over
-	births       []*birth       // being started
-	exits        []*exitWatch   // running
 	watchers     map[watchKey]*watcher
-	executing    int // functions in RunInExecutor
-	watchdog     watchdog
+	watchdog     watchdog.Watchdog
 	origins      map[int]*origin // of transports made in debug mode, by descriptor
 	draining     bool            // Shutdown was called: nothing new is begun
 	onDrained    func()          // Shutdown waits
@@ -119,6 +115,7 @@ var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).S
 func prepare(o Options) *Loop {
 	l := &Loop{opts: o, SlowCallbackDuration: 100 * time.Millisecond,
 		dead: make(chan struct{}), ended: make(chan struct{})}
+	l.watchdog.Host, l.copies.Host = (*host)(l), (*host)(l)
 	l.debug.Store(o.Debug || os.Getenv("SLUICE_DEBUG") == "1")
 	return l
 }
@@ -201,55 +198,30 @@ func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
 	for _, t := range l.posts {
-		if h, ok := t.(*Handle); ok {
-			h.Cancel()
+		if h, ok := t.(*scheduled); ok {
+			(*Handle)(h).Cancel()
 		}
 	}
 	l.posts = nil
 }
 
-// free closes the engine and then every descriptor that a transport or server
-// still owns: the engine must have let go of them first.
+// free closes the engine, and then gives up what is still open and closes its
+// descriptors: the engine must have let go of them first.
 func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
-	l.forgetHandshakes()
-	fds := l.openDescriptors()
-	l.closePage()
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
-	fds = append(fds, l.orphan()...)
-	for t := range l.streams.all() {
-		if s, ok := t.(*fdio.Stream); ok {
-			s.RestoreMode()
-			for _, fd := range s.QueuedFDs(nil) {
-				l.engine.Discard(fd)
-			}
-		}
+	for r := range l.open.All() {
+		r.Abandon()
 	}
-	for _, fd := range fds {
-		_ = l.engine.CloseFD(fd) // nobody is left to be told
+	for _, fd := range l.open.Descriptors() {
+		_ = l.engine.CloseFD(fd) // there is nobody to tell any more
 	}
+	l.closePage()
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
 	l.detach()
-}
-
-// openDescriptors are those of transports, listeners and connections under way.
-func (l *Loop) openDescriptors() []int {
-	fds := l.streams.descriptors()
-	for _, s := range l.servers {
-		for _, a := range s.acceptors {
-			fds = append(fds, a.FD())
-			if a.Spare() >= 0 {
-				fds = append(fds, a.Spare())
-			}
-		}
-	}
-	for _, d := range l.dials {
-		fds = d.descriptors(fds)
-	}
-	return fds
 }
 
 // Stats counts what a loop did since it was made.
@@ -276,7 +248,7 @@ func (l *Loop) Stats() Stats {
 	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
 		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
 		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
-		Overflows: e.Overflows, Transports: l.streams.count + len(l.children),
+		Overflows: e.Overflows, Transports: l.open.OpenTransports(),
 		Handshakes: l.handshakes, HandshakesFailed: l.handshakesFailed}
 }
 

@@ -124,7 +124,7 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 		c.Local, c.Peer = l.namesOf(c.FD, family)
 	}
 	s := fdio.NewStream((*host)(l), c)
-	l.streams.add(c.FD, s)
+	l.addStream(s)
 	l.born(s, made)
 	s.Start()
 	return s
@@ -133,9 +133,8 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 // successorOf returns another pipe transport of the open file of s, or nil: the master of
 // a pseudoterminal mostly has one for each direction.
 func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
-	for t := range l.streams.all() {
-		other, ok := t.(*fdio.Stream)
-		if ok && other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {
+	for other := range l.streams() {
+		if other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {
 			return other
 		}
 	}

@@ -62,7 +62,8 @@ var plantedFaults = []plantedFault{
 		"		for range min(p.inKernel, 0) {\n"},
 	{"a buffer is given back before its handler is done", receiveFile,
 		"	goesOn := true\n",
-		"	goesOn := true\n	p.giveBack(id, len(data))\n	p = &pool{ring: p.ring, countMax: 1}\n"},
+		"	goesOn := true\n	p.giveBack(id, len(data))\n" +
+			"	p = &pool{ring: p.ring, countMax: 1}\n"},
 	{"a cancel that found no room is forgotten", engineFile,
 		"		e.cancels = append(e.cancels, target)\n",
 		"		_ = target\n"},

@@ -230,7 +230,7 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 // in place meanwhile forbids its calls: whoever has an open transport is told.
 func (l *Loop) perish(err error) {
 	l.engine.Halt()
-	for t := range l.streams.all() {
+	for t := range l.open.Transports() {
 		t.Perish(err)
 	}
 }

@@ -24,7 +24,7 @@ func (l *Loop) CallSoon(f func()) *Handle {
 		h.Cancel()
 		return h
 	}
-	l.ready = append(l.ready, h)
+	l.ready = append(l.ready, h.task())
 	return h
 }
 
@@ -33,7 +33,7 @@ func (l *Loop) CallSoon(f func()) *Handle {
 // handle is cancelled from the start. It may be called from any goroutine.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	h := &Handle{loop: l, f: f, made: l.origin()}
-	if !l.post(h) {
+	if !l.post(h.task()) {
 		h.Cancel()
 	}
 	return h
@@ -123,7 +123,7 @@ func (l *Loop) expire() {
 	}
 	now := l.engine.Now()
 	for h := l.timers.pop(now); h != nil; h = l.timers.pop(now) {
-		l.ready = append(l.ready, h)
+		l.ready = append(l.ready, h.task())
 	}
 }
 
@@ -146,7 +146,7 @@ func (l *Loop) runTask(t fdio.Task) {
 		t.RunTask()
 		return
 	}
-	l.watchdog.enter(l, "", t)
-	defer l.watchdog.leave(l)
+	l.watchdog.Enter("", t)
+	defer l.watchdog.Leave()
 	t.RunTask()
 }

@@ -3,15 +3,13 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/filecopy"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
@@ -76,15 +74,14 @@ func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *
 		done(0, err)
 		return
 	}
+	part := filecopy.Part{From: from, Offset: offset, Left: left, Done: done}
 	switch t := t.(type) {
 	case *fdio.Stream:
 		l.sendDirectly(ctx, t, &fdio.File{From: from, Offset: offset, Left: left, Done: done})
 	case *tlsio.Transport:
-		l.encryptFile(ctx, t, &fileSource{loop: l, from: from, offset: offset, left: left,
-			done: done})
+		filecopy.Encrypt(ctx, (*host)(l), t, part)
 	default:
-		l.copyFile(ctx, &copying{loop: l, to: t, from: from, offset: offset, left: left,
-			done: done})
+		l.copies.Begin(ctx, t, part)
 	}
 }
 
@@ -155,157 +152,6 @@ func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
 	if err := s.SendFile(f); err != nil {
 		f.Done(0, err)
 	}
-}
-
-// copyBlock is the most of a file that a copy holds in memory.
-const copyBlock = 256 << 10
-
-// copying is a file on its way to a transport that knows nothing of files.
-//
-//	waiting --the one before has ended--> reading --> written --room--> reading
-//	                                                  written --none left--> ended
-//	any --an error, ctx, closing--> ended
-type copying struct {
-	loop    *Loop
-	to      transport.WriteTransport
-	from    proactor.File
-	offset  int64
-	left    int64
-	sent    int64
-	block   []byte
-	pause   time.Duration // the last one, while there is no room
-	reading bool
-	ended   bool
-	stop    func()
-	done    func(int64, error)
-}
-
-// How long a copy waits before it looks for room again: any transport can be asked,
-// but not every one tells.
-const (
-	roomPauseMin = 50 * time.Microsecond
-	roomPauseMax = 5 * time.Millisecond
-)
-
-// copyFile begins the copy, or puts it behind another to the same transport.
-func (l *Loop) copyFile(ctx context.Context, c *copying) {
-	first := true
-	for _, other := range l.copies {
-		first = first && other.to != c.to
-	}
-	l.copies = append(l.copies, c)
-	c.stop = l.whenDone(ctx, func() { c.end(context.Cause(ctx)) })
-	if first {
-		c.step()
-	}
-}
-
-// step reads the next block.
-func (c *copying) step() {
-	switch {
-	case c.ended || c.reading:
-		return
-	case c.to.IsClosing():
-		c.end(transport.ErrClosed)
-		return
-	case c.left == 0:
-		c.end(nil)
-		return
-	}
-	if c.block == nil {
-		c.block = make([]byte, min(c.left, copyBlock))
-	}
-	block, n := c.block[:min(c.left, int64(len(c.block)))], 0
-	c.reading = true
-	c.loop.offLoop(func() (err error) {
-		n, err = c.from.ReadAt(block, c.offset)
-		return err
-	}, func(err error) {
-		c.reading = false
-		c.write(block[:n], err)
-	})
-}
-
-// write passes a block on.
-func (c *copying) write(block []byte, err error) {
-	if c.ended {
-		return
-	}
-	if len(block) > 0 {
-		if _, refused := c.to.Write(block); refused != nil {
-			c.end(refused)
-			return
-		}
-	}
-	n := int64(len(block))
-	c.sent, c.offset, c.left = c.sent+n, c.offset+n, c.left-n
-	switch {
-	case errors.Is(err, io.EOF):
-		c.left = 0
-	case err != nil:
-		c.end(err)
-		return
-	}
-	c.pause = 0
-	c.await()
-}
-
-// await waits for room. A transport that is closing says so in step.
-func (c *copying) await() {
-	if c.ended {
-		return
-	}
-	if c.to.IsClosing() || c.to.WriteBufferSize() <= c.to.WriteBufferLimits().Low {
-		c.step()
-		return
-	}
-	c.pause = min(max(2*c.pause, roomPauseMin), roomPauseMax)
-	c.loop.CallLater(c.pause, c.await)
-}
-
-// end calls done, and begins the next copy to the same transport.
-func (c *copying) end(err error) {
-	if c.ended {
-		return
-	}
-	c.ended = true
-	c.stop()
-	l := c.loop
-	var next *copying
-	kept := l.copies[:0]
-	for _, other := range l.copies {
-		if other == c {
-			continue
-		}
-		if next == nil && other.to == c.to {
-			next = other
-		}
-		kept = append(kept, other)
-	}
-	clear(l.copies[len(kept):])
-	l.copies = kept
-	if next != nil {
-		l.CallSoon(next.step)
-	}
-	c.done(c.sent, err)
-}
-
-// blocks are of copyBlock bytes, for reading ahead.
-var blocks = sync.Pool{New: func() any { return new([copyBlock]byte) }}
-
-// readAhead reads a part of a file, for the sake of having it in the kernel's cache.
-func readAhead(from io.ReaderAt, offset int64, n int) error {
-	b := blocks.Get().(*[copyBlock]byte)
-	defer blocks.Put(b)
-	for n > 0 {
-		k, err := from.ReadAt(b[:min(n, copyBlock)], offset)
-		if err != nil {
-			return fmt.Errorf("loop: reading ahead: %w", err)
-		}
-		n -= k
-		offset += int64(k)
-	}
-	return nil
 }
 
 // offLoop runs f, which may block, on another goroutine, and then done on the

@@ -272,7 +272,7 @@ func (s *Server) checkDrained() {
 	call(&s.onClosed)
 	if s.conns == 0 {
 		call(&s.onDrained)
-		s.loop.forgetServer(s)
+		s.loop.remove(openServer{s})
 	}
 }
 
@@ -324,9 +324,8 @@ func (s *Server) Conns() iter.Seq[transport.Transport] {
 
 func (s *Server) streams() iter.Seq[*fdio.Stream] {
 	return func(yield func(*fdio.Stream) bool) {
-		for t := range s.loop.streams.all() {
-			c, ok := t.(*fdio.Stream)
-			if ok && c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
+		for c := range s.loop.streams() {
+			if c.Owner() == fdio.Owner((*clients)(s)) && !yield(c) {
 				return
 			}
 		}

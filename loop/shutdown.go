@@ -3,9 +3,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"slices"
-
-	"github.com/sluice-net/sluice/loop/internal/fdio"
 )
 
 // Shutdown ends the loop in good order: servers are closed, connections under
@@ -38,27 +35,14 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 func (l *Loop) drain(ctx context.Context, done func(error)) {
 	var aborted error
 	l.draining = true
-	for _, s := range append([]*Server(nil), l.servers...) {
-		s.close()
+	for r := range l.open.All() {
+		r.Close()
 	}
-	for s := range l.streams.all() {
-		if t, ok := s.(*fdio.Stream); ok {
-			topOf(t).Close()
-		} else {
-			s.Close()
-		}
-	}
-	for _, d := range slices.Clone(l.dials) {
-		d.settle(ErrLoopClosed)
-	}
-	l.closeChildren()
 	stop := l.whenDone(ctx, func() {
 		aborted = ctx.Err()
-		l.executing = 0
-		for s := range l.streams.all() {
-			s.Fail(ErrLoopClosed)
+		for r := range l.open.All() {
+			r.Fail(ErrLoopClosed)
 		}
-		l.failChildren()
 		l.checkDrained()
 	})
 	l.onDrained = func() {
@@ -70,21 +54,10 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 
 // checkDrained calls onDrained when Shutdown waits and nothing is left.
 func (l *Loop) checkDrained() {
-	if l.onDrained == nil || l.streams.count > 0 || len(l.dials) > 0 || l.executing > 0 ||
-		len(l.children) > 0 || len(l.exits) > 0 || l.listening() {
+	if l.onDrained == nil || !l.open.Empty() {
 		return
 	}
 	done := l.onDrained
 	l.onDrained = nil
 	done()
-}
-
-// listening reports whether a listener is still being closed.
-func (l *Loop) listening() bool {
-	for _, s := range l.servers {
-		if len(s.acceptors) > 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -19,7 +19,7 @@ func (l *Loop) newStream(c fdio.Config, family proactor.Family) *fdio.Stream {
 		c.Owner = (*host)(l)
 	}
 	s := fdio.NewStream((*host)(l), c)
-	l.streams.add(c.FD, s)
+	l.addStream(s)
 	return s
 }
 
@@ -89,14 +89,4 @@ func (l *Loop) onLoopNow(f func()) {
 	if err != nil {
 		f() // the loop is closed: nobody else touches its state any more
 	}
-}
-
-func (l *Loop) forgetServer(gone *Server) {
-	for i, s := range l.servers {
-		if s == gone {
-			l.servers = append(l.servers[:i:i], l.servers[i+1:]...)
-			break
-		}
-	}
-	l.checkDrained()
 }

@@ -70,32 +70,25 @@ func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessPro
 
 func shell(command string) []string { return []string{"/bin/sh", "-c", command} }
 
+// parent is the loop as its children see it.
+func (l *Loop) parent() child.Parent { return child.Parent{Loop: (*host)(l)} }
+
 // raise starts a child and keeps it among the loop's until nothing is left of it.
 func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c child.Command,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
 	over := false
 	stop := func() {}
-	made = child.Spawn(parent{l}, p, c, func(t transport.SubprocessTransport, err error) {
+	made = child.Spawn(l.parent(), p, c, func(t transport.SubprocessTransport, err error) {
 		stop()
 		done(t, err)
 	}, func() {
 		over = true
-		l.forgetChild(made)
+		l.remove(openChild{made})
 	})
 	if over {
 		return
 	}
-	l.children = append(l.children, made)
+	l.open.Add(openChild{made})
 	stop = l.whenDone(ctx, func() { made.Cancel(ctx.Err()) })
-}
-
-func (l *Loop) forgetChild(gone *child.Child) {
-	for i, c := range l.children {
-		if c == gone {
-			l.children = append(l.children[:i:i], l.children[i+1:]...)
-			break
-		}
-	}
-	l.checkDrained()
 }

@@ -127,17 +127,6 @@ func topOf(s *fdio.Stream) transport.Transport {
 	}
 }
 
-// forgetHandshakes stops those under way, whose coroutines nobody would resume.
-func (l *Loop) forgetHandshakes() {
-	for t := range l.streams.all() {
-		if s, ok := t.(*fdio.Stream); ok {
-			if over, ok := topOf(s).(*tlsio.Transport); ok {
-				over.Forget()
-			}
-		}
-	}
-}
-
 // established reports whether t's protocol has had ConnectionMade.
 func established(t transport.Transport) bool {
 	over, ok := t.(*tlsio.Transport)

@@ -54,7 +54,7 @@ func (l *Loop) watch(fd int, mask uint16, f func()) error {
 	if l.isClosed() {
 		return ErrLoopClosed
 	}
-	if l.streams.at(fd) != nil {
+	if l.open.At(fd) != nil {
 		return ErrFdInUse
 	}
 	if err := l.engine.Pollable(fd); err != nil {

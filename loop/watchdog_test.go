@@ -31,18 +31,18 @@ func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 		Trace: &Trace{SlowCallback: func(d time.Duration) { slow = append(slow, d) }}})
 	l.engine = clock
 	w := &l.watchdog
-	w.enter(l, "", &Handle{f: func() {}})
+	w.Enter("", (&Handle{f: func() {}}).task())
 	clock.now += 60 * time.Millisecond
-	w.enter(l, "DataReceived", &sleepy{})
-	w.enter(l, "PauseWriting", &sleepy{})
+	w.Enter("DataReceived", &sleepy{})
+	w.Enter("PauseWriting", &sleepy{})
 	clock.now += 250 * time.Millisecond
-	w.leave(l)
+	w.Leave()
 	clock.now += 99 * time.Millisecond
-	w.leave(l)
+	w.Leave()
 	clock.now += 39 * time.Millisecond
-	w.leave(l)
-	if len(slow) != 1 || slow[0] != 250*time.Millisecond || len(w.running) != 0 {
-		t.Errorf("slow callbacks of %v, %d still running", slow, len(w.running))
+	w.Leave()
+	if len(slow) != 1 || slow[0] != 250*time.Millisecond || w.Outermost() != nil {
+		t.Errorf("slow callbacks of %v, %v still running", slow, w.Outermost())
 	}
 	const want = "Executing PauseWriting of *loop.sleepy took 0.250 seconds"
 	if !strings.Contains(log.String(), want) {
@@ -50,23 +50,14 @@ func TestS414_ACallbackIsChargedForItsOwnTimeAlone(t *testing.T) {
 	}
 }
 
-func TestS414_TheStackIsThatOfTheGoroutineThatIsSlow(t *testing.T) {
-	w := &watchdog{}
-	me := goroutine()
-	w.arm(0, me)
-	for began := time.Now(); time.Since(began) < 10*time.Second; {
-		w.mu.Lock()
-		stack := w.stack
-		w.mu.Unlock()
-		if stack != "" {
-			if !strings.Contains(stack, t.Name()) {
-				t.Errorf("took %s", stack)
-			}
-			if w.disarm() != stack {
-				t.Error("the stack was not kept")
-			}
-			return
+func TestAScheduledFunctionIsNamedByItself(t *testing.T) {
+	plain := &Handle{f: scheduledHere}
+	timer := &TimerHandle{Handle: Handle{f: scheduledHere}}
+	for _, task := range []*scheduled{plain.task(), timer.task()} {
+		if got := nameOf(task); !strings.HasSuffix(got, "loop.scheduledHere") {
+			t.Errorf("it is called %s", got)
 		}
 	}
-	t.Error("no stack was taken")
 }
+
+func scheduledHere() {}

@@ -133,7 +133,7 @@ type words [slotWords]uint64
 // decodeSlot decodes a slot of the page with the header h. It reports whether there
 // is a transport in it, of a kind and state that there are.
 func decodeSlot(w *words, index int, h Header) (Transport, bool) {
-	s := *(*Slot)(unsafe.Pointer(w))
+	s := *(*slot)(unsafe.Pointer(w))
 	if s.kind == 0 || s.kind >= kindEnd || s.state == StateFree || s.state >= stateEnd {
 		return Transport{}, false
 	}

@@ -3,6 +3,7 @@ package flowpage
 import (
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"os"
 	"testing"
 	"time"
@@ -37,6 +38,18 @@ func goodHeader() header {
 }
 
 func bytesOf(h *header) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(h)), headerBytes) }
+
+func slots(t *testing.T, r *Reader) []Transport {
+	t.Helper()
+	var out []Transport
+	for s := range r.Slots() {
+		out = append(out, s)
+	}
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
 
 func TestAReaderRefusesWhatIsNoPage(t *testing.T) {
 	plain, err := os.Create(t.TempDir() + "/plain")
@@ -124,17 +137,12 @@ func TestAPageThatIsShorterThanItSays(t *testing.T) {
 	}
 }
 
-func TestNobodyElseCanWriteOrShrinkAPage(t *testing.T) {
-	p, _ := newPage(t, simulated)
-	if err := unix.Ftruncate(p.FD(), 0); err != unix.EPERM {
-		t.Errorf("shrink: %v", err)
+func TestFindSaysWhyThereIsNothing(t *testing.T) {
+	if _, err := Find(os.Getpid()); !errors.Is(err, ErrNoPage) {
+		t.Errorf("a process without a page: %v", err)
 	}
-	if _, err := unix.Pwrite(p.FD(), []byte{1}, 0); err != unix.EPERM {
-		t.Errorf("write: %v", err)
-	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(p.FD(), &stat); err != nil || stat.Mode&0o777 != 0o400 {
-		t.Errorf("mode %o, %v", stat.Mode, err)
+	if _, err := Find(1 << 30); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such process: %v", err)
 	}
 }
 
@@ -144,7 +152,7 @@ func FuzzDecode(f *testing.F) {
 	h := goodHeader()
 	seed := append(append([]byte(nil), bytesOf(&h)...), make([]byte, slotSize)...)
 	f.Add(seed, int64(0))
-	s := Slot{seq: 2, kind: KindTCP, state: StateOpen, sending: 1 - 2*55, created: 5, high: 9}
+	s := slot{seq: 2, kind: KindTCP, state: StateOpen, sending: 1 - 2*55, created: 5, high: 9}
 	copy(seed[headerBytes:], unsafe.Slice((*byte)(unsafe.Pointer(&s)), slotSize))
 	f.Add(seed, int64(time.Hour))
 	f.Fuzz(func(t *testing.T, raw []byte, now int64) {

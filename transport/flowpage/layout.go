@@ -23,9 +23,6 @@ const (
 	headerSize = 4096
 	slotSize   = 128
 	slotWords  = slotSize / 8
-
-	// chunkSlots is by how many slots a page grows: 64 KiB.
-	chunkSlots = 512
 )
 
 // Kind is what a transport is over.
@@ -111,12 +108,10 @@ type header struct {
 	_       [16]byte
 }
 
-// Slot is where a transport publishes its state. It is the memory of the page
-// itself; its methods belong to the loop's goroutine, allocate nothing, and do
-// nothing to a nil Slot. It must not be used after Page.Remove or Page.Close.
+// slot is where a transport publishes its state.
 //
 // The first cache line is what changes with every message.
-type Slot struct {
+type slot struct {
 	seq   uint32 // odd while the slot changes hands
 	kind  Kind
 	state State
@@ -154,8 +149,8 @@ const (
 
 // The layout is what the constants say, or this does not compile.
 var (
-	_ [slotSize]byte = [unsafe.Sizeof(Slot{})]byte{}
-	_ [64]byte       = [unsafe.Offsetof(Slot{}.cookie)]byte{}
+	_ [slotSize]byte = [unsafe.Sizeof(slot{})]byte{}
+	_ [64]byte       = [unsafe.Offsetof(slot{}.cookie)]byte{}
 	_ [64]byte       = [unsafe.Offsetof(header{}.turns)]byte{}
 	_ [128]byte      = [unsafe.Sizeof(header{})]byte{}
 )
@@ -165,18 +160,6 @@ var (
 //
 //	stopped --start--> running --stop--> stopped
 type span int64
-
-func (s *span) start(now int64) {
-	if *s&1 == 0 {
-		*s += 1 - span(2*now)
-	}
-}
-
-func (s *span) stop(now int64) {
-	if *s&1 != 0 {
-		*s += span(2*now) - 1
-	}
-}
 
 func (s span) running() bool { return s&1 != 0 }
 
@@ -188,6 +171,3 @@ func (s span) total(now, atMost int64) time.Duration {
 	}
 	return time.Duration(min(max(sum, 0), max(atMost, 0)))
 }
-
-// saturated is n as 32 bits, at most their largest value.
-func saturated(n int) uint32 { return uint32(min(max(int64(n), 0), 1<<32-1)) }

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // acceptRig is a host and an engine for one acceptor: what it submits waits for
@@ -39,7 +39,7 @@ func (r *acceptRig) Fallback(string, error)    { r.t.Error("Fallback") }
 func (r *acceptRig) Debug() *atomic.Bool       { return &r.debug }
 func (r *acceptRig) Enter(string, any)         {}
 func (r *acceptRig) Leave()                    {}
-func (r *acceptRig) FlowPage() *flowpage.Page  { return nil }
+func (r *acceptRig) FlowPage() *page.Page      { return nil }
 
 func (r *acceptRig) Paused(transport.BaseTransport, int, transport.Limits)  {}
 func (r *acceptRig) Resumed(transport.BaseTransport, int, transport.Limits) {}

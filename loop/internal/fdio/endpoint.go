@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -38,6 +39,7 @@ func (s State) String() string { return stateNames[s] }
 // Transport is a transport over a descriptor, of any kind, as its loop sees it.
 type Transport interface {
 	transport.ReadTransport
+	registry.Transport
 
 	// Start calls ConnectionMade and begins to receive.
 	Start()
@@ -45,32 +47,17 @@ type Transport interface {
 	// Abort ends it at once, without an error.
 	Abort()
 
-	// Fail ends it as an I/O error does: output is dropped and ConnectionLost(err)
-	// follows.
-	Fail(err error)
-
-	// Perish ends it when its engine has failed and was halted: nothing is in flight
-	// any more, though nothing has completed. ConnectionLost(err) is called before
-	// Perish returns, and the descriptor is closed.
-	Perish(err error)
-
 	// State is where it is in its life.
 	State() State
 
 	// Err is why it was lost: what ConnectionLost gets.
 	Err() error
 
-	// FD is the descriptor. It is not the transport's any more once that is closed.
-	FD() int
-
 	// Owner is who is told when it is lost.
 	Owner() Owner
 
 	// Starved is told by the loop whether it cannot receive for lack of a shared buffer.
 	Starved(yes bool)
-
-	// Unpublish takes it off its loop's page, which is about to be freed.
-	Unpublish()
 }
 
 // kind is what a transport adds to the endpoint that it embeds: how it receives and

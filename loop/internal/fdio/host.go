@@ -4,8 +4,8 @@ import (
 	"io"
 
 	"github.com/sluice-net/sluice/loop/internal/guard"
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // Host is what a transport over a descriptor needs of its loop.
@@ -26,7 +26,7 @@ type Host interface {
 	Prefetch(from io.ReaderAt, offset int64, n int, done func())
 
 	// FlowPage is where transports publish their state; nil: nowhere.
-	FlowPage() *flowpage.Page
+	FlowPage() *page.Page
 
 	// Fallback tells the loop's trace of what could not be had.
 	Fallback(feature string, err error)

@@ -3,6 +3,7 @@ package fdio
 import (
 	"net"
 
+	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/flowpage"
@@ -14,23 +15,23 @@ import (
 
 // published is where a transport publishes its state: nowhere while slot is nil.
 type published struct {
-	page *flowpage.Page
-	slot *flowpage.Slot
+	page *page.Page
+	slot *page.Slot
 }
 
 // publish gives a transport its slot, where the loop has a page.
 func publish(host Host, fd int, local net.Addr, limits transport.Limits) published {
-	page := host.FlowPage()
-	if page == nil {
+	p := host.FlowPage()
+	if p == nil {
 		return published{}
 	}
 	cookie, err := host.Engine().Cookie(fd)
 	if err != nil {
 		return published{}
 	}
-	slot := page.Add(flowpage.Identity{Kind: kindOf(local), FD: fd, Cookie: cookie})
+	slot := p.Add(page.Identity{Kind: kindOf(local), FD: fd, Cookie: cookie})
 	slot.SetLimits(limits.High, limits.Low)
-	return published{page, slot}
+	return published{p, slot}
 }
 
 // kindOf tells the kind of a transport by its address.
@@ -117,9 +118,6 @@ func (p *published) starved(yes bool) {
 
 // Starved implements Transport.
 func (e *endpoint) Starved(yes bool) { e.pub.starved(yes) }
-
-// Unpublish implements Transport.
-func (e *endpoint) Unpublish() { e.pub.unpublish() }
 
 // publishHeld publishes what is held back.
 func (e *endpoint) publishHeld() {

@@ -1,4 +1,4 @@
-package flowpage
+package page
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // childEnv makes the test's program a child that has a page, or that reads the pages
@@ -25,7 +27,7 @@ func beChild(parent string) int {
 	if err != nil {
 		return 2
 	}
-	readers, err := Find(pid)
+	readers, err := flowpage.Find(pid)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -48,7 +50,7 @@ func havePage() int {
 	if err != nil {
 		return 1
 	}
-	p.Add(Identity{Kind: KindTCP, Cookie: 99})
+	p.Add(Identity{Kind: flowpage.KindTCP, Cookie: 99})
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin) // the parent is gone when this returns
 	return 0
@@ -56,7 +58,7 @@ func havePage() int {
 
 func TestAnotherProcessReads(t *testing.T) {
 	p, _ := newPage(t, simulated)
-	s := p.Add(Identity{Kind: KindTCP, Cookie: 4711})
+	s := p.Add(Identity{Kind: flowpage.KindTCP, Cookie: 4711})
 	s.SetBuffered(400)
 	p.PauseWriting(s)
 	program, err := os.Executable()
@@ -86,8 +88,8 @@ func TestASlotNeverShowsTwoTransports(t *testing.T) {
 			default:
 			}
 			p.at.ns = int64(i)
-			s := p.Add(Identity{Kind: KindTCP, FD: i & 0xffff, Cookie: uint64(i)})
-			s.SetState(StateOpen)
+			s := p.Add(Identity{Kind: flowpage.KindTCP, FD: i & 0xffff, Cookie: uint64(i)})
+			s.SetState(flowpage.StateOpen)
 			p.Remove(s)
 		}
 	}()
@@ -118,7 +120,7 @@ func TestWordsAreWhole(t *testing.T) {
 		t.Skip("needs 64 bits: smaller machines store a word in two halves")
 	}
 	p, r := newPage(t, simulated)
-	s := p.Add(Identity{Kind: KindTCP})
+	s := p.Add(Identity{Kind: flowpage.KindTCP})
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	var one int64 = 1<<32 + 1 // both halves of the counter are the same, always
@@ -174,7 +176,7 @@ func TestAPageOutlivesItsProcess(t *testing.T) {
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Error(err)
 	}
-	readers, err := Find(cmd.Process.Pid)
+	readers, err := flowpage.Find(cmd.Process.Pid)
 	in.Close()
 	if e := cmd.Process.Kill(); e != nil {
 		t.Error(e)

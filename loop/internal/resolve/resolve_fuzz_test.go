@@ -1,4 +1,4 @@
-package loop
+package resolve
 
 import (
 	"net"

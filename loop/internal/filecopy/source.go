@@ -1,4 +1,4 @@
-package loop
+package filecopy
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
-// fileSource is a file on its way to a TLS transport, which asks for the blocks.
+// Source is a file on its way to a TLS transport, which asks for the blocks.
 //
 //	idle --Read--> reading --> idle
 //	any --Ended--> ended
 //
 // Where it ends while it is reading, its memory is given back after that.
-type fileSource struct {
-	loop    *Loop
+type Source struct {
+	host    Host
 	from    proactor.File
 	offset  int64 // of what was not read yet
 	left    int64
@@ -26,20 +26,21 @@ type fileSource struct {
 	done    func(int64, error)
 }
 
-var _ tlsio.Source = (*fileSource)(nil)
+var _ tlsio.Source = (*Source)(nil)
 
-// encryptFile has a TLS transport send a file.
-func (l *Loop) encryptFile(ctx context.Context, t *tlsio.Transport, f *fileSource) {
-	f.stop = l.whenDone(ctx, func() { t.CancelSource(f, context.Cause(ctx)) })
+// Encrypt makes a TLS transport send part of a file.
+func Encrypt(ctx context.Context, host Host, t *tlsio.Transport, p Part) {
+	f := &Source{host: host, from: p.From, offset: p.Offset, left: p.Left, done: p.Done}
+	f.stop = host.WhenDone(ctx, func() { t.CancelSource(f, context.Cause(ctx)) })
 	if err := t.WriteSource(f); err != nil {
 		f.Ended(0, err)
 	}
 }
 
 // Read implements tlsio.Source.
-func (f *fileSource) Read(most int, done func(block []byte, err error)) {
+func (f *Source) Read(most int, done func(block []byte, err error)) {
 	if f.left == 0 {
-		f.loop.CallSoon(func() { done(nil, io.EOF) })
+		f.host.Next(func() { done(nil, io.EOF) })
 		return
 	}
 	if f.block == nil {
@@ -47,7 +48,7 @@ func (f *fileSource) Read(most int, done func(block []byte, err error)) {
 	}
 	block, offset, n := f.block[:min(int64(most), f.left, copyBlock)], f.offset, 0
 	f.reading = true
-	f.loop.offLoop(func() (err error) {
+	f.host.OffLoop(func() (err error) {
 		n, err = f.from.ReadAt(block, offset)
 		return err
 	}, func(err error) {
@@ -65,7 +66,7 @@ func (f *fileSource) Read(most int, done func(block []byte, err error)) {
 }
 
 // Ended implements tlsio.Source.
-func (f *fileSource) Ended(sent int64, err error) {
+func (f *Source) Ended(sent int64, err error) {
 	f.ended = true
 	if !f.reading {
 		f.free()
@@ -74,7 +75,7 @@ func (f *fileSource) Ended(sent int64, err error) {
 	f.done(sent, err)
 }
 
-func (f *fileSource) free() {
+func (f *Source) free() {
 	if f.block != nil {
 		blocks.Put(f.block)
 		f.block = nil

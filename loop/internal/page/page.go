@@ -1,4 +1,4 @@
-package flowpage
+package page
 
 import (
 	"errors"
@@ -8,14 +8,16 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // Options say whose page it is.
 type Options struct {
-	Loop   uint32        // number of the loop in its process, from 1
-	Engine Engine        // that carries operations out
-	RingFD int           // of io_uring; -1: none
-	Now    time.Duration // the loop's clock, whose times Tick and the like are given
+	Loop   uint32          // number of the loop in its process, from 1
+	Engine flowpage.Engine // that carries operations out
+	RingFD int             // of io_uring; -1: none
+	Now    time.Duration   // the loop's clock, whose times Tick and the like are given
 }
 
 // Page is a loop's, and its methods belong to that loop's goroutine.
@@ -52,7 +54,7 @@ func New(o Options) (*Page, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	p.mem, err = unix.Mmap(fd, 0, headerSize+SlotsMax*slotSize,
+	p.mem, err = unix.Mmap(fd, 0, headerSize+flowpage.SlotsMax*slotSize,
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		unix.Close(fd)
@@ -132,9 +134,9 @@ func (p *Page) Idle(now time.Duration) {
 
 // Identity is what does not change of a transport.
 type Identity struct {
-	Kind   Kind   // of what it is over
-	FD     int    // in this process
-	Cookie uint64 // SO_COOKIE of a socket; the inode of what is none
+	Kind   flowpage.Kind // of what it is over
+	FD     int           // in this process
+	Cookie uint64        // SO_COOKIE of a socket; the inode of what is none
 }
 
 // Add gives a transport a slot. It returns nil, on which all methods do nothing,
@@ -148,7 +150,7 @@ func (p *Page) Add(id Identity) *Slot {
 	s := p.slot(index)
 	seq := s.begin()
 	s.identify(id.Cookie, id.FD, p.at.ns)
-	s.kind, s.state = id.Kind, StateMade
+	s.kind, s.state = id.Kind, flowpage.StateMade
 	s.settle(seq)
 	p.head.used++
 	return s
@@ -174,7 +176,7 @@ func (p *Page) take() (index uint32, ok bool) {
 		p.free = p.free[:last]
 		return index, true
 	}
-	if p.used == p.room && (p.used == SlotsMax || p.grow() != nil) {
+	if p.used == p.room && (p.used == flowpage.SlotsMax || p.grow() != nil) {
 		return 0, false
 	}
 	p.used++
@@ -207,11 +209,11 @@ func (p *Page) slot(index uint32) *Slot {
 // describe fills in the header. The magic number comes last: before, it is no page.
 func (p *Page) describe(o Options) {
 	var now unix.Timespec
-	if o.Engine != EngineSim && unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
+	if o.Engine != flowpage.EngineSim && unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
 		p.base = now.Nano() - int64(o.Now)
 	}
 	h := p.head
-	h.version, h.headerSize, h.slotSize = Version, headerSize, slotSize
+	h.version, h.headerSize, h.slotSize = flowpage.Version, headerSize, slotSize
 	h.pid, h.loop, h.engine = uint32(os.Getpid()), o.Loop, uint32(o.Engine)
 	h.ringFD = int32(o.RingFD)
 	h.made = p.base + int64(o.Now)
@@ -224,9 +226,9 @@ func (p *Page) describe(o Options) {
 // do not say.
 func create() (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(Name, flags|unix.MFD_NOEXEC_SEAL)
+	fd, err := unix.MemfdCreate(flowpage.Name, flags|unix.MFD_NOEXEC_SEAL)
 	if err == unix.EINVAL {
-		fd, err = unix.MemfdCreate(Name, flags)
+		fd, err = unix.MemfdCreate(flowpage.Name, flags)
 	}
 	if err != nil {
 		return -1, os.NewSyscallError("memfd_create", err)

@@ -1,8 +1,10 @@
-package flowpage
+package page
 
 import (
 	"testing"
 	"time"
+
+	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // BenchmarkMessage is all that is published of a message that is received and echoed.
@@ -41,5 +43,5 @@ func benchPage(b *testing.B) (*Page, *Slot) {
 			b.Error(err)
 		}
 	})
-	return p, p.Add(Identity{Kind: KindTCP})
+	return p, p.Add(Identity{Kind: flowpage.KindTCP})
 }

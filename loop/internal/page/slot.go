@@ -1,6 +1,10 @@
-package flowpage
+package page
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/transport/flowpage"
+)
 
 // begin makes the slot one that is changing hands, and empties it. It returns the
 // sequence number of that.
@@ -9,7 +13,7 @@ import "sync/atomic"
 func (s *Slot) begin() uint32 {
 	seq := s.seq + 1
 	atomic.StoreUint32(&s.seq, seq)
-	s.kind, s.state, s.flags, s.held = 0, StateFree, 0, 0
+	s.kind, s.state, s.flags, s.held = 0, flowpage.StateFree, 0, 0
 	s.bytesRead, s.bytesWritten, s.buffered, s.sending = 0, 0, 0, 0
 	s.inFlight, s.sendingSince, s.heldBytes, s.writePaused = 0, 0, 0, 0
 	s.readPaused, s.starved = 0, 0
@@ -30,7 +34,7 @@ func (s *Slot) identify(cookie uint64, fd int, created int64) {
 func (s *Slot) settle(seq uint32) { atomic.StoreUint32(&s.seq, seq+1) }
 
 // SetState publishes where the transport is in its life.
-func (s *Slot) SetState(state State) {
+func (s *Slot) SetState(state flowpage.State) {
 	if s != nil {
 		s.state = state
 	}

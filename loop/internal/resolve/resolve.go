@@ -1,9 +1,10 @@
-package loop
+// Package resolve finds the addresses of names for a loop, which must not wait for it.
+package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,15 +12,27 @@ import (
 	"time"
 )
 
-// resolveIn is resolveAll for the addresses of a network, "tcp4" or "tcp6", or of both
-// for "tcp" and "". What has none is ErrNoAddress.
-func (l *Loop) resolveIn(ctx context.Context, network string, names []string, passive bool,
+// ErrNoAddress: a name has no address, or none of the wanted family.
+var ErrNoAddress = errors.New("loop: no address")
+
+// Host is what resolving needs of a loop.
+type Host interface {
+	// Post runs f on the loop's goroutine, in the next round. Any goroutine.
+	Post(f func())
+
+	// NoteLookup is told, on the loop's goroutine, how long a look-up took.
+	NoteLookup(names []string, took time.Duration)
+}
+
+// In is All for the addresses of a network, "tcp4" or "tcp6", or of both for "tcp" and
+// "". A name without one is ErrNoAddress.
+func In(ctx context.Context, host Host, network string, names []string, passive bool,
 	done func([]netip.AddrPort, error)) {
 	if network != "" && network != "tcp" && network != "tcp4" && network != "tcp6" {
 		done(nil, net.UnknownNetworkError(network))
 		return
 	}
-	l.resolveAll(ctx, "tcp", names, passive, func(addrs []netip.AddrPort, err error) {
+	All(ctx, host, "tcp", names, passive, func(addrs []netip.AddrPort, err error) {
 		addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool {
 			return network == "tcp4" && !a.Addr().Is4() || network == "tcp6" && a.Addr().Is4()
 		})
@@ -30,11 +43,11 @@ func (l *Loop) resolveIn(ctx context.Context, network string, names []string, pa
 	})
 }
 
-// resolveAll resolves each "host:port" and calls done on the loop's goroutine
-// with their addresses in order, each once. Literals are resolved at once, names
-// off the loop. network is "tcp" or "udp", whose services may have other ports.
-// passive: an empty host means all interfaces, else the local one.
-func (l *Loop) resolveAll(ctx context.Context, network string, names []string, passive bool,
+// All resolves each "host:port" and calls done on the loop's goroutine with their
+// addresses in order, each once. Literals are resolved at once, names on another
+// goroutine. network is "tcp" or "udp", whose services may have other ports. passive:
+// an empty host means all interfaces, otherwise the local one.
+func All(ctx context.Context, host Host, network string, names []string, passive bool,
 	done func([]netip.AddrPort, error)) {
 	var addrs []netip.AddrPort
 	literal := true
@@ -51,23 +64,11 @@ func (l *Loop) resolveAll(ctx context.Context, network string, names []string, p
 		began := time.Now()
 		addrs, err := lookupAll(ctx, network, names, passive)
 		took := time.Since(began)
-		l.CallSoonThreadsafe(func() {
-			l.noteLookup(names, took)
+		host.Post(func() {
+			host.NoteLookup(names, took)
 			done(addrs, err)
 		})
 	}()
-}
-
-// noteLookup logs a resolution in debug mode, louder when it was slow.
-func (l *Loop) noteLookup(names []string, took time.Duration) {
-	if !l.debug.Load() {
-		return
-	}
-	level := slog.LevelDebug
-	if took >= l.SlowCallbackDuration {
-		level = slog.LevelInfo
-	}
-	l.logger().Log(context.Background(), level, "resolved", "names", names, "duration", took)
 }
 
 // literalAddrs resolves a name that needs no look-up.
@@ -151,3 +152,6 @@ func unique(addrs []netip.AddrPort) []netip.AddrPort {
 	}
 	return out
 }
+
+// wildcard reports whether a host stands for all interfaces.
+func wildcard(host string) bool { return strings.TrimSpace(host) == "" }

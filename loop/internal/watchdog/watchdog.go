@@ -1,21 +1,37 @@
-package loop
+// Package watchdog finds slow callbacks in debug mode.
+package watchdog
 
 import (
 	"bytes"
-	"fmt"
-	"reflect"
 	"runtime"
 	"sync"
 	"time"
 )
 
-// watchdog finds slow callbacks in debug mode. A timer that is armed for each
-// callback takes the goroutine's stack while the callback is slow: afterwards
-// nobody could tell what it was doing.
+// Host is what a watchdog needs of its loop.
+type Host interface {
+	// Now is the loop's clock.
+	Now() time.Duration
+
+	// OnLoop reports whether the caller is the loop's goroutine.
+	OnLoop() bool
+
+	// SlowAfter is how long a callback may run.
+	SlowAfter() time.Duration
+
+	// Slow is told of a callback that took longer, the callbacks inside it not
+	// counted. stack is that of its goroutine when it became slow, or "".
+	Slow(name string, of any, took time.Duration, stack string)
+}
+
+// Watchdog watches callbacks. A timer that is armed for each callback takes the
+// goroutine's stack while the callback is slow: afterwards nobody could tell what
+// it was doing.
 //
 // Callbacks nest: a Write inside DataReceived may call PauseWriting. Each is
 // charged for its own time alone.
-type watchdog struct {
+type Watchdog struct {
+	Host    Host       // is told of slow callbacks; set before the first Enter
 	running []callback // the innermost last
 	own     []byte     // how the stack of the loop's goroutine begins
 
@@ -35,37 +51,46 @@ type callback struct {
 	goroutine []byte        // the beginning of its stack
 }
 
-// enter begins to watch a callback of this goroutine.
-func (w *watchdog) enter(l *Loop, name string, of any) {
-	c := callback{name: name, of: of, goroutine: w.caller(l)}
-	w.arm(l.SlowCallbackDuration, c.goroutine)
-	c.began = l.engine.Now()
+// Enter begins to watch a callback of this goroutine: name of a protocol, or "" for a
+// task.
+func (w *Watchdog) Enter(name string, of any) {
+	c := callback{name: name, of: of, goroutine: w.caller()}
+	w.arm(w.Host.SlowAfter(), c.goroutine)
+	c.began = w.Host.Now()
 	w.running = append(w.running, c)
 }
 
-// leave reports the callback if it was slow, and goes on watching the one that
-// it was called in.
-func (w *watchdog) leave(l *Loop) {
+// Leave reports the callback if it was slow, and goes on watching the one that it was
+// called in.
+func (w *Watchdog) Leave() {
 	last := len(w.running) - 1
 	c := w.running[last]
 	w.running[last] = callback{}
 	w.running = w.running[:last]
-	took := l.engine.Now() - c.began
+	took, limit := w.Host.Now()-c.began, w.Host.SlowAfter()
 	stack := w.disarm()
-	if own := took - c.inner; own >= l.SlowCallbackDuration {
-		l.sawSlow(&c, own, stack)
+	if own := took - c.inner; own >= limit {
+		w.Host.Slow(c.name, c.of, own, stack)
 	}
 	if last > 0 {
 		outer := &w.running[last-1]
 		outer.inner += took
-		w.arm(l.SlowCallbackDuration, outer.goroutine)
+		w.arm(limit, outer.goroutine)
 	}
 }
 
-// caller is how the stack of this goroutine begins. That of the loop's is found
-// out once; an idle loop's callbacks may run on any.
-func (w *watchdog) caller(l *Loop) []byte {
-	if !l.onLoop() {
+// Outermost is whose callback was called first of those that run, nil where none does.
+func (w *Watchdog) Outermost() any {
+	if len(w.running) == 0 {
+		return nil
+	}
+	return w.running[0].of
+}
+
+// caller is how the stack of this goroutine begins. For the loop's it is found out
+// once; an idle loop's callbacks may run on any.
+func (w *Watchdog) caller() []byte {
+	if !w.Host.OnLoop() {
 		return goroutine()
 	}
 	if w.own == nil {
@@ -74,21 +99,21 @@ func (w *watchdog) caller(l *Loop) []byte {
 	return w.own
 }
 
-// arm has the stack of a goroutine taken after d.
-func (w *watchdog) arm(d time.Duration, goroutine []byte) {
+// arm sets the timer that takes the stack of a goroutine after d.
+func (w *Watchdog) arm(d time.Duration, goroutine []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.watch++
 	w.goroutine, w.stack = goroutine, ""
 	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.bark)
+		w.timer = time.AfterFunc(d, w.capture)
 		return
 	}
 	w.timer.Reset(d)
 }
 
-// bark takes the stack, unless the callback ends meanwhile.
-func (w *watchdog) bark() {
+// capture takes the stack, unless the callback ends meanwhile.
+func (w *Watchdog) capture() {
 	w.mu.Lock()
 	watch, goroutine := w.watch, w.goroutine
 	w.mu.Unlock()
@@ -104,28 +129,13 @@ func (w *watchdog) bark() {
 }
 
 // disarm ends the watch and returns the stack if one was taken.
-func (w *watchdog) disarm() string {
+func (w *Watchdog) disarm() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 	w.watch++
 	w.goroutine = nil
 	return w.stack
-}
-
-// sawSlow reports a slow callback.
-func (l *Loop) sawSlow(c *callback, took time.Duration, stack string) {
-	l.traceSlow(took)
-	name := nameOf(c.of)
-	if c.name != "" {
-		name = c.name + " of " + name
-	}
-	attrs := []any{"callback", name, "duration", took}
-	if stack != "" {
-		attrs = append(attrs, "stack", stack)
-	}
-	l.logger().Warn(fmt.Sprintf("Executing %s took %.3f seconds", name, took.Seconds()),
-		attrs...)
 }
 
 // goroutine returns how the stack of the calling goroutine begins: its number.
@@ -154,12 +164,4 @@ func stackOfGoroutine(start []byte) string {
 		}
 	}
 	return ""
-}
-
-// functionName is the name of a function.
-func functionName(f func()) string {
-	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
-		return fn.Name()
-	}
-	return "a function"
 }

@@ -1,0 +1,32 @@
+package fdio
+
+import "github.com/sluice-net/sluice/loop/internal/registry"
+
+var (
+	_ registry.Transport = (*Stream)(nil)
+	_ registry.Transport = (*Datagram)(nil)
+)
+
+// Descriptors implements registry.Resource. Those that are queued to be sent are closed
+// by Abandon.
+func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.fd) }
+
+// Gone implements registry.Resource.
+func (e *endpoint) Gone() bool { return e.state == Closed }
+
+// Abandon implements registry.Resource: the loop's page has no slot for it any more.
+func (e *endpoint) Abandon() {
+	if e.pub.slot != nil {
+		e.pub.unpublish()
+	}
+}
+
+// Abandon implements registry.Resource: besides, what others share becomes blocking
+// again, and what is queued to be sent is closed.
+func (s *Stream) Abandon() {
+	s.endpoint.Abandon()
+	s.RestoreMode()
+	for _, fd := range s.QueuedFDs(nil) {
+		s.engine.Discard(fd)
+	}
+}
