@@ -64,7 +64,7 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 	}
 }
 
-func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
+func TestS068_S342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		writesAndFiles(t, l, server, client)

@@ -223,7 +223,6 @@ func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	})
 }
 
-// statements: 142
 func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)

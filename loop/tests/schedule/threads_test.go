@@ -201,8 +201,7 @@ func TestS414_SlowCallbacksAreLoggedInDebugMode(t *testing.T) {
 	})
 }
 
-// statements: 30
-func TestS415_DebugModePanicsOnTheWrongGoroutine(t *testing.T) {
+func TestS030_S415_DebugModePanicsOnTheWrongGoroutine(t *testing.T) {
 	looptest.EnginesWith(t, loop.Options{Debug: true}, func(t *testing.T, l *loop.Loop) {
 		server, _ := rig.Pair(t, l)
 		for name, f := range map[string]func(){
@@ -294,7 +293,6 @@ func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 	})
 }
 
-// statements: 451
 func TestS420_CloseWithOpenTransportsLeavesNothingOpen(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		rig.ConnectTCP(t, l, &rig.CountingProtocol{}, &rig.CountingProtocol{})

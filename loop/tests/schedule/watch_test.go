@@ -130,8 +130,7 @@ func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
 	})
 }
 
-// statements: 33
-func TestS363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
+func TestS033_S363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := rig.Pair(t, l)
 		looptest.Do(l, func() {
