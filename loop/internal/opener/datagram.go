@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -12,25 +12,55 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// datagramBinding is one call of CreateDatagramEndpoint.
+// ErrNotDatagram: the descriptor is not a datagram socket.
+var ErrNotDatagram = errors.New("loop: not a datagram socket")
+
+// DatagramOptions are those of package loop, where their meaning is said.
+type DatagramOptions struct {
+	LocalAddr             string
+	RemoteAddr            string
+	LocalPath, RemotePath string
+	Network               string
+	Sock                  *os.File
+	ReusePort             bool
+	Broadcast             bool
+	JoinGroups            []netip.Addr
+	Interface             string
+	MulticastTTL          int
+	NoMulticastLoop       bool
+	SendBuffer            int
+	ReceiveBuffer         int
+	WriteCap              int
+	GSO, GRO              bool
+	RecvErr               bool
+}
+
+// datagramBinding is one call of Datagram.
 //
 //	resolving --addresses--> trying each --EADDRINUSE--> pausing --> trying each
-//	                         trying each --first that can be had | error--> done
+//	                         trying each --first that works | error--> done
 type datagramBinding struct {
-	loop     *Loop
-	ctx      context.Context
-	protocol protocol.DatagramProtocol
-	opts     DatagramOptions
-	done     func(transport.DatagramTransport, error)
-	made     *origin // in debug mode: by whom
+	host Host
+	ctx  context.Context
+	opts DatagramOptions
+	done func(fdio.DatagramConfig, error)
 
 	locals, remotes []netip.AddrPort
 	tries           int
+}
+
+// Datagram opens the socket of an endpoint. done is called once, on the loop's
+// goroutine, possibly before Datagram returns: with what the endpoint is to be made of,
+// except its protocol and its owner, or with why there is no socket.
+func Datagram(ctx context.Context, host Host, o DatagramOptions,
+	done func(fdio.DatagramConfig, error)) {
+	b := &datagramBinding{host: host, ctx: ctx, opts: o, done: done}
+	b.start()
 }
 
 // ends are the two addresses of an endpoint, zero where there is none.
@@ -46,13 +76,13 @@ func (b *datagramBinding) start() {
 	case o.Sock != nil:
 		b.adopt()
 	case hasAddr && hasPath:
-		b.done(nil, errors.New("loop: DatagramOptions has both addresses and paths"))
+		b.fail(errors.New("loop: DatagramOptions has both addresses and paths"))
 	case hasPath:
 		b.startUnix()
 	case !hasAddr:
-		b.done(nil, errors.New("loop: DatagramOptions has no address, path, network or socket"))
+		b.fail(errors.New("loop: DatagramOptions has no address, path, network or socket"))
 	case o.Network != "" && o.Network != "udp" && o.Network != "udp4" && o.Network != "udp6":
-		b.done(nil, net.UnknownNetworkError(o.Network))
+		b.fail(net.UnknownNetworkError(o.Network))
 	default:
 		b.resolve()
 	}
@@ -61,20 +91,20 @@ func (b *datagramBinding) start() {
 // adopt makes an endpoint of a socket that the user made.
 func (b *datagramBinding) adopt() {
 	if others := b.besidesSock(); len(others) > 0 {
-		b.done(nil, fmt.Errorf("loop: DatagramOptions.Sock goes without %s",
+		b.fail(fmt.Errorf("loop: DatagramOptions.Sock goes without %s",
 			strings.Join(others, ", ")))
 		return
 	}
-	l := b.loop
-	fd, err := l.engine.Adopt(b.opts.Sock)
+	engine := b.host.Engine()
+	fd, err := engine.Adopt(b.opts.Sock)
 	if err != nil {
-		b.done(nil, &net.OpError{Op: "file", Err: err})
+		b.fail(&net.OpError{Op: "file", Err: err})
 		return
 	}
-	family, kind, err := l.engine.Describe(fd)
+	family, kind, err := engine.Describe(fd)
 	if err != nil || kind != proactor.Datagram {
-		l.drop(fd)
-		b.done(nil, &net.OpError{Op: "file", Err: errors.Join(ErrNotDatagram, err)})
+		b.host.Drop(fd)
+		b.fail(&net.OpError{Op: "file", Err: errors.Join(ErrNotDatagram, err)})
 		return
 	}
 	b.finish(fd, ends{family: family})
@@ -115,13 +145,13 @@ func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrP
 		then()
 		return
 	}
-	resolve.All(b.ctx, (*host)(b.loop), "udp", []string{name}, passive,
+	resolve.All(b.ctx, b.host, "udp", []string{name}, passive,
 		func(addrs []netip.AddrPort, err error) {
 			if err == nil {
 				err = b.ctx.Err()
 			}
 			if err != nil {
-				b.done(nil, err)
+				b.fail(err)
 				return
 			}
 			*found = addrs
@@ -129,16 +159,16 @@ func (b *datagramBinding) lookup(name string, passive bool, found *[]netip.AddrP
 		})
 }
 
-// try makes an endpoint of the first pair that can be had. Otherwise the first
+// try makes an endpoint of the first pair that works. Otherwise the first
 // error is told. A port in use is tried again for a while, as CreateServer does:
 // that of a process that has just ended is free a little later.
 func (b *datagramBinding) try(pairs []ends) {
 	first := b.ctx.Err()
-	if b.loop.draining {
-		first = ErrLoopClosed
+	if b.host.Ending() {
+		first = registry.ErrLoopClosed
 	}
 	if first != nil {
-		b.done(nil, first)
+		b.fail(first)
 		return
 	}
 	for _, e := range pairs {
@@ -153,14 +183,14 @@ func (b *datagramBinding) try(pairs []ends) {
 	}
 	switch {
 	case first == nil:
-		b.done(nil, fmt.Errorf("%w: local %q and remote %q have no family in common",
-			ErrNoAddress, b.opts.LocalAddr, b.opts.RemoteAddr))
-	case errors.Is(first, syscall.EADDRINUSE) && b.tries < bindTries &&
-		!b.loop.onDisk(b.opts.LocalPath):
+		b.fail(fmt.Errorf("%w: local %q and remote %q have no family in common",
+			resolve.ErrNoAddress, b.opts.LocalAddr, b.opts.RemoteAddr))
+	case errors.Is(first, syscall.EADDRINUSE) && b.tries < BindTries &&
+		!b.host.OnDisk(b.opts.LocalPath):
 		b.tries++
-		b.loop.CallLater(bindPause, func() { b.try(pairs) })
+		b.host.After(BindPause, func() { b.try(pairs) })
 	default:
-		b.done(nil, first)
+		b.fail(first)
 	}
 }
 
@@ -185,7 +215,7 @@ func (b *datagramBinding) wanted(name string, addrs []netip.AddrPort) []ends {
 	if name != "" {
 		all = all[:0]
 		for _, a := range addrs {
-			all = append(all, ends{family: familyOf(a), local: transport.Addr{AddrPort: a}})
+			all = append(all, ends{family: FamilyOf(a), local: transport.Addr{AddrPort: a}})
 		}
 	}
 	var out []ends
@@ -209,10 +239,10 @@ func (b *datagramBinding) startUnix() {
 		if p.path == "" {
 			continue
 		}
-		name, err := unixName(p.path)
+		name, err := UnixName(p.path)
 		if err != nil {
 			err = os.NewSyscallError("bind", err)
-			b.done(nil, b.opError("listen", transport.Addr{Path: p.path}, e.family, err))
+			b.fail(b.opError("listen", transport.Addr{Path: p.path}, e.family, err))
 			return
 		}
 		p.addr.Path = name
@@ -222,7 +252,7 @@ func (b *datagramBinding) startUnix() {
 
 // open makes the socket.
 func (b *datagramBinding) open(e ends) (fd int, err error) {
-	engine := b.loop.engine
+	engine := b.host.Engine()
 	fd, err = engine.Socket(e.family, proactor.Datagram)
 	if err != nil {
 		return -1, b.opError("listen", e.local, e.family, err)
@@ -231,12 +261,12 @@ func (b *datagramBinding) open(e ends) (fd int, err error) {
 		err = b.bind(fd, e.local)
 	}
 	if err != nil {
-		b.loop.drop(fd)
+		b.host.Drop(fd)
 		return -1, b.opError("listen", e.local, e.family, err)
 	}
 	if !e.remote.IsZero() && !b.opts.Broadcast {
 		if err := engine.ConnectDatagram(fd, e.remote); err != nil {
-			b.loop.drop(fd)
+			b.host.Drop(fd)
 			return -1, b.opError("dial", e.remote, e.family, err)
 		}
 	}
@@ -246,12 +276,12 @@ func (b *datagramBinding) open(e ends) (fd int, err error) {
 // bind binds the socket, for a path after the file of one that is gone was
 // removed.
 func (b *datagramBinding) bind(fd int, local transport.Addr) error {
-	err := b.loop.engine.Bind(fd, local)
-	if errors.Is(err, syscall.EADDRINUSE) && b.loop.onDisk(local.Path) && b.stale(local) {
+	err := b.host.Engine().Bind(fd, local)
+	if errors.Is(err, syscall.EADDRINUSE) && b.host.OnDisk(local.Path) && b.stale(local) {
 		if err := os.Remove(local.Path); err != nil {
 			return err
 		}
-		err = b.loop.engine.Bind(fd, local)
+		err = b.host.Engine().Bind(fd, local)
 	}
 	return err
 }
@@ -259,63 +289,42 @@ func (b *datagramBinding) bind(fd int, local transport.Addr) error {
 // stale reports whether there is a socket file at a path that nobody is bound to.
 func (b *datagramBinding) stale(local transport.Addr) bool {
 	info, err := os.Lstat(local.Path)
-	if err != nil || !isSocket(info) {
+	if err != nil || !IsSocket(info) {
 		return false
 	}
-	engine := b.loop.engine
+	engine := b.host.Engine()
 	fd, err := engine.Socket(proactor.Unix, proactor.Datagram)
 	if err != nil {
 		return false
 	}
-	defer b.loop.drop(fd)
+	defer b.host.Drop(fd)
 	return errors.Is(engine.ConnectDatagram(fd, local), syscall.ECONNREFUSED)
 }
 
-// finish makes the endpoint of a socket that is ready.
+// finish hands over a socket that is ready.
 func (b *datagramBinding) finish(fd int, e ends) {
-	l := b.loop
-	if l.draining {
-		l.drop(fd)
-		b.done(nil, ErrLoopClosed)
+	if b.host.Ending() {
+		b.host.Drop(fd)
+		b.fail(registry.ErrLoopClosed)
 		return
 	}
-	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
-		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap,
-		Owner: (*host)(l)}
+	c := fdio.DatagramConfig{FD: fd, Remote: e.remote, Unix: e.family == proactor.Unix,
+		WriteCap: b.opts.WriteCap}
 	if !c.Unix {
 		b.offload(&c, e.family)
 	}
-	if a, err := l.engine.LocalAddr(fd); err == nil {
+	engine := b.host.Engine()
+	if a, err := engine.LocalAddr(fd); err == nil {
 		c.Local = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}
-	if a, err := l.engine.RemoteAddr(fd); err == nil {
+	if a, err := engine.RemoteAddr(fd); err == nil {
 		c.Connected, c.Remote = true, a
 		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
 	}
-	d := fdio.NewDatagram((*host)(l), c)
-	l.open.AddTransport(d)
-	b.note(d)
-	d.Start()
-	if d.State() >= fdio.Lost && d.Err() != nil {
-		b.done(nil, d.Err())
-		return
-	}
-	b.done(d, nil)
+	b.done(c, nil)
 }
 
-// note logs the new endpoint in debug mode and remembers where it was made.
-func (b *datagramBinding) note(d *fdio.Datagram) {
-	l := b.loop
-	if !l.debug.Load() {
-		return
-	}
-	if l.origins == nil {
-		l.origins = make(map[int]*origin)
-	}
-	l.origins[d.FD()] = b.made
-	(*host)(l).Note("datagram endpoint created", d, "sockname", transport.SockName(d),
-		"peer", transport.PeerName(d), "protocol", nameOf(b.protocol))
-}
+func (b *datagramBinding) fail(err error) { b.done(fdio.DatagramConfig{}, err) }
 
 // opError is the error of a call about an address.
 func (b *datagramBinding) opError(op string, a transport.Addr, family proactor.Family,

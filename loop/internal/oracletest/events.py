@@ -3,7 +3,7 @@
 An event is a dict. The keys that a file holds are, in this order, those of
 KEYS; a key whose value is empty is left out. The normal form drops get_buffer,
 merges adjacent deliveries of one protocol, and keeps of a delivery its size, a
-hash and, where short, its bytes. oracle.Normalise is the same in Go.
+hash and, where short, its bytes. oracletest.Normalise is the same in Go.
 """
 
 import errno

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Records what CPython's asyncio does in every scenario of this directory.
 
-    python3 transport/transporttest/oracle/record.py            records all
-    python3 transport/transporttest/oracle/record.py --check    compares instead
-    python3 transport/transporttest/oracle/record.py ID...      only these
+    python3 loop/internal/oracletest/record.py            records all
+    python3 loop/internal/oracletest/record.py --check    compares instead
+    python3 loop/internal/oracletest/record.py ID...      only these
 
 Every scenario is run several times, and all runs must agree once they are in
 normal form. A scenario that needs a newer or older Python than the one at hand

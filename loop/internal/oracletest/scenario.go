@@ -1,4 +1,4 @@
-package oracle
+package oracletest
 
 // Level says how strictly two traces are compared.
 type Level string

@@ -8,7 +8,7 @@ _blocks = {}
 
 
 def pattern(seed, n):
-    """n bytes that depend on seed and position; oracle.Pattern in Go."""
+    """n bytes that depend on seed and position; oracletest.Pattern in Go."""
     if seed not in _blocks:
         _blocks[seed] = bytes(
             (seed * 31 + i * 7 + (i >> 8) * 13) & 0xFF for i in range(_BLOCK)

@@ -1,4 +1,4 @@
-// Package oracle holds scripted scenarios, what CPython's asyncio does in each
+// Package oracletest holds scripted scenarios, what CPython's asyncio does in each
 // of them, and a runner that puts a loop of this module through the same script
 // and compares.
 //
@@ -16,8 +16,8 @@
 // more, <id>.sluice.jsonl is expected instead, which is written by hand.
 // testdata/VERSION says which Python recorded which trace.
 //
-//	python3 transport/transporttest/oracle/record.py           records all
-//	python3 transport/transporttest/oracle/record.py --check   compares with what is committed
+//	python3 loop/internal/oracletest/record.py           records all
+//	python3 loop/internal/oracletest/record.py --check   compares with what is committed
 //
 // # Determinism
 //
@@ -26,4 +26,4 @@
 // on the loop's goroutine, between callbacks and never at the same time as one.
 // Sizes that depend on the kernel's buffers are not recorded: whether a write
 // buffer is empty is, how much is in it is not.
-package oracle
+package oracletest

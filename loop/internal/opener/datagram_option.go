@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 
 // prepare sets the options of the socket and joins the groups.
 func (b *datagramBinding) prepare(fd int, family proactor.Family) error {
-	o, engine := &b.opts, b.loop.engine
+	o, engine := &b.opts, b.host.Engine()
 	ttl, loopBack := proactor.MulticastTTL, proactor.MulticastLoop
 	if family == proactor.IPv6 {
 		ttl, loopBack = proactor.MulticastHops, proactor.MulticastLoop6
@@ -46,12 +46,12 @@ func (b *datagramBinding) join(fd int, family proactor.Family) error {
 			return fmt.Errorf("interface %q: %w", name, err)
 		}
 		index = in.Index
-		if err := b.loop.engine.MulticastFrom(fd, family, index); err != nil {
+		if err := b.host.Engine().MulticastFrom(fd, family, index); err != nil {
 			return err
 		}
 	}
 	for _, group := range b.opts.JoinGroups {
-		if err := b.loop.engine.JoinGroup(fd, group.Unmap(), index); err != nil {
+		if err := b.host.Engine().JoinGroup(fd, group.Unmap(), index); err != nil {
 			return fmt.Errorf("join %v: %w", group, err)
 		}
 	}
@@ -60,25 +60,25 @@ func (b *datagramBinding) join(fd int, family proactor.Family) error {
 
 // offload turns on what there is of GSO, GRO and RecvErr.
 func (b *datagramBinding) offload(c *fdio.DatagramConfig, family proactor.Family) {
-	o, l := &b.opts, b.loop
+	o, engine := &b.opts, b.host.Engine()
 	if o.GSO {
-		_, err := l.engine.GetOption(c.FD, proactor.Segmentation)
+		_, err := engine.GetOption(c.FD, proactor.Segmentation)
 		c.Group = b.have("UDP_SEGMENT", "Linux 4.18", err)
 	}
 	if o.GRO || o.Sock != nil && b.isOn(c.FD, proactor.Coalesce) {
 		var err error
-		if size := l.engineConfig().BufferSize; size < coalescedMin {
+		if size := b.host.BufferSize(); size < coalescedMin {
 			err = fmt.Errorf("receive buffers of %d bytes are too small for it: "+
 				"raise BufferOptions.Size to %d", size, coalescedMin)
 		} else {
-			err = l.engine.SetOption(c.FD, proactor.Coalesce, 1)
+			err = engine.SetOption(c.FD, proactor.Coalesce, 1)
 		}
 		c.Coalesced = b.have("UDP_GRO", "Linux 5.0", err)
 	}
 	if o.RecvErr {
-		c.RecvErr = l.engine.SetOption(c.FD, proactor.RecvErr, 1) == nil
+		c.RecvErr = engine.SetOption(c.FD, proactor.RecvErr, 1) == nil
 		if family == proactor.IPv6 {
-			err := l.engine.SetOption(c.FD, proactor.RecvErr6, 1)
+			err := engine.SetOption(c.FD, proactor.RecvErr6, 1)
 			c.RecvErr = c.RecvErr || err == nil
 		}
 	}
@@ -96,7 +96,7 @@ func (b *datagramBinding) hasQueue(fd int, family proactor.Family) bool {
 }
 
 func (b *datagramBinding) isOn(fd int, option proactor.Option) bool {
-	on, err := b.loop.engine.GetOption(fd, option)
+	on, err := b.host.Engine().GetOption(fd, option)
 	return err == nil && on != 0
 }
 
@@ -108,7 +108,7 @@ func (b *datagramBinding) have(feature, since string, err error) bool {
 	if err == nil {
 		return true
 	}
-	(*host)(b.loop).Fallback(feature, fmt.Errorf("%w: %s (%s): %w; the endpoint does without",
-		ErrNotSupported, feature, since, err))
+	b.host.Fallback(feature, fmt.Errorf("%w: %s (%s): %w; the endpoint does without",
+		proactor.ErrNotSupported, feature, since, err))
 	return false
 }
