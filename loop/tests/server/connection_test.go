@@ -368,7 +368,6 @@ func TestS274_NamesAreResolvedOffTheLoop(t *testing.T) {
 	})
 }
 
-// statements: 115
 func TestS123_OneProtocolForSeveralTransports(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		shared := &rig.CountingProtocol{}
