@@ -49,7 +49,7 @@ func (t *Transport) shut() {
 	if t.raw.CanWriteEOF() {
 		_ = t.raw.WriteEOF() // the peer may be gone, which reading will tell
 	}
-	t.tight = true
+	t.lowMarksSet = true
 	_ = t.raw.SetWriteBufferLimits(transport.Limits{})
 	t.flushed()
 }
@@ -120,9 +120,9 @@ func (t *Transport) part(err error) {
 	t.stopTimers()
 	t.releases = t.backlog.drop(t.host, t.releases)
 	t.held, t.lent = nil, nil
-	if s := t.shake; s != nil && !s.running {
+	if s := t.negotiation; s != nil && !s.running {
 		s.stop()
-		t.shake = nil
+		t.negotiation = nil
 	}
 	if len(t.releases) > 0 {
 		t.schedule()
@@ -130,8 +130,8 @@ func (t *Transport) part(err error) {
 }
 
 func (t *Transport) stopTimers() {
-	if t.shake != nil {
-		t.shake.timer.Cancel()
+	if t.negotiation != nil {
+		t.negotiation.timer.Cancel()
 	}
 	for _, timer := range [...]Timer{t.timer, t.close} {
 		if timer != nil {

@@ -52,7 +52,7 @@ func (t *Transport) note(event string) {
 }
 
 // resume lets the handshake's coroutine run.
-func (t *Transport) resume(s *shake) (waits bool, err error) {
+func (t *Transport) resume(s *negotiation) (waits bool, err error) {
 	watched := t.enter("TLS handshake")
 	defer func() {
 		t.exit(watched)

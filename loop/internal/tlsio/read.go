@@ -53,7 +53,7 @@ func (t *Transport) digestHeld() {
 
 // digest does with the bytes at hand what the state asks for.
 func (t *Transport) digest() {
-	if t.state == handshaking && t.shake != nil {
+	if t.state == handshaking && t.negotiation != nil {
 		t.step()
 	}
 	switch t.state {
@@ -156,8 +156,8 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		if t.readErr != nil {
 			return n, t.readErr
 		}
-		if t.bio.dry() {
-			return n, errDry // as Read would, after more work than a short message takes
+		if t.bio.wouldWait() {
+			return n, errWouldBlock // as Read would, after more work than a short message takes
 		}
 		m, err := t.read(buf[n:])
 		n += m
@@ -167,7 +167,7 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		if t.bio.flooded {
 			err = transport.ErrBufferFull
 		}
-		if err == errDry {
+		if err == errWouldBlock {
 			return n, err
 		}
 		t.readErr = err
@@ -181,7 +181,7 @@ func (t *Transport) goOn(err error) bool {
 	switch {
 	case err == nil:
 		return true
-	case err == errDry:
+	case err == errWouldBlock:
 		return false
 	case t.readable():
 		t.ended(err)
@@ -225,7 +225,7 @@ func (t *Transport) discard() {
 	}
 	t.host.Free(lent)
 	switch {
-	case err == errDry:
+	case err == errWouldBlock:
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		t.notice = err == io.EOF && !t.bio.eofRead
 		t.answered()
