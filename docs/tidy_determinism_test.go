@@ -11,7 +11,8 @@ import (
 // deterministic are the packages below loop: one seed, one history. The clock
 // that the engines read is in loop/internal/sys.
 var deterministic = []string{
-	"loop/internal/fdio", "loop/internal/proactor", "loop/internal/simio",
+	"loop/internal/fdio", "loop/internal/guard", "loop/internal/proactor",
+	"loop/internal/simio",
 	"loop/internal/iouring", "loop/internal/epoll", "loop/internal/arena",
 	"loop/internal/tlsio",
 }

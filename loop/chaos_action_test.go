@@ -319,7 +319,7 @@ func (e *chaosEnd) setProtocol() {
 	face, p := e.newFace()
 	e.within("SetProtocol", func() {
 		err := e.tr.SetProtocol(p)
-		if e.tr.(*fdio.Stream).State() == fdio.Gone {
+		if e.tr.(*fdio.Stream).State() == fdio.Closed {
 			e.answered("SetProtocol", err, transport.ErrClosed)
 			return
 		}

@@ -279,7 +279,8 @@ func (b *datagramBinding) finish(fd int, e ends) {
 		return
 	}
 	c := fdio.DatagramConfig{FD: fd, Protocol: b.protocol, Remote: e.remote,
-		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap}
+		Unix: e.family == proactor.Unix, WriteCap: b.opts.WriteCap,
+		Owner: (*host)(l)}
 	if !c.Unix {
 		b.offload(&c, e.family)
 	}
@@ -289,11 +290,6 @@ func (b *datagramBinding) finish(fd int, e ends) {
 	if a, err := l.engine.RemoteAddr(fd); err == nil {
 		c.Connected, c.Remote = true, a
 		c.Peer = fdio.NetAddr(a, e.family, proactor.Datagram)
-	}
-	c.Lost = func() {
-		l.streams.remove(fd)
-		delete(l.origins, fd)
-		l.checkDrained()
 	}
 	d := fdio.NewDatagram((*host)(l), c)
 	l.streams.add(fd, d)

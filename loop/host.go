@@ -36,8 +36,8 @@ func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().Cal
 // Chunks implements fdio.Host.
 func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
-// Warm implements fdio.Host.
-func (h *host) Warm(from io.ReaderAt, offset int64, n int, done func()) {
+// Prefetch implements fdio.Host.
+func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
 	h.loop().offLoop(func() error { return readAhead(from, offset, n) },
 		func(error) { done() }) // what is wrong with the file, sending it will tell
 }
@@ -87,8 +87,8 @@ func (h *host) Note(event string, t transport.BaseTransport, attrs ...any) {
 }
 
 // Lost implements fdio.Owner for connections without a server.
-func (h *host) Lost(s *fdio.Stream) {
-	h.streams.remove(s.FD())
-	delete(h.origins, s.FD())
+func (h *host) Lost(t fdio.Transport) {
+	h.streams.remove(t.FD())
+	delete(h.origins, t.FD())
 	h.loop().checkDrained()
 }

@@ -110,7 +110,7 @@ func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File,
 	}
 	s := l.newPipe(fdio.Config{FD: a.FD, Protocol: p, Owner: (*host)(l),
 		Pipe: &fdio.PipeConfig{Writes: writes, Device: a.Device, Restore: a.Restore,
-			Heir: l.heirOf}})
+			ModeSuccessor: l.successorOf}})
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		return nil, s.Err()
 	}
@@ -130,9 +130,9 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	return s
 }
 
-// heirOf returns another pipe transport of the open file of s, or nil: the master of
+// successorOf returns another pipe transport of the open file of s, or nil: the master of
 // a pseudoterminal mostly has one for each direction.
-func (l *Loop) heirOf(s *fdio.Stream) *fdio.Stream {
+func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	for t := range l.streams.all() {
 		other, ok := t.(*fdio.Stream)
 		if ok && other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {

@@ -371,7 +371,7 @@ func (s *Server) makeProtocol() (protocol.Protocol, error) {
 type clients Server
 
 // Lost implements fdio.Owner.
-func (c *clients) Lost(gone *fdio.Stream) {
+func (c *clients) Lost(gone fdio.Transport) {
 	s := (*Server)(c)
 	s.conns--
 	(*host)(s.loop).Lost(gone)

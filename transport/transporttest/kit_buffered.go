@@ -44,7 +44,8 @@ var bufferedCases = []kitCase{
 		k.send("a")
 		k.wait("data", func() bool { return k.rec.Received() == 1 })
 		asks := k.rec.Events()[1].N == -1 // before there is data
-		if hints := hintsOf(k.rec); asks && slices.Max(hints) > 0 || !asks && slices.Min(hints) < 1 {
+		hints := hintsOf(k.rec)
+		if asks && slices.Max(hints) > 0 || !asks && slices.Min(hints) < 1 {
 			k.Errorf("hints %d", hints)
 		}
 		next := k.succeed(func(r *Recorder) protocol.Protocol { return r })
@@ -56,7 +57,7 @@ var bufferedCases = []kitCase{
 		last := k.succeed(func(r *Recorder) protocol.Protocol { return r.Buffered(4) })
 		k.do(k.tr().ResumeReading)
 		k.wait("the rest", func() bool { return last.Received() == 9 })
-		hints := hintsOf(last)
+		hints = hintsOf(last)
 		if want := []int{9, 5, 1, -1}; asks && !slices.Equal(hints, want) {
 			k.Errorf("hints %d for what was held back, want %d", hints, want)
 		}

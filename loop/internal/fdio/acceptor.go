@@ -15,7 +15,7 @@ const retryAfter = time.Second
 // Acceptor takes connections from one listening socket.
 //
 //	idle --Start--> accepting --EMFILE, ENFILE--> shedding --spare is back--> accepting
-//	                accepting --ENOMEM …--------> resting --retryAfter-----> accepting
+//	                accepting --ENOMEM …--------> waiting --retryAfter-----> accepting
 //	                accepting --Pause(true)-----> paused ---Pause(false)---> accepting
 //	                any --Close--> closed
 //
@@ -40,7 +40,7 @@ type Acceptor struct {
 	paused    bool
 	shared    bool // somebody else may listen on the same socket
 	closed    bool
-	buried    bool
+	released  bool
 }
 
 // NewAcceptor makes an acceptor of a bound descriptor, which it owns. accept is
@@ -136,7 +136,7 @@ func (a *Acceptor) Close(done func()) {
 	}
 	a.engine.Cancel(&a.op)
 	if !a.op.InFlight() {
-		a.bury()
+		a.release()
 	}
 }
 
@@ -163,7 +163,7 @@ func (a *Acceptor) Complete(op *proactor.Op) {
 		return
 	}
 	if a.closed {
-		a.bury()
+		a.release()
 	} else if res >= 0 || res == ecanceled {
 		a.resume()
 	}
@@ -202,17 +202,17 @@ func (a *Acceptor) report(message string, errno syscall.Errno) {
 	}
 }
 
-// later has recover called after a rest.
+// later has retryAccept called after a while.
 func (a *Acceptor) later() {
 	if a.timer != nil {
 		a.timer.Cancel()
 	}
-	a.timer = a.host.After(retryAfter, a.recover)
+	a.timer = a.host.After(retryAfter, a.retryAccept)
 }
 
-// recover ends the shedding if a spare descriptor is to be had again. The accept
+// retryAccept ends the shedding if there is a spare descriptor again. The accept
 // is armed afresh: io_uring goes by the limit of descriptors at that time.
-func (a *Acceptor) recover() {
+func (a *Acceptor) retryAccept() {
 	if a.keepSpare() {
 		a.shedding = false
 		a.engine.Cancel(&a.op)
@@ -229,11 +229,11 @@ func (a *Acceptor) drop(fd int) {
 	}
 }
 
-func (a *Acceptor) bury() {
-	if a.buried {
+func (a *Acceptor) release() {
+	if a.released {
 		return
 	}
-	a.buried = true
+	a.released = true
 	a.dropSpare()
 	a.drop(a.fd)
 	if a.done != nil {

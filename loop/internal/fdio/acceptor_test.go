@@ -74,8 +74,8 @@ type rigTimer struct{ r *acceptRig }
 func (t rigTimer) Cancel() { t.r.f = nil }
 
 // fire ends the rest.
-// Warm implements Host.
-func (r *acceptRig) Warm(io.ReaderAt, int64, int, func()) {}
+// Prefetch implements Host.
+func (r *acceptRig) Prefetch(io.ReaderAt, int64, int, func()) {}
 
 func (r *acceptRig) fire() {
 	r.t.Helper()
@@ -134,18 +134,78 @@ func TestS253_ErrorsOfAcceptAreReportedAndTheListenerStays(t *testing.T) {
 	}
 }
 
+// outOf are the errors that say that accept lacks something.
+var outOf = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+
+func TestS248_OutOfResourcesIsReportedAndTriedAgainAfterASecond(t *testing.T) {
+	for _, errno := range outOf {
+		t.Run(errno.Error(), func(t *testing.T) {
+			r, a := newAcceptRig(t)
+			r.op.Deliver(-int32(errno), false, nil)
+			if r.op.InFlight() { // with the spare descriptor's place
+				r.op.Deliver(-int32(errno), false, nil)
+			}
+			if len(r.reports) != 1 || !errors.Is(r.reports[0].Err, errno) ||
+				r.reports[0].Message != "socket.accept() out of system resource" {
+				t.Errorf("reported %v", r.reports)
+			}
+			if r.op.InFlight() || r.rest != time.Second {
+				t.Errorf("accepting %v, tries again after %v", r.op.InFlight(), r.rest)
+			}
+			r.fire()
+			if !r.op.InFlight() {
+				t.Error("does not try again")
+			}
+			r.op.Deliver(7, true, nil)
+			if len(r.accepted) != 1 || r.accepted[0] != 7 {
+				t.Errorf("accepted %v", r.accepted)
+			}
+			a.Close(nil)
+		})
+	}
+}
+
+func TestS249_WithoutDescriptorsClientsAreTurnedAwayWithoutSpinning(t *testing.T) {
+	r, a := newAcceptRig(t)
+	r.op.Deliver(-int32(syscall.EMFILE), false, nil)
+	if len(r.closed) != 1 || r.closed[0] != spareFD || !r.op.InFlight() {
+		t.Fatalf("closed %v, accepting %v: the spare was not given up", r.closed, r.op.InFlight())
+	}
+	for fd := 7; fd < 10; fd++ { // one place, one client after the other
+		r.op.Deliver(int32(fd), true, nil)
+		r.op.Deliver(-int32(syscall.EMFILE), false, nil)
+		if last := r.closed[len(r.closed)-1]; last != fd || !r.op.InFlight() {
+			t.Errorf("closed %v, accepting %v", r.closed, r.op.InFlight())
+		}
+	}
+	submits := r.submits
+	r.op.Deliver(-int32(syscall.EMFILE), false, nil) // somebody else has taken the place
+	if r.submits != submits || r.op.InFlight() {
+		t.Error("tries again at once what cannot succeed")
+	}
+	r.fire()
+	if !r.op.InFlight() {
+		t.Error("does not accept after a second")
+	}
+	r.op.Deliver(20, true, nil)
+	if len(r.accepted) != 1 || r.accepted[0] != 20 || len(r.reports) != 1 {
+		t.Errorf("accepted %v, %d reports of one outage", r.accepted, len(r.reports))
+	}
+	a.Close(nil)
+}
+
 func TestS233_ConnectionsAcceptedAfterCloseAreClosed(t *testing.T) {
 	r, a := newAcceptRig(t)
-	buried := 0
-	a.Close(func() { buried++ })
+	released := 0
+	a.Close(func() { released++ })
 	r.op.Deliver(7, true, nil)
 	r.op.Deliver(8, true, nil)
-	if buried != 0 || len(r.closed) != 2 {
+	if released != 0 || len(r.closed) != 2 {
 		t.Errorf("closed %v before the accept has ended", r.closed)
 	}
 	r.op.Deliver(-int32(syscall.ECANCELED), false, nil)
-	if len(r.accepted) != 0 || len(r.reports) != 0 || buried != 1 {
-		t.Errorf("accepted %v, reported %v, buried %d times", r.accepted, r.reports, buried)
+	if len(r.accepted) != 0 || len(r.reports) != 0 || released != 1 {
+		t.Errorf("accepted %v, reported %v, released %d times", r.accepted, r.reports, released)
 	}
 	if want := []int{7, 8, spareFD, listenFD}; len(r.closed) != 4 || r.closed[3] != want[3] ||
 		r.closed[2] != want[2] {

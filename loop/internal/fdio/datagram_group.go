@@ -36,7 +36,7 @@ func (d *Datagram) settleDoubt() {
 	d.out.segmentMax = min(d.out.segmentMax, d.doubt-1)
 	if d.doubtErr != syscall.EINVAL && grouped {
 		d.out.segmentMax = 0
-		d.host.Fallback("UDP_SEGMENT", opError("write", "sendmmsg", d.doubtErr, d.local, d.peer))
+		d.host.Fallback("UDP_SEGMENT", d.endpoint.opError("write", "sendmmsg", d.doubtErr))
 	}
 	d.doubt = 0
 }

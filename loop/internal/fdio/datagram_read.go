@@ -3,11 +3,9 @@ package fdio
 import (
 	"fmt"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -17,16 +15,10 @@ import (
 //	idle --arm--> armed --final completion--> idle
 //	armed, paused: completions are held back in order; the first one cancels the
 //	receive, so that no more than the engine had already taken is held
-//	armed --no memory--> lull --lullTime--> armed
+//	armed --no memory--> backing off --recvBackoffTime--> armed
 
-// lullTime is how long an endpoint waits for the kernel to have memory again.
-const lullTime = 10 * time.Millisecond
-
-// heldPacket is a completion that was held back.
-type heldPacket struct {
-	parcel
-	errno syscall.Errno
-}
+// recvBackoffTime is how long an endpoint waits for the kernel to have memory again.
+const recvBackoffTime = 10 * time.Millisecond
 
 // parcel is what one completion brought: a datagram, or several of one sender.
 type parcel struct {
@@ -50,13 +42,10 @@ func (p *parcel) first() (data []byte, size int) {
 
 // arm begins to receive where nothing speaks against it.
 func (d *Datagram) arm() {
-	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.lull == nil {
+	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.recvBackoff == nil {
 		d.engine.Submit(&d.recv)
 	}
 }
-
-// readable reports whether datagrams may be passed to the protocol.
-func (d *Datagram) readable() bool { return d.state == Open && !d.paused }
 
 // received takes a completion of the receive. What comes after Close is dropped.
 func (d *Datagram) received() {
@@ -67,14 +56,16 @@ func (d *Datagram) received() {
 	case d.state != Open || errno == syscall.ECANCELED:
 	case op.Uncut && errno == 0:
 		d.uncut()
-	case d.paused || len(d.held) > 0:
-		d.hold(parcelOf(op), errno)
+	case d.holds() && errno != 0:
+		d.hold(arrival{res: op.Res})
+	case d.holds():
+		d.hold(arrivalOfParcel(parcelOf(op)))
 	case errno != 0:
 		d.receiveFailed(errno)
 	default:
 		p := parcelOf(op)
 		if d.pass(&p) {
-			d.hold(p, 0)
+			d.hold(arrivalOfParcel(p))
 		}
 	}
 	if !more {
@@ -84,6 +75,12 @@ func (d *Datagram) received() {
 
 func parcelOf(op *proactor.Op) parcel {
 	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
+}
+
+// arrivalOfParcel is a parcel, or the rest of one, to be held back: a copy.
+func arrivalOfParcel(p parcel) arrival {
+	p.data = append([]byte(nil), p.data...)
+	return arrival{p, int32(len(p.data))}
 }
 
 // uncut drops what may be one datagram or several, which nobody could tell: control
@@ -96,19 +93,11 @@ func (d *Datagram) uncut() {
 			"of control messages; the endpoint goes on without",
 			os.NewSyscallError("recvmsg", errno)))
 	}
-	if d.paused || len(d.held) > 0 {
-		d.hold(parcel{}, errno)
+	if d.holds() {
+		d.hold(arrival{res: -int32(errno)})
 		return
 	}
 	d.receiveFailed(errno)
-}
-
-// hold keeps a completion, or the rest of it, for later and stops receiving.
-func (d *Datagram) hold(p parcel, errno syscall.Errno) {
-	p.data = append([]byte(nil), p.data...)
-	d.held = append(d.held, heldPacket{p, errno})
-	d.publishHeld()
-	d.engine.Cancel(&d.recv)
 }
 
 // pass gives the datagrams of a parcel to the protocol, each of which may pause or
@@ -118,7 +107,7 @@ func (d *Datagram) pass(p *parcel) (left bool) {
 		several := p.segment > 0 && len(p.data) > p.segment
 		data, size := p.first()
 		d.passOne(data, size, p.addr)
-		d.poison(data)
+		d.guard.Poison(data)
 		if !several || d.state != Open {
 			return false
 		}
@@ -144,74 +133,27 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	if d.readErrors() || d.state >= Lost {
 		return
 	}
-	err := opError("read", "recvmsg", errno, d.local, d.peer)
+	err := d.endpoint.opError("read", "recvmsg", errno)
 	switch errno {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EFAULT, syscall.EOPNOTSUPP:
-		d.note("Fatal read error on datagram transport", "err", err)
-		d.lose(err)
+		d.guard.Note("Fatal read error on datagram transport", "err", err)
+		d.fail(err)
 		return
 	case syscall.ENOMEM, syscall.ENOBUFS:
-		d.lull = d.host.After(lullTime, func() {
-			d.lull = nil
+		d.recvBackoff = d.host.After(recvBackoffTime, func() {
+			d.recvBackoff = nil
 			d.arm()
 		})
 	}
 	d.errorReceived(err)
 }
 
-// deliverHeld passes on what was held back, one at a time: any of them may lead
-// to a pause. It runs as a task, never from inside ResumeReading.
-func (d *Datagram) deliverHeld() {
-	for len(d.held) > 0 && d.readable() {
-		h := d.held[0]
-		d.held = d.held[1:]
-		d.publishHeld()
-		if h.errno != 0 {
-			d.receiveFailed(h.errno)
-		} else if d.pass(&h.parcel) {
-			d.held = slices.Insert(d.held, 0, h)
-			d.publishHeld()
-		}
-	}
-	if len(d.held) == 0 {
-		d.held = nil
-	}
-	d.arm()
-}
-
-// IsReading implements transport.ReadTransport.
-func (d *Datagram) IsReading() bool { return d.state <= Open && !d.paused }
-
-// PauseReading implements transport.ReadTransport. A receive in flight goes on;
-// what it brings is held back and ends it.
-func (d *Datagram) PauseReading() {
-	d.host.Check()
-	if d.state > Open || d.paused {
-		return
-	}
-	d.note("pauses reading")
-	d.paused = true
-	d.pub.page.PauseReading(d.pub.slot)
-}
-
-// ResumeReading implements transport.ReadTransport.
-func (d *Datagram) ResumeReading() {
-	d.host.Check()
-	if d.state > Open || !d.paused {
-		return
-	}
-	d.note("resumes reading")
-	d.paused = false
-	d.pub.page.ResumeReading(d.pub.slot)
-	if d.state == Open {
-		d.schedule()
-	}
-}
-
-// poison overwrites bytes that the protocol has seen and must not look at again,
-// in debug mode and in checked builds.
-func (d *Datagram) poison(data []byte) {
-	if debug.On || d.debug.Load() {
-		debug.Overwrite(data)
+// deliver implements kind.
+func (d *Datagram) deliver(a arrival) {
+	if a.res < 0 {
+		d.receiveFailed(syscall.Errno(-a.res))
+	} else if d.pass(&a.parcel) {
+		a.res = int32(len(a.data))
+		d.holdRest(a)
 	}
 }

@@ -14,8 +14,8 @@ import (
 //	idle --SendTo--> dirty --Flush, one--> in flight --sent--> idle | dirty
 //	                 dirty --Flush, several--> pumping --all taken--> idle
 //	                       pumping --no room--> in flight --sent--> pumping
-//	                               --no room, Unix--> waiting | resting --> pumping
-//	                               --no room, a group--> waiting | resting --> pumping
+//	                               --no room, Unix--> waiting | backing off --> pumping
+//	                               --no room, a group--> waiting | backing off --> pumping
 //
 // Datagrams are handed over at the end of the round: a single one as an operation,
 // which costs no system call of its own; several in batches, in one call each.
@@ -30,13 +30,13 @@ const datagramOverhead = 8
 // pumpBatches is how many batches an endpoint may send in a round.
 const pumpBatches = 8
 
-// How long an endpoint rests when the receiver's queue is full and the kernel has
+// How long an endpoint backs off when the receiver's queue is full and the kernel has
 // no event for that: a Unix datagram socket that is not connected always polls as
 // writable (unix_dgram_poll looks at a connected peer's queue alone). So it does where
 // the watch for room tells of an error that no call fails with.
 const (
-	restMin = 1 // ms
-	restMax = 16
+	backoffMin = 1 // ms
+	backoffMax = 16
 )
 
 const pollOut = 0x4 // of poll(2)
@@ -79,15 +79,6 @@ func (d *Datagram) push(data []byte, to transport.Addr) {
 	d.markDirty()
 }
 
-// grew counts what was queued.
-func (d *Datagram) grew(size int) {
-	change := d.flow.Grew(size)
-	d.pub.slot.SetBuffered(d.flow.Size())
-	if change == transport.Pause {
-		d.pauseWriting()
-	}
-}
-
 // destination says where a datagram goes, after which size more is counted: the zero
 // Addr is the kernel's peer.
 func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, error) {
@@ -99,7 +90,7 @@ func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, e
 		return addr, transport.ErrNoDestination
 	case hasPeer && !addr.IsZero() && !samePlace(addr, d.remote):
 		return addr, transport.ErrAddrMismatch
-	case d.writeCap > 0 && size > d.writeCap-d.flow.Size():
+	case d.full(size):
 		return addr, transport.ErrBufferFull
 	case d.connected:
 		return transport.Addr{}, nil
@@ -123,15 +114,6 @@ func (d *Datagram) markDirty() {
 	d.awaitSend()
 }
 
-// awaitSend is called when somebody begins to wait for the send in flight, as a
-// stream's is.
-func (d *Datagram) awaitSend() {
-	if d.send.InFlight() && d.send.Lazy && !d.awaited {
-		d.awaited = true
-		d.schedule()
-	}
-}
-
 // Flush hands the output to the engine. The loop calls it at the end of a round.
 func (d *Datagram) Flush() {
 	d.dirty = false
@@ -146,7 +128,7 @@ func (d *Datagram) Flush() {
 
 // waits reports whether the output goes on by itself.
 func (d *Datagram) waits() bool {
-	return d.send.InFlight() || d.room.InFlight() || d.rest != nil
+	return d.send.InFlight() || d.writable.InFlight() || d.sendBackoff != nil
 }
 
 // submit sends the first datagram as an operation, which waits for room. It is
@@ -236,12 +218,12 @@ func (d *Datagram) await(full bool) {
 		d.schedule()
 	case !d.told && (d.connected && d.unix || group):
 		d.pub.sendingPackets(d.out.waiting())
-		d.engine.Submit(&d.room)
+		d.engine.Submit(&d.writable)
 	case d.unix || group:
 		d.pub.sendingPackets(d.out.waiting())
-		d.pause = min(max(2*d.pause, restMin), restMax)
-		d.rest = d.host.After(time.Duration(d.pause)*time.Millisecond, func() {
-			d.rest = nil
+		d.backoffMS = min(max(2*d.backoffMS, backoffMin), backoffMax)
+		d.sendBackoff = d.host.After(time.Duration(d.backoffMS)*time.Millisecond, func() {
+			d.sendBackoff = nil
 			d.Flush()
 		})
 	default:
@@ -249,11 +231,11 @@ func (d *Datagram) await(full bool) {
 	}
 }
 
-// roomy takes a completion of the watch for room, whose last one goes on with the
+// onWritable takes a completion of the watch for room, whose last one goes on with the
 // output.
-func (d *Datagram) roomy() {
-	if d.room.More {
-		d.engine.Cancel(&d.room)
+func (d *Datagram) onWritable() {
+	if d.writable.More {
+		d.engine.Cancel(&d.writable)
 		return
 	}
 	d.told = true
@@ -266,18 +248,9 @@ func (d *Datagram) taken(n int) {
 	if n == 0 {
 		return
 	}
-	d.pause, d.told = 0, false
+	d.backoffMS, d.told = 0, false
 	d.shrank(d.out.pop(n, d.host.Chunks()))
 	d.settleDoubt() // tells the trace, which may abort
-}
-
-// shrank uncounts what is not queued any more.
-func (d *Datagram) shrank(size int) {
-	change := d.flow.Shrank(size)
-	d.pub.slot.SetBuffered(d.flow.Size())
-	if change == transport.Resume {
-		d.resumeWriting()
-	}
 }
 
 // sendFailed drops the first datagram and tells the protocol why. The others are
@@ -294,8 +267,8 @@ func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
 	switch {
 	case d.state >= Lost:
 	case errno == syscall.EBADF || errno == syscall.ENOTSOCK:
-		d.note("Fatal write error on datagram transport", "err", err)
-		d.lose(err)
+		d.guard.Note("Fatal write error on datagram transport", "err", err)
+		d.fail(err)
 	default:
 		d.errorReceived(err)
 	}
@@ -304,39 +277,6 @@ func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
 // afterSend ends a closing endpoint whose output is sent.
 func (d *Datagram) afterSend() {
 	if d.state == Closing && d.out.count() == 0 && !d.send.InFlight() {
-		d.lose(nil)
+		d.fail(nil)
 	}
 }
-
-// WriteBufferSize implements transport.DatagramTransport.
-func (d *Datagram) WriteBufferSize() int {
-	if d.state >= Lost {
-		return 0
-	}
-	return d.flow.Size()
-}
-
-// WriteBufferLimits implements transport.DatagramTransport.
-func (d *Datagram) WriteBufferLimits() transport.Limits { return d.flow.Limits() }
-
-// SetWriteBufferLimits implements transport.DatagramTransport.
-func (d *Datagram) SetWriteBufferLimits(l transport.Limits) error {
-	d.host.Check()
-	change, err := d.flow.SetLimits(l)
-	l = d.flow.Limits()
-	d.pub.slot.SetLimits(l.High, l.Low)
-	if d.state >= Lost {
-		return err
-	}
-	if change == transport.Pause {
-		d.awaitSend()
-		d.pauseWriting()
-	}
-	if d.flow.Paused() && d.flow.Size() <= d.flow.Limits().Low {
-		d.schedule() // to resume
-	}
-	return err
-}
-
-// WritePaused implements transport.DatagramTransport.
-func (d *Datagram) WritePaused() bool { return d.state < Gone && d.flow.Paused() }

@@ -2,7 +2,6 @@ package fdio
 
 import (
 	"errors"
-	"net"
 	"os"
 	"syscall"
 
@@ -31,7 +30,7 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 		return transport.ErrNotUnix
 	}
 	if len(p) == 0 || len(files) == 0 || len(files) > proactor.FDsMax {
-		return opError("write", "sendmsg", syscall.EINVAL, s.local, s.peer)
+		return s.endpoint.opError("write", "sendmsg", syscall.EINVAL)
 	}
 	fds := make([]int, 0, len(files))
 	for _, f := range files {
@@ -46,12 +45,6 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 	s.pub.slot.Wrote(len(p))
 	s.grew(len(p))
 	return nil
-}
-
-// isUnix reports whether the stream is a Unix socket.
-func (s *Stream) isUnix() bool {
-	_, unix := s.local.(*net.UnixAddr)
-	return unix
 }
 
 // sendFDs sends the first chunk, which has descriptors. With the first byte all of
@@ -71,16 +64,12 @@ func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	fds := c.direct.fds
 	c.direct = nil
 	s.out.direct--
-	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(n, s.host.Chunks(), s.guard.Releases)
 	s.closeFDs(fds)
 	if s.state >= Lost {
 		return outGone, n
 	}
-	change := s.flow.Shrank(n)
-	s.pub.slot.SetBuffered(s.flow.Size())
-	if change == transport.Resume {
-		s.resumeWriting()
-	}
+	s.shrank(n)
 	return outGone, n
 }
 
@@ -118,12 +107,7 @@ func (s *Stream) takesFDs() (protocol.FDReceiver, bool) {
 	if !s.isUnix() {
 		return nil, false
 	}
-	var p any = s.proto
-	if s.buffered != nil {
-		p = s.buffered
-	}
-	r, ok := p.(protocol.FDReceiver)
-	return r, ok
+	return s.guard.FDReceiver()
 }
 
 // receiveFDs receives bytes and descriptors: there is something.
@@ -148,14 +132,11 @@ func (s *Stream) receiveFDs() {
 	}
 	switch {
 	case s.state != Open:
-	case s.reading.paused:
-		a := arrival{data: append([]byte(nil), buf[:n]...), n: n, res: int32(n)}
-		s.reading.held = append(s.reading.held, a)
-		s.publishHeld()
-		s.engine.Cancel(&s.recv)
+	case s.paused:
+		s.hold(arrivalOfBytes(buf[:n]))
 	default:
 		s.pass(buf[:n])
-		s.poison(buf[:n])
+		s.guard.Poison(buf[:n])
 	}
 }
 
@@ -164,7 +145,7 @@ func (s *Stream) receiveFDs() {
 func (s *Stream) giveFDs(files []*os.File, lost bool) {
 	r, ok := s.takesFDs()
 	if ok {
-		s.fdsReceived(r, files, lost)
+		s.guard.FDsReceived(r, files, lost)
 		return
 	}
 	for _, f := range files {

@@ -18,40 +18,40 @@ type direct struct {
 	fds  []int // the stream's own; sent with the first byte
 }
 
-// room watches for room in the kernel's buffers.
+// writableWatch watches for room in the kernel's buffers.
 //
-//	idle --outFull--> watching --roomy: the output goes on--> watching
+//	idle --outFull--> watching --onWritable: the output goes on--> watching
 //	                  watching --anything else is next--> cancelling --> idle
-//	                  watching --told in vain--> resting --restTime--> idle
+//	                  watching --told in vain--> backing off --sendBackoff--> idle
 //
-// resting: what the watch tells of is not room. An error counts as an event whatever is
+// backing off: what the watch tells of is not room. An error counts as an event whatever is
 // asked for, and is one for as long as the socket's owner does not fetch it where it is
 // in the queue of errors, such as the timestamps of what was sent.
-type room struct {
-	stream *Stream
-	op     proactor.Op
-	told   bool  // the watch is being followed
-	rest   Timer // nil: does not rest
+type writableWatch struct {
+	stream  *Stream
+	op      proactor.Op
+	told    bool  // the watch is being followed
+	backoff Timer // nil: it does not back off
 }
 
-// restTime is how long a stream rests.
-const restTime = 5 * time.Millisecond
+// sendBackoff is how long a stream waits then.
+const sendBackoff = 5 * time.Millisecond
 
 // Complete implements proactor.Handler.
-func (r *room) Complete(*proactor.Op) {
-	r.stream.roomy()
-	r.stream.completed()
+func (w *writableWatch) Complete(*proactor.Op) {
+	w.stream.onWritable()
+	w.stream.completed()
 }
 
 // outcome is how far a direct part of the output got.
 type outcome uint8
 
 const (
-	outGone    outcome = iota // it is sent, the next may follow
-	outYields                 // it has had its turn
-	outFull                   // the kernel has no room
-	outWarms                  // it is being read from its disk
-	outForSend                // it is not direct: an operation sends it
+	outGone       outcome = iota // it is sent, the next may follow
+	outYields                    // it has had its turn
+	outFull                      // the kernel has no room
+	outPrefetches                // it is being read from its disk
+	outForSend                   // it is not direct: an operation sends it
 )
 
 // The most that a stream sends directly in a round, and in one call. While it does,
@@ -65,7 +65,7 @@ const (
 // sendDirectly sends what is next, as Flush does. It reports whether the output is
 // taken care of: false where an operation is to send what is next.
 func (s *Stream) sendDirectly() bool {
-	if s.watchesRoom() && !s.room.op.Cancelling() && !s.out.nothingNext() {
+	if s.watchesWritable() && !s.writableWatch.op.Cancelling() && !s.out.nothingNext() {
 		return true
 	}
 	return s.pumpDirect()
@@ -83,15 +83,15 @@ func (s *Stream) pumpDirect() bool {
 		}
 		budget -= n
 		moved = moved || n > 0 || out == outGone
-		if out == outFull && !moved && s.room != nil && s.room.told {
-			s.restRoom()
+		if out == outFull && !moved && s.writableWatch != nil && s.writableWatch.told {
+			s.backOff()
 		}
 		if out != outGone {
 			s.await(out)
 			return out != outForSend
 		}
 	}
-	s.ignoreRoom()
+	s.unwatchWritable()
 	s.afterSend()
 	return true
 }
@@ -132,7 +132,7 @@ func (s *Stream) sendBefore() (outcome, int) {
 
 // popDirect lets go of the first chunk.
 func (s *Stream) popDirect() {
-	s.releases = s.out.pop(s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.pop(s.host.Chunks(), s.guard.Releases)
 	s.out.compact()
 	s.schedule()
 }
@@ -142,10 +142,10 @@ func (s *Stream) await(out outcome) {
 	switch {
 	case out == outFull:
 		s.pub.page.Sending(s.pub.slot, s.nextSize())
-		s.watchRoom()
+		s.watchWritable()
 	case out != outYields:
-		s.ignoreRoom()
-	case !s.watchesRoom() || s.room.op.Cancelling():
+		s.unwatchWritable()
+	case !s.watchesWritable() || s.writableWatch.op.Cancelling():
 		s.schedule()
 	}
 }
@@ -166,53 +166,59 @@ func (s *Stream) goOn() {
 	}
 }
 
-// watchRoom has roomy called when there is room. While the watch is being
+// watchWritable has onWritable called when there is room. While the watch is being
 // cancelled its end is waited for.
-func (s *Stream) watchRoom() {
-	if s.room == nil {
-		s.room = &room{stream: s}
-		op := &s.room.op
-		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.fd, s.room
+func (s *Stream) watchWritable() {
+	if s.writableWatch == nil {
+		s.writableWatch = &writableWatch{stream: s}
+		op := &s.writableWatch.op
+		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.fd, s.writableWatch
 	}
-	if !s.room.op.InFlight() && s.room.rest == nil {
-		s.engine.Submit(&s.room.op)
+	if !s.writableWatch.op.InFlight() && s.writableWatch.backoff == nil {
+		s.engine.Submit(&s.writableWatch.op)
 	}
 }
 
-// restRoom has the stream look for room by itself, later.
-func (s *Stream) restRoom() {
-	s.ignoreRoom()
-	s.room.rest = s.host.After(restTime, func() {
-		s.room.rest = nil
+// backOff has the stream look for room by itself, later.
+func (s *Stream) backOff() {
+	s.unwatchWritable()
+	s.writableWatch.backoff = s.host.After(sendBackoff, func() {
+		s.writableWatch.backoff = nil
 		s.goOn()
 	})
 }
 
-// watchesRoom reports whether the watch is in flight.
-func (s *Stream) watchesRoom() bool { return s.room != nil && s.room.op.InFlight() }
+// watchesWritable reports whether the watch is in flight.
+func (s *Stream) watchesWritable() bool {
+	return s.writableWatch != nil && s.writableWatch.op.InFlight()
+}
 
-// ignoreRoom ends the watch, which would tell of room again and again.
-func (s *Stream) ignoreRoom() {
-	if s.watchesRoom() {
-		s.engine.Cancel(&s.room.op)
+// unwatchWritable ends the watch, which would tell of room again and again.
+func (s *Stream) unwatchWritable() {
+	if s.watchesWritable() {
+		s.engine.Cancel(&s.writableWatch.op)
 	}
-	if s.room != nil && s.room.rest != nil {
-		s.room.rest.Cancel()
-		s.room.rest = nil
+	s.stopBackoff()
+}
+
+func (s *Stream) stopBackoff() {
+	if s.writableWatch != nil && s.writableWatch.backoff != nil {
+		s.writableWatch.backoff.Cancel()
+		s.writableWatch.backoff = nil
 	}
 }
 
-// roomy takes a completion of the watch.
-func (s *Stream) roomy() {
-	op := &s.room.op
+// onWritable takes a completion of the watch.
+func (s *Stream) onWritable() {
+	op := &s.writableWatch.op
 	switch {
 	case s.state >= Lost || op.More && op.Cancelling():
 	case op.More && s.send.InFlight():
-		s.ignoreRoom() // its completion goes on with the output
+		s.unwatchWritable() // its completion goes on with the output
 	case op.More:
-		s.room.told = true
+		s.writableWatch.told = true
 		pumped := s.pumpDirect()
-		s.room.told = false
+		s.writableWatch.told = false
 		if !pumped {
 			s.markDirty()
 		}

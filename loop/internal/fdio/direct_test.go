@@ -98,11 +98,11 @@ func TestRoomWhileASendIsInFlightSendsNothing(t *testing.T) {
 	}
 	write("tail")
 	r.flush()
-	if !s.watchesRoom() {
+	if !s.watchesWritable() {
 		t.Fatal("no watch for room after a short sendfile")
 	}
 	r.room = directMax // the rest of the file is exactly the budget
-	s.room.op.Deliver(pollOut, true, nil)
+	s.writableWatch.op.Deliver(pollOut, true, nil)
 	write("!")
 	r.flush()
 	if !s.send.InFlight() {
@@ -112,13 +112,13 @@ func TestRoomWhileASendIsInFlightSendsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.room, r.taken = 1000, nil
-	if s.watchesRoom() && !s.room.op.Cancelling() {
-		s.room.op.Deliver(pollOut, true, nil)
+	if s.watchesWritable() && !s.writableWatch.op.Cancelling() {
+		s.writableWatch.op.Deliver(pollOut, true, nil)
 	}
 	if len(r.taken) > 0 {
 		t.Fatalf("%q was sent with a send in flight", r.taken)
 	}
-	s.room.op.Deliver(-int32(syscall.ECANCELED), false, nil)
+	s.writableWatch.op.Deliver(-int32(syscall.ECANCELED), false, nil)
 	s.send.Deliver(5, false, nil)
 	r.flush()
 	if string(r.taken) != "ggggg" {

@@ -8,60 +8,60 @@ import (
 )
 
 // ExtraInfo implements transport.BaseTransport.
-func (s *Stream) ExtraInfo(name string) any {
+func (e *endpoint) ExtraInfo(name string) any {
 	switch name {
 	case "peername":
-		if s.peer != nil {
-			return s.peer
+		if e.peer != nil {
+			return e.peer
 		}
 	case "sockname":
-		if s.local != nil {
-			return s.local
+		if e.local != nil {
+			return e.local
 		}
 	case "peercred":
-		return s.peerCred()
-	case "socket":
-		if s.proto != nil && s.pipe == nil { // until ConnectionLost has returned
-			return rawConn{s}
-		}
-	case "pipe":
-		if s.proto != nil && s.pipe != nil {
-			return rawConn{s}
+		return e.peerCred()
+	case e.self.what():
+		if e.guard.Protocol() != nil { // until ConnectionLost has returned
+			return rawConn{e}
 		}
 	default:
-		if s.extras != nil {
-			return s.extras.info[name]
+		if e.extras != nil {
+			return e.extras.info[name]
 		}
 	}
 	return nil
 }
 
-// peerCred asks the kernel only when somebody wants to know: it never changes.
-func (s *Stream) peerCred() any {
-	if _, local := s.local.(*net.UnixAddr); !local || s.proto == nil {
+// peerCred asks the kernel only when somebody wants to know: it never changes. A socket
+// that is not connected has a peer of no user.
+func (e *endpoint) peerCred() any {
+	if !e.isUnix() || e.guard.Protocol() == nil {
 		return nil
 	}
-	c, err := s.engine.PeerCred(s.fd)
+	c, err := e.engine.PeerCred(e.fd)
 	if err != nil {
 		return nil
 	}
 	return c
 }
 
-// rawConn lets the user at the descriptor of a transport that is not gone.
+// isUnix reports whether the transport is over a Unix socket.
+func (e *endpoint) isUnix() bool {
+	_, unix := e.local.(*net.UnixAddr)
+	return unix
+}
+
+// rawConn lets the user at the descriptor of a transport that is not closed.
 type rawConn struct {
-	t interface {
-		FD() int
-		Protocol() transport.BaseProtocol
-	}
+	e *endpoint
 }
 
 // Control calls f with the descriptor.
 func (c rawConn) Control(f func(fd uintptr)) error {
-	if c.t.Protocol() == nil {
+	if c.e.Protocol() == nil {
 		return transport.ErrClosed
 	}
-	f(uintptr(c.t.FD()))
+	f(uintptr(c.e.FD()))
 	return nil
 }
 

@@ -21,9 +21,9 @@ type PipeConfig struct {
 	Device  bool // a character device: EIO is a terminal's end of input
 	Restore bool // the descriptor is made blocking again before it is closed
 
-	// Heir returns another stream of the same open file, nil if there is none: it
-	// needs the mode still, and restores it when it ends. Nil: nobody has an heir.
-	Heir func(s *Stream) *Stream
+	// ModeSuccessor returns another stream of the same open file, nil if there is none: it
+	// needs the mode still, and restores it when it ends. Nil: nobody has an successor.
+	ModeSuccessor func(s *Stream) *Stream
 }
 
 // pipe is what a stream of one direction has besides. Such a stream has the states
@@ -56,18 +56,10 @@ func (s *Stream) OneWay() bool { return s.pipe != nil }
 func (s *Stream) readsOnly() bool  { return s.pipe != nil && !s.pipe.Writes }
 func (s *Stream) writesOnly() bool { return s.pipe != nil && s.pipe.Writes }
 
-// what a stream is over, in asyncio's words.
-func (s *Stream) what() string {
-	if s.pipe != nil {
-		return "pipe"
-	}
-	return "socket"
-}
-
 // opError is the *net.OpError of an operation on the stream.
 func (s *Stream) opError(op, call string, errno syscall.Errno) error {
 	if s.pipe == nil {
-		return opError(op, call, errno, s.local, s.peer)
+		return s.endpoint.opError(op, call, errno)
 	}
 	return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, errno)}
 }
@@ -82,8 +74,8 @@ func (s *Stream) endsWith(errno syscall.Errno) bool {
 // closing before the protocol hears of it, and whatever that says it ends.
 func (s *Stream) endOfPipe() {
 	s.move(Closing)
-	s.eofReceived()
-	s.lose(nil)
+	s.guard.EOFReceived()
+	s.fail(nil)
 }
 
 // watchReader has the writing end of a pipe or socket told that nobody reads any
@@ -110,25 +102,25 @@ func (s *Stream) readerGone() {
 	case op.Res < 0:
 		// It cannot be watched, for want of memory or of watches (epoll_ctl(2): ENOSPC):
 		// that the reader has gone would be told to nobody.
-		s.lose(s.opError("poll", "poll", op.Errno()))
+		s.fail(s.opError("poll", "poll", op.Errno()))
 	case op.Res&(pollErr|pollHup) == 0:
 		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
 	case s.drained():
-		s.note("pipe was closed by its reader")
-		s.lose(nil)
+		s.guard.Note("pipe was closed by its reader")
+		s.fail(nil)
 	default:
 		s.writeFailed("write", syscall.EPIPE)
 	}
 }
 
-// leaveMode restores the mode, or leaves that to another stream that needs it.
-func (s *Stream) leaveMode() {
+// passMode restores the mode, or leaves that to another stream that needs it.
+func (s *Stream) passMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
 	}
-	if s.pipe.Heir != nil {
-		if heir := s.pipe.Heir(s); heir != nil {
-			heir.pipe.Restore = true
+	if s.pipe.ModeSuccessor != nil {
+		if successor := s.pipe.ModeSuccessor(s); successor != nil {
+			successor.pipe.Restore = true
 			return
 		}
 	}

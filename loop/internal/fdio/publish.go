@@ -50,12 +50,12 @@ func kindOf(local net.Addr) flowpage.Kind {
 }
 
 // moved publishes a transition. A lost transport has dropped its output, and its
-// protocol will be told of nothing but that; one that is gone has no slot.
+// protocol will be told of nothing but that; one that is closed has no slot.
 func (p *published) moved(to State) {
 	if p.slot == nil {
 		return
 	}
-	if to == Gone {
+	if to == Closed {
 		p.unpublish()
 		return
 	}
@@ -115,42 +115,20 @@ func (p *published) starved(yes bool) {
 	}
 }
 
-// Starved is told by the loop whether the stream cannot receive for lack of a shared
-// buffer.
-func (s *Stream) Starved(yes bool) { s.pub.starved(yes) }
+// Starved implements Transport.
+func (e *endpoint) Starved(yes bool) { e.pub.starved(yes) }
 
-// Unpublish takes the stream off its loop's page, which is about to be freed.
-func (s *Stream) Unpublish() { s.pub.unpublish() }
+// Unpublish implements Transport.
+func (e *endpoint) Unpublish() { e.pub.unpublish() }
 
 // publishHeld publishes what is held back.
-func (s *Stream) publishHeld() {
-	if s.pub.slot == nil {
+func (e *endpoint) publishHeld() {
+	if e.pub.slot == nil {
 		return
 	}
 	size := 0
-	for _, a := range s.reading.held {
-		if a.res > 0 {
-			size += a.n
-		}
+	for _, a := range e.held {
+		size += max(int(a.res), 0)
 	}
-	s.pub.slot.Hold(len(s.reading.held), size)
-}
-
-// Starved is told by the loop whether the endpoint cannot receive for lack of a
-// shared buffer.
-func (d *Datagram) Starved(yes bool) { d.pub.starved(yes) }
-
-// Unpublish takes the endpoint off its loop's page, which is about to be freed.
-func (d *Datagram) Unpublish() { d.pub.unpublish() }
-
-// publishHeld publishes what is held back.
-func (d *Datagram) publishHeld() {
-	if d.pub.slot == nil {
-		return
-	}
-	size := 0
-	for _, h := range d.held {
-		size += len(h.data)
-	}
-	d.pub.slot.Hold(len(d.held), size)
+	e.pub.slot.Hold(len(e.held), size)
 }

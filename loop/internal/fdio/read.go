@@ -3,6 +3,7 @@ package fdio
 import (
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -15,25 +16,14 @@ import (
 //	the receive, so that no more than was already on its way is held
 //	eof: never armed again
 type reading struct {
-	paused bool
-	eof    bool
-	held   []arrival // came while paused, not yet delivered
-
 	epoch   uint32 // counts SetProtocol
 	lent    []byte // what GetBuffer returned, until BufferUpdated
 	lentFor uint32 // the epoch in which it was lent
 }
 
-// arrival is a completion that was held back.
-type arrival struct {
-	data []byte // a copy; nil: n bytes lie in the lent buffer, or see res
-	n    int
-	res  int32 // 0: EOF; negative: an error
-}
-
 // arm begins to receive where nothing speaks against it.
 func (s *Stream) arm() {
-	if !s.readable() || s.recv.InFlight() || len(s.reading.held) > 0 {
+	if !s.readable() || s.recv.InFlight() || len(s.held) > 0 {
 		return
 	}
 	if _, fds := s.takesFDs(); fds {
@@ -41,7 +31,7 @@ func (s *Stream) arm() {
 		s.engine.Submit(&s.recv)
 		return
 	}
-	if s.buffered == nil {
+	if !s.guard.Buffered() {
 		s.recv.Code, s.recv.Buf = proactor.RecvAny, nil
 		s.engine.Submit(&s.recv)
 		return
@@ -53,11 +43,6 @@ func (s *Stream) arm() {
 	s.engine.Submit(&s.recv)
 }
 
-// readable reports whether bytes may be passed to the protocol.
-func (s *Stream) readable() bool {
-	return s.state == Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
-}
-
 // lend asks the protocol for a buffer, unless it has one of it already. It
 // reports whether there is one and it may be used now: inside GetBuffer the
 // protocol may have paused, closed, or given way to another.
@@ -65,12 +50,12 @@ func (s *Stream) lend(hint int) bool {
 	r := &s.reading
 	for r.lent == nil || r.lentFor != r.epoch {
 		epoch := r.epoch
-		buf := s.getBuffer(hint)
-		if s.state != Open || r.paused && r.epoch != epoch {
+		buf := s.guard.GetBuffer(hint)
+		if s.state != Open || s.paused && r.epoch != epoch {
 			return false
 		}
 		if r.epoch != epoch {
-			if s.buffered == nil {
+			if !s.guard.Buffered() {
 				s.schedule()
 				return false
 			}
@@ -86,9 +71,8 @@ func (s *Stream) lend(hint int) bool {
 }
 
 func (s *Stream) emptyBuffer() {
-	s.host.Report(Exception{Message: "Fatal error: protocol.get_buffer() call failed.",
-		Err: protocol.ErrEmptyBuffer, Transport: s, Protocol: s.proto})
-	s.lose(protocol.ErrEmptyBuffer)
+	s.guard.Report("Fatal error: protocol.get_buffer() call failed.", protocol.ErrEmptyBuffer)
+	s.fail(protocol.ErrEmptyBuffer)
 }
 
 // received takes a completion of the receive.
@@ -99,18 +83,17 @@ func (s *Stream) received() {
 	s.touch()
 	op := &s.recv
 	s.pub.received(op)
-	r := &s.reading
 	switch {
 	case op.Res == -int32(syscall.ECANCELED):
 	case op.Code == proactor.Poll && op.Res > 0:
 		s.receivable()
-	case r.paused || len(r.held) > 0:
-		s.hold(op)
+	case s.holds():
+		s.hold(arrivalOf(op))
 	case op.Res <= 0:
 		s.endOfInput(op.Res)
 	case op.Code == proactor.RecvAny:
 		s.pass(op.Data)
-		s.poison(op.Data)
+		s.guard.Poison(op.Data)
 	default:
 		s.filled(int(op.Res))
 	}
@@ -124,22 +107,11 @@ func (s *Stream) received() {
 func (s *Stream) receivable() {
 	switch {
 	case s.recv.Cancelling():
-	case s.reading.paused || len(s.reading.held) > 0:
+	case s.holds():
 		s.engine.Cancel(&s.recv)
 	default:
 		s.receiveFDs()
 	}
-}
-
-// hold keeps a completion for later and stops receiving.
-func (s *Stream) hold(op *proactor.Op) {
-	a := arrival{n: int(op.Res), res: op.Res}
-	if op.Code == proactor.RecvAny && op.Res > 0 {
-		a.data = append([]byte(nil), op.Data...)
-	}
-	s.reading.held = append(s.reading.held, a)
-	s.publishHeld()
-	s.engine.Cancel(op)
 }
 
 // filled passes on n bytes that were received into the lent buffer. Where the
@@ -149,7 +121,7 @@ func (s *Stream) filled(n int) {
 	buf := r.lent
 	r.lent = nil
 	if r.lentFor == r.epoch {
-		s.bufferUpdated(n)
+		s.guard.BufferUpdated(n)
 		return
 	}
 	// A copy: from its first callback on the successor may use that buffer.
@@ -160,8 +132,8 @@ func (s *Stream) filled(n int) {
 // pauses midway has not taken is held.
 func (s *Stream) pass(data []byte) {
 	for len(data) > 0 {
-		if s.buffered == nil {
-			s.dataReceived(data)
+		if !s.guard.Buffered() {
+			s.guard.DataReceived(data)
 			return
 		}
 		if s.lend(len(data)) {
@@ -169,17 +141,40 @@ func (s *Stream) pass(data []byte) {
 			s.reading.lent = nil
 			n := copy(lent, data)
 			data = data[n:]
-			s.bufferUpdated(n)
+			s.guard.BufferUpdated(n)
 		}
 		if s.state != Open {
 			return
 		}
-		if s.reading.paused && len(data) > 0 {
-			a := arrival{data: append([]byte(nil), data...), n: len(data), res: 1}
-			s.reading.held = append([]arrival{a}, s.reading.held...)
-			s.publishHeld()
+		if s.paused && len(data) > 0 {
+			s.holdRest(arrivalOfBytes(data))
 			return
 		}
+	}
+}
+
+// arrivalOf is a completion of the receive, to be held back. Its bytes are copied, or lie
+// in the lent buffer.
+func arrivalOf(op *proactor.Op) arrival {
+	if op.Code == proactor.RecvAny && op.Res > 0 {
+		return arrivalOfBytes(op.Data)
+	}
+	return arrival{res: op.Res}
+}
+
+func arrivalOfBytes(data []byte) arrival {
+	return arrival{parcel{data: append([]byte(nil), data...)}, int32(len(data))}
+}
+
+// deliver implements kind.
+func (s *Stream) deliver(a arrival) {
+	switch {
+	case a.data != nil:
+		s.pass(a.data)
+	case a.res > 0:
+		s.filled(int(a.res))
+	default:
+		s.endOfInput(a.res)
 	}
 }
 
@@ -190,74 +185,20 @@ func (s *Stream) endOfInput(res int32) {
 	}
 	if res < 0 && !s.endsWith(syscall.Errno(-res)) {
 		err := s.opError("read", "recv", syscall.Errno(-res))
-		s.note("Fatal read error on "+s.what()+" transport", "err", err)
-		s.lose(err)
+		s.guard.Note("Fatal read error on "+s.what()+" transport", "err", err)
+		s.fail(err)
 		return
 	}
-	s.note("received EOF")
-	s.reading.eof = true
+	s.guard.Note("received EOF")
+	s.eof = true
 	s.pub.slot.EOFReceived()
 	s.reading.lent = nil
 	if s.readsOnly() {
 		s.endOfPipe()
 		return
 	}
-	if keepOpen := s.eofReceived(); !keepOpen && s.state == Open {
+	if keepOpen := s.guard.EOFReceived(); !keepOpen && s.state == Open {
 		s.Close()
-	}
-}
-
-// deliverHeld passes on what was held back, one at a time: any of them may lead
-// to a pause. It runs as a task, never from inside ResumeReading.
-func (s *Stream) deliverHeld() {
-	r := &s.reading
-	for len(r.held) > 0 && s.readable() {
-		a := r.held[0]
-		r.held = r.held[1:]
-		s.publishHeld()
-		switch {
-		case a.data != nil:
-			s.pass(a.data)
-		case a.res > 0:
-			s.filled(a.n)
-		default:
-			s.endOfInput(a.res)
-		}
-	}
-	if len(r.held) == 0 {
-		r.held = nil
-	}
-	s.arm()
-}
-
-// IsReading implements transport.ReadTransport.
-func (s *Stream) IsReading() bool {
-	return s.state <= Open && !s.reading.paused && !s.reading.eof && !s.writesOnly()
-}
-
-// PauseReading implements transport.ReadTransport. A receive in flight goes on;
-// what it brings is held back and ends it.
-func (s *Stream) PauseReading() {
-	s.host.Check()
-	if s.state > Open || s.reading.paused {
-		return
-	}
-	s.note("pauses reading")
-	s.reading.paused = true
-	s.pub.page.PauseReading(s.pub.slot)
-}
-
-// ResumeReading implements transport.ReadTransport.
-func (s *Stream) ResumeReading() {
-	s.host.Check()
-	if s.state > Open || !s.reading.paused {
-		return
-	}
-	s.note("resumes reading")
-	s.reading.paused = false
-	s.pub.page.ResumeReading(s.pub.slot)
-	if s.state == Open && (len(s.reading.held) > 0 || !s.recv.InFlight()) {
-		s.schedule()
 	}
 }
 
@@ -267,39 +208,18 @@ func (s *Stream) ResumeReading() {
 // alone until then.
 func (s *Stream) SetProtocol(p transport.BaseProtocol) error {
 	s.host.Check()
-	if err := CheckProtocol(p); err != nil {
+	if err := guard.CheckProtocol(p); err != nil {
 		return err
 	}
-	if s.state == Gone {
+	if s.state == Closed {
 		return transport.ErrClosed
 	}
-	s.adopt(p)
+	s.guard.Adopt(p)
 	s.reading.epoch++
 	_, fds := s.takesFDs()
-	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.buffered != nil ||
+	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.guard.Buffered() ||
 		fds != (s.recv.Code == proactor.Poll)) {
 		s.engine.Cancel(&s.recv)
 	}
 	return nil
-}
-
-// adopt makes p the protocol.
-func (s *Stream) adopt(p transport.BaseProtocol) {
-	s.proto = p
-	s.plain, _ = p.(protocol.Protocol)
-	s.buffered, _ = protocol.AsBuffered(p)
-}
-
-// CheckProtocol says whether p can be the protocol of a stream.
-func CheckProtocol(p transport.BaseProtocol) error {
-	if p == nil {
-		return transport.ErrNilProtocol
-	}
-	if _, ok := p.(protocol.Protocol); ok {
-		return nil
-	}
-	if _, ok := protocol.AsBuffered(p); ok {
-		return nil
-	}
-	return transport.ErrProtocolKind
 }

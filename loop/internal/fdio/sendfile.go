@@ -15,7 +15,7 @@ import (
 // File is a part of a file to be sent. It is used once.
 //
 //	queued --its turn--> sending --all of it, its end, an error--> ended
-//	                     sending --not in memory--> warming --read--> sending
+//	                     sending --not in memory--> prefetching --read--> sending
 //	any --CancelFile, or the stream is lost--> ended
 type File struct {
 	From   proactor.File // what is sent
@@ -26,18 +26,18 @@ type File struct {
 	// bytes that the kernel took, and why it was not all.
 	Done func(sent int64, err error)
 
-	direct  direct // its place in the output
-	sent    int64
-	err     error
-	warm    int64 // up to there the file is believed to be in memory
-	warming bool
+	direct      direct // its place in the output
+	sent        int64
+	err         error
+	cached      int64 // up to there the file is believed to be in memory
+	prefetching bool
 }
 
 // How much of a file is looked at, and how much of it is read from its disk if need
 // be, before it is sent.
 const (
-	lookSize = 4 << 20
-	warmSize = 1 << 20
+	lookSize     = 4 << 20
+	prefetchSize = 1 << 20
 )
 
 // SendFile queues f. Its bytes take no memory and do not count as buffered.
@@ -69,7 +69,7 @@ func (s *Stream) CancelFile(f *File, err error) {
 			continue
 		}
 		f.err, f.Left = err, 0
-		s.releases = append(s.releases, c.release)
+		s.guard.Releases = append(s.guard.Releases, c.release)
 		c.release = nil
 		s.schedule()
 	}
@@ -89,10 +89,10 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 	case f.Left == 0:
 		s.popDirect()
 		return outGone, 0
-	case f.warming || f.Offset >= f.warm && !s.warmed(f):
-		return outWarms, 0
+	case f.prefetching || f.Offset >= f.cached && !s.prefetched(f):
+		return outPrefetches, 0
 	}
-	want := int(min(int64(min(budget, directStep)), f.Left, f.warm-f.Offset))
+	want := int(min(int64(min(budget, directStep)), f.Left, f.cached-f.Offset))
 	s.sentFile = true
 	n, err := s.engine.TrySendfile(s.fd, f.From, f.Offset, want)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 // returns what it had sent by then and forgets the error that the socket has told it.
 // Neither what a receive nor what a send meets afterwards says so: an end, and EPIPE.
 func (s *Stream) hidReset() bool {
-	if !s.sentFile || s.eofSent || s.reading.eof {
+	if !s.sentFile || s.eofSent || s.eof {
 		return false
 	}
 	if _, tcp := s.local.(*net.TCPAddr); !tcp {
@@ -128,20 +128,20 @@ func (s *Stream) hidReset() bool {
 	return err == nil && state == proactor.TCPClosed
 }
 
-// warmed reports whether the next part of f is in memory, and has it read if not.
-func (s *Stream) warmed(f *File) bool {
-	for _, size := range [...]int64{lookSize, warmSize} {
+// prefetched reports whether the next part of f is in memory, and has it read if not.
+func (s *Stream) prefetched(f *File) bool {
+	for _, size := range [...]int64{lookSize, prefetchSize} {
 		n := min(f.Left, size)
 		if s.engine.Cached(f.From, f.Offset, int(n)) {
-			f.warm = f.Offset + n
+			f.cached = f.Offset + n
 			return true
 		}
 	}
-	f.warming = true
-	n := int(min(f.Left, warmSize))
+	f.prefetching = true
+	n := int(min(f.Left, prefetchSize))
 	end := f.Offset + int64(n)
-	s.host.Warm(f.From, f.Offset, n, func() {
-		f.warming, f.warm = false, end
+	s.host.Prefetch(f.From, f.Offset, n, func() {
+		f.prefetching, f.cached = false, end
 		if s.state < Lost {
 			s.goOn()
 		}
@@ -158,7 +158,7 @@ func (s *Stream) fileFailed(f *File, err error) {
 	case errors.Is(err, os.ErrClosed):
 		f.err = err
 	case isFileErrno(errno):
-		f.err = opError("write", "sendfile", errno, s.local, s.peer)
+		f.err = s.endpoint.opError("write", "sendfile", errno)
 	default:
 		s.writeFailed("sendfile", errno)
 		return

@@ -6,57 +6,68 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
+// extras is what few transports have.
+type extras struct {
+	info         map[string]any
+	writeCap     int
+	idleTimeout  time.Duration
+	closeTimeout time.Duration
+	closeTimer   Timer
+	idleTimer    Timer
+	active       bool // since the idle timer last looked
+}
+
 // touch notes that the connection is alive.
-func (s *Stream) touch() {
-	if s.extras != nil {
-		s.extras.active = true
+func (e *endpoint) touch() {
+	if e.extras != nil {
+		e.extras.active = true
 	}
 }
 
 // watchIdle starts the idle timer where one was asked for. It looks once a
 // timeout whether anything moved since it last looked, so that traffic costs
 // nothing; an idle connection ends after one to two timeouts.
-func (s *Stream) watchIdle() {
-	e := s.extras
-	if e == nil || e.idleTimeout <= 0 {
+func (e *endpoint) watchIdle() {
+	x := e.extras
+	if x == nil || x.idleTimeout <= 0 {
 		return
 	}
-	e.active = false
-	e.idleTimer = s.host.After(e.idleTimeout, func() {
-		if e.active {
-			s.watchIdle()
+	x.active = false
+	x.idleTimer = e.host.After(x.idleTimeout, func() {
+		if x.active {
+			e.watchIdle()
 			return
 		}
-		s.lose(transport.ErrIdleTimeout)
+		e.fail(transport.ErrIdleTimeout)
 	})
 }
 
-// watchClose bounds the time that a closing stream may take to flush.
-func (s *Stream) watchClose() {
-	e := s.extras
-	if e == nil || e.closeTimeout <= 0 {
+// watchClose bounds the time that a closing transport may take to flush.
+func (e *endpoint) watchClose() {
+	x := e.extras
+	if x == nil || x.closeTimeout <= 0 {
 		return
 	}
-	e.closeTimer = s.host.After(e.closeTimeout, func() { s.lose(transport.ErrCloseTimeout) })
+	x.closeTimer = e.host.After(x.closeTimeout, func() { e.fail(transport.ErrCloseTimeout) })
 }
 
 // HandOver gives the limits that concern the protocol's own output to a transport
 // that is put on top of this one, and forgets them.
-func (s *Stream) HandOver() (writeCap int, closeTimeout time.Duration) {
-	e := s.extras
-	if e == nil {
+func (e *endpoint) HandOver() (writeCap int, closeTimeout time.Duration) {
+	x := e.extras
+	if x == nil {
 		return 0, 0
 	}
-	writeCap, closeTimeout = e.writeCap, e.closeTimeout
-	e.writeCap, e.closeTimeout = 0, 0
+	writeCap, closeTimeout = x.writeCap, x.closeTimeout
+	x.writeCap, x.closeTimeout = 0, 0
 	return writeCap, closeTimeout
 }
 
-func (s *Stream) stopTimers() {
-	if s.extras == nil {
+func (e *endpoint) stopTimers() {
+	if e.extras == nil {
 		return
 	}
-	for _, t := range []Timer{s.extras.idleTimer, s.extras.closeTimer} {
+	for _, t := range []Timer{e.extras.idleTimer, e.extras.closeTimer} {
 		if t != nil {
 			t.Cancel()
 		}

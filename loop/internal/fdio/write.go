@@ -2,7 +2,6 @@ package fdio
 
 import (
 	"errors"
-	"net"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -67,7 +66,7 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 		s.out.own(p, release)
 		s.grewNow(len(p))
 	} else if release != nil {
-		s.releases = append(s.releases, release)
+		s.guard.Releases = append(s.guard.Releases, release)
 		s.schedule()
 	}
 	return nil
@@ -83,8 +82,7 @@ func (s *Stream) writable(n int) error {
 		return transport.ErrEOFWritten
 	case s.state > Open:
 		return transport.ErrClosed
-	case s.extras != nil && s.extras.writeCap > 0 &&
-		n > s.extras.writeCap-s.flow.Size():
+	case s.full(n):
 		return transport.ErrBufferFull
 	}
 	return nil
@@ -118,8 +116,8 @@ func (s *Stream) sendNow(p []byte) int {
 func (s *Stream) grewNow(n int) {
 	if s.flow.Excess(n) && s.canSendNow() {
 		taken := s.trySend(s.out.gather(s.send.Bufs[:0]))
-		s.releases = s.out.sent(taken, s.host.Chunks(), s.releases)
-		if len(s.releases) > 0 {
+		s.guard.Releases = s.out.sent(taken, s.host.Chunks(), s.guard.Releases)
+		if len(s.guard.Releases) > 0 {
 			s.schedule()
 		}
 		old := min(taken, s.flow.Size())
@@ -169,8 +167,8 @@ const bufsKept = 16
 // A Unix socket whose peer is gone says EPIPE in any case (unix_stream_sendmsg
 // looks at the shutdown, not at the error).
 func (s *Stream) writeFailed(call string, errno syscall.Errno) {
-	if _, local := s.local.(*net.UnixAddr); !local {
-		for _, a := range s.reading.held {
+	if !s.isUnix() {
+		for _, a := range s.held {
 			if a.res < 0 {
 				errno = syscall.Errno(-a.res)
 			}
@@ -180,17 +178,17 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 		errno = syscall.ECONNRESET
 	}
 	err := s.opError("write", call, errno)
-	s.note("Fatal write error on "+s.what()+" transport", "err", err)
-	s.lose(err)
+	s.guard.Note("Fatal write error on "+s.what()+" transport", "err", err)
+	s.fail(err)
 }
 
 // credit removes n queued bytes that the kernel took outside of the send op.
 // It cannot resume a protocol: sendNow is used only while it is not paused.
 func (s *Stream) credit(n int) {
-	s.releases = s.out.sent(n, s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(n, s.host.Chunks(), s.guard.Releases)
 	s.flow.Shrank(n)
 	s.pub.slot.SetBuffered(s.flow.Size())
-	if len(s.releases) > 0 {
+	if len(s.guard.Releases) > 0 {
 		s.schedule()
 	}
 }
@@ -199,35 +197,11 @@ func (s *Stream) credit(n int) {
 func (s *Stream) grew(n int) {
 	if s.state > Open {
 		s.dropFDs()
-		s.releases = s.out.drop(s.host.Chunks(), s.releases)
+		s.guard.Releases = s.out.drop(s.host.Chunks(), s.guard.Releases)
 		return
 	}
 	s.markDirty()
-	change := s.flow.Grew(n)
-	s.pub.slot.SetBuffered(s.flow.Size())
-	if change == transport.Pause {
-		s.pauseWriting()
-	}
-}
-
-func (s *Stream) markDirty() {
-	switch {
-	case s.send.InFlight():
-		s.awaitSend()
-	case !s.dirty:
-		s.dirty = true
-		s.host.Dirty(s)
-	}
-}
-
-// awaitSend is called when somebody begins to wait for the send in flight. A lazy one
-// that was not handed to the kernel before may not be told of until something
-// happens, so there is another round at once.
-func (s *Stream) awaitSend() {
-	if s.send.InFlight() && s.send.Lazy && !s.awaited {
-		s.awaited = true
-		s.schedule()
-	}
+	s.endpoint.grew(n)
 }
 
 // Flush hands the queue to the engine. The loop calls it at the end of a round.
@@ -282,15 +256,11 @@ func (s *Stream) sent() {
 		return
 	}
 	s.touch()
-	s.releases = s.out.sent(int(op.Res), s.host.Chunks(), s.releases)
+	s.guard.Releases = s.out.sent(int(op.Res), s.host.Chunks(), s.guard.Releases)
 	// Before the releases, which may write: with the new state set, a write of
 	// theirs could pause a protocol that was not yet told that it may go on.
-	change := s.flow.Shrank(int(op.Res))
-	s.pub.slot.SetBuffered(s.flow.Size())
-	if change == transport.Resume {
-		s.resumeWriting()
-	}
-	s.runReleases()
+	s.shrank(int(op.Res))
+	s.guard.RunReleases()
 	s.afterSend()
 }
 
@@ -303,7 +273,7 @@ func (s *Stream) afterSend() {
 		s.markDirty()
 	case s.state == Closing:
 		if s.drained() {
-			s.lose(nil)
+			s.fail(nil)
 		}
 	case s.eofAsked:
 		s.sendEOF()
@@ -346,36 +316,3 @@ func (s *Stream) sendEOF() error {
 
 // CanWriteEOF implements transport.WriteTransport.
 func (s *Stream) CanWriteEOF() bool { return !s.readsOnly() }
-
-// WriteBufferSize implements transport.WriteTransport.
-func (s *Stream) WriteBufferSize() int {
-	if s.state >= Lost {
-		return 0
-	}
-	return s.flow.Size()
-}
-
-// WriteBufferLimits implements transport.WriteTransport.
-func (s *Stream) WriteBufferLimits() transport.Limits { return s.flow.Limits() }
-
-// SetWriteBufferLimits implements transport.WriteTransport.
-func (s *Stream) SetWriteBufferLimits(l transport.Limits) error {
-	s.host.Check()
-	change, err := s.flow.SetLimits(l)
-	l = s.flow.Limits()
-	s.pub.slot.SetLimits(l.High, l.Low)
-	if s.state >= Lost {
-		return err
-	}
-	if change == transport.Pause {
-		s.awaitSend()
-		s.pauseWriting()
-	}
-	if s.flow.Paused() && s.flow.Size() <= s.flow.Limits().Low {
-		s.schedule() // to resume
-	}
-	return err
-}
-
-// WritePaused implements transport.WriteTransport.
-func (s *Stream) WritePaused() bool { return s.state < Gone && s.flow.Paused() }

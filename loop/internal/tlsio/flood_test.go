@@ -105,8 +105,7 @@ func TestAFloodOfKeyUpdatesIsBounded(t *testing.T) {
 	client.turn()
 }
 
-// statements: 213
-func TestKeyUpdateInTheMiddleOfTraffic(t *testing.T) {
+func TestS213_AKeyUpdateInTheMiddleOfTraffic(t *testing.T) {
 	var log bytes.Buffer
 	server, client := slowlyWith(t, func(c *tls.Config) { c.KeyLogWriter = &log })
 	state, _ := transport.TLSState(server.tls)

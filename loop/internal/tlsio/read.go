@@ -9,6 +9,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
+// joinedMax is the most plaintext that one DataReceived has.
+const joinedMax = 4 * recordMax
+
 // feed takes ciphertext, which belongs to the transport below.
 func (t *Transport) feed(data []byte) {
 	if t.state >= lost {
@@ -74,7 +77,7 @@ func (t *Transport) receive() (more bool) {
 	if t.buffered != nil {
 		return t.receiveInto()
 	}
-	lent := t.host.Buffer(max(len(t.bio.in), 1))
+	lent := t.host.Buffer(t.plaintextMax())
 	buf := lent[:cap(lent)]
 	n := t.unpeek(buf)
 	m, err := t.fill(buf[n:])
@@ -84,6 +87,15 @@ func (t *Transport) receive() (more bool) {
 	}
 	t.host.Free(lent)
 	return t.goOn(err)
+}
+
+// plaintextMax is how much plaintext there may be now, as far as it is passed on in one
+// piece. What crypto/tls has taken already is not in our hands any more.
+func (t *Transport) plaintextMax() int {
+	if !t.bio.records.none() {
+		return joinedMax
+	}
+	return min(max(len(t.bio.in), 1), joinedMax)
 }
 
 // receiveInto decrypts into the memory of a buffered protocol. It asks for that

@@ -50,6 +50,7 @@ type fakeHost struct {
 	timers  []*fakeTimer
 	lent    int
 	reports []string
+	notes   []string
 }
 
 type fakeTimer struct {
@@ -82,7 +83,10 @@ func (h *fakeHost) Check()                                                 {}
 func (h *fakeHost) Debug() *atomic.Bool                                    { return &h.debug }
 func (h *fakeHost) Enter(string, any)                                      {}
 func (h *fakeHost) Leave()                                                 {}
-func (h *fakeHost) Note(string, transport.BaseTransport, ...any)           {}
+
+func (h *fakeHost) Note(event string, _ transport.BaseTransport, _ ...any) {
+	h.notes = append(h.notes, event)
+}
 
 // expire lets all time pass.
 func (h *fakeHost) expire() {

@@ -50,8 +50,7 @@ func TestEveryByteBoundary(t *testing.T) {
 	})
 }
 
-// statements: 212
-func TestNothingIsHeldByAnIdleConnection(t *testing.T) {
+func TestS212_AnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		server, client := ends(t, version)
 		exchange(server, client, 1<<16)
@@ -121,7 +120,6 @@ func TestTimersEndWhatDoesNotEnd(t *testing.T) {
 	server.turn()
 }
 
-// statements: 214
 func TestConfigsAreChecked(t *testing.T) {
 	server, client := configs(0)
 	for _, c := range []struct {

@@ -1,0 +1,317 @@
+package fdio
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/sluice-net/sluice/loop/internal/debug"
+	"github.com/sluice-net/sluice/loop/internal/guard"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
+)
+
+// State is where a transport is in its life.
+//
+//	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> closed
+//	                open --Abort | error---------------------> lost
+//	                                      closing --same-----> lost
+//
+// open: the protocol receives and writes. closing: nothing is received, the
+// output drains. lost: the output is dropped and what is in flight is being
+// cancelled. closed: ConnectionLost was called and the descriptor is closed.
+type State uint8
+
+// The states.
+const (
+	Made State = iota
+	Open
+	Closing
+	Lost
+	Closed
+)
+
+var stateNames = [...]string{"made", "open", "closing", "lost", "closed"}
+
+// String returns the state's name.
+func (s State) String() string { return stateNames[s] }
+
+// Transport is a transport over a descriptor, of any kind, as its loop sees it.
+type Transport interface {
+	transport.ReadTransport
+
+	// Start calls ConnectionMade and begins to receive.
+	Start()
+
+	// Abort ends it at once, without an error.
+	Abort()
+
+	// Fail ends it as an I/O error does: output is dropped and ConnectionLost(err)
+	// follows.
+	Fail(err error)
+
+	// Perish ends it when its engine has failed and was halted: nothing is in flight
+	// any more, though nothing has completed. ConnectionLost(err) is called before
+	// Perish returns, and the descriptor is closed.
+	Perish(err error)
+
+	// State is where it is in its life.
+	State() State
+
+	// Err is why it was lost: what ConnectionLost gets.
+	Err() error
+
+	// FD is the descriptor. It is not the transport's any more once that is closed.
+	FD() int
+
+	// Owner is who is told when it is lost.
+	Owner() Owner
+
+	// Starved is told by the loop whether it cannot receive for lack of a shared buffer.
+	Starved(yes bool)
+
+	// Unpublish takes it off its loop's page, which is about to be freed.
+	Unpublish()
+}
+
+// kind is what a transport adds to the endpoint that it embeds: how it receives and
+// sends. The endpoint calls these methods and nothing else of it.
+type kind interface {
+	Transport
+	guard.Task
+	Flusher
+	proactor.Handler
+
+	// kind is the name that String says.
+	kind() string
+
+	// arm begins to receive where nothing speaks against it.
+	arm()
+
+	// deliver passes a completion that was held back to the protocol.
+	deliver(a arrival)
+
+	// what says what it is over, in asyncio's words.
+	what() string
+
+	// round does what waited for the next round, while the transport is not lost.
+	round()
+
+	// drained reports whether everything written has been taken by the kernel.
+	drained() bool
+
+	// drop lets go of the output, and stops the kind's own timers.
+	drop()
+
+	// cancel cancels operations beside the endpoint's two.
+	cancel()
+
+	// busy reports whether one of those is in flight.
+	busy() bool
+
+	// release lets go of what may have been in flight, before ConnectionLost.
+	release()
+
+	// forget comes after ConnectionLost, before the descriptor is closed.
+	forget()
+}
+
+// endpoint is what all transports over a descriptor have in common: their life, the
+// guard of their protocol, the water marks, the pause of reading and what was held back
+// meanwhile, timeouts, and what is published of them. A kind embeds it and does the
+// receiving and sending.
+//
+// It owns its descriptor: no operation is in flight on it when it is closed, and
+// ConnectionLost is called only after the kernel has let go of every buffer.
+type endpoint struct {
+	guard  guard.Guard
+	host   Host
+	engine proactor.Proactor
+	self   kind
+	owner  Owner
+	extras *extras
+	pub    published
+	fd     int
+	state  State
+	err    error // why it was lost
+
+	recv   proactor.Op
+	paused bool      // by the protocol
+	eof    bool      // nothing more is received: the peer has ended its output
+	held   []arrival // came while paused, not yet delivered
+
+	send    proactor.Op
+	flow    transport.FlowControl
+	awaited bool // somebody waits for the lazy send in flight
+	dirty   bool // on the host's list of flushers
+	soon    bool // on the host's list of tasks
+
+	local, peer net.Addr
+}
+
+// init makes the endpoint of self, which owns the descriptor from now on.
+func (e *endpoint) init(host Host, self kind, c *Config) {
+	e.guard.Init(host, self)
+	e.host, e.engine, e.self, e.owner = host, host.Engine(), self, c.Owner
+	e.fd, e.local, e.peer = c.FD, c.Local, c.Peer
+	e.recv.FD, e.send.FD = c.FD, c.FD
+	e.recv.Handler, e.send.Handler = self, self
+	if c.WriteCap > 0 || c.IdleTimeout > 0 || c.CloseTimeout > 0 || c.Info != nil {
+		e.extras = &extras{info: c.Info, writeCap: c.WriteCap,
+			idleTimeout: c.IdleTimeout, closeTimeout: c.CloseTimeout}
+	}
+	e.pub = publish(host, c.FD, c.Local, e.flow.Limits())
+}
+
+// move makes a transition and asserts that the automaton has it.
+func (e *endpoint) move(to State) {
+	debug.Assert(to > e.state, "states only go forward")
+	e.state = to
+	e.pub.moved(to)
+}
+
+// Close implements transport.BaseTransport.
+func (e *endpoint) Close() error {
+	e.host.Check()
+	if e.state > Open {
+		return nil
+	}
+	e.move(Closing)
+	e.engine.Cancel(&e.recv)
+	e.dropHeld()
+	e.watchClose()
+	if e.self.drained() {
+		e.fail(nil)
+	}
+	e.awaitSend()
+	return nil
+}
+
+// Abort implements Transport.
+func (e *endpoint) Abort() {
+	e.host.Check()
+	e.fail(nil)
+}
+
+// Fail implements Transport.
+func (e *endpoint) Fail(err error) { e.fail(err) }
+
+// fail drops the output and cancels what is in flight. The first reason wins.
+func (e *endpoint) fail(err error) {
+	if e.state >= Lost {
+		return
+	}
+	e.move(Lost)
+	e.err = err
+	e.stopTimers()
+	e.self.drop()
+	e.engine.Cancel(&e.recv)
+	e.engine.Cancel(&e.send)
+	e.self.cancel()
+	e.schedule()
+}
+
+// schedule has RunTask called in the next round.
+func (e *endpoint) schedule() {
+	if !e.soon {
+		e.soon = true
+		e.host.Soon(e.self)
+	}
+}
+
+// RunTask does what must not be done from inside a user's call: it releases
+// slices, resumes writing, delivers what was held back, and ends the transport.
+func (e *endpoint) RunTask() {
+	e.soon = false
+	e.guard.RunReleases()
+	if e.state < Lost && e.flow.Shrank(0) == transport.Resume {
+		e.resumeWriting()
+	}
+	if e.state == Lost {
+		e.finish()
+		return
+	}
+	e.self.round()
+}
+
+// completed is called after each completion: it may have been the last one.
+func (e *endpoint) completed() {
+	if e.state == Lost && !e.soon {
+		e.finish()
+	}
+}
+
+// finish ends a lost transport once nothing is in flight on its descriptor.
+func (e *endpoint) finish() {
+	if e.state != Lost || e.recv.InFlight() || e.send.InFlight() || e.self.busy() {
+		return
+	}
+	e.end()
+}
+
+// Perish implements Transport.
+func (e *endpoint) Perish(err error) {
+	if e.state == Closed {
+		return
+	}
+	if e.state < Lost {
+		e.err = err
+		e.stopTimers()
+		e.self.drop()
+	}
+	e.end()
+}
+
+// end calls ConnectionLost: nothing is in flight any more.
+func (e *endpoint) end() {
+	e.move(Closed)
+	e.self.release()
+	e.held = nil
+	e.guard.RunReleases()
+	defer e.closeFD()
+	e.guard.ConnectionLost(e.err)
+}
+
+// closeFD closes the descriptor after ConnectionLost and forgets the protocol.
+func (e *endpoint) closeFD() {
+	e.guard.Forget()
+	e.recv.Buf, e.send.Buf, e.send.Bufs = nil, nil, nil
+	e.self.forget()
+	if err := e.engine.CloseFD(e.fd); err != nil {
+		e.guard.Report("Error closing a "+e.self.what(), err)
+	}
+	e.owner.Lost(e.self)
+}
+
+// On reports whether h is the host.
+func (e *endpoint) On(h Host) bool { return e.host == h }
+
+// State implements Transport.
+func (e *endpoint) State() State { return e.state }
+
+// Err implements Transport.
+func (e *endpoint) Err() error { return e.err }
+
+// FD implements Transport.
+func (e *endpoint) FD() int { return e.fd }
+
+// Owner implements Transport.
+func (e *endpoint) Owner() Owner { return e.owner }
+
+// IsClosing implements transport.BaseTransport.
+func (e *endpoint) IsClosing() bool { return e.state > Open }
+
+// Protocol implements transport.BaseTransport.
+func (e *endpoint) Protocol() transport.BaseProtocol { return e.guard.Protocol() }
+
+// String describes the transport as asyncio's repr does.
+func (e *endpoint) String() string {
+	read, write := "idle", "idle"
+	if e.IsReading() {
+		read = "polling"
+	}
+	if e.flow.Size() > 0 {
+		write = "polling"
+	}
+	return fmt.Sprintf("<%s %s fd=%d read=%s write=<%s, bufsize=%d>>",
+		e.self.kind(), e.state, e.fd, read, write, e.flow.Size())
+}
