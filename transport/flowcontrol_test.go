@@ -6,26 +6,28 @@ import (
 	"testing"
 )
 
-// TestLimits is statements 93 to 96: the defaults, and what follows from one
-// mark alone.
-func TestLimits(t *testing.T) {
+func TestS093_S094_TheMarksAreAtFirst64And16KiB(t *testing.T) {
 	var fresh FlowControl
 	if fresh.Limits() != (Limits{High: 65536, Low: 16384}) {
 		t.Errorf("limits at first: %+v", fresh.Limits())
 	}
+}
+
+// What follows from one mark alone.
+func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		set, want Limits
 		bad       bool
 	}{
-		{"both", Limits{100, 10}, Limits{100, 10}, false},
-		{"only high: low is a quarter", Limits{100, -1}, Limits{100, 25}, false},
-		{"only low: high is four times that", Limits{-1, 10}, Limits{40, 10}, false},
-		{"none: the defaults", Limits{-1, -1}, DefaultLimits, false},
-		{"high 0 forces low 0", Limits{0, -1}, Limits{0, 0}, false},
-		{"equal", Limits{7, 7}, Limits{7, 7}, false},
-		{"low above high", Limits{10, 11}, Limits{50, 5}, true},
-		{"low above high 0", Limits{0, 1}, Limits{50, 5}, true},
+		{"S095_both", Limits{100, 10}, Limits{100, 10}, false},
+		{"S095_only_high_and_low_is_a_quarter", Limits{100, -1}, Limits{100, 25}, false},
+		{"S095_only_low_and_high_is_four_times_that", Limits{-1, 10}, Limits{40, 10}, false},
+		{"S095_none_is_the_defaults", Limits{-1, -1}, DefaultLimits, false},
+		{"S097_high_0_forces_low_0", Limits{0, -1}, Limits{0, 0}, false},
+		{"S096_equal", Limits{7, 7}, Limits{7, 7}, false},
+		{"S096_low_above_high", Limits{10, 11}, Limits{50, 5}, true},
+		{"S096_low_above_high_0", Limits{0, 1}, Limits{50, 5}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var f FlowControl
@@ -49,26 +51,26 @@ type flowStep struct {
 	want Change
 }
 
-// TestMarks is statements 97 to 101 and 103: when the marks are crossed.
+// When the marks are crossed.
 func TestMarks(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		limits Limits
 		steps  []flowStep
 	}{
-		{"98: at high nothing, one beyond pauses", Limits{10, 4},
+		{"S098_at_high_nothing_and_one_beyond_pauses", Limits{10, 4},
 			[]flowStep{{10, NoChange}, {1, Pause}}},
-		{"100: paused once", Limits{10, 4},
+		{"S100_paused_once", Limits{10, 4},
 			[]flowStep{{11, Pause}, {100, NoChange}, {0, NoChange}}},
-		{"101: resumed at low, not above", Limits{10, 4},
+		{"S101_resumed_at_low_and_not_above", Limits{10, 4},
 			[]flowStep{{11, Pause}, {-6, NoChange}, {-1, Resume}, {-4, NoChange}}},
-		{"101: low 0 is resumed when empty", Limits{10, 0},
+		{"S101_low_0_is_resumed_when_empty", Limits{10, 0},
 			[]flowStep{{11, Pause}, {-10, NoChange}, {-1, Resume}}},
-		{"97: high 0 pauses at the first byte", Limits{0, 0},
+		{"S097_high_0_pauses_at_the_first_byte", Limits{0, 0},
 			[]flowStep{{0, NoChange}, {1, Pause}, {-1, Resume}}},
-		{"103: paused again after it was resumed", Limits{10, 4},
+		{"S103_paused_again_after_it_was_resumed", Limits{10, 4},
 			[]flowStep{{11, Pause}, {-11, Resume}, {11, Pause}, {-11, Resume}}},
-		{"never paused, never resumed", Limits{10, 4},
+		{"S101_never_paused_and_never_resumed", Limits{10, 4},
 			[]flowStep{{10, NoChange}, {-10, NoChange}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -91,8 +93,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestLoweredMarksPauseAtOnce is statement 104.
-func TestLoweredMarksPauseAtOnce(t *testing.T) {
+func TestS104_LoweredMarksPauseAtOnce(t *testing.T) {
 	var f FlowControl
 	f.Grew(100)
 	change, err := f.SetLimits(Limits{99, 0})
@@ -101,9 +102,8 @@ func TestLoweredMarksPauseAtOnce(t *testing.T) {
 	}
 }
 
-// TestRaisedMarksResumeAtTheNextDrain is statement 105: also at a drain of
-// nothing, which the loop makes soon.
-func TestRaisedMarksResumeAtTheNextDrain(t *testing.T) {
+// Also at a drain of nothing, which the loop makes soon.
+func TestS105_RaisedMarksResumeAtTheNextDrain(t *testing.T) {
 	var f FlowControl
 	f.Grew(70 << 10)
 	if change, err := f.SetLimits(Limits{200 << 10, 100 << 10}); change != NoChange || err != nil {

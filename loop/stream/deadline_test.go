@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -40,5 +41,20 @@ func TestDeadlinesAtTheEndsOfTheirRange(t *testing.T) {
 			}
 		}
 		server.SetDeadline(time.Time{})
+	})
+}
+
+func TestDeadlinesAreErrorsThatSaySo(t *testing.T) {
+	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
+		client.SetReadDeadline(time.Now().Add(time.Millisecond))
+		_, err := client.Read(make([]byte, 1))
+		var timeout net.Error
+		if !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("a read that is overdue: %v", err)
+		}
+		write(t, client, []byte("x")) // the other half goes on
+		client.SetReadDeadline(time.Time{})
+		write(t, server, []byte("y"))
+		want(t, client, []byte("y"))
 	})
 }

@@ -77,7 +77,6 @@ func TestS426_ReadFullTellsOfAnEarlyEnd(t *testing.T) {
 	})
 }
 
-// statements: 439
 func TestS427_BufioReadsUntilASeparator(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		write(t, client, []byte("one\ntwo\n0123456789abcdefg\nrest"))
@@ -88,17 +87,34 @@ func TestS427_BufioReadsUntilASeparator(t *testing.T) {
 				t.Errorf("ReadString: %q, %v", got, err)
 			}
 		}
-		if got, err := r.ReadSlice('\n'); err != bufio.ErrBufferFull || len(got) != 16 {
+		got, err := r.ReadSlice('\n')
+		if err != bufio.ErrBufferFull || string(got) != "0123456789abcdef" {
 			t.Errorf("a line that is too long: %q, %v", got, err)
 		}
-		lines := bufio.NewScanner(r)
-		for _, line := range []string{"g", "rest"} {
+		if got, err := io.ReadAll(r); string(got) != "g\nrest" || err != nil {
+			t.Errorf("after it: %q, %v", got, err)
+		}
+	})
+}
+
+func TestS439_AScannerReadsLines(t *testing.T) {
+	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
+		writing := background(func() (int, error) {
+			n, err := client.Write([]byte("one\n\nthree\nrest"))
+			client.CloseWrite()
+			return n, err
+		})
+		lines := bufio.NewScanner(server)
+		for _, line := range []string{"one", "", "three", "rest"} {
 			if !lines.Scan() || lines.Text() != line {
 				t.Errorf("Scan: %q, %v, want %q", lines.Text(), lines.Err(), line)
 			}
 		}
 		if lines.Scan() || lines.Err() != nil {
 			t.Errorf("at the end: %q, %v", lines.Text(), lines.Err())
+		}
+		if r := soon(t, "the write", writing); r.err != nil {
+			t.Error(r.err)
 		}
 	})
 }
@@ -211,14 +227,31 @@ func clog(t *testing.T, l *loop.Loop, c *stream.Conn) (written int) {
 	return written
 }
 
-// statements: 433
-func TestS432_WritersWaitWhileTheTransportIsPaused(t *testing.T) {
+func TestS432_AWriterWaitsWhileTheTransportIsPaused(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		server.SetReadLimit(1)
 		before := clog(t, l, client)
-		writes := make([]<-chan result, 5)
+		writing := background(func() (int, error) { return client.Write(letters(9)) })
+		until(t, l, "a writer", func() bool { _, w := stream.Waits(client); return w })
+		if len(writing) > 0 {
+			t.Error("the write does not wait")
+		}
+		want(t, server, make([]byte, before))
+		if r := soon(t, "the write", writing); r.n != 9 || r.err != nil {
+			t.Errorf("the write that waited: %d, %v", r.n, r.err)
+		}
+		want(t, server, letters(9))
+	})
+}
+
+func TestS433_SeveralWritersMayWaitAtOnce(t *testing.T) {
+	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
+		server.SetReadLimit(1)
+		before := clog(t, l, client)
+		var writes [5]<-chan result
 		for i := range writes {
-			writes[i] = background(func() (int, error) { return client.Write(make([]byte, 9)) })
+			p := bytes.Repeat([]byte{'a' + byte(i)}, 9)
+			writes[i] = background(func() (int, error) { return client.Write(p) })
 		}
 		until(t, l, "a writer", func() bool { _, w := stream.Waits(client); return w })
 		for _, w := range writes {
@@ -232,7 +265,20 @@ func TestS432_WritersWaitWhileTheTransportIsPaused(t *testing.T) {
 				t.Errorf("a write that waited: %d, %v", r.n, r.err)
 			}
 		}
-		want(t, server, make([]byte, 5*9))
+		seen := map[string]bool{}
+		for range writes {
+			p := make([]byte, 9)
+			if _, err := io.ReadFull(server, p); err != nil {
+				t.Error(err)
+			}
+			seen[string(p)] = true
+			if p[0] < 'a' || p[0] > 'e' || string(p) != strings.Repeat(string(p[:1]), 9) {
+				t.Errorf("read %q, which nobody wrote in one piece", p)
+			}
+		}
+		if len(seen) != len(writes) {
+			t.Errorf("%d different writes arrived", len(seen))
+		}
 	})
 }
 
@@ -259,6 +305,7 @@ func TestS434_WaitClosedWaitsForAllThatWasWritten(t *testing.T) {
 		}
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
+		// It is asked for the end first, so it has not come yet.
 		wantErr(t, "WaitClosed of an ended context", client.WaitClosed(ended), context.Canceled)
 		want(t, server, make([]byte, size))
 		wantEOF(t, server)
@@ -266,6 +313,14 @@ func TestS434_WaitClosedWaitsForAllThatWasWritten(t *testing.T) {
 			t.Error(err)
 		}
 		wantErr(t, "a second Close", client.Close(), net.ErrClosed)
+	})
+}
+
+func TestS434_WaitClosedReturnsWhyTheConnectionWasLost(t *testing.T) {
+	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
+		waiting := background(func() (int, error) { return 0, gone(t, client) })
+		reset(t, l, client, server)
+		wantErr(t, "WaitClosed", soon(t, "the end", waiting).err, syscall.ECONNRESET)
 	})
 }
 
@@ -287,21 +342,6 @@ func TestS435_APlainConnectionSurvivesThePeersEnd(t *testing.T) {
 		if len(all) != 6000 || err != nil {
 			t.Errorf("%d bytes of the answer, %v", len(all), err)
 		}
-	})
-}
-
-func TestDeadlinesAreErrorsThatSaySo(t *testing.T) {
-	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
-		client.SetReadDeadline(time.Now().Add(time.Millisecond))
-		_, err := client.Read(make([]byte, 1))
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("a read that is overdue: %v", err)
-		}
-		write(t, client, []byte("x")) // the other half goes on
-		client.SetReadDeadline(time.Time{})
-		write(t, server, []byte("y"))
-		want(t, client, []byte("y"))
 	})
 }
 

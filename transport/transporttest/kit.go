@@ -64,7 +64,8 @@ type Except struct {
 
 // TestTransport runs the conformance kit: a subtest for each statement of the
 // contract, docs/contract.md, sections A to E, that a stream transport shows, named
-// by the statement's number: S008_… shows statement 8. Each connects anew.
+// by the statement's number: S008_… shows statement 8. A case that shows two is
+// excepted by the first. Each connects anew.
 func TestTransport(t *testing.T, connect Connect, except ...Except) {
 	for _, cases := range [][]kitCase{
 		lifecycleCases, identityCases, readingCases, readErrorCases, writingCases,

@@ -147,7 +147,6 @@ var bufferedCases = []kitCase{
 		}
 	}},
 	{"S135_switch_between_plain_and_buffered", func(k *kit) {
-		// statements: 449
 		k.connect()
 		now, last := k.rec, k.rec
 		for i := range 6 {
@@ -242,7 +241,6 @@ var bufferedCases = []kitCase{
 		k.wait("the rest", func() bool { return string(k.rec.Data()) == "onetwo" })
 	}},
 	{"S139_no_update_into_a_lent_buffer_after_the_end", func(k *kit) {
-		// statements: 443
 		k.connectBuffered(1 << 10)
 		k.send("x")
 		k.wait("data", func() bool { return k.rec.Received() == 1 })

@@ -9,7 +9,6 @@ import (
 // flowCases are of section C: the write buffer and its marks.
 var flowCases = []kitCase{
 	{"S091_size_is_what_the_kernel_has_not_taken", func(k *kit) {
-		// statements: 92
 		k.connect()
 		k.clog()
 		k.do(func() {
@@ -28,7 +27,6 @@ var flowCases = []kitCase{
 		k.wait("an empty buffer", func() bool { return k.tr().WriteBufferSize() == 0 })
 	}},
 	{"S093_default_limits", func(k *kit) {
-		// statements: 94
 		k.connect()
 		k.do(func() {
 			if l := k.tr().WriteBufferLimits(); l != k.limits() {
@@ -78,8 +76,7 @@ var flowCases = []kitCase{
 		k.waitPeerGot()
 		k.wait("ResumeWriting", func() bool { return !k.tr().WritePaused() })
 	}},
-	{"S098_pause_strictly_above_the_high_mark", func(k *kit) {
-		// statements: 99
+	{"S098_S099_pause_strictly_above_the_high_mark", func(k *kit) {
 		k.connect()
 		for moved := true; moved; {
 			k.clog()
@@ -101,7 +98,7 @@ var flowCases = []kitCase{
 			})
 		}
 	}},
-	{"S107_ConnectionLost_ends_a_pause", func(k *kit) {
+	{"S109_ConnectionLost_ends_a_pause", func(k *kit) {
 		k.connect()
 		k.clog()
 		paused := true

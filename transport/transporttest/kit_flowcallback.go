@@ -1,6 +1,10 @@
 package transporttest
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/sluice-net/sluice/transport"
+)
 
 // flowCallbackCases are of section C: what PauseWriting and ResumeWriting may do.
 var flowCallbackCases = []kitCase{
@@ -18,6 +22,33 @@ var flowCallbackCases = []kitCase{
 				k.Error("PauseWriting was not called inside Write")
 			}
 		})
+	}},
+	{"S102_pause_is_called_inside_the_other_calls", func(k *kit) {
+		k.connect()
+		tooMuch := make([]byte, 4<<20) // also where a late ACK has made room
+		calls := map[string]func() error{
+			"WriteLines": func() error { return k.tr().WriteLines([][]byte{tooMuch}) },
+			"SetWriteBufferLimits": func() error {
+				size := k.tr().WriteBufferSize()
+				return k.tr().SetWriteBufferLimits(transport.Limits{High: size - 1})
+			},
+		}
+		if w, ok := k.tr().(transport.OwnedWriter); ok {
+			calls["WriteOwned"] = func() error { return w.WriteOwned(tooMuch, nil) }
+		}
+		for name, call := range calls {
+			k.clog()
+			k.margin(0)
+			k.do(func() {
+				inside := false
+				k.rec.On.Pause = func() { inside = true }
+				k.setMargin(0)
+				if err := call(); err != nil || !inside {
+					k.Errorf("%s: %v, PauseWriting was called inside: %v", name, err, inside)
+				}
+				k.rec.On.Pause = nil
+			})
+		}
 	}},
 	{"S103_write_in_resume", func(k *kit) {
 		k.connect()
@@ -49,10 +80,15 @@ var flowCallbackCases = []kitCase{
 		k.unclog()
 		k.waitPeerGot()
 		k.wait("the reports", func() bool { return len(k.link.Reports()) == 2 })
-		err := k.reported("protocol.pause_writing() failed")
-		k.checkPanic("PauseWriting", err)
-		if !errors.Is(err, errPlanned) {
-			k.Errorf("report with %v", err)
+		for callback, message := range map[string]string{
+			"PauseWriting":  "protocol.pause_writing() failed",
+			"ResumeWriting": "protocol.resume_writing() failed",
+		} {
+			err := k.reported(message)
+			k.checkPanic(callback, err)
+			if !errors.Is(err, errPlanned) {
+				k.Errorf("report with %v", err)
+			}
 		}
 		k.do(func() {
 			if k.tr().IsClosing() {

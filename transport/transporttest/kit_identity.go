@@ -3,6 +3,7 @@ package transporttest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/sluice-net/sluice/transport"
@@ -128,28 +129,69 @@ var identityCases = []kitCase{
 			}
 		})
 	}},
-	{"S027_socket_gives_the_descriptor_to_look_at", func(k *kit) {
+	{"S027_socket_lends_the_descriptor_until_the_end", func(k *kit) {
 		k.connect()
+		s, ok := transport.Socket(k.tr())
+		if !ok {
+			k.lacks("a transport with a socket of its own")
+		}
 		k.do(func() {
-			s, ok := transport.Socket(k.tr())
-			if !ok {
-				return
-			}
 			seen := false
 			err := s.Control(func(fd uintptr) { seen = int(fd) > 0 })
 			if err != nil || !seen {
 				k.Errorf("Control: %v, called %v", err, seen)
+			}
+			if _, ok := s.(io.Closer); ok {
+				k.Error("the socket can be closed")
+			}
+			k.tr().Abort()
+		})
+		k.waitLostNil()
+		k.do(func() {
+			called := false
+			err := s.Control(func(uintptr) { called = true })
+			if !errors.Is(err, transport.ErrClosed) || called {
+				k.Errorf("Control after ConnectionLost: %v, called %v", err, called)
 			}
 		})
 	}},
 	{"S034_String_tells_the_state", func(k *kit) {
 		k.connect()
 		k.do(func() {
-			open := fmt.Sprint(k.tr())
+			k.describes("open", " open ", "fd=", "read=polling", "write=<idle, bufsize=0>")
+			k.tr().PauseReading()
+			k.describes("paused", " open ", "read=idle")
 			k.tr().Abort()
-			if lost := fmt.Sprint(k.tr()); open == lost || !strings.Contains(open, "read=polling") {
-				k.Errorf("open %q, aborted %q", open, lost)
+			k.describes("aborted", "read=idle", "write=<idle, bufsize=0>")
+			if strings.Contains(fmt.Sprint(k.tr()), " open ") {
+				k.Errorf("%v is aborted", k.tr())
 			}
 		})
+		k.waitLostNil()
+		k.do(func() { k.describes("lost", " closed ", "read=idle") })
 	}},
+	{"S034_String_tells_what_is_buffered", func(k *kit) {
+		k.connect()
+		if _, err := k.tr().Write(nil); err != nil {
+			k.lacks("a transport that writes")
+		}
+		k.clog()
+		k.do(func() {
+			k.describes("clogged",
+				fmt.Sprintf("write=<polling, bufsize=%d>", k.tr().WriteBufferSize()))
+			k.tr().Close()
+			k.describes("closing", " closing ", "read=idle", "write=<polling, bufsize=")
+		})
+	}},
+}
+
+// describes checks that String has each of the parts.
+func (k *kit) describes(when string, parts ...string) {
+	k.Helper()
+	text := fmt.Sprint(k.tr())
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			k.Errorf("%s: %q does not say %q", when, text, part)
+		}
+	}
 }

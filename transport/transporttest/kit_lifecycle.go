@@ -124,6 +124,30 @@ var lifecycleCases = []kitCase{
 			}
 		})
 	}},
+	{"S014_IsClosing_after_Abort_and_an_error", func(k *kit) {
+		k.connect()
+		k.do(func() {
+			k.tr().Abort()
+			if !k.tr().IsClosing() {
+				k.Error("not closing after Abort")
+			}
+		})
+		k.waitLostNil()
+		k.finish()
+		k.rec, k.peer = NewRecorder(k.T), NewRecorder(k.T)
+		k.connect()
+		k.needsReset()
+		closing := false
+		k.do(func() { k.rec.On.Lost = func(error) { closing = k.tr().IsClosing() } })
+		k.link.Reset()
+		k.waitLost()
+		k.do(func() {
+			if !closing || !k.tr().IsClosing() {
+				k.Errorf("IsClosing: %v in ConnectionLost, %v after it", closing,
+					k.tr().IsClosing())
+			}
+		})
+	}},
 	{"S014_IsClosing_after_EOF", func(k *kit) {
 		k.connect()
 		closing := false

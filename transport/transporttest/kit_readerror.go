@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"errors"
+	"net"
 	"syscall"
 
 	"github.com/sluice-net/sluice/protocol"
@@ -14,8 +15,10 @@ var readErrorCases = []kitCase{
 		k.connect()
 		k.needsReset()
 		k.link.Reset()
-		if err := k.waitLost(); err == nil {
-			k.Error("ConnectionLost(nil)")
+		var op *net.OpError
+		var errno syscall.Errno
+		if err := k.waitLost(); !errors.As(err, &op) || !errors.As(err, &errno) {
+			k.Errorf("ConnectionLost(%v) is no *net.OpError around an errno", err)
 		}
 		if r := k.link.Reports(); len(r) > 0 {
 			k.Errorf("reported: %v", r)
@@ -42,6 +45,10 @@ var readErrorCases = []kitCase{
 		if k.rec.Count("data") != 1 || k.rec.Count("eof") != 0 {
 			k.Errorf("trace %s", k.rec.Trace())
 		}
+		k.wait("the peer's ConnectionLost", func() bool { lost, _ := k.peer.Lost(); return lost })
+		if n := k.peer.Received(); n > 0 {
+			k.Errorf("the peer received %d bytes of pending output", n)
+		}
 	}},
 	{"S063_panic_with_an_errno_is_reported", func(k *kit) {
 		k.rec.On.Data = func([]byte) { panic(syscall.EPIPE) }
@@ -53,6 +60,7 @@ var readErrorCases = []kitCase{
 		if !errors.Is(err, syscall.EPIPE) {
 			k.Errorf("%v is not EPIPE", err)
 		}
+		k.reported("Fatal error: protocol.data_received() call failed.")
 	}},
 	{"S064_panic_in_EOFReceived_is_fatal", func(k *kit) {
 		k.rec.On.EOF = func() bool { panic("planned") }

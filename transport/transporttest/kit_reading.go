@@ -219,16 +219,20 @@ var readingCases = []kitCase{
 		k.waitTrace("made, eof, lost <nil>")
 	}},
 	{"S059_completions_after_close_and_abort_are_discarded", func(k *kit) {
-		k.connect()
-		k.send("on its way")
-		k.do(func() {
-			k.pt().Write([]byte("and this"))
-			k.tr().Abort()
-		})
-		k.waitLostNil()
-		if err := k.waitLost(); err != nil {
-			k.Error(err)
+		for _, end := range []func(){
+			func() { k.tr().Close() }, func() { k.tr().Abort() },
+		} {
+			k.connect()
+			k.do(func() {
+				k.mustWrite(k.pt(), []byte("on its way"))
+				k.pt().Close() // and an end of input
+				end()
+			})
+			k.waitTrace("made, lost <nil>")
+			k.finish()
+			k.rec, k.peer = NewRecorder(k.T), NewRecorder(k.T)
 		}
+		k.link = nil
 	}},
 	{"S060_IsReading", func(k *kit) {
 		k.connect()
@@ -246,8 +250,16 @@ var readingCases = []kitCase{
 		})
 	}},
 	{"S061_reading_starts_after_ConnectionMade", func(k *kit) {
-		k.rec.On.Made = func(t transport.Transport) { k.mustWrite(t, []byte("hello")) }
-		k.peer.On.Data = func(b []byte) { k.mustWrite(k.pt(), b) }
+		k.peer.On.Made = func(t transport.Transport) { k.mustWrite(t, []byte("hello")) }
+		inside := true
+		k.rec.On.Made = func(transport.Transport) {
+			k.rec.On.Data = func([]byte) {
+				if inside {
+					k.Error("DataReceived before the end of ConnectionMade")
+				}
+			}
+			inside = false
+		}
 		k.connect()
 		k.waitTrace("made, data 5")
 	}},

@@ -17,6 +17,10 @@ var writeEndCases = []kitCase{
 			if _, err := k.tr().Write(nil); !errors.Is(err, transport.ErrEOFWritten) {
 				k.Errorf("Write(nil): %v", err)
 			}
+			k.tr().Close()
+			if _, err := k.tr().Write(nil); !errors.Is(err, transport.ErrEOFWritten) {
+				k.Errorf("Write(nil) after Close: %v", err)
+			}
 		})
 	}},
 	{"S083_write_error_goes_to_ConnectionLost_alone", func(k *kit) {
@@ -24,6 +28,16 @@ var writeEndCases = []kitCase{
 		k.needsReset()
 		k.clog()
 		k.link.Reset()
+		k.do(func() {
+			lost, _ := k.rec.Lost()
+			if _, err := k.tr().Write([]byte("x")); err != nil && !errors.Is(err,
+				transport.ErrClosed) {
+				k.Errorf("Write returned %v", err)
+			}
+			if now, _ := k.rec.Lost(); now != lost {
+				k.Error("ConnectionLost inside Write")
+			}
+		})
 		if err := k.waitLost(); err == nil {
 			k.Error("ConnectionLost(nil)")
 		}
@@ -37,6 +51,7 @@ var writeEndCases = []kitCase{
 		k.do(func() { k.tr().PauseReading() })
 		k.link.Reset()
 		k.quiet()
+		k.waitTrace("made") // statement 49: a pause hides the reset
 		k.do(func() { k.write(10) })
 		err := k.waitLost()
 		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
@@ -79,14 +94,21 @@ var writeEndCases = []kitCase{
 			}
 		})
 	}},
-	{"S087_can_write_eof", func(k *kit) {
+	{"S087_CanWriteEOF_says_whether_WriteEOF_can", func(k *kit) {
 		k.connect()
-		k.needsHalfClose()
 		k.do(func() {
-			if !k.tr().CanWriteEOF() {
-				k.Error("CanWriteEOF is false")
+			switch err := k.tr().WriteEOF(); {
+			case k.tr().CanWriteEOF() && err != nil:
+				k.Errorf("CanWriteEOF is true, WriteEOF: %v", err)
+			case !k.tr().CanWriteEOF() && err == nil:
+				k.Error("CanWriteEOF is false, WriteEOF returns nil")
+			case k.tr().CanWriteEOF() && k.tr().IsReading() && k.tr().IsClosing():
+				k.Error("WriteEOF of a transport with both directions closes it")
 			}
 		})
+		if k.tr().CanWriteEOF() {
+			k.wait("the peer's EOF", k.peer.GotEOF)
+		}
 	}},
 	{"S088_EOF_exactly_after_the_last_byte", func(k *kit) {
 		k.peer.On.EOF = func() bool { return true }

@@ -95,11 +95,16 @@ var writingCases = []kitCase{
 		k.clog()
 		k.margin(100)
 		k.do(func() {
-			if err := k.tr().WriteLines([][]byte{make([]byte, 60), make([]byte, 41)}); err != nil {
+			pauses, size := 0, 0
+			k.rec.On.Pause = func() { pauses++; size = k.tr().WriteBufferSize() }
+			k.setMargin(100) // some may have been sent since
+			lines := [][]byte{make([]byte, 60), make([]byte, 41), make([]byte, 4<<20)}
+			if err := k.tr().WriteLines(lines); err != nil {
 				k.Error(err)
 			}
-			if !k.tr().WritePaused() {
-				k.Error("not paused beyond the high mark")
+			all := k.tr().WriteBufferSize()
+			if pauses != 1 || size != all || !k.tr().WritePaused() {
+				k.Errorf("%d times PauseWriting, at %d bytes of %d", pauses, size, all)
 			}
 		})
 	}},
@@ -119,6 +124,21 @@ var writingCases = []kitCase{
 		k.unclog()
 		k.waitPeerGot()
 		k.waitLostNil()
+	}},
+	{"S080_write_after_abort_and_errors_is_ErrClosed", func(k *kit) {
+		k.connect()
+		k.do(func() {
+			k.tr().Abort()
+			k.refusesToWrite("after Abort")
+		})
+		k.waitLostNil()
+		k.finish()
+		k.rec, k.peer = NewRecorder(k.T), NewRecorder(k.T)
+		k.connect()
+		k.needsReset()
+		k.do(func() { k.rec.On.Lost = func(error) { k.refusesToWrite("after a reset") } })
+		k.link.Reset()
+		k.waitLost()
 	}},
 	{"S080_write_after_close_is_ErrClosed", func(k *kit) {
 		k.connect()
@@ -142,12 +162,7 @@ var writingCases = []kitCase{
 		k.do(func() { k.pt().Close() })
 		k.waitLostNil()
 		k.do(func() {
-			if n, err := k.tr().Write([]byte("x")); n != 0 || !errors.Is(err, transport.ErrClosed) {
-				k.Errorf("Write: %d, %v", n, err)
-			}
-			if err := k.tr().WriteLines([][]byte{{1}}); !errors.Is(err, transport.ErrClosed) {
-				k.Errorf("WriteLines: %v", err)
-			}
+			k.refusesToWrite("after ConnectionLost")
 		})
 	}},
 	{"S082_write_while_flushing_is_ErrClosed", func(k *kit) {
@@ -166,8 +181,7 @@ var writingCases = []kitCase{
 			k.Errorf("the peer received %d bytes, %d were accepted", n, k.written)
 		}
 	}},
-	{"S445_output_arrives_whole_through_a_slow_peer", func(k *kit) {
-		// statements: 446
+	{"S445_S446_output_arrives_whole_and_in_order_through_a_slow_peer", func(k *kit) {
 		k.connect()
 		k.clog()
 		k.unclog()
@@ -241,6 +255,24 @@ func (k *kit) writeSomehow(i, n int) {
 		k.mustWrite(k.tr(), pattern(k.written, n))
 	}
 	k.written += n
+}
+
+// refusesToWrite checks that all ways to write are closed.
+func (k *kit) refusesToWrite(when string) {
+	k.Helper()
+	for range 6 {
+		if n, err := k.tr().Write([]byte("x")); n != 0 || !errors.Is(err, transport.ErrClosed) {
+			k.Errorf("Write %s: %d, %v", when, n, err)
+		}
+	}
+	if err := k.tr().WriteLines([][]byte{{1}}); !errors.Is(err, transport.ErrClosed) {
+		k.Errorf("WriteLines %s: %v", when, err)
+	}
+	if w, ok := k.tr().(transport.OwnedWriter); ok {
+		if err := w.WriteOwned([]byte{1}, nil); !errors.Is(err, transport.ErrClosed) {
+			k.Errorf("WriteOwned %s: %v", when, err)
+		}
+	}
 }
 
 // needEOF writes EOF.

@@ -40,6 +40,27 @@ func ExampleNewTransport() {
 	// true true
 }
 
+func TestS115_BaseHasEveryCallbackButDataReceived(t *testing.T) {
+	if _, ok := any(&protocol.Base{}).(protocol.Protocol); ok {
+		t.Error("who forgets DataReceived is not told")
+	}
+	p := &upper{}
+	m := transporttest.NewTransport(p, &transporttest.Options{Full: true})
+	if err := m.SetWriteBufferLimits(transport.Limits{High: 3}); err != nil {
+		t.Fatal(err)
+	}
+	m.Receive([]byte("hello")) // which is paused by its answer
+	m.Drain(-1)
+	m.ReceiveEOF()
+	if !m.IsClosing() {
+		t.Error("the end of input does not close")
+	}
+	m.Turn()
+	if panics := m.Panics(); len(panics) > 0 || m.Protocol() != nil {
+		t.Errorf("panics %v, protocol %v", panics, m.Protocol())
+	}
+}
+
 func TestMemoryTransportHonoursWaterMarks(t *testing.T) {
 	r := transporttest.NewRecorder(t)
 	m := transporttest.NewTransport(r, &transporttest.Options{Full: true})
