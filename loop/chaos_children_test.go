@@ -8,11 +8,7 @@ import "testing"
 //
 // statements: 308, 309, 310, 311, 312, 314, 318, 320, 324, 325, 329
 func TestChildrenSurviveChaos(t *testing.T) {
-	seeds := uint64(500)
-	if chaosChecked || testing.Short() {
-		seeds = 60
-	}
-	for seed := range seeds {
+	for seed := range manySeeds() {
 		chaosTwice(t, chaosAlone+seed, chaosKernel(seed%3), false)
 		if t.Failed() {
 			return
