@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
 // The errors of the loop.
@@ -45,9 +46,6 @@ var (
 	// ErrNotStream: the descriptor is not a stream socket.
 	ErrNotStream = errors.New("loop: not a stream socket")
 
-	// ErrNotUnix: the descriptor is not a Unix socket.
-	ErrNotUnix = errors.New("loop: not a Unix socket")
-
 	// ErrNotDatagram: the descriptor is not a datagram socket.
 	ErrNotDatagram = errors.New("loop: not a datagram socket")
 
@@ -68,11 +66,29 @@ var (
 	// over already.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
 
+	// ErrNoTLSConfig: TLSOptions without a Config.
+	ErrNoTLSConfig = tlsio.ErrNoConfig
+
+	// ErrNoCertificate: a server's tls.Config has no certificate and no function
+	// that returns one.
+	ErrNoCertificate = tlsio.ErrNoCertificate
+
+	// ErrNoServerName: a client's tls.Config names no server, nor does it say
+	// InsecureSkipVerify.
+	ErrNoServerName = tlsio.ErrNoServerName
+
+	// ErrRenegotiation: a tls.Config asks for renegotiation of TLS 1.2, which is not
+	// supported.
+	ErrRenegotiation = tlsio.ErrRenegotiation
+
+	// ErrTLSTimeout: one of the timeouts of TLSOptions is negative.
+	ErrTLSTimeout = tlsio.ErrTimeout
+
 	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character
 	// device.
 	ErrNotPipe = proactor.ErrNotPipe
 
-	// ErrNotSupported is wrapped with the feature's name, the kernel version
-	// that has it, and the remedy.
-	ErrNotSupported = proactor.ErrNotSupported
+	// ErrNotSupported is errors.ErrUnsupported. Where the kernel lacks a feature it is
+	// wrapped with the feature's name, the kernel version that has it, and the remedy.
+	ErrNotSupported = errors.ErrUnsupported
 )

@@ -65,7 +65,7 @@ type UnixServerOptions struct {
 //
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
 // abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
-// within the path of a file; ErrNotUnix and ErrNotStream, in a *net.OpError, for
+// within the path of a file; transport.ErrNotUnix and ErrNotStream, in a *net.OpError, for
 // another kind of Sock; transport.ErrNilProtocol without a factory; ErrOnLoop.
 func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
 	opts *UnixServerOptions) (*Server, error) {
@@ -106,7 +106,7 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 //
 // Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
 // ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
-// ErrNotUnix and ErrNotStream, in a *net.OpError, for another kind of Sock; ctx's;
+// transport.ErrNotUnix and ErrNotStream, in a *net.OpError, for another kind of Sock; ctx's;
 // transport.ErrNilProtocol; ErrOnLoop.
 func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, path string,
 	opts *ConnectionOptions) (transport.Transport, error) {
@@ -162,7 +162,7 @@ func (l *Loop) wantUnix(fd int, family proactor.Family) error {
 		return nil
 	}
 	l.drop(fd)
-	return &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
+	return &net.OpError{Op: "file", Net: "unix", Err: transport.ErrNotUnix}
 }
 
 // knockPause is how long a client waits where the server's queue is full. The

@@ -149,11 +149,11 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		inet := inetListener(t)
 		_, err = l.CreateUnixConnection(rig.WithTimeout(t), p(), "",
 			&loop.ConnectionOptions{Sock: inet})
-		if !errors.Is(err, loop.ErrNotUnix) {
+		if !errors.Is(err, transport.ErrNotUnix) {
 			t.Errorf("a TCP socket: %v", err)
 		}
 		err = serveError(t, l, "", rig.UnixServer(loop.ServerOptions{Sock: inetListener(t)}))
-		if !errors.Is(err, loop.ErrNotUnix) {
+		if !errors.Is(err, transport.ErrNotUnix) {
 			t.Errorf("a TCP listener: %v", err)
 		}
 	})
