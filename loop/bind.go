@@ -233,7 +233,7 @@ func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
 	case err != nil || kind != want:
 		err = &net.OpError{Op: "file", Err: errors.Join(wrong, err)}
 	case unix && family != proactor.Unix:
-		err = &net.OpError{Op: "file", Net: "unix", Err: ErrNotUnix}
+		err = &net.OpError{Op: "file", Net: "unix", Err: transport.ErrNotUnix}
 	default:
 		return fd, family, nil
 	}

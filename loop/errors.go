@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
+	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
 // The errors of the loop.
@@ -49,9 +50,6 @@ var (
 	// ErrNotStream: the descriptor is not a stream socket.
 	ErrNotStream = errors.New("loop: not a stream socket")
 
-	// ErrNotUnix: the descriptor is not a Unix socket.
-	ErrNotUnix = errors.New("loop: not a Unix socket")
-
 	// ErrNotDatagram: the descriptor is not a datagram socket.
 	ErrNotDatagram = opener.ErrNotDatagram
 
@@ -79,12 +77,29 @@ var (
 	// ErrPacketsTLS: TLS on a Unix socket of messages, "unixpacket", where it cannot
 	// be: its records are a stream. errors.Is(err, errors.ErrUnsupported) holds.
 	ErrPacketsTLS = fmt.Errorf("loop: TLS on a socket of messages: %w", errors.ErrUnsupported)
+	// ErrNoTLSConfig: TLSOptions without a Config.
+	ErrNoTLSConfig = tlsio.ErrNoConfig
+
+	// ErrNoCertificate: a server's tls.Config has no certificate and no function
+	// that returns one.
+	ErrNoCertificate = tlsio.ErrNoCertificate
+
+	// ErrNoServerName: a client's tls.Config names no server, nor does it say
+	// InsecureSkipVerify.
+	ErrNoServerName = tlsio.ErrNoServerName
+
+	// ErrRenegotiation: a tls.Config asks for renegotiation of TLS 1.2, which is not
+	// supported.
+	ErrRenegotiation = tlsio.ErrRenegotiation
+
+	// ErrTLSTimeout: one of the timeouts of TLSOptions is negative.
+	ErrTLSTimeout = tlsio.ErrTimeout
 
 	// ErrNotPipe: the file is neither a pipe or FIFO, nor a socket, nor a character
 	// device.
 	ErrNotPipe = proactor.ErrNotPipe
 
-	// ErrNotSupported is wrapped with the feature's name, the kernel version
-	// that has it, and the remedy.
-	ErrNotSupported = proactor.ErrNotSupported
+	// ErrNotSupported is errors.ErrUnsupported. Where the kernel lacks a feature it is
+	// wrapped with the feature's name, the kernel version that has it, and the remedy.
+	ErrNotSupported = errors.ErrUnsupported
 )

@@ -55,9 +55,6 @@ type ServerOptions struct {
 	// server can be started again at once.
 	NoReuseAddress bool
 
-	// ReuseAddress is on in any case unless NoReuseAddress is set.
-	ReuseAddress bool
-
 	// KeepAlive sets SO_KEEPALIVE on accepted connections.
 	KeepAlive bool
 

@@ -152,8 +152,8 @@ func established(t transport.Transport) bool {
 //
 // Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
 // changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
-// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, the errors
-// of tlsio.Config.Check, ErrOnLoop.
+// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, ErrNoTLSConfig,
+// ErrNoServerName and the like, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {

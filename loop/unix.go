@@ -66,7 +66,7 @@ type UnixServerOptions struct {
 //
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
 // abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
-// within the path of a file; ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
+// within the path of a file; transport.ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
 // *net.OpError, for another kind of Sock; ErrPacketsTLS; transport.ErrNilProtocol without
 // a factory; ErrOnLoop.
 func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
@@ -109,7 +109,7 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 //
 // Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
 // ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
-// ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of
+// transport.ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of
 // Sock; ErrPacketsTLS; ctx's; transport.ErrNilProtocol; ErrOnLoop.
 func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, path string,
 	opts *ConnectionOptions) (transport.Transport, error) {

@@ -36,9 +36,9 @@ var (
 	// has one.
 	ErrAddrMismatch = errors.New("transport: datagram endpoint has another peer")
 
-	// ErrNotUnix: descriptors cannot be passed, because the transport is not a
-	// Unix stream socket.
-	ErrNotUnix = errors.New("transport: descriptors are passed on Unix stream sockets only")
+	// ErrNotUnix: the socket is not a Unix socket, or the transport, which is to pass
+	// descriptors, not one over a Unix stream socket.
+	ErrNotUnix = errors.New("transport: not a Unix socket")
 
 	// ErrTruncated: a datagram was longer than the receive buffer. It comes
 	// wrapped in a *TruncatedError.

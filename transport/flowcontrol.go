@@ -54,7 +54,7 @@ func (f *FlowControl) Paused() bool { return f.paused }
 // Limits returns the water marks.
 func (f *FlowControl) Limits() Limits {
 	if !f.explicit {
-		return DefaultLimits
+		return defaultLimits()
 	}
 	return f.limits
 }

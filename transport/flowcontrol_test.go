@@ -149,3 +149,16 @@ func TestMarksAtTheEndsOfTheirRange(t *testing.T) {
 		}
 	}
 }
+
+func TestAssigningToDefaultLimitsChangesNothing(t *testing.T) {
+	before := DefaultLimits
+	defer func() { DefaultLimits = before }()
+	DefaultLimits = Limits{High: 1}
+	var f FlowControl
+	if f.Limits() != before {
+		t.Errorf("a new transport has %+v, not %+v", f.Limits(), before)
+	}
+	if _, err := f.SetLimits(Limits{High: -1, Low: -1}); err != nil || f.Limits() != before {
+		t.Errorf("none asked for: %+v, %v", f.Limits(), err)
+	}
+}

@@ -13,14 +13,23 @@ type Limits struct {
 	Low  int // ResumeWriting when the size drains to it
 }
 
-// DefaultLimits are asyncio's: 64 KiB and 16 KiB.
-var DefaultLimits = Limits{High: 64 << 10, Low: 16 << 10}
+// The marks that transports begin with, asyncio's.
+const (
+	defaultHigh = 64 << 10
+	defaultLow  = 16 << 10
+)
+
+// DefaultLimits are the marks that transports begin with: 64 KiB and 16 KiB. It is there
+// to be read: transports do not look at it, so assigning to it changes none of them.
+var DefaultLimits = defaultLimits()
+
+func defaultLimits() Limits { return Limits{High: defaultHigh, Low: defaultLow} }
 
 // resolve fills in marks that are negative and checks the result.
 func (l Limits) resolve() (Limits, error) {
 	switch {
 	case l.High < 0 && l.Low < 0:
-		l = DefaultLimits
+		l = defaultLimits()
 	case l.High < 0:
 		l.High = math.MaxInt
 		if l.Low <= math.MaxInt/4 {

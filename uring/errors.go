@@ -40,8 +40,9 @@ var (
 	// ErrSize: a count, size or index is out of the documented bounds.
 	ErrSize error = &errnoError{"uring: size out of bounds", syscall.EINVAL}
 	// ErrNotSupported: the kernel, its configuration or a sandbox refuses a
-	// feature. It comes wrapped in a *NotSupportedError, which says which and why.
-	ErrNotSupported = errors.New("uring: not supported")
+	// feature. It comes wrapped in a *NotSupportedError, which says which and why, and
+	// is errors.ErrUnsupported.
+	ErrNotSupported = errors.ErrUnsupported
 )
 
 // NotSupportedError says which feature is missing, why, and what to do about it.

@@ -26,7 +26,7 @@ type kernel struct {
 }
 
 // loadKernel loads the programs of all levels in o.Level and attaches none. It
-// fails with *ErrUnsupported where not even the iterator loads.
+// fails with *UnsupportedError where not even the iterator loads.
 func loadKernel(o Options) (*kernel, error) {
 	if err := preconditions(); err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (k *kernel) add(spec *ebpf.CollectionSpec, p probe, o Options) error {
 		}
 	}
 	if p.hook == hookIterator && state.Status == ProbeAbsent {
-		return &ErrUnsupported{Need: "a kernel with the iterator task_file, Linux 5.15"}
+		return &UnsupportedError{Need: "a kernel with the iterator task_file, Linux 5.15"}
 	}
 	k.table = append(k.table, state)
 	return nil

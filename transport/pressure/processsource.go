@@ -96,7 +96,7 @@ func (s *processSource) ask(out *Snapshot, fd int, target string) error {
 	if s.pidfd >= 0 {
 		borrowed, err := unix.PidfdGetfd(s.pidfd, fd, 0)
 		if errors.Is(err, unix.EPERM) {
-			return &ErrUnsupported{Need: "CAP_BPF and CAP_PERFMON, or to run as the user of " +
+			return &UnsupportedError{Need: "CAP_BPF and CAP_PERFMON, or to run as the user of " +
 				"the process with leave to ptrace it (sysctl kernel.yama.ptrace_scope=0)",
 				Err: err}
 		}

@@ -64,7 +64,7 @@ func TestQuantiles(t *testing.T) {
 
 func TestUnsupportedIsOneSentence(t *testing.T) {
 	cause := errors.New("cause")
-	err := error(&ErrUnsupported{Need: "more", Err: cause})
+	err := error(&UnsupportedError{Need: "more", Err: cause})
 	if !errors.Is(err, errors.ErrUnsupported) || !errors.Is(err, cause) {
 		t.Error("it is not what it wraps")
 	}

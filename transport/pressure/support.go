@@ -86,9 +86,9 @@ func (s Support) String() string {
 	return b.String()
 }
 
-// ErrUnsupported says what eBPF lacks here. errors.Is finds errors.ErrUnsupported
+// UnsupportedError says what eBPF lacks here. errors.Is finds errors.ErrUnsupported
 // and Err in it. Its text is one sentence with the remedy.
-type ErrUnsupported struct {
+type UnsupportedError struct {
 	// Need is what is missing and how to get it: "CAP_BPF and CAP_PERFMON: …".
 	Need string
 	// Err is what the kernel said, or nil.
@@ -96,7 +96,7 @@ type ErrUnsupported struct {
 }
 
 // Error returns the sentence.
-func (e *ErrUnsupported) Error() string {
+func (e *UnsupportedError) Error() string {
 	if e.Err == nil {
 		return "eBPF tracing needs " + e.Need
 	}
@@ -104,7 +104,7 @@ func (e *ErrUnsupported) Error() string {
 }
 
 // Unwrap returns errors.ErrUnsupported and e.Err.
-func (e *ErrUnsupported) Unwrap() []error {
+func (e *UnsupportedError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{errors.ErrUnsupported}
 	}

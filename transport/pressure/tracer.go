@@ -46,7 +46,7 @@ type source interface {
 }
 
 // Attach begins to trace. What is absent from this kernel is left out; Support
-// says what. It fails with *ErrUnsupported where a level other than LevelDefault
+// says what. It fails with *UnsupportedError where a level other than LevelDefault
 // and LevelProcess is asked for and eBPF does not work at all, and with
 // os.ErrProcessDone where there is no such process. When ctx ends, the Tracer is
 // closed. It takes some tenths of a second and 17 MiB of memory.
@@ -78,7 +78,7 @@ func (t *Tracer) open(asked Level) error {
 		return t.openProcess()
 	}
 	err := t.openKernel()
-	var unsupported *ErrUnsupported
+	var unsupported *UnsupportedError
 	if asked == LevelDefault && errors.As(err, &unsupported) {
 		t.level, t.why = LevelProcess, unsupported
 		t.options.Logger.Info("tracing without eBPF", "why", unsupported)

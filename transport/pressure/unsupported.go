@@ -24,7 +24,7 @@ const capRemedy = "run as root, or: setcap cap_bpf,cap_perfmon+ep PROGRAM"
 // preconditions finds what can be known before anything is loaded.
 func preconditions() error {
 	if major, minor := kernelVersion(); major < 5 || major == 5 && minor < 15 {
-		return &ErrUnsupported{Need: fmt.Sprintf(
+		return &UnsupportedError{Need: fmt.Sprintf(
 			"Linux 5.15 or newer, of which 6.1 is the oldest tested: this is %s", release())}
 	}
 	held, err := capabilities()
@@ -41,7 +41,7 @@ func preconditions() error {
 	if lacking == nil {
 		return nil
 	}
-	return &ErrUnsupported{
+	return &UnsupportedError{
 		Need: strings.Join(lacking, " and ") + ", which this process lacks: " + capRemedy,
 		Err:  unix.EPERM,
 	}
@@ -68,7 +68,7 @@ func kernelTypes(o Options) (*btf.Spec, error) {
 	}
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
-		return nil, &ErrUnsupported{
+		return nil, &UnsupportedError{
 			Need: "the kernel's BTF in /sys/kernel/btf/vmlinux: use a kernel built with " +
 				"CONFIG_DEBUG_INFO_BTF, or give one as Options.KernelTypes",
 			Err: err,
@@ -89,7 +89,7 @@ func refused(err error) error {
 	case errors.Is(err, ebpf.ErrNotSupported):
 		need = "a newer kernel: 6.1 is the oldest tested"
 	}
-	return &ErrUnsupported{Need: need, Err: err}
+	return &UnsupportedError{Need: need, Err: err}
 }
 
 // explain says why a probe did not load, and what may help.

@@ -70,7 +70,7 @@ type engine struct {
 	closed  bool
 }
 
-// New makes an engine. Errors wrap proactor.ErrNotSupported, or an errno of
+// New makes an engine. Errors wrap errors.ErrUnsupported, or an errno of
 // io_uring_setup, with the reason and the remedy.
 func New(cfg proactor.Config) (proactor.Proactor, error) {
 	if err := supported(); err != nil {

@@ -3,7 +3,6 @@ package iouring
 import (
 	"errors"
 
-	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/uring"
 )
 
@@ -19,20 +18,5 @@ var required = [...]string{uring.FeatureSetup, uring.FeatureDeferTaskrun,
 
 // supported says what is missing, why, and what to do about it.
 func supported() error {
-	if err := uring.ProbeOnce().Missing(required[:]...); err != nil {
-		return &unsupported{err}
-	}
-	return nil
+	return uring.ProbeOnce().Missing(required[:]...)
 }
-
-// unsupported is an error of package uring that proactor.ErrNotSupported matches.
-type unsupported struct{ err error }
-
-// Error is the error's own text, which has the reason and the remedy.
-func (u *unsupported) Error() string { return u.err.Error() }
-
-// Unwrap returns the error.
-func (u *unsupported) Unwrap() error { return u.err }
-
-// Is matches proactor.ErrNotSupported.
-func (u *unsupported) Is(target error) bool { return target == proactor.ErrNotSupported }

@@ -1,6 +1,7 @@
 package opener
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -109,6 +110,6 @@ func (b *datagramBinding) have(feature, since string, err error) bool {
 		return true
 	}
 	b.host.Fallback(feature, fmt.Errorf("%w: %s (%s): %w; the endpoint does without",
-		proactor.ErrNotSupported, feature, since, err))
+		errors.ErrUnsupported, feature, since, err))
 	return false
 }

@@ -15,10 +15,6 @@ var (
 	// ErrClosed is returned by Wait after Close.
 	ErrClosed = errors.New("proactor: closed")
 
-	// ErrNotSupported is wrapped with the feature's name, the kernel version
-	// that has it, and the remedy.
-	ErrNotSupported = errors.New("not supported")
-
 	// ErrNotPipe: AdoptPipe of a regular file, a directory or a block device.
 	ErrNotPipe = errors.New("not a pipe, FIFO, socket or character device")
 )

@@ -91,23 +91,23 @@ var (
 // The errors of configurations.
 var (
 	// ErrNoConfig: there is no tls.Config.
-	ErrNoConfig = errors.New("tlsio: no tls.Config")
+	ErrNoConfig = errors.New("loop: no tls.Config")
 
 	// ErrNoCertificate: a server's tls.Config has no certificate and no function
 	// that returns one.
-	ErrNoCertificate = errors.New("tlsio: a server's tls.Config needs Certificates, " +
+	ErrNoCertificate = errors.New("loop: a server's tls.Config needs Certificates, " +
 		"GetCertificate or GetConfigForClient")
 
 	// ErrNoServerName: a client's tls.Config names no server, nor does it say
 	// InsecureSkipVerify.
-	ErrNoServerName = errors.New("tlsio: a client needs a ServerName")
+	ErrNoServerName = errors.New("loop: a TLS client needs a ServerName")
 
 	// ErrRenegotiation: renegotiation of TLS 1.2 was asked for. It would be a
 	// second handshake, in the middle of the data.
-	ErrRenegotiation = errors.New("tlsio: renegotiation is not supported")
+	ErrRenegotiation = errors.New("loop: TLS renegotiation is not supported")
 
 	// ErrTimeout: a timeout is negative.
-	ErrTimeout = errors.New("tlsio: timeouts must be positive")
+	ErrTimeout = errors.New("loop: TLS timeouts must be positive")
 )
 
 // Check says whether a transport can be made of c. The tests are those that would

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
+	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
@@ -68,7 +69,7 @@ func TestS281_ASockThatIsNoUnixStreamIsRefused(t *testing.T) {
 			{"datagram", func() *os.File { return socket(syscall.SOCK_DGRAM) }, loop.ErrNotStream},
 			{"seqpacket", func() *os.File { return socket(syscall.SOCK_SEQPACKET) },
 				loop.ErrNotStream},
-			{"TCP", func() *os.File { return inetListener(t) }, loop.ErrNotUnix},
+			{"TCP", func() *os.File { return inetListener(t) }, transport.ErrNotUnix},
 		} {
 			client, server := c.sock(), c.sock()
 			_, err := l.CreateUnixConnection(rig.WithTimeout(t), transporttest.NewRecorder(t), "",

@@ -71,7 +71,7 @@ func TestFindings(t *testing.T) {
 
 func TestSupport(t *testing.T) {
 	s := pressure.Support{Level: pressure.LevelProcess, Kernel: "6.18.1",
-		Err: &pressure.ErrUnsupported{Need: "CAP_BPF: run it as root"},
+		Err: &pressure.UnsupportedError{Need: "CAP_BPF: run it as root"},
 		Probes: []pressure.Probing{
 			{Name: "snap", Hook: "iter/task_file", Level: pressure.LevelSnapshot,
 				Status: pressure.ProbeRefused, Why: "EPERM", Remedy: "run it as root"},
