@@ -22,22 +22,22 @@ var ErrNotDatagram = errors.New("loop: not a datagram socket")
 
 // DatagramOptions are those of package loop, where their meaning is said.
 type DatagramOptions struct {
-	LocalAddr             string
-	RemoteAddr            string
-	LocalPath, RemotePath string
-	Network               string
-	Sock                  *os.File
-	ReusePort             bool
-	Broadcast             bool
-	JoinGroups            []netip.Addr
-	Interface             string
-	MulticastTTL          int
-	NoMulticastLoop       bool
-	SendBuffer            int
-	ReceiveBuffer         int
-	WriteCap              int
-	GSO, GRO              bool
-	RecvErr               bool
+	LocalAddr             string       // "host:port" to receive at
+	RemoteAddr            string       // of the peer
+	LocalPath, RemotePath string       // the same of Unix sockets
+	Network               string       // the family
+	Sock                  *os.File     // instead of addresses
+	ReusePort             bool         // SO_REUSEPORT
+	Broadcast             bool         // SO_BROADCAST
+	JoinGroups            []netip.Addr // multicast groups
+	Interface             string       // of the groups
+	MulticastTTL          int          // 0: the kernel's
+	NoMulticastLoop       bool         // not to this machine
+	SendBuffer            int          // bytes, 0: the kernel's
+	ReceiveBuffer         int          // bytes, 0: the kernel's
+	WriteCap              int          // bytes, 0: no bound
+	GSO, GRO              bool         // UDP_SEGMENT, UDP_GRO
+	RecvErr               bool         // IP_RECVERR
 }
 
 // datagramBinding is one call of Datagram.
