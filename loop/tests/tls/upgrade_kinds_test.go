@@ -84,21 +84,21 @@ func TestS224_PlainAndBufferedProtocolsAreUpgraded(t *testing.T) {
 func TestS225_WhatWasWrittenBeforeIsSentInTheClear(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
-		clear := bytes.Repeat([]byte("in the clear "), 100_000)
+		plain := bytes.Repeat([]byte("in the clear "), 100_000)
 		looptest.Do(l, func() {
-			client.Transport().Write(clear)
+			client.Transport().Write(plain)
 			if client.Transport().WriteBufferSize() == 0 {
 				t.Error("all of it is sent already")
 			}
 			upgrade(t, l, client, overTLS(t, client)[0], false, loop.TLSOptions{})
 		})
-		looptest.WaitFor(t, l, "the hello", func() bool { return server.Received() > len(clear)+5 })
+		looptest.WaitFor(t, l, "the hello", func() bool { return server.Received() > len(plain)+5 })
 		looptest.Do(l, func() {
 			got := server.Data()
-			if !bytes.Equal(got[:len(clear)], clear) {
+			if !bytes.Equal(got[:len(plain)], plain) {
 				t.Error("what was written before has changed")
 			}
-			if hello := got[len(clear):]; hello[0] != 0x16 || hello[1] != 3 {
+			if hello := got[len(plain):]; hello[0] != 0x16 || hello[1] != 3 {
 				t.Errorf("then came % x", hello[:5])
 			}
 			server.Transport().Abort()
