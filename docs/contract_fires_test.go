@@ -82,7 +82,7 @@ func TestContractFaultsFire(t *testing.T) {
 			t.Errorf("%s: got %v", what, got)
 		}
 	}
-	files["a/b_test.go"] = "package a\n\nfunc TestS4" + "53_There() {}\n"
+	files["a/b_test.go"] = "package a\n\nfunc TestS9" + "99_There() {}\n"
 	wantOne(t, readContract(contractOf(good)).check(grow(files)), "a/b_test.go:3")
 }
 

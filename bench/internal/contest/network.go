@@ -21,7 +21,7 @@ func Isolate() error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return os.NewSyscallError("unshare", err)
 	}
-	if err := raiseLoopback(); err != nil {
+	if err := bringUpLoopback(); err != nil {
 		return fmt.Errorf("raise the loopback device: %w", err)
 	}
 	for _, name := range congestion {
@@ -33,7 +33,7 @@ func Isolate() error {
 	return nil
 }
 
-func raiseLoopback() error {
+func bringUpLoopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)

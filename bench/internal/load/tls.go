@@ -27,17 +27,17 @@ type tlsEnd struct {
 // tlsPlain is the most that a record holds.
 const tlsPlain = 16 << 10
 
-// dry says that there are no records. Being temporary, it does not end the TLS
+// wouldBlock says that there are no records. Being temporary, it does not end the TLS
 // connection.
-type dry struct{}
+type wouldBlock struct{}
 
-func (dry) Error() string   { return "load: no record is there" }
-func (dry) Timeout() bool   { return false }
-func (dry) Temporary() bool { return true }
+func (wouldBlock) Error() string   { return "load: no record is there" }
+func (wouldBlock) Timeout() bool   { return false }
+func (wouldBlock) Temporary() bool { return true }
 
-var errDry error = dry{}
+var errWouldBlock error = wouldBlock{}
 
-var _ net.Error = dry{}
+var _ net.Error = wouldBlock{}
 
 // newTLS makes the handshake on a connected socket.
 func newTLS(fd int, plain []byte) (*tlsEnd, error) {
@@ -69,7 +69,7 @@ func (e *tlsEnd) open(records []byte, take func(plain []byte) error) error {
 			}
 		}
 		switch {
-		case err == errDry:
+		case err == errWouldBlock:
 			return nil
 		case err == io.EOF:
 			return errClosed
@@ -87,7 +87,7 @@ func (e *tlsEnd) Read(p []byte) (int, error) {
 		}
 	}
 	if len(e.in) == 0 {
-		return 0, errDry
+		return 0, errWouldBlock
 	}
 	n := copy(p, e.in)
 	e.in = e.in[n:]

@@ -23,9 +23,9 @@ import (
 // peer nothing else bounds the queue (unix_dgram_sendmsg).
 type SeqPacket struct {
 	endpoint
-	lent []byte // what GetBuffer returned before a pause, for the message that is held
-	out  packets
-	max  int // the longest message that the socket has been seen to take
+	lent    []byte // what GetBuffer returned before a pause, for the message that is held
+	out     packets
+	longest int // the longest message that the socket has been seen to take
 }
 
 // NewSeqPacket makes a transport of a connected descriptor, which it owns from now on. The
@@ -215,14 +215,14 @@ const messageHead = 32
 // writable says whether n bytes may be written, and the longest message sent.
 func (s *SeqPacket) writable(n, longest int) error {
 	err := s.refusal(n)
-	if err != nil || longest <= s.max {
+	if err != nil || longest <= s.longest {
 		return err
 	}
 	size, err := s.engine.GetOption(s.fd, proactor.SendBuffer)
 	if err == nil && longest > size-messageHead {
 		return s.opError("write", "sendmsg", syscall.EMSGSIZE)
 	}
-	s.max = longest
+	s.longest = longest
 	return nil
 }
 
