@@ -101,20 +101,20 @@ func isPublic(path, name string) bool {
 	return !slices.Contains(strings.Split(dir, "/"), "internal")
 }
 
-// compareLines returns what has to be taken away from old and added to it to make it
-// new, both of them sorted, or "" if they are the same.
-func compareLines(old, new []string) string {
+// compareLines returns what has to be taken away from one list and added to it to make it
+// the other, both of them sorted, or "" if they are the same.
+func compareLines(was, is []string) string {
 	var diff strings.Builder
-	for len(old) > 0 || len(new) > 0 {
+	for len(was) > 0 || len(is) > 0 {
 		switch {
-		case len(new) == 0 || len(old) > 0 && old[0] < new[0]:
-			fmt.Fprintf(&diff, "-%s\n", old[0])
-			old = old[1:]
-		case len(old) == 0 || new[0] < old[0]:
-			fmt.Fprintf(&diff, "+%s\n", new[0])
-			new = new[1:]
+		case len(is) == 0 || len(was) > 0 && was[0] < is[0]:
+			fmt.Fprintf(&diff, "-%s\n", was[0])
+			was = was[1:]
+		case len(was) == 0 || is[0] < was[0]:
+			fmt.Fprintf(&diff, "+%s\n", is[0])
+			is = is[1:]
 		default:
-			old, new = old[1:], new[1:]
+			was, is = was[1:], is[1:]
 		}
 	}
 	return diff.String()

@@ -281,7 +281,7 @@ func (c comparison) numbers() []string {
 func TestEveryDeviationHasARow(t *testing.T) {
 	repository, _ := loadOnce(t)
 	c := readComparison(repository.texts[asyncioDoc])
-	scenarios := readAll(t, path.Join("..", "transport/transporttest/oracle/scenarios/*.json"))
+	scenarios := readAll(t, path.Join("..", "loop/internal/oracletest/scenarios/*.json"))
 	if found := deviationNumber.FindAllString(strings.Join(scenarios, ""), -1); len(found) < 5 {
 		t.Fatalf("found %d deviations in the scenarios", len(found))
 	}

@@ -17,8 +17,10 @@ const callsFile = "docs/system-calls.md"
 // looping are the packages whose code runs on a loop's goroutine, and on others besides.
 var looping = []string{
 	"loop", "loop/internal/arena", "loop/internal/child", "loop/internal/epoll",
-	"loop/internal/fdio", "loop/internal/iouring", "loop/internal/page",
-	"loop/internal/proactor", "loop/internal/sys", "loop/internal/tlsio",
+	"loop/internal/fdio", "loop/internal/filecopy", "loop/internal/iouring",
+	"loop/internal/opener", "loop/internal/page",
+	"loop/internal/proactor", "loop/internal/registry", "loop/internal/resolve",
+	"loop/internal/sys", "loop/internal/tlsio",
 	"loop/stream", "subprocess", "transport", "transport/flowpage", "uring",
 }
 

@@ -26,6 +26,7 @@ func showing1() (files map[string]string, cell string) {
 
 func TestContractThatAgreesPasses(t *testing.T) {
 	files, cell := showing1()
+	files["a/b_test.go"] = "package a\n\n// statements: 3\nfunc TestOther() {}\n" // is no claim
 	files["a/kit.go"] = "package atest\nvar cases = []string{\"S002_S0" + "03_both\"}\n"
 	files["atest/kit.go"] = files["a/kit.go"]
 	both := "[S002_S0" + "03_both](../atest/kit.go)"

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,13 +16,11 @@ type showing struct {
 	name, path string
 	line       int
 	statements []int
-	mention    bool // a comment claims it, the name does not
 }
 
 var (
 	shownInTest = regexp.MustCompile(`^(?:Test|Fuzz)((?:S\d{3}_)+)`)
 	shownInCase = regexp.MustCompile(`^((?:S\d{3}_)+)\w+$`)
-	shownByWord = regexp.MustCompile(`// statements: ([\d, ]+)`)
 	threeDigits = regexp.MustCompile(`\d+`)
 )
 
@@ -42,7 +39,7 @@ func (s *source) showings() []showing {
 	var out []showing
 	note := func(n ast.Node, name string, pattern *regexp.Regexp) {
 		if match := pattern.FindStringSubmatch(name); match != nil {
-			out = append(out, showing{name, s.path, s.line(n.Pos()), numbersIn(match[1]), false})
+			out = append(out, showing{name, s.path, s.line(n.Pos()), numbersIn(match[1])})
 		}
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
@@ -58,14 +55,6 @@ func (s *source) showings() []showing {
 		}
 		return true
 	})
-	for _, group := range s.file.Comments {
-		for _, comment := range group.List {
-			if match := shownByWord.FindStringSubmatch(comment.Text); match != nil {
-				out = append(out, showing{path.Base(s.path), s.path, s.line(comment.Pos()),
-					numbersIn(match[1]), true})
-			}
-		}
-	}
 	return out
 }
 
@@ -84,9 +73,6 @@ func shownBy(all []showing) map[int]string {
 	links := map[int][]string{}
 	for _, s := range all {
 		link := fmt.Sprintf("[%s](../%s)", s.name, s.path)
-		if s.mention {
-			link = fmt.Sprintf("a comment in [%s](../%s)", s.name, s.path)
-		}
 		for _, n := range s.statements {
 			if !slices.Contains(links[n], link) {
 				links[n] = append(links[n], link)

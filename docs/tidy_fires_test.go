@@ -36,7 +36,7 @@ func inBody(name, imports, body string) map[string]string {
 
 func TestEveryRuleFires(t *testing.T) {
 	faults := slices.Concat(importFaults, determinismFaults, styleFaults, commentFaults,
-		documentFaults, ringFaults)
+		documentFaults, ringFaults, builtinFaults)
 	checks, fired := map[string]func(*tree) []violation{}, map[string]bool{}
 	for _, r := range rules {
 		checks[r.name] = r.check

@@ -62,6 +62,7 @@ var rules = []rule{
 	{"PackageComments", packageComments},
 	{"NothingUnfinished", nothingUnfinished},
 	{"PackageNames", packageNames},
+	{"NoBuiltinIsShadowed", builtinsShadowed},
 	{"TestNames", testNames},
 	{"NoSleepInTests", noSleepInTests},
 	{"SkipsNameWhatIsMissing", skipsNameWhatIsMissing},

@@ -6,22 +6,22 @@ import (
 )
 
 func init() {
-	hook.Attach = func(l any, make func() hook.Attached) hook.Attached {
-		return l.(*Loop).attach(make)
+	hook.Attach = func(l any, create func() hook.Attached) hook.Attached {
+		return l.(*Loop).attach(create)
 	}
 	hook.Post = func(l any, a hook.Attached) { l.(*Loop).post(a) }
 	hook.OnLoop = func(l any) bool { return l.(*Loop).onLoop() }
 }
 
 // attach returns what package stream keeps of the loop, nil on a closed one.
-func (l *Loop) attach(make func() hook.Attached) hook.Attached {
+func (l *Loop) attach(create func() hook.Attached) hook.Attached {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.phase == closed {
 		return nil
 	}
 	if l.attached == nil {
-		l.attached = make()
+		l.attached = create()
 	}
 	return l.attached
 }

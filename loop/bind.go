@@ -7,18 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/transport"
-)
-
-// A port in use is tried again after bindPause, bindTries times in all.
-const (
-	bindPause = 10 * time.Millisecond
-	bindTries = 25
 )
 
 // binding is one call of CreateServer or CreateUnixServer.
@@ -95,10 +89,10 @@ func (b *binding) try() {
 	switch {
 	case err == nil:
 		b.finish()
-	case errors.Is(err, syscall.EADDRINUSE) && b.tries < bindTries:
+	case errors.Is(err, syscall.EADDRINUSE) && b.tries < opener.BindTries:
 		b.tries++
 		b.release()
-		b.server.loop.CallLater(bindPause, b.try)
+		b.server.loop.CallLater(opener.BindPause, b.try)
 	default:
 		b.fail(err)
 	}
@@ -146,7 +140,7 @@ func (b *binding) bindAll() error {
 
 func (b *binding) bindOne(addr netip.AddrPort) error {
 	engine := b.server.loop.engine
-	family := familyOf(addr)
+	family := opener.FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err == nil {
 		err = b.prepare(fd, family)
@@ -220,13 +214,6 @@ func listenError(addr net.Addr, err error) error {
 		e.Net = addr.Network()
 	}
 	return e
-}
-
-func familyOf(addr netip.AddrPort) proactor.Family {
-	if addr.Addr().Is4() {
-		return proactor.IPv4
-	}
-	return proactor.IPv6
 }
 
 // adoptSocket takes over a socket that the user made, which must be of the kind, and a

@@ -5,8 +5,6 @@ import "testing"
 // Whatever goes wrong, a child is told of in the order of the contract, its output
 // arrives whole and in order, it hears what it was told, and everything ends. The
 // runs are those of TestChaos without a network; -seed of that test replays one.
-//
-// statements: 308, 309, 310, 311, 312, 314, 318, 320, 324, 325, 329
 func TestChildrenSurviveChaos(t *testing.T) {
 	seeds := uint64(500)
 	if chaosChecked || testing.Short() {

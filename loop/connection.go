@@ -97,8 +97,8 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	}
 }
 
-// newDial returns nil, and has called done, where there is no protocol or the
-// options do not go together.
+// newDial calls done and returns nil where there is no protocol or the options are
+// wrong.
 func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
 	done func(transport.Transport, error)) *dial {
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
@@ -197,7 +197,7 @@ func (d *dial) connected(fd int, family proactor.Family) {
 	}
 	s := l.newConnection(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
 		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family, d.kind)
-	l.born(s, d.made)
+	l.noteNew(s, d.made)
 	s.Start()
 	if s.State() >= fdio.Lost && s.Err() != nil {
 		d.done(nil, s.Err())

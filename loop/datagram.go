@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -73,7 +75,7 @@ type DatagramOptions struct {
 	// udp(7)). The last datagram of a piece may be shorter. The peer sees no
 	// difference, and an error still costs the datagram alone that met it.
 	//
-	// GRO has the kernel hand over in one piece what came from one sender in one
+	// GRO lets the kernel hand over in one piece what came from one sender in one
 	// size (UDP_GRO, Linux 5.0). DatagramReceived is called for each datagram of
 	// it, and the rest waits where one of the calls pauses reading.
 	//
@@ -82,8 +84,8 @@ type DatagramOptions struct {
 	// told "UDP_SEGMENT" or "UDP_GRO". Unix sockets do without, untold.
 	GSO, GRO bool
 
-	// RecvErr has all that the network answers to datagrams reported, to the address
-	// of the datagram and with that of who answered (IP_RECVERR, ip(7)): each comes
+	// RecvErr reports all that the network answers to datagrams, with the address of
+	// the datagram and that of who answered (IP_RECVERR, ip(7)): each answer comes
 	// to ErrorReceived as a *net.OpError around a *transport.ICMPError. So an
 	// endpoint without a RemoteAddr learns of refused connections too. It is on where
 	// the maker of Sock turned that on. Unix sockets take no notice of it.
@@ -116,11 +118,11 @@ func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramPr
 func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.DatagramProtocol,
 	opts *DatagramOptions, done func(transport.DatagramTransport, error)) {
 	l.check()
-	b := &datagramBinding{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere()}
+	var o DatagramOptions
 	if opts != nil {
-		b.opts = *opts
+		o = *opts
 	}
-	err := b.opts.check()
+	err := o.check()
 	if p == nil {
 		err = transport.ErrNilProtocol
 	}
@@ -128,5 +130,28 @@ func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.Datagr
 		done(nil, err)
 		return
 	}
-	b.start()
+	made := l.originHere()
+	opened := func(c fdio.DatagramConfig, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		c.Protocol = p
+		done(l.newDatagram(c, made))
+	}
+	opener.Datagram(ctx, (*host)(l), opener.DatagramOptions(o), opened)
+}
+
+// newDatagram makes the endpoint of a socket and starts it.
+func (l *Loop) newDatagram(c fdio.DatagramConfig, made *origin) (
+	transport.DatagramTransport, error) {
+	c.Owner = (*host)(l)
+	d := fdio.NewDatagram((*host)(l), c)
+	l.open.AddTransport(d)
+	l.noteNewDatagram(d, made)
+	d.Start()
+	if d.State() >= fdio.Lost && d.Err() != nil {
+		return nil, d.Err()
+	}
+	return d, nil
 }

@@ -66,21 +66,36 @@ func (o *origin) String() string {
 	return b.String()
 }
 
-// born logs a new transport in debug mode and notes where it, or its server, was
+// noteNew logs a new transport in debug mode and notes where it, or its server, was
 // asked for.
-func (l *Loop) born(s fdio.Transport, made *origin) {
+func (l *Loop) noteNew(s fdio.Transport, made *origin) {
 	if !l.debug.Load() {
 		return
 	}
-	if l.origins == nil {
-		l.origins = make(map[int]*origin)
-	}
-	l.origins[s.FD()] = made
+	l.remember(s.FD(), made)
 	event := "connected"
 	if _, server := s.Owner().(*clients); server {
 		event = "got a new connection"
 	}
 	(*host)(l).Note(event, s, "peer", transport.PeerName(s), "protocol", nameOf(s.Protocol()))
+}
+
+// noteNewDatagram is noteNew for an endpoint of datagrams.
+func (l *Loop) noteNewDatagram(d *fdio.Datagram, made *origin) {
+	if !l.debug.Load() {
+		return
+	}
+	l.remember(d.FD(), made)
+	(*host)(l).Note("datagram endpoint created", d, "sockname", transport.SockName(d),
+		"peer", transport.PeerName(d), "protocol", nameOf(d.Protocol()))
+}
+
+// remember keeps where the transport of a descriptor was made.
+func (l *Loop) remember(fd int, made *origin) {
+	if l.origins == nil {
+		l.origins = make(map[int]*origin)
+	}
+	l.origins[fd] = made
 }
 
 // warnUnclosed reports, in debug mode, the transports that a loop leaves behind

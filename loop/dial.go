@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/protocol"
@@ -134,7 +135,7 @@ func (d *dial) delay() time.Duration {
 // attempt makes a socket and begins to connect it.
 func (d *dial) attempt(addr netip.AddrPort) error {
 	engine := d.loop.engine
-	family := familyOf(addr)
+	family := opener.FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		return nil
 	}
 	for _, local := range d.locals {
-		if familyOf(local) != family {
+		if opener.FamilyOf(local) != family {
 			continue
 		}
 		if local.Port() == 0 {

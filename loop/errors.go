@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 )
 
 // The errors of the loop.
 var (
 	// ErrLoopClosed: the loop was closed.
-	ErrLoopClosed = errors.New("loop: closed")
+	ErrLoopClosed = registry.ErrLoopClosed
 
 	// ErrLoopRunning: the loop runs already, or Close was called while it runs.
 	ErrLoopRunning = errors.New("loop: already running")
@@ -34,7 +36,7 @@ var (
 	// ErrServing: ServeForever was called while another call of it serves.
 	ErrServing = errors.New("loop: server is already being served")
 
-	// ErrBadSignal: the signal is none, or cannot be caught.
+	// ErrBadSignal: there is no such signal, or it cannot be caught.
 	ErrBadSignal = errors.New("loop: bad signal")
 
 	// ErrFdInUse: the descriptor belongs to a transport.
@@ -51,7 +53,7 @@ var (
 	ErrNotUnix = errors.New("loop: not a Unix socket")
 
 	// ErrNotDatagram: the descriptor is not a datagram socket.
-	ErrNotDatagram = errors.New("loop: not a datagram socket")
+	ErrNotDatagram = opener.ErrNotDatagram
 
 	// ErrNotRegular: the file is not a regular one.
 	ErrNotRegular = errors.New("loop: not a regular file")

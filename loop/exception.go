@@ -12,7 +12,7 @@ import (
 // Exception is what the exception handler is told: something went wrong that
 // no caller can be told of, most often a callback that panicked.
 type Exception struct {
-	// Message says what, in asyncio's words where asyncio has the case.
+	// Message says what happened, in asyncio's words where it knows the case.
 	Message string
 
 	// Err is the cause; for a panic a *protocol.PanicError with its stack.

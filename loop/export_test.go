@@ -33,7 +33,7 @@ func (h oldParent) StartProcess(c *child.Command, done func(child.Process, error
 func (l *Loop) SubprocessWithoutPidfd(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
-	made = child.Spawn(oldParent{l.parent()}, p, child.Command{Args: args}, done,
+	made = child.Spawn(oldParent{l.childHost()}, p, child.Command{Args: args}, done,
 		func() { l.remove(openChild{made}) })
 	l.open.Add(openChild{made})
 }
@@ -56,7 +56,7 @@ func (h heldParent) StartProcess(c *child.Command, done func(child.Process, erro
 func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
 	var made *child.Child
-	made = child.Spawn(heldParent{l.parent(), held}, p, child.Command{Args: args}, done,
+	made = child.Spawn(heldParent{l.childHost(), held}, p, child.Command{Args: args}, done,
 		func() { l.remove(openChild{made}) })
 	l.open.Add(openChild{made})
 	return made.Cancel
@@ -77,7 +77,7 @@ func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
 func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
-	made = child.Spawn(brokenParent{l.parent()}, p, child.Command{Args: args}, done,
+	made = child.Spawn(brokenParent{l.childHost()}, p, child.Command{Args: args}, done,
 		func() { l.remove(openChild{made}) })
 	l.open.Add(openChild{made})
 }

@@ -94,7 +94,7 @@ func TestS267_TheNextAddressIsTriedAfterTheDelayAndLosersAreClosed(t *testing.T)
 	}
 }
 
-func TestS267_AllFail(t *testing.T) {
+func TestS263_TheFirstErrorOrAllOfThem(t *testing.T) {
 	opts := &ConnectionOptions{HappyEyeballsDelay: time.Millisecond, AllErrors: true}
 	_, err := race(t, opts, silent, refusing, silent6)
 	if !errors.Is(err, syscall.ETIMEDOUT) || !errors.Is(err, syscall.ECONNREFUSED) {
@@ -104,6 +104,39 @@ func TestS267_AllFail(t *testing.T) {
 	_, err = race(t, opts, refusing, silent)
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the first error is %v", err)
+	}
+}
+
+// race looks at what is left open, during the race and in the end.
+func TestS262_AddressesAreTriedInOrderUntilOneConnects(t *testing.T) {
+	opts := &ConnectionOptions{HappyEyeballsDelay: -1}
+	took, err := race(t, opts, refusing, silent, refusing, "")
+	if timeout := 127 * time.Second; err != nil || took < timeout || took > timeout+time.Second {
+		t.Errorf("took %v: %v", took, err)
+	}
+	if took, err = race(t, opts, refusing, "", silent); err != nil || took > time.Second {
+		t.Errorf("took %v with the second of three: %v", took, err)
+	}
+}
+
+func TestS273_TheLoopGoesOnWhileAConnectTakesItsTime(t *testing.T) {
+	engine := simio.New(simio.Options{Seed: 1})
+	l := hook.New(engine, (*Options)(nil)).(*Loop)
+	engine.SetRoute(transport.Addr{AddrPort: netip.MustParseAddrPort(silent)}, simio.Silent)
+	ticks, began := 0, l.Time()
+	var tick func()
+	tick = func() {
+		ticks++
+		l.CallLater(time.Second, tick)
+	}
+	l.CallSoon(tick)
+	_, err := l.CreateConnection(t.Context(), &sleepy{}, silent, nil)
+	if took := l.Time() - began; !errors.Is(err, syscall.ETIMEDOUT) || took < 2*time.Minute ||
+		ticks < 120 {
+		t.Errorf("%v after %v, in which a timer of a second fired %d times", err, took, ticks)
+	}
+	if err := l.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

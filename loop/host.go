@@ -97,6 +97,15 @@ func (h *host) WhenDone(ctx context.Context, f func()) (stop func()) {
 // Next implements filecopy.Host.
 func (h *host) Next(f func()) { h.loop().CallSoon(f) }
 
+// Ending implements opener.Host.
+func (h *host) Ending() bool { return h.draining }
+
+// OnDisk implements opener.Host.
+func (h *host) OnDisk(path string) bool { return h.loop().onDisk(path) }
+
+// BufferSize implements opener.Host.
+func (h *host) BufferSize() int { return h.loop().engineConfig().BufferSize }
+
 // Post implements resolve.Host.
 func (h *host) Post(f func()) { h.loop().CallSoonThreadsafe(f) }
 

@@ -83,7 +83,7 @@ type Loop struct {
 // goroutine is started by the first call that runs it. nil options are the zero
 // Options. It may be called from any goroutine.
 //
-// Errors: an engine that was asked for by name and is not to be had, with the
+// Errors: an engine that was asked for by name and is not available, with the
 // reason and the remedy; ErrBadOption; no memory for the flow page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
@@ -105,10 +105,10 @@ func New(opts *Options) (*Loop, error) {
 	return l, nil
 }
 
-// startNetpoll has the Go runtime make its own poller, once in a process. Else the
-// first timer or the first file of package os does, wherever that happens, and where
+// startNetpoll makes the Go runtime open its own poller, once in a process. Otherwise
+// the first timer or the first file of package os does, wherever that happens, and if
 // no descriptor is left by then the runtime ends the process: a loop's clients could
-// bring that about.
+// cause that.
 var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).Stop() })
 
 // prepare makes a loop without an engine.
@@ -217,7 +217,7 @@ func (l *Loop) free() {
 		r.Abandon()
 	}
 	for _, fd := range l.open.Descriptors() {
-		_ = l.engine.CloseFD(fd) // there is nobody to tell any more
+		_ = l.engine.CloseFD(fd) // nobody is left to tell
 	}
 	l.closePage()
 	l.ready, l.dirty, l.timers = nil, nil, timers{}

@@ -12,7 +12,7 @@ type Engine uint8
 
 // The engines.
 const (
-	Auto  Engine = iota // io_uring where it is to be had, else epoll
+	Auto  Engine = iota // io_uring where it is available, otherwise epoll
 	Uring               // io_uring, or an error
 	Epoll               // epoll
 	sim                 // a simulated kernel, by package looptest
@@ -28,9 +28,9 @@ func (e Engine) String() string {
 	return [...]string{"auto", "io_uring", "epoll", "sim"}[e]
 }
 
-// Options configure a loop. The zero value is meant to be good.
+// Options configure a loop. The zero value is ready to use.
 type Options struct {
-	// Engine forces an engine; New fails where it is not to be had.
+	// Engine forces an engine; New fails where it is not available.
 	Engine Engine
 
 	// Loops is how many loops Options.Run makes, a thread each, up to 4096; 0 means 1.
@@ -70,7 +70,7 @@ type Options struct {
 	// after the call, so that a protocol that keeps it is found out.
 	Debug bool
 
-	// FlowPage has the loop publish, in a page of shared memory that package flowpage
+	// FlowPage makes the loop publish, in a page of shared memory that package flowpage
 	// reads, what only the program knows of its transports' pressure: what they have
 	// buffered, whether they are paused, and whether the loop has time. Any process of
 	// the same user, and root, can then read it without stopping the loop. It costs a

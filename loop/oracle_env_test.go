@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/oracletest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/transporttest/oracle"
 )
 
 // quietly is for loops whose callbacks panic on purpose.
@@ -37,7 +37,7 @@ func (e *loopEnv) stop() error {
 	return errors.Join(err, e.loop.Close())
 }
 
-// Can implements oracle.Env: both TCP and resets are to be had everywhere.
+// Can implements oracletest.Env: both TCP and resets are to be had everywhere.
 func (e *loopEnv) Can(string) bool { return true }
 
 func (e *loopEnv) CallSoon(f func()) func() { return e.loop.CallSoon(f).Cancel }
@@ -74,11 +74,12 @@ func (e *loopEnv) ErrName(err error) string {
 // serverUnderTest is a server as scenarios see it.
 type serverUnderTest struct {
 	*Server
-	dial func() (oracle.Peer, error)
+	dial func() (oracletest.Peer, error)
 }
 
 // newServer has the loop of e create a server.
-func newServer(e oracle.Env, l *Loop, factory protocol.Factory, deferred bool) (*Server, error) {
+func newServer(e oracletest.Env, l *Loop, factory protocol.Factory, deferred bool,
+) (*Server, error) {
 	var s *Server
 	var err error
 	done := false
@@ -93,10 +94,10 @@ func newServer(e oracle.Env, l *Loop, factory protocol.Factory, deferred bool) (
 	return s, err
 }
 
-func (s serverUnderTest) Dial() (oracle.Peer, error) { return s.dial() }
-func (s serverUnderTest) HasSockets() bool           { return len(s.Sockets()) > 0 }
+func (s serverUnderTest) Dial() (oracletest.Peer, error) { return s.dial() }
+func (s serverUnderTest) HasSockets() bool               { return len(s.Sockets()) > 0 }
 
-// WaitClosed implements oracle.Server. The server may know the answer at once,
+// WaitClosed implements oracletest.Server. The server may know the answer at once,
 // scenarios take it from a later callback only.
 func (s serverUnderTest) WaitClosed(done func(error)) {
 	s.WaitClosedFunc(context.Background(), s.later(done))

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/oracletest"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/transporttest/oracle"
 	"github.com/sluice-net/sluice/uring"
 )
 
@@ -43,7 +43,7 @@ func newKernelEnv(t *testing.T, engine Engine) *kernelEnv {
 
 func (e *kernelEnv) start() { e.run() }
 
-// Can implements oracle.Env.
+// Can implements oracletest.Env.
 func (e *kernelEnv) Can(need string) bool {
 	return need != "arrival-order" || e.loop.Engine() != Uring || ringKeepsOrder()
 }
@@ -127,12 +127,12 @@ func (e *kernelEnv) Until(cond func() bool) error {
 			return nil
 		}
 	}
-	return oracle.ErrQuiet
+	return oracletest.ErrQuiet
 }
 
 func (e *kernelEnv) CallSoonThreadsafe(f func()) { e.loop.CallSoonThreadsafe(f) }
 
-func (e *kernelEnv) Pair() (oracle.Socket, oracle.Peer, error) {
+func (e *kernelEnv) Pair() (oracletest.Socket, oracletest.Peer, error) {
 	const kind = syscall.SOCK_STREAM | syscall.SOCK_NONBLOCK | syscall.SOCK_CLOEXEC
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, kind, 0)
 	if err != nil {
@@ -158,19 +158,19 @@ func (s pairSocket) Attach(p protocol.Protocol, done func(error)) {
 		func(_ transport.Transport, err error) { done(err) })
 }
 
-func (e *kernelEnv) Serve(factory protocol.Factory, deferred bool) (oracle.Server, error) {
+func (e *kernelEnv) Serve(factory protocol.Factory, deferred bool) (oracletest.Server, error) {
 	s, err := newServer(e, e.loop, factory, deferred)
 	if err != nil {
 		return nil, err
 	}
 	port := s.Addrs()[0].(*net.TCPAddr).Port
-	return serverUnderTest{s, func() (oracle.Peer, error) { return dialKernelPeer(port) }}, nil
+	return serverUnderTest{s, func() (oracletest.Peer, error) { return dialKernelPeer(port) }}, nil
 }
 
 // Connect binds a port also where the connection is to be refused: nobody else
 // can listen there then.
 func (e *kernelEnv) Connect(p protocol.Protocol, refused bool, done func(error)) (
-	func() (oracle.Peer, error), error,
+	func() (oracletest.Peer, error), error,
 ) {
 	fd, port, err := bindLoopback()
 	if err != nil {
@@ -184,7 +184,7 @@ func (e *kernelEnv) Connect(p protocol.Protocol, refused bool, done func(error))
 	}
 	e.loop.CreateConnectionFunc(context.Background(), p, fmt.Sprintf("127.0.0.1:%d", port), nil,
 		func(_ transport.Transport, err error) { done(err) })
-	return func() (oracle.Peer, error) {
+	return func() (oracletest.Peer, error) {
 		conn, _, err := syscall.Accept4(fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		if err != nil {
 			return nil, err
@@ -226,7 +226,7 @@ type kernelPeer struct {
 }
 
 // dialKernelPeer connects while it blocks, which over loopback takes no time.
-func dialKernelPeer(port int) (oracle.Peer, error) {
+func dialKernelPeer(port int) (oracletest.Peer, error) {
 	fd, err := tcpSocket(0)
 	if err != nil {
 		return nil, err
@@ -254,7 +254,7 @@ func (p *kernelPeer) Recv(b []byte) (int, error) {
 	n, err := syscall.Read(p.fd, b)
 	switch {
 	case err == syscall.EAGAIN:
-		return 0, oracle.ErrWouldBlock
+		return 0, oracletest.ErrWouldBlock
 	case err != nil:
 		return 0, err
 	case n == 0:

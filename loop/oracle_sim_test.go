@@ -13,18 +13,18 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/iouring"
+	"github.com/sluice-net/sluice/loop/internal/oracletest"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
-	"github.com/sluice-net/sluice/transport/transporttest/oracle"
 )
 
 // simStandstill is the real time after which a simulated loop that does not
 // become quiet never will.
 const simStandstill = 20 * time.Second
 
-// The sizes of simulated buffers, which scenarios rely on: see oracle.Env.Pair.
+// The sizes of simulated buffers, which scenarios rely on: see oracletest.Env.Pair.
 const (
 	simBufferMin = 64 << 10
 	simBufferMax = 256 << 10
@@ -57,11 +57,11 @@ func newSimEnv(seed uint64, ring bool) *simEnv {
 	var engine proactor.Proactor
 	if ring {
 		m := e.world.NewMachine()
-		real, err := iouring.NewOn(m, proactor.Config{})
+		driven, err := iouring.NewOn(m, proactor.Config{})
 		if err != nil {
 			panic(err)
 		}
-		engine = m.Drive(real)
+		engine = m.Drive(driven)
 	} else {
 		engine = e.world.NewEngine(proactor.Config{})
 	}
@@ -154,25 +154,25 @@ func (e *simEnv) Until(cond func() bool) error {
 			return err
 		}
 		if e.world.HistoryHash() == before {
-			return oracle.ErrQuiet
+			return oracletest.ErrQuiet
 		}
 	}
 }
 
-func (e *simEnv) Pair() (oracle.Socket, oracle.Peer, error) {
+func (e *simEnv) Pair() (oracletest.Socket, oracletest.Peer, error) {
 	fd, p := e.world.PeerPair()
 	p.PauseReading()
 	near := func() (*os.File, error) { return e.world.File(fd) }
 	return pairSocket{e.loop, near}, &simPeer{peer: p}, nil
 }
 
-func (e *simEnv) Serve(factory protocol.Factory, deferred bool) (oracle.Server, error) {
+func (e *simEnv) Serve(factory protocol.Factory, deferred bool) (oracletest.Server, error) {
 	s, err := newServer(e, e.loop, factory, deferred)
 	if err != nil {
 		return nil, err
 	}
 	addr := transport.Addr{AddrPort: s.Addrs()[0].(*net.TCPAddr).AddrPort()}
-	dial := func() (oracle.Peer, error) {
+	dial := func() (oracletest.Peer, error) {
 		p, err := e.world.DialNow(addr)
 		if err != nil {
 			return nil, err
@@ -183,7 +183,7 @@ func (e *simEnv) Serve(factory protocol.Factory, deferred bool) (oracle.Server, 
 }
 
 func (e *simEnv) Connect(p protocol.Protocol, refused bool, done func(error)) (
-	func() (oracle.Peer, error), error,
+	func() (oracletest.Peer, error), error,
 ) {
 	var accepted *simio.Peer
 	anyPort := transport.Addr{AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}
@@ -201,9 +201,9 @@ func (e *simEnv) Connect(p protocol.Protocol, refused bool, done func(error)) (
 	}
 	e.loop.CreateConnectionFunc(context.Background(), p, addr, nil,
 		func(_ transport.Transport, err error) { done(err) })
-	return func() (oracle.Peer, error) {
+	return func() (oracletest.Peer, error) {
 		if accepted == nil {
-			return nil, oracle.ErrWouldBlock
+			return nil, oracletest.ErrWouldBlock
 		}
 		return &simPeer{peer: accepted}, nil
 	}, nil
@@ -234,7 +234,7 @@ func (p *simPeer) Recv(b []byte) (int, error) {
 	n, err := p.peer.Recv(b)
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
-		return 0, oracle.ErrWouldBlock
+		return 0, oracletest.ErrWouldBlock
 	case err == nil && n == 0:
 		return 0, io.EOF
 	}
@@ -247,7 +247,7 @@ func (p *simPeer) Pending() (string, error) {
 	}
 	b := make([]byte, 1)
 	switch n, err := p.Recv(b); {
-	case errors.Is(err, oracle.ErrWouldBlock):
+	case errors.Is(err, oracletest.ErrWouldBlock):
 		return "empty", nil
 	case errors.Is(err, io.EOF):
 		return "eof", nil

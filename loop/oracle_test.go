@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-net/sluice/transport/transporttest/oracle"
+	"github.com/sluice-net/sluice/loop/internal/oracletest"
 )
 
 // simSeeds is how many simulated kernels each scenario runs on. They differ in
@@ -16,7 +16,7 @@ const simSeeds = 2
 // scenarioEnv is an environment whose loop is started unless the scenario does
 // that itself.
 type scenarioEnv interface {
-	oracle.Env
+	oracletest.Env
 	start()
 	end() error
 }
@@ -24,7 +24,7 @@ type scenarioEnv interface {
 // TestAsyncioScenarios runs every scenario that was recorded from CPython on
 // every engine.
 func TestAsyncioScenarios(t *testing.T) {
-	all, err := oracle.Load(oracle.Files())
+	all, err := oracletest.Load(oracletest.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,8 @@ func needEngine(t *testing.T, engine Engine) {
 	}
 }
 
-func runScenario(t *testing.T, s oracle.Scenario, e scenarioEnv) {
-	if s.Transport != oracle.IdleLoop {
+func runScenario(t *testing.T, s oracletest.Scenario, e scenarioEnv) {
+	if s.Transport != oracletest.IdleLoop {
 		e.start()
 	}
 	t.Cleanup(func() {
@@ -80,5 +80,5 @@ func runScenario(t *testing.T, s oracle.Scenario, e scenarioEnv) {
 			t.Error(err)
 		}
 	})
-	oracle.Run(t, s, e)
+	oracletest.Run(t, s, e)
 }

@@ -125,13 +125,13 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	}
 	s := fdio.NewStream((*host)(l), c)
 	l.addStream(s)
-	l.born(s, made)
+	l.noteNew(s, made)
 	s.Start()
 	return s
 }
 
 // successorOf returns another pipe transport of the open file of s, or nil: the master of
-// a pseudoterminal mostly has one for each direction.
+// a pseudoterminal usually has one for each direction.
 func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	for other := range l.streams() {
 		if other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {

@@ -144,7 +144,7 @@ func (l *Loop) run(until func() bool) error {
 	return <-request.done
 }
 
-// begin has the loop's goroutine run. It answers on the request's channel.
+// begin makes the loop's goroutine run. It answers on the request's channel.
 func (l *Loop) begin(until func() bool) (*runRequest, error) {
 	request := &runRequest{until: until, done: make(chan error, 1)}
 	for {

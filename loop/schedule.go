@@ -69,7 +69,7 @@ func (l *Loop) turn() error {
 	l.turns++
 	l.takePosts()
 	l.flush()
-	if err := l.engine.Wait(l.patience()); err != nil {
+	if err := l.engine.Wait(l.waitTimeout()); err != nil {
 		return err
 	}
 	l.expire()
@@ -100,8 +100,8 @@ func (l *Loop) flush() {
 	l.dirty = l.dirty[:0]
 }
 
-// patience is how long the engine may wait.
-func (l *Loop) patience() time.Duration {
+// waitTimeout is how long the engine may wait.
+func (l *Loop) waitTimeout() time.Duration {
 	if len(l.ready) > 0 || l.mustReturn() {
 		return 0
 	}

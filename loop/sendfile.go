@@ -22,23 +22,23 @@ import (
 // earlier. A count of -1 means up to the end that the file has now.
 //
 // f must be a regular file and stay open; its own position is neither used nor
-// moved. One that says that it is empty, as those of /proc do, is taken at its word:
-// nothing is sent. A file that is not in memory is read by another goroutine first, so that
-// the loop does not wait for the disk. The bytes of the file do not count as
-// buffered: WriteBufferSize and the water marks are about memory. What is written
-// meanwhile queues behind the file and does count.
+// moved. If it says that it is empty, as those of /proc do, nothing is sent. A file that
+// is not in memory is read by another goroutine first, so that the loop does not wait for
+// the disk. The bytes of the file do not count as buffered: WriteBufferSize and the water
+// marks are about memory. What is written meanwhile queues behind the file and does
+// count.
 //
 // Close sends the file to its end first; Abort or an error ends it. When ctx ends,
 // sending stops with the bytes that were sent by then, which are counted exactly,
 // and t goes on with what was written after the file: a peer that expects all of it
-// has to be told, mostly by closing.
+// has to be told, usually by closing.
 //
 // Over TCP and Unix sockets that is sendfile(2). Over TLS, blocks of at most 256 KiB
 // are read by another goroutine and encrypted; the one in hand counts as buffered,
 // and the bytes that are counted are those that were encrypted. Where the high mark
 // is lower than 512 KiB the blocks are half of it, but not less than 16 KiB.
 //
-// Any other transport, one of the user's say, is only known by its methods and
+// Any other transport, for example one of the user, is only known by its methods and
 // promises less: it is written copies of 256 KiB each, the next when no more than its
 // low mark is buffered, for which it is asked every few milliseconds. Its own writes
 // meanwhile come between those, Close ends the copy with transport.ErrClosed, and
@@ -46,7 +46,7 @@ import (
 //
 // Sendfile may be called from any goroutine except the loop's.
 //
-// Errors: ErrBadRange for a negative offset, or a negative count but -1;
+// Errors: ErrBadRange for a negative offset, or a negative count except -1;
 // ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory;
 // os.ErrClosed for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for
 // a pipe; transport.ErrClosed, when t is closing from the start or is aborted;
@@ -142,7 +142,7 @@ func sendfileError(f *os.File, err error) error {
 	return &fs.PathError{Op: "sendfile", Path: f.Name(), Err: err}
 }
 
-// sendDirectly has the transport send the file.
+// sendDirectly makes the transport send the file.
 func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
 	if ctx.Done() != nil {
 		done := f.Done

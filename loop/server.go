@@ -44,8 +44,7 @@ type ServerOptions struct {
 
 	// Backlog is the length of the accept queue; 0 means 4096, which the kernel
 	// bounds by net.core.somaxconn. ErrBadOption where it, or another number here,
-	// is negative; a duration that is never over, or a size beyond all there is, may
-	// be as large as it likes.
+	// is negative. Durations and sizes may be as large as their types allow.
 	Backlog int
 
 	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and
@@ -149,8 +148,8 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 	}
 }
 
-// newBinding returns nil, and has called done, where there is no factory or the
-// options do not go together.
+// newBinding calls done and returns nil where there is no factory or the options are
+// wrong.
 func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	opts *UnixServerOptions, done func(*Server, error)) *binding {
 	s := &Server{loop: l, factory: factory, made: l.originHere()}
@@ -232,7 +231,7 @@ func (s *Server) start() error {
 }
 
 // PauseAccepting leaves whoever connects in the kernel's queue, until ResumeAccepting:
-// so a server that has enough to do is felt by its clients. A few connections that the
+// so the clients of a server that is busy notice it. A few connections that the
 // kernel has already accepted may still come. When the queue is full, the kernel turns
 // clients away (listen(2)). It may be called before the server serves, and from any
 // goroutine.
@@ -285,15 +284,15 @@ func (s *Server) checkDrained() {
 	if !s.closed || len(s.acceptors) > 0 {
 		return
 	}
-	call(&s.onClosed)
+	callAll(&s.onClosed)
 	if s.conns == 0 {
-		call(&s.onDrained)
+		callAll(&s.onDrained)
 		s.loop.remove(openServer{s})
 	}
 }
 
-// call calls the functions and forgets them.
-func call(fs *[]func()) {
+// callAll calls the functions and forgets them.
+func callAll(fs *[]func()) {
 	due := *fs
 	*fs = nil
 	for _, f := range due {
@@ -368,7 +367,7 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 	c := s.loop.newConnection(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
 		CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
-	s.loop.born(c, s.made)
+	s.loop.noteNew(c, s.made)
 	c.Start()
 }
 

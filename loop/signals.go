@@ -55,8 +55,8 @@ func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	return nil
 }
 
-// signalMax is the last of Linux's signals on the processors that Go knows, but for the
-// MIPS ones, whose additional ones package signal does not take either.
+// signalMax is the last of Linux's signals on the processors that Go knows. MIPS has
+// more, but package signal does not take those either.
 const signalMax = 64
 
 // checkSignal says what is wrong with a signal that could never be delivered: package
@@ -65,7 +65,7 @@ func checkSignal(sig os.Signal) error {
 	number, ok := sig.(syscall.Signal)
 	switch {
 	case !ok:
-		return fmt.Errorf("%w: %v is none of Linux's", ErrBadSignal, sig)
+		return fmt.Errorf("%w: %v is not a signal of Linux", ErrBadSignal, sig)
 	case number < 1 || number > signalMax:
 		return fmt.Errorf("%w: %d is not from 1 to %d", ErrBadSignal, number, signalMax)
 	case number == syscall.SIGKILL || number == syscall.SIGSTOP:

@@ -44,7 +44,7 @@ func (l *Loop) namesOf(fd int, family proactor.Family, kind proactor.Kind) (loca
 	return local, peer
 }
 
-// makeProtocol calls a factory of the user's.
+// makeProtocol calls the user's factory.
 func (l *Loop) makeProtocol(factory protocol.Factory) (p protocol.Protocol, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -65,8 +65,8 @@ func (l *Loop) drop(fd int) {
 	}
 }
 
-// whenDone has f called on the loop's goroutine when ctx ends, unless stop was
-// called before.
+// whenDone calls f on the loop's goroutine when ctx ends, unless stop was called
+// before.
 func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}

@@ -49,7 +49,7 @@ func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProt
 	case ctx.Err() != nil:
 		done(nil, ctx.Err())
 	default:
-		l.raise(ctx, p, c, done)
+		l.spawn(ctx, p, c, done)
 	}
 }
 
@@ -70,16 +70,16 @@ func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessPro
 
 func shell(command string) []string { return []string{"/bin/sh", "-c", command} }
 
-// parent is the loop as its children see it.
-func (l *Loop) parent() child.Parent { return child.Parent{Loop: (*host)(l)} }
+// childHost is the loop as its children see it.
+func (l *Loop) childHost() child.Parent { return child.Parent{Loop: (*host)(l)} }
 
-// raise starts a child and keeps it among the loop's until nothing is left of it.
-func (l *Loop) raise(ctx context.Context, p protocol.SubprocessProtocol, c child.Command,
+// spawn starts a child and keeps it among the loop's until nothing is left of it.
+func (l *Loop) spawn(ctx context.Context, p protocol.SubprocessProtocol, c child.Command,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child
 	over := false
 	stop := func() {}
-	made = child.Spawn(l.parent(), p, c, func(t transport.SubprocessTransport, err error) {
+	made = child.Spawn(l.childHost(), p, c, func(t transport.SubprocessTransport, err error) {
 		stop()
 		done(t, err)
 	}, func() {

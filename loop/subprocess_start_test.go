@@ -14,20 +14,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// waitChildless waits, without a loop, until this process has no child.
-func waitChildless(t *testing.T) {
-	t.Helper()
-	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
-		all, _ := rig.Offspring(t)
-		switch {
-		case all == 0:
-			return
-		case time.Now().After(end):
-			t.Fatalf("%d children are left", all)
-		}
-	}
-}
-
 // launchOld starts a child whose exit a goroutine waits for.
 func launchOld(t *testing.T, l *loop.Loop, n *rig.Nurse, args ...string) {
 	t.Helper()
@@ -64,11 +50,10 @@ func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
 			}
 		})
 		n.Over(t, -15)
-		waitChildless(t)
+		rig.WaitChildless(t)
 	})
 }
 
-// statements: 332
 func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)
@@ -94,7 +79,7 @@ func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 		if shutdown {
 			n.Over(t, -9)
 		}
-		waitChildless(t)
+		rig.WaitChildless(t)
 	}
 }
 
@@ -144,7 +129,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 			t.Errorf("shutdown %v: answers %v, events %v", shutdown, answers, n.Events)
 		}
 	}
-	waitChildless(t)
+	rig.WaitChildless(t)
 }
 
 // A start that is given up while it is under way: the child is killed and reaped
@@ -177,7 +162,7 @@ func TestS329_CancelDuringAStart(t *testing.T) {
 		if len(answers) != 1 || !errors.Is(answers[0], context.Canceled) || n.T != nil {
 			t.Errorf("answers %v, protocol told %v", answers, n.T)
 		}
-		waitChildless(t)
+		rig.WaitChildless(t)
 	})
 }
 
@@ -203,5 +188,6 @@ func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 				t.Errorf("the protocol was told %v", n.Events)
 			}
 		})
+		rig.WaitChildless(t)
 	})
 }

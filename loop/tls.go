@@ -45,16 +45,16 @@ func (d *dial) secure(fd int, family proactor.Family) {
 	c.Server, c.Protocol = d.server, d.protocol
 	var t *tlsio.Transport
 	stop := l.whenDone(d.ctx, func() { t.Cancel(d.ctx.Err()) })
-	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, d.done) }
+	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, d.done) }
 	t = tlsio.New((*host)(l), c)
 	s := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
 		IdleTimeout: d.opts.IdleTimeout}, family)
-	l.born(s, d.made)
+	l.noteNew(s, d.made)
 	s.Start()
 }
 
-// shaken takes the end of a handshake that somebody waits for.
-func (l *Loop) shaken(t *tlsio.Transport, err error, stop func(),
+// handshakeDone takes the end of a handshake that somebody waits for.
+func (l *Loop) handshakeDone(t *tlsio.Transport, err error, stop func(),
 	done func(transport.Transport, error)) {
 	stop()
 	l.countHandshake(t)
@@ -89,18 +89,19 @@ func (l *Loop) countHandshake(t *tlsio.Transport) {
 // acceptedTLS makes a TLS transport of an accepted descriptor.
 func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	c := s.opts.tls()
-	c.Factory, c.Done = s.makeProtocol, s.shaken
+	c.Factory, c.Done = s.makeProtocol, s.handshakeDone
 	t := tlsio.New((*host)(s.loop), c)
 	s.conns++
 	stream := s.loop.newStream(fdio.Config{FD: fd, Protocol: t.Lower(), Owner: (*clients)(s),
 		IdleTimeout: s.opts.IdleTimeout}, family)
-	s.loop.born(stream, s.made)
+	s.loop.noteNew(stream, s.made)
 	stream.Start()
 }
 
-// shaken takes the end of the handshake of one of the server's connections. What the
-// factory or ConnectionMade did wrong has been reported and is no failure of it.
-func (s *Server) shaken(t *tlsio.Transport, err error) {
+// handshakeDone takes the end of the handshake of one of the server's connections. What the
+// factory or ConnectionMade did wrong has been reported, and does not count as its
+// failure.
+func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
 	if t.Shaken() || s.opts.TLS.OnHandshakeError == nil {
 		return
@@ -184,7 +185,7 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	}
 	var over *tlsio.Transport
 	stop := l.whenDone(ctx, func() { over.Cancel(ctx.Err()) })
-	c.Done = func(t *tlsio.Transport, err error) { l.shaken(t, err, stop, done) }
+	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, done) }
 	over = tlsio.New((*host)(l), c)
 	if err := t.SetProtocol(over.Lower()); err != nil {
 		stop()

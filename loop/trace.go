@@ -23,7 +23,7 @@ type Trace struct {
 	// group; more are then put into circulation, up to BufferOptions.Max.
 	BuffersExhausted func(group uint16)
 
-	// Fallback is called when something could not be had and the loop goes on
+	// Fallback is called when something is not available and the loop goes on
 	// without it: "io_uring" when Auto chose epoll, "registered buffers" when
 	// RLIMIT_MEMLOCK is too small for them, "UDP_SEGMENT" and "UDP_GRO" when an
 	// endpoint cannot have GSO or GRO.
@@ -37,7 +37,7 @@ type Trace struct {
 
 // The hooks are called only from here.
 
-// caughtInTrace reports the panic of a hook. It is to be deferred.
+// caughtInTrace reports the panic of a hook. Callers defer it.
 func (l *Loop) caughtInTrace(hook string) {
 	if r := recover(); r != nil {
 		l.report(Exception{Message: "Exception in Trace." + hook, Err: &protocol.PanicError{
@@ -73,7 +73,7 @@ func (l *Loop) traceSlow(took time.Duration) {
 	}
 }
 
-// traceEngine has the engine call its hooks, those that there are.
+// traceEngine makes the engine call those of its hooks that are set.
 func (l *Loop) traceEngine(cfg *proactor.Config) {
 	t := l.opts.Trace
 	if t == nil {

@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -136,27 +136,6 @@ func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol
 	}
 }
 
-// unixPathMax is the size of sun_path (unix(7)). A file's name ends there with a
-// zero byte, an abstract one begins with it.
-const unixPathMax = len(syscall.RawSockaddrUnix{}.Path)
-
-// unixName checks a path and returns it as the engines take it: an abstract name
-// with '@' for its zero byte.
-func unixName(path string) (string, error) {
-	if rest, abstract := strings.CutPrefix(path, "\x00"); abstract {
-		path = "@" + rest
-	}
-	switch {
-	case path == "" || !isAbstract(path) && strings.Contains(path, "\x00"):
-		return "", syscall.EINVAL
-	case len(path) > unixPathMax || len(path) == unixPathMax && !isAbstract(path):
-		return "", syscall.ENAMETOOLONG
-	}
-	return path, nil
-}
-
-func isAbstract(path string) bool { return strings.HasPrefix(path, "@") }
-
 func unixAddr(path string, kind proactor.Kind) net.Addr {
 	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
 }
@@ -177,25 +156,25 @@ func checkKind(kind proactor.Kind, tls *TLSOptions) error {
 	return nil
 }
 
-// knockPause is how long a client waits where the server's queue is full. The
+// retryDelay is how long a client waits where the server's queue is full. The
 // kernel has no event for its having room.
-const knockPause = 10 * time.Millisecond
+const retryDelay = 10 * time.Millisecond
 
 // startUnix begins to connect to path.
 func (d *dial) startUnix(path string) {
-	name, err := unixName(path)
+	name, err := opener.UnixName(path)
 	if err != nil {
 		d.done(nil, dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
 		return
 	}
 	d.path = name
 	if d.enlist() {
-		d.knock()
+		d.tryConnect()
 	}
 }
 
-// knock makes an attempt.
-func (d *dial) knock() {
+// tryConnect makes an attempt.
+func (d *dial) tryConnect() {
 	fd, err := d.loop.engine.Socket(proactor.Unix, d.kind)
 	if err != nil {
 		d.errs = append(d.errs, dialError(unixAddr(d.path, d.kind), err))
@@ -204,15 +183,15 @@ func (d *dial) knock() {
 	}
 	var c *fdio.Connector
 	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
-		func(errno syscall.Errno) { d.knocked(c, fd, errno) })
+		func(errno syscall.Errno) { d.tried(c, fd, errno) })
 	d.attempts = append(d.attempts, c)
 }
 
-// knocked takes the end of an attempt, and makes another if the queue was full.
-func (d *dial) knocked(c *fdio.Connector, fd int, errno syscall.Errno) {
+// tried takes the end of an attempt, and makes another if the queue was full.
+func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
 	if errno == syscall.EAGAIN && !d.settling {
 		d.attempts = nil
-		d.timer = d.loop.CallLater(knockPause, d.knock)
+		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
 		return
 	}
 	d.attempted(c, fd, proactor.Unix, unixAddr(d.path, d.kind), errno)

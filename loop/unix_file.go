@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -22,7 +23,7 @@ type socketFile struct {
 
 // startUnix begins to serve at path.
 func (b *binding) startUnix(path string) {
-	name, err := unixName(path)
+	name, err := opener.UnixName(path)
 	if err != nil {
 		b.fail(listenError(unixAddr(path, b.server.kind), os.NewSyscallError("bind", err)))
 		return
@@ -70,7 +71,7 @@ func (b *binding) permit() error {
 // onDisk reports whether path is a file's: not an abstract name, and not that of
 // a simulated socket.
 func (l *Loop) onDisk(path string) bool {
-	return path != "" && !isAbstract(path) && l.kind != sim
+	return path != "" && !opener.IsAbstract(path) && l.kind != sim
 }
 
 // clearPath removes a socket file, and no other, at the path. What keeps it from
@@ -83,11 +84,11 @@ func (b *binding) clearPath() error {
 		return nil
 	}
 	info, err := os.Lstat(b.path)
-	socket := err == nil && isSocket(info)
+	socket := err == nil && opener.IsSocket(info)
 	if socket && b.server.opts.ProbeSocket && isServed(b.path) {
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
-	b.tries = bindTries
+	b.tries = opener.BindTries
 	switch {
 	case err != nil:
 		return nil
@@ -99,8 +100,6 @@ func (b *binding) clearPath() error {
 	}
 	return nil
 }
-
-func isSocket(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSocket }
 
 // isServed reports whether somebody serves at path, or something speaks against
 // believing that nobody does. The kernel answers at once: a connection to a Unix
@@ -125,7 +124,7 @@ func (b *binding) noteFile() {
 	if err != nil {
 		return
 	}
-	if info, err := os.Lstat(path); err == nil && isSocket(info) {
+	if info, err := os.Lstat(path); err == nil && opener.IsSocket(info) {
 		s.file = &socketFile{path: path, info: info}
 	}
 }

@@ -118,7 +118,7 @@ func (p *prober) bufRing() error {
 	if err != nil {
 		return err
 	}
-	return p.receives(a, b, func(s *SQE) { s.PrepRecvSelect(a, p.group, 0, 0) })
+	return p.receives(b, func(s *SQE) { s.PrepRecvSelect(a, p.group, 0, 0) })
 }
 
 func (p *prober) bufRingInc() error {
@@ -142,8 +142,8 @@ func (p *prober) bufRingInc() error {
 // probeData is shorter than half a buffer of the group.
 var probeData = []byte("probe")
 
-// receives sends something to b that an operation on a must bring.
-func (p *prober) receives(a, b int, prep func(*SQE)) error {
+// receives sends something to b that the operation must bring.
+func (p *prober) receives(b int, prep func(*SQE)) error {
 	if err := p.start(prep); err != nil {
 		return err
 	}

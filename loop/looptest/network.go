@@ -106,9 +106,9 @@ func New(tb testing.TB, o Options) *Network {
 // SetFaults changes the faults from now on; the zero Faults ends them.
 func (n *Network) SetFaults(f Faults) { n.sim.SetFaults(simio.Faults(f)) }
 
-// SetDescriptorLimit makes max the number of descriptors that may be open at a
+// SetDescriptorLimit makes limit the number of descriptors that may be open at a
 // time, as RLIMIT_NOFILE does. Beyond it there is EMFILE.
-func (n *Network) SetDescriptorLimit(max int) { n.sim.SetDescriptorLimit(max) }
+func (n *Network) SetDescriptorLimit(limit int) { n.sim.SetDescriptorLimit(limit) }
 
 // History is what happened in the network, a line for each event: the virtual
 // time in nanoseconds, what, the descriptor, the result, a checksum of the data.

@@ -25,7 +25,7 @@ func at(ms int, c Conn) *Snapshot {
 func TestSharesSumToOne(t *testing.T) {
 	const seed = 5
 	random := rand.New(rand.NewPCG(seed, seed))
-	n := func(max int) int { return random.IntN(max) }
+	n := func(limit int) int { return random.IntN(limit) }
 	for range 200 {
 		var snapshots []*Snapshot
 		for i := range 5 {

@@ -20,7 +20,7 @@ func two(f func(i uint64) Snapshot) []*Snapshot {
 func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		make     func(i uint64) Snapshot
+		snapshot func(i uint64) Snapshot
 		want     []string
 		severity Severity
 	}{
@@ -92,7 +92,7 @@ func TestDiagnose(t *testing.T) {
 		}, []string{FindWritePaused}, Info},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			found := Diagnose(Evidence{Snapshots: two(c.make)})
+			found := Diagnose(Evidence{Snapshots: two(c.snapshot)})
 			var names []string
 			for _, f := range found {
 				names = append(names, f.Name)

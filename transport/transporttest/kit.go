@@ -82,7 +82,7 @@ func TestTransport(t *testing.T, connect Connect, except ...Except) {
 						t.Skip("needs " + e.Why)
 					}
 				}
-				k := &kit{T: t, make: connect, rec: NewRecorder(t), peer: NewRecorder(t)}
+				k := &kit{T: t, open: connect, rec: NewRecorder(t), peer: NewRecorder(t)}
 				c.run(k)
 				k.finish()
 			})
@@ -102,7 +102,7 @@ var errPlanned = errors.New("planned")
 // kit is one case under way.
 type kit struct {
 	*testing.T
-	make      Connect
+	open      Connect
 	link      *Link
 	rec, peer *Recorder
 	written   int // bytes of the pattern that the transport under test accepted
@@ -116,7 +116,7 @@ func (k *kit) connectBuffered(size int) { k.connectAs(k.rec.Buffered(size)) }
 
 func (k *kit) connectAs(p protocol.Protocol) {
 	k.Helper()
-	k.link = k.make(k.T, p, k.peer)
+	k.link = k.open(k.T, p, k.peer)
 	if k.tr() == nil || k.peer.Transport() == nil {
 		k.Fatal("connect returned before ConnectionMade of both ends")
 	}

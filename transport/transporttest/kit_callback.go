@@ -60,7 +60,6 @@ var callbackCases = []kitCase{
 		k.waitLostNil()
 	}},
 	{"S118_panic_in_ConnectionMade_is_fatal", func(k *kit) {
-		// statements: 119
 		k.rec.On.Made = func(transport.Transport) {
 			k.rec.On.Made = nil
 			panic("planned")

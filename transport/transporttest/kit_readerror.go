@@ -10,7 +10,6 @@ import (
 
 // readErrorCases are of section B: errors, and what callbacks may do.
 var readErrorCases = []kitCase{
-	// statements: 411
 	{"S042_read_error_is_not_reported_to_the_handler", func(k *kit) {
 		k.connect()
 		k.needsReset()

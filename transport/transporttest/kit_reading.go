@@ -222,13 +222,16 @@ var readingCases = []kitCase{
 		for _, end := range []func(){
 			func() { k.tr().Close() }, func() { k.tr().Abort() },
 		} {
+			k.rec.On.Data = func([]byte) { end() }
 			k.connect()
 			k.do(func() {
-				k.mustWrite(k.pt(), []byte("on its way"))
-				k.pt().Close() // and an end of input
-				end()
+				k.mustWrite(k.pt(), pattern(0, 1<<20)) // more than one completion brings
+				k.pt().Close()
 			})
-			k.waitTrace("made, lost <nil>")
+			k.waitLostNil()
+			if n := k.rec.Count("data"); n != 1 || k.rec.GotEOF() {
+				k.Errorf("trace %s", k.rec.Trace())
+			}
 			k.finish()
 			k.rec, k.peer = NewRecorder(k.T), NewRecorder(k.T)
 		}

@@ -115,12 +115,12 @@ func notes(f *result.File) (out [][2]string) {
 // lie, in each view.
 func headline(f *result.File) (out [][]string) {
 	for _, k := range keys(f) {
-		line, any := []string{k.Label}, false
+		line, some := []string{k.Label}, false
 		for _, view := range views(f) {
 			text := span(f, view, k.Class)
-			line, any = append(line, text), any || text != none
+			line, some = append(line, text), some || text != none
 		}
-		if any {
+		if some {
 			out = append(out, line)
 		}
 	}

@@ -46,11 +46,11 @@ type Comparison struct {
 
 // Compare compares the ratios of two runs, in the order of the new one. The
 // base itself has no ratio and is left out.
-func Compare(old, new *File) Comparison {
-	c := Comparison{Old: old, New: new}
-	before := ratios(old)
+func Compare(older, newer *File) Comparison {
+	c := Comparison{Old: older, New: newer}
+	before := ratios(older)
 	seen := map[string]bool{}
-	for _, w := range new.Workloads {
+	for _, w := range newer.Workloads {
 		for _, r := range w.Rows {
 			if r.Ratio == nil {
 				continue
@@ -66,7 +66,7 @@ func Compare(old, new *File) Comparison {
 				was, *r.Ratio, !was.Overlaps(*r.Ratio)})
 		}
 	}
-	for _, w := range old.Workloads {
+	for _, w := range older.Workloads {
 		for _, r := range w.Rows {
 			if key := rowKey(w, r); r.Ratio != nil && !seen[key] {
 				c.Unpaired = append(c.Unpaired, "old: "+key)
@@ -93,9 +93,9 @@ func ratios(f *File) map[string]stats.Interval {
 // Caution says what of the two runs' circumstances differs; "" if nothing does.
 func (c Comparison) Caution() string {
 	var out []string
-	differ := func(what, old, new string) {
-		if old != new {
-			out = append(out, fmt.Sprintf("%s: %s then, %s now", what, old, new))
+	differ := func(what, then, now string) {
+		if then != now {
+			out = append(out, fmt.Sprintf("%s: %s then, %s now", what, then, now))
 		}
 	}
 	a, b := c.Old.Machine, c.New.Machine

@@ -5,18 +5,18 @@ package arena
 type Pool struct {
 	arena *Arena
 	size  int
-	max   int
+	limit int
 	made  int
 	free  [][]byte
 }
 
-// NewPool returns a pool of at most max buffers of size bytes from a, none of
+// NewPool returns a pool of at most limit buffers of size bytes from a, none of
 // them allocated yet.
-func NewPool(a *Arena, size, max int) *Pool {
-	return &Pool{arena: a, size: size, max: max}
+func NewPool(a *Arena, size, limit int) *Pool {
+	return &Pool{arena: a, size: size, limit: limit}
 }
 
-// Get returns a buffer, with whatever was in it before, or nil when max of them
+// Get returns a buffer, with whatever was in it before, or nil when limit of them
 // are out.
 func (p *Pool) Get() []byte {
 	if n := len(p.free); n > 0 {
@@ -24,7 +24,7 @@ func (p *Pool) Get() []byte {
 		p.free = p.free[:n-1]
 		return b
 	}
-	if p.made == p.max {
+	if p.made == p.limit {
 		return nil
 	}
 	p.made++

@@ -51,7 +51,7 @@ type Parent struct{ Loop Loop }
 
 var (
 	_ Host              = Parent{}
-	_ registry.Resource = (*birth)(nil)
+	_ registry.Resource = (*pendingStart)(nil)
 	_ registry.Resource = (*exitWatch)(nil)
 )
 
@@ -67,12 +67,12 @@ func (h Parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 	h.Loop.WritePipe(p, f, done)
 }
 
-// birth is a child that is being started, on a goroutine of its own but where it is
+// pendingStart is a child that is being started: on a goroutine of its own, unless it is
 // simulated.
 //
 //	starting --started--> posted --the loop's turn--> delivered
 //	starting | posted --the loop is closed--> abandoned: it is killed and reaped
-type birth struct {
+type pendingStart struct {
 	mu        sync.Mutex
 	process   Process // once it was started
 	abandoned bool
@@ -84,10 +84,10 @@ func (h Parent) StartProcess(c *Command, done func(Process, error)) {
 	engine := h.Loop.Engine()
 	if s, ok := engine.(proactor.Spawner); ok {
 		p, err := spawn(engine, s, c)
-		h.Loop.Next(h.birth(p).deliver(h.Loop, err, done))
+		h.Loop.Next(h.newStart(p).deliver(h.Loop, err, done))
 		return
 	}
-	b := h.birth(nil)
+	b := h.newStart(nil)
 	go func() {
 		p, err := c.Start()
 		if b.keep(p) {
@@ -96,15 +96,15 @@ func (h Parent) StartProcess(c *Command, done func(Process, error)) {
 	}()
 }
 
-// birth notes one that begins.
-func (h Parent) birth(p Process) *birth {
-	b := &birth{process: p}
+// newStart notes a start.
+func (h Parent) newStart(p Process) *pendingStart {
+	b := &pendingStart{process: p}
 	h.Loop.Opened(b)
 	return b
 }
 
 // deliver returns what the loop does in its turn.
-func (b *birth) deliver(l Loop, err error, done func(Process, error)) func() {
+func (b *pendingStart) deliver(l Loop, err error, done func(Process, error)) func() {
 	return func() {
 		l.Closed(b)
 		done(b.process, err)
@@ -112,7 +112,7 @@ func (b *birth) deliver(l Loop, err error, done func(Process, error)) func() {
 }
 
 // keep takes a new process, or ends it where nobody wants it any more.
-func (b *birth) keep(p Process) (wanted bool) {
+func (b *pendingStart) keep(p Process) (wanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.abandoned && p != nil {
@@ -123,7 +123,7 @@ func (b *birth) keep(p Process) (wanted bool) {
 }
 
 // abandon ends the process, now or when it is there.
-func (b *birth) abandon() {
+func (b *pendingStart) abandon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.abandoned = true
@@ -133,19 +133,19 @@ func (b *birth) abandon() {
 }
 
 // Close implements registry.Resource: the child is told, which is in the list itself.
-func (b *birth) Close() error { return nil }
+func (b *pendingStart) Close() error { return nil }
 
 // Fail implements registry.Resource, as Close.
-func (b *birth) Fail(error) {}
+func (b *pendingStart) Fail(error) {}
 
 // Descriptors implements registry.Resource.
-func (b *birth) Descriptors(fds []int) []int { return fds }
+func (b *pendingStart) Descriptors(fds []int) []int { return fds }
 
 // Abandon implements registry.Resource: the process ends, now or when it is there.
-func (b *birth) Abandon() { b.abandon() }
+func (b *pendingStart) Abandon() { b.abandon() }
 
 // Gone implements registry.Resource. It is taken out when the process was delivered.
-func (b *birth) Gone() bool { return false }
+func (b *pendingStart) Gone() bool { return false }
 
 // discard ends a process that never came to the loop.
 func discard(p Process) {
@@ -153,13 +153,13 @@ func discard(p Process) {
 	killAndReap(p)
 	switch fd, simulated := p.PidFD(), simulatedOf(p); {
 	case simulated != nil:
-		_ = simulated.engine.CloseFD(fd) // nobody is left to be told
+		_ = simulated.engine.CloseFD(fd) // nobody is left to tell
 	case fd >= 0:
 		syscall.Close(fd)
 	}
 }
 
-// killAndReap ends p and returns when it is no zombie any more.
+// killAndReap ends p, and returns when it has been reaped.
 func killAndReap(p Process) {
 	_ = p.Signal(syscall.SIGKILL) // it may have exited by itself
 	_, _ = p.Wait()               // whatever its code, nobody asks for it
@@ -330,7 +330,7 @@ func (p *simulated) ClosePipes() {
 	for fd := range p.Pipes {
 		if f := p.TakePipe(fd); f != nil {
 			if pipe, err := p.engine.AdoptPipe(f, fd == 0); err == nil {
-				_ = p.engine.CloseFD(pipe.FD) // nobody is left to be told
+				_ = p.engine.CloseFD(pipe.FD) // nobody is left to tell
 			}
 		}
 	}

@@ -308,11 +308,11 @@ func TestDescriptorClosedBehindTheEngine(t *testing.T) {
 	if err := unix.Dup3(near, 10_000, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	if errno := e.watch(s, 10_000, watchRead|watchWrite); errno != 0 {
+	if errno := e.watchAnew(s, 10_000, watchRead|watchWrite); errno != 0 {
 		t.Error(errno)
 	}
 	s.mask = 0 // as if it had not been watched
-	if errno := e.watch(s, 10_000, watchRead); errno != 0 {
+	if errno := e.watchAnew(s, 10_000, watchRead); errno != 0 {
 		t.Error(errno)
 	}
 	end(t, e, nil, near, far, 10_000)

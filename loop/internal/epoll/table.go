@@ -140,11 +140,10 @@ func (e *engine) detach(op *proactor.Op) {
 }
 
 // watch makes mask what the kernel watches fd for.
-func (e *engine) watch(s *slot, fd int, mask uint32) syscall.Errno {
-	if mask == s.mask {
-		return 0
+func (e *engine) watch(s *slot, fd int, mask uint32) {
+	if mask != s.mask {
+		e.watchAnew(s, fd, mask)
 	}
-	return e.watchAnew(s, fd, mask)
 }
 
 // watchAnew is watch that also has the kernel tell again of what is there. It repairs

@@ -33,9 +33,9 @@ type Host interface {
 
 // Part is part of a file, and who is told of its end.
 type Part struct {
-	From   proactor.File
-	Offset int64
-	Left   int64                       // bytes from Offset on
+	From   proactor.File               // what is read; it stays open until Done
+	Offset int64                       // of the first byte
+	Left   int64                       // bytes from there on
 	Done   func(sent int64, err error) // on the loop's goroutine, once
 }
 
@@ -45,7 +45,7 @@ const copyBlock = 256 << 10
 // Copies are the files on their way to transports that know nothing of files, in the
 // order in which they were begun. Those to one transport follow each other.
 type Copies struct {
-	Host Host // set before the first Begin
+	Host Host // the loop; set before the first Begin
 	all  []*copying
 }
 

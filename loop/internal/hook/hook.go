@@ -21,7 +21,7 @@ type Attached interface {
 
 // Attach returns what is attached to a loop, which the first call makes. On a
 // closed loop it returns nil. Any goroutine.
-var Attach func(loop any, make func() Attached) Attached
+var Attach func(loop any, create func() Attached) Attached
 
 // Post has a.RunTask called in the next round of a loop, as CallSoonThreadsafe does
 // with a function, but without an allocation. Nothing is posted to a closed loop.

@@ -4,11 +4,15 @@
 package registry
 
 import (
+	"errors"
 	"iter"
 	"slices"
 
 	"github.com/sluice-net/sluice/transport"
 )
+
+// ErrLoopClosed: the loop was closed.
+var ErrLoopClosed = errors.New("loop: closed")
 
 // Resource is something that is open. Its methods are for the loop's goroutine.
 type Resource interface {

@@ -35,9 +35,9 @@ func (e entry) append(b []byte) []byte {
 // history is the log of all that happened, and its hash: FNV-1a, over a CRC of
 // each line and not over each byte, which is slow under the race detector.
 type history struct {
-	text []byte
-	max  int
-	hash uint64
+	text  []byte
+	limit int
+	hash  uint64
 }
 
 func (h *history) add(e entry) {
@@ -48,8 +48,8 @@ func (h *history) add(e entry) {
 	}
 	line := crc32.Checksum(h.text[before:], castagnoli)
 	h.hash = (h.hash ^ uint64(line)) * 1099511628211
-	if len(h.text) > h.max {
-		h.text = append([]byte(nil), h.text[len(h.text)-h.max/2:]...)
+	if len(h.text) > h.limit {
+		h.text = append([]byte(nil), h.text[len(h.text)-h.limit/2:]...)
 	}
 }
 

@@ -183,8 +183,8 @@ const refusalsMax = 3
 // disturb says how many of n entries are taken, or why none.
 func (r *ring) disturb(n uint32) (int, Errno) {
 	w := r.w
-	real := r.count(n)
-	if real == 0 {
+	drawn := r.count(n)
+	if drawn == 0 {
 		return int(n), 0 // a waker's read alone: whether there is one is not random
 	}
 	r.m.busy = true
@@ -193,9 +193,9 @@ func (r *ring) disturb(n uint32) (int, Errno) {
 	case w.turns.chance(w.faults.Busy):
 		r.refusals++
 		return 0, [...]Errno{syscall.EBUSY, syscall.EAGAIN, syscall.EINTR}[w.turns.below(3)]
-	case real > 1 && w.turns.chance(w.faults.TakePart):
+	case drawn > 1 && w.turns.chance(w.faults.TakePart):
 		r.refusals++
-		return r.position(1 + w.turns.below(real-1)), 0
+		return r.position(1 + w.turns.below(drawn-1)), 0
 	}
 	r.refusals = 0
 	return int(n), 0

@@ -9,12 +9,12 @@ import (
 
 func TestWaitJumpsToTheTimeout(t *testing.T) {
 	r := newRig(t, Options{})
-	real := time.Now()
+	start := time.Now()
 	r.turn(24 * time.Hour)
 	if r.Now() != 24*time.Hour {
 		t.Errorf("it is %v", r.Now())
 	}
-	if passed := time.Since(real); passed > 10*time.Second {
+	if passed := time.Since(start); passed > 10*time.Second {
 		t.Errorf("a virtual day took %v", passed)
 	}
 	r.tidy()

@@ -70,14 +70,14 @@ func onARing(t *testing.T, o Options) (*World, proactor.Proactor) {
 }
 
 // runWorkload runs one seed and returns the history's hash.
-func runWorkload(t *testing.T, make maker, seed uint64, faults Faults) (hash uint64) {
+func runWorkload(t *testing.T, open maker, seed uint64, faults Faults) (hash uint64) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.Fatalf("seed %d (-run %s -seed %d): %v", seed, t.Name(), seed, v)
 		}
 	}()
 	w := &workload{t: t, random: source{^seed}}
-	w.World, w.Proactor = make(t, Options{Seed: seed, Faults: faults,
+	w.World, w.Proactor = open(t, Options{Seed: seed, Faults: faults,
 		Config: proactor.Config{BufferSize: 4096, BuffersMin: 1, BuffersMax: 4}})
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -373,11 +373,11 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) { sameHistories(t, simulat
 func TestTheSameSeedGivesTheSameHistoryOnARing(t *testing.T) { sameHistories(t, onARing) }
 
 // sameHistories runs each seed twice.
-func sameHistories(t *testing.T, make maker) {
+func sameHistories(t *testing.T, open maker) {
 	distinct := map[uint64]bool{}
 	eachSeed(t, func(seed uint64) {
 		faults := RandomFaults(seed)
-		first, second := runWorkload(t, make, seed, faults), runWorkload(t, make, seed, faults)
+		first, second := runWorkload(t, open, seed, faults), runWorkload(t, open, seed, faults)
 		if first != second {
 			t.Errorf("seed %d: histories %x and %x", seed, first, second)
 		}

@@ -112,7 +112,7 @@ func NewWorld(o Options) *World {
 	kernel := source{o.Seed ^ 0x6b65726e}
 	w.patient, w.tells, w.greedy = kernel.below(2) == 0, kernel.below(2) == 0, kernel.below(2) == 0
 	w.nextPort = ephemeralFirst + uint16(w.net.below(ephemeralCount))
-	w.history.max = cmp.Or(o.HistoryMax, 16<<20)
+	w.history.limit = cmp.Or(o.HistoryMax, 16<<20)
 	w.bufferMin = cmp.Or(o.BufferMin, 4<<10)
 	w.bufferMax = max(cmp.Or(o.BufferMax, 512<<10), w.bufferMin)
 	return w

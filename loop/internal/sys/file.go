@@ -21,7 +21,7 @@ type fileCall struct {
 	send   func(from uintptr)
 	look   func(from uintptr)
 	stat   func(from uintptr)
-	byte   [1]byte
+	first  [1]byte
 	iov    unix.Iovec
 	info   unix.Statx_t
 }
@@ -169,7 +169,7 @@ func (k *Kernel) lookAt(from uintptr) {
 // readNow reads one byte, or the end of the file, without waiting.
 func (k *Kernel) readNow(from uintptr, offset int64) syscall.Errno {
 	c := &k.file
-	c.iov.Base = &c.byte[0]
+	c.iov.Base = &c.first[0]
 	c.iov.SetLen(1)
 	k.Calls++
 	// The position is passed in two halves, of which the kernel takes as much as

@@ -10,12 +10,12 @@ import (
 // of its methods are called on the loop's goroutine, and none from inside a call of
 // the transport's.
 type Source interface {
-	// Read asks for what follows, at most max bytes. done is called on the loop's
+	// Read asks for what follows, at most limit bytes. done is called on the loop's
 	// goroutine, never from inside Read: with io.EOF along with the last block or
 	// after it, with another error along with what could still be read. The block
 	// is the transport's until the next Read or Ended. After Ended done is not
 	// called any more, or has no effect.
-	Read(max int, done func(block []byte, err error))
+	Read(limit int, done func(block []byte, err error))
 
 	// Ended is called once, before ConnectionLost: how many bytes were encrypted,
 	// and why it was not all of them.

@@ -35,7 +35,6 @@ func descriptorOf(t *testing.T, tr transport.BaseTransport) (fd int) {
 // noErr leaves the error output out.
 func noErr() *subprocess.Options { return &subprocess.Options{Stderr: subprocess.DevNull} }
 
-// statements: 304, 307, 308, 309, 310, 311, 312, 316, 317, 319
 func TestS304_CatEchoesWhatItIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
@@ -166,6 +165,7 @@ func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 			transport.ErrNilProtocol) {
 			t.Error(err)
 		}
+		rig.WaitChildless(t)
 	})
 }
 
@@ -179,7 +179,6 @@ func TestS306_MissingProgram(t *testing.T) {
 	})
 }
 
-// statements: 315
 func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewNurse(t), nil, "sleep", "infinity")
@@ -205,13 +204,18 @@ func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 			n.T.Close()
 		})
 		n.Over(t, -9)
-		if !errors.Is(n.PipeErr[0], syscall.EPIPE) || n.PipeErr[1] != nil || !n.Has("pause") {
+		if !errors.Is(n.PipeErr[0], syscall.EPIPE) || n.PipeErr[1] != nil || n.PipeErr[2] != nil ||
+			!n.Has("pause") {
 			t.Error(n.PipeErr, n.Events)
+		}
+		for _, event := range []string{"closed 0", "closed 1", "closed 2"} {
+			if !n.Has(event) {
+				t.Errorf("no PipeConnectionLost: %q of %v", event, n.Events)
+			}
 		}
 	})
 }
 
-// statements: 327
 func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewNurse(t)

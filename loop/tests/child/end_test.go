@@ -3,6 +3,7 @@ package child_test
 import (
 	"context"
 	"errors"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -115,6 +116,9 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 			if err := first.T.SetProtocol(second); err != nil || first.T.Protocol() != second {
 				t.Error(err)
 			}
+			if first.T.IsClosing() {
+				t.Error("closing after SetProtocol")
+			}
 			rig.Stdin(first).Close()
 		})
 		second.Over(t, 0)
@@ -124,7 +128,31 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 	})
 }
 
-// statements: 29
+func TestS029_TheStateOfAChildIsKnownAfterItsExit(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		looptest.Do(l, func() {
+			if s := n.T.ExtraInfo("subprocess"); s != nil {
+				t.Errorf("%v while it runs", s)
+			}
+			for fd := range 3 {
+				_, ok := n.T.PipeTransport(fd).ExtraInfo("pipe").(syscall.RawConn)
+				if !ok {
+					t.Errorf("no pipe of descriptor %d", fd)
+				}
+			}
+			rig.Stdin(n).Close()
+		})
+		n.Over(t, 0)
+		looptest.Do(l, func() {
+			s, ok := n.T.ExtraInfo("subprocess").(*os.ProcessState)
+			if !ok || s.Pid() != n.T.Pid() || !s.Success() {
+				t.Errorf("%v of child %d", s, n.T.Pid())
+			}
+		})
+	})
+}
+
 func TestS339_ManyWaitForOneChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")

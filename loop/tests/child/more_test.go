@@ -17,8 +17,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// statements: 332, 334
-func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
+func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := 500, 50
 		switch {
@@ -56,7 +55,6 @@ func TestS312_ChildrenOneAfterAnotherAndAllAtOnce(t *testing.T) {
 	})
 }
 
-// statements: 337
 func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		l, err := loop.New(nil)

@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// statements: 171
 func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
@@ -96,7 +95,6 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 	})
 }
 
-// statements: 155
 func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})

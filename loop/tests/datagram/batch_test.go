@@ -24,7 +24,6 @@ func batchTo(to transport.Addr, texts ...string) (batch []transport.Datagram) {
 	return batch
 }
 
-// statements: 148, 149
 func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
@@ -61,7 +60,6 @@ func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 	})
 }
 
-// statements: 150, 151, 162
 func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)

@@ -26,7 +26,6 @@ func numbered(n, size int) []string {
 	return out
 }
 
-// statements: 144, 149
 func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.Correspondents(t, l)
@@ -64,7 +63,6 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 	}
 }
 
-// statements: 163, 164
 func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := &rig.Postman{}
@@ -153,7 +151,7 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	})
 }
 
-func TestTheLongestDatagramArrivesWhole(t *testing.T) {
+func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.Correspondents(t, l)
 		long := numbered(2, 65507)
@@ -236,7 +234,6 @@ func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 	})
 }
 
-// statements: 155, 156
 func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
@@ -289,7 +286,6 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	})
 }
 
-// statements: 152
 func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.Correspondents(t, l)
@@ -315,7 +311,6 @@ func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	})
 }
 
-// statements: 158
 func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.Correspondents(t, l)
@@ -355,7 +350,6 @@ func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	})
 }
 
-// statements: 160
 func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, part := range []string{"datagram_received()", "datagram_received()",
@@ -407,7 +401,6 @@ func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 	})
 }
 
-// statements: 162
 func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)

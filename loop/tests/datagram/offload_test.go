@@ -120,7 +120,6 @@ func TestS174_GSOSavesCalls(t *testing.T) {
 	})
 }
 
-// statements: 146, 163, 164
 func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, true)
@@ -143,7 +142,6 @@ func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 	})
 }
 
-// statements: 152, 155
 func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
@@ -180,7 +178,6 @@ func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	})
 }
 
-// statements: 152, 157
 func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)

@@ -41,8 +41,7 @@ func waitFull(t *testing.T, l *loop.Loop, w transport.WriteTransport) {
 	})
 }
 
-// statements: 348
-func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
+func TestS348_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}
@@ -68,7 +67,7 @@ func TestS349_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 }
 
 // The user's callbacks stay the user's: a copy asks and is not told.
-func TestACopyLeavesFlowControlToTheProtocol(t *testing.T) {
+func TestS349_ACopyWaitsForRoomAndLeavesFlowControlToTheProtocol(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}

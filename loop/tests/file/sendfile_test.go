@@ -64,8 +64,7 @@ func waitEnded(t *testing.T, l *loop.Loop, s *sending) {
 	}
 }
 
-// statements: 68, 340, 341
-func TestS342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
+func TestS068_S342_WritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		writesAndFiles(t, l, server, client)
@@ -117,7 +116,6 @@ func writesAndFiles(t *testing.T, l *loop.Loop, server, client *transporttest.Re
 	}
 }
 
-// statements: 346
 func TestS351_ARangeEndsWhereTheFileEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -252,7 +250,7 @@ func TestWriteEOFFollowsTheFile(t *testing.T) {
 	})
 }
 
-func TestAbortEndsTheFile(t *testing.T) {
+func TestS352_AbortEndsTheFileBeforeConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
@@ -284,7 +282,6 @@ func TestAbortEndsTheFile(t *testing.T) {
 	})
 }
 
-// statements: 354
 func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -360,8 +357,7 @@ func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 	})
 }
 
-// statements: 344
-func TestReadingGoesOnWhileAFileIsSent(t *testing.T) {
+func TestS344_ReadingGoesOnWhileAFileIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -494,7 +490,7 @@ func TestDoneMaySendTheNextFile(t *testing.T) {
 	})
 }
 
-func TestAFileOverAUnixSocket(t *testing.T) {
+func TestS340_AFileOverAUnixSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
 		rig.ConnectUnix(t, l, server, client)
@@ -508,9 +504,8 @@ func TestAFileOverAUnixSocket(t *testing.T) {
 	})
 }
 
-// statements: 345
 // A datagram endpoint is no WriteTransport and does not get that far.
-func TestSendfileOverAPipeIsUnsupported(t *testing.T) {
+func TestS345_SendfileOverAPipeIsUnsupported(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		_, writer := rig.PipeEnds(t, l)
 		f, _ := fileOf(t, 10)

@@ -24,8 +24,7 @@ func pairTLS(t *testing.T, l *loop.Loop) (server, client *transporttest.Recorder
 	return server, client
 }
 
-// statements: 340, 341, 342, 343, 349
-func TestOverTLSWritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
+func TestS342_OverTLSWritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		writesAndFiles(t, l, server, client)
@@ -34,7 +33,7 @@ func TestOverTLSWritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 
 // X8: in asyncio the call never ends. What follows the file is sent, too, and then
 // close_notify.
-func TestOverTLSCloseSendsTheFileFirst(t *testing.T) {
+func TestS352_OverTLSCloseSendsTheFileFirst(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -67,7 +66,7 @@ func TestOverTLSCloseSendsTheFileFirst(t *testing.T) {
 }
 
 // Of a file only the block in hand is memory; of the writes behind it all of it is.
-func TestOverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
+func TestS349_OverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 8<<20)
@@ -210,7 +209,7 @@ func TestOverTLSAFileEnds(t *testing.T) {
 }
 
 // The connection goes on with what was written after the file, to the byte.
-func TestOverTLSACancelledFileLeavesTheTransportUsable(t *testing.T) {
+func TestS353_OverTLSACancelledFileLeavesTheTransportUsable(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 16<<20)

@@ -18,29 +18,6 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// statements: 289, 290
-func TestS288_PipeDeliversDataThenEOFThenConnectionLost(t *testing.T) {
-	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-		closing := false
-		reader.On.EOF = func() bool {
-			closing = reader.Transport().IsClosing()
-			return true // to keep open, which nothing can be
-		}
-		rig.ConnectPipe(t, l, reader, writer)
-		looptest.Do(l, func() {
-			writer.Transport().Write([]byte("hello"))
-			writer.Transport().Close()
-		})
-		rig.WaitTrace(t, l, reader, "made, data 5, eof, lost <nil>")
-		rig.WaitLostWith(t, l, reader, nil)
-		rig.WaitLostWith(t, l, writer, nil)
-		if !closing {
-			t.Error("not closing inside EOFReceived")
-		}
-	})
-}
-
 func TestS286_WhatIsNoPipeIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := filepath.Join(t.TempDir(), "file")
@@ -99,8 +76,7 @@ func TestS286_WrongEndAndNoProtocol(t *testing.T) {
 	})
 }
 
-// statements: 291
-func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
+func TestS062_S291_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "protocol.data_received() call failed")
 		reader, writer := rig.PipeEnds(t, l)
@@ -115,7 +91,6 @@ func TestS062_PanicInDataReceivedOfAPipeIsFatal(t *testing.T) {
 	})
 }
 
-// statements: 294
 func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
@@ -168,7 +143,6 @@ func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
 	})
 }
 
-// statements: 301
 func TestS297_WriterSeesThatTheReaderIsGone(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
@@ -193,8 +167,7 @@ func TestS297_ReaderGoneWithOutputPendingIsEPIPE(t *testing.T) {
 	})
 }
 
-// statements: 302, 303
-func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
+func TestAWriteThatRacesWithTheReadersEndEndsThePipe(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
 		looptest.Do(l, func() {
@@ -224,7 +197,6 @@ func TestS298_WriteAfterTheReaderIsGoneIsEPIPELater(t *testing.T) {
 	})
 }
 
-// statements: 295
 func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, abort := range []bool{false, true} {
@@ -251,7 +223,6 @@ func TestS299_CloseOfAPipeFlushesAndAbortDrops(t *testing.T) {
 	})
 }
 
-// statements: 142
 func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
@@ -273,7 +244,6 @@ func TestS141_BufferedProtocolOnAPipe(t *testing.T) {
 	})
 }
 
-// statements: 287
 func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, w := rig.Pipe(t)
@@ -304,7 +274,7 @@ func TestPipeFuncTwinsAndDescriptor(t *testing.T) {
 }
 
 // An inherited pipe stays in blocking mode for those who share it.
-func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
+func TestS287_TheModeOfAPipeThatOthersShareIsLeftAlone(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		var fds [2]int
 		if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
@@ -333,7 +303,7 @@ func TestPipeModeOfOthersIsLeftAlone(t *testing.T) {
 }
 
 // A FIFO with a name is non-blocking until the transport ends.
-func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestored(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		reader := transporttest.NewRecorder(t)
@@ -353,7 +323,7 @@ func TestPipeModeOfAFIFOIsRestored(t *testing.T) {
 	})
 }
 
-func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		l, err := loop.New(&loop.Options{Engine: engine})
 		if err != nil {
@@ -375,7 +345,7 @@ func TestPipeModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 
 // The mode is needed until the last of two transports of one open file ends: a call
 // for the other would make the loop wait.
-func TestPipeModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
+func TestS287_TheModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		again, err := syscall.Dup(shared)
@@ -422,7 +392,6 @@ func sharedFIFO(t *testing.T) (f *os.File, shared int) {
 	return os.NewFile(uintptr(fd), path), shared
 }
 
-// statements: 301
 func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)

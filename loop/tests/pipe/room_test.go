@@ -14,8 +14,6 @@ import (
 
 // A pipe that has room takes a write beyond the high mark at once, also in a round in
 // which another write is on its way: PauseWriting means that it is full.
-//
-// statements: 97
 func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
 	rig.OnKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
 		const high = 1000

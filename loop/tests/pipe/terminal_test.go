@@ -58,7 +58,6 @@ func duplicateFile(t *testing.T, f *os.File) *os.File {
 	return os.NewFile(uintptr(fd), f.Name())
 }
 
-// statements: 292
 func TestS300_TerminalIsReadAndWritten(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		master, slave := openPTY(t)

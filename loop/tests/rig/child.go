@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,20 @@ func Offspring(t *testing.T) (all, zombies int) {
 		}
 	}
 	return all, zombies
+}
+
+// WaitChildless waits, without a loop, until this process has no child.
+func WaitChildless(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
+		all, _ := Offspring(t)
+		switch {
+		case all == 0:
+			return
+		case time.Now().After(end):
+			t.Fatalf("%d children are left", all)
+		}
+	}
 }
 
 // Nurse is a protocol that writes down what a child does, and checks the order.

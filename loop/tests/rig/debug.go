@@ -67,6 +67,13 @@ func (w *Lines) Contains(part string) bool {
 	return strings.Contains(w.b.String(), part)
 }
 
+// Text returns all that was written. Any goroutine.
+func (w *Lines) Text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
 // Outside connects a recorder on the loop with a peer that is not on it.
 func Outside(t *testing.T, l *loop.Loop) (*transporttest.Recorder, net.Conn) {
 	t.Helper()

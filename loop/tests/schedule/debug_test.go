@@ -134,7 +134,6 @@ func TestS416_ReportsSayInDebugModeWhereThingsWereMade(t *testing.T) {
 
 func scheduleTrouble(l *loop.Loop) { l.CallSoon(func() { panic("planned") }) }
 
-// statements: 35
 func TestS035_UnclosedTransportsAreLoggedInDebugMode(t *testing.T) {
 	log := &rig.Lines{}
 	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {

@@ -62,7 +62,6 @@ func TestS358_AddingAgainReplaces(t *testing.T) {
 	})
 }
 
-// statements: 360
 func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
@@ -87,7 +86,6 @@ func TestS359_RemoveSaysWhetherThereWasAnything(t *testing.T) {
 	})
 }
 
-// statements: 369
 func TestS361_AReaderRemovedInTheSameBatchIsNotCalled(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r1, w1 := rig.Pipe(t)
@@ -132,8 +130,7 @@ func TestS362_WhatCannotBeWatchedIsAnError(t *testing.T) {
 	})
 }
 
-// statements: 33
-func TestS363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
+func TestS033_S363_DescriptorOfATransportIsErrFdInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := rig.Pair(t, l)
 		looptest.Do(l, func() {

@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// statements: 248, 249
 func TestS249_OutOfDescriptorsIsSurvivedWithinASecondAndAHalf(t *testing.T) {
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) { exhaust(t, rig.KernelLoop(t, engine)) })

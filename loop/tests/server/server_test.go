@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
@@ -26,7 +27,6 @@ func TestS226_ServerListensAtOnce(t *testing.T) {
 	})
 }
 
-// statements: 228, 238
 func TestS227_DeferredServerRefusesUntilItIsStarted(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{DeferServing: true})
@@ -86,7 +86,6 @@ func TestS231_CloseEndsServeForever(t *testing.T) {
 	})
 }
 
-// statements: 237
 func TestS232_CloseRefusesAtOnceAndKeepsConnections(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
@@ -129,13 +128,26 @@ func TestS234_WaitClosedWaitsForCloseAndConnections(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		b := rig.Serve(t, l, "", nil)
+		server, client := b.Dial()
+		looptest.Do(l, client.Transport().Abort)
+		rig.WaitLost(t, l, server)
+		go func() { waited <- b.WaitClosed(context.Background()) }()
+		looptest.Turns(l, 3)
+		if len(waited) > 0 {
+			t.Error("WaitClosed did not wait for Close")
+		}
+		defer func() {
+			b.Close()
+			if err := <-waited; err != nil {
+				t.Error(err)
+			}
+		}()
 		if err := b.WaitClosed(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("WaitClosed with a context at its end: %v", err)
 		}
 	})
 }
 
-// statements: 236
 func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
@@ -172,7 +184,27 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 	})
 }
 
-// statements: 240
+func TestS235_CloseClientsLetsThemFlushAndAbortClientsDoesNot(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		a := rig.Serve(t, l, "", nil)
+		server, client := a.Dial()
+		looptest.Do(l, func() {
+			client.Transport().PauseReading()
+			server.Transport().Write(make([]byte, 64<<20))
+		})
+		a.CloseClients()
+		looptest.Pass(t, l, 5*time.Millisecond)
+		looptest.Do(l, func() {
+			if is, _ := server.Lost(); is || !server.Transport().IsClosing() {
+				t.Errorf("with output to send: lost %v", is)
+			}
+		})
+		a.AbortClients()
+		rig.WaitLostWith(t, l, server, nil)
+		a.Dial() // it is still served
+	})
+}
+
 func TestS239_EmptyHostIsBothFamiliesOnOnePort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, ":0", nil)
@@ -200,7 +232,13 @@ func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 func TestS242_AddressInUse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
-		_, err := l.CreateServer(rig.WithTimeout(t), a.Factory(), "127.0.0.3:0",
+		free := rig.Serve(t, l, "127.0.0.3:0", nil)
+		free.Close()
+		if err := free.WaitClosed(rig.WithTimeout(t)); err != nil {
+			t.Fatal(err)
+		}
+		first := free.Addrs()[0].String()
+		_, err := l.CreateServer(rig.WithTimeout(t), a.Factory(), first,
 			&loop.ServerOptions{Addrs: []string{a.Addrs()[0].String()}})
 		var op *net.OpError
 		if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
@@ -209,6 +247,7 @@ func TestS242_AddressInUse(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), a.Addrs()[0].String()) {
 			t.Errorf("%q does not name the address", err)
 		}
+		rig.Serve(t, l, first, nil) // what was bound before is free again
 	})
 }
 
@@ -309,7 +348,6 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 	})
 }
 
-// statements: 419
 func TestS419_ServerShutdown(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
@@ -354,15 +392,19 @@ func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 			if _, err := tr.Write(make([]byte, 60000)); err != nil {
 				t.Error(err)
 			}
-			if tr.WriteBufferSize() > 100000 {
-				t.Errorf("%d bytes buffered", tr.WriteBufferSize())
+			size := tr.WriteBufferSize()
+			if _, err := tr.Write(make([]byte, 100001-size)); !errors.Is(err,
+				transport.ErrBufferFull) || tr.WriteBufferSize() != size || size == 0 {
+				t.Errorf("%v with %d bytes buffered, then %d", err, size, tr.WriteBufferSize())
+			}
+			if _, err := tr.Write(make([]byte, 100000-size)); err != nil {
+				t.Errorf("Write up to the cap: %v", err)
 			}
 		})
 	})
 }
 
-// statements: 10
-func TestS111_CloseTimeoutAndIdleTimeout(t *testing.T) {
+func TestS010_S111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
 		server, client := a.Dial()

@@ -37,12 +37,12 @@ func TestNoAllocationForAMessage(t *testing.T) {
 			return protocol.Buffered(&bufferedMirror{buf: buf})
 		},
 	}
-	for name, make := range protocols {
+	for name, newProtocol := range protocols {
 		t.Run(name, func(t *testing.T) {
 			for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 				t.Run(engine.String(), func(t *testing.T) {
 					l := rig.KernelLoop(t, engine)
-					rig.Messages(t, rig.Ends(t, l, make(l)))
+					rig.Messages(t, rig.Ends(t, l, newProtocol(l)))
 				})
 			}
 		})

@@ -98,8 +98,7 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 // receive may bring beyond that.
 const roundMax, bufferSize = 256 << 10, 64 << 10
 
-// statements: 40
-func TestAConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
+func TestS040_AConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for _, kind := range []string{"Protocol", "BufferedProtocol"} {
 			t.Run(network+" "+kind, func(t *testing.T) {

@@ -29,8 +29,7 @@ var breaks = map[string]func(t *testing.T, g rig.Guest){
 	},
 }
 
-// statements: 43
-func TestAResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
+func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 	const size, slices, room = 4 << 20, 64, 256 << 10
 	outputs := map[string]func(l *loop.Loop, tr transport.Transport){
 		"blocked": func(_ *loop.Loop, tr transport.Transport) { tr.Write(make([]byte, size)) },
@@ -188,7 +187,6 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 	}
 }
 
-// statements: 9
 func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 	states := map[string]func(t *testing.T, l *loop.Loop, g rig.Guest){
 		"idle": func(*testing.T, *loop.Loop, rig.Guest) {},

@@ -41,7 +41,6 @@ func silent(t *testing.T, r *transporttest.Recorder) {
 	}
 }
 
-// statements: 252, 269, 176
 func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
@@ -170,7 +169,6 @@ func TestS179_HandshakeTimeout(t *testing.T) {
 	})
 }
 
-// statements: 211
 func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	failures := 0
@@ -200,7 +198,6 @@ func TestS179_AHandshakeHasAMinuteAndWhatFollowsAllTheTime(t *testing.T) {
 	rig.WaitLost(t, n.Loop, server)
 }
 
-// statements: 180, 209
 func TestS181_OptionsThatDoNotGoTogetherAreErrors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		factory := func() protocol.Protocol { return transporttest.NewRecorder(t) }
@@ -278,7 +275,6 @@ func TestS182_ClosingDuringTheHandshake(t *testing.T) {
 	})
 }
 
-// statements: 211
 func TestS183_FailedHandshakesDoNotDisturbTheServer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		var failures []error

@@ -96,8 +96,7 @@ func versionFlag(version uint16) string {
 	return map[uint16]string{tls.VersionTLS12: "-tls1_2", tls.VersionTLS13: "-tls1_3"}[version]
 }
 
-// statements: 213
-func TestAClientOfOpenssl(t *testing.T) {
+func TestS213_AClientOfOpensslUpdatesItsKeys(t *testing.T) {
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{RequireCloseNotify: true}})
 		ca := pemFile(t, map[string][]byte{"CERTIFICATE": rig.TestPKI().Authority.Raw})

@@ -185,6 +185,10 @@ func TestS028_ExtraInfoOfTLS(t *testing.T) {
 			if c, _ := tr.ExtraInfo("sslcontext").(*tls.Config); c == nil {
 				t.Error("no sslcontext")
 			}
+			state, ok := tr.ExtraInfo("ssl_object").(tls.ConnectionState)
+			if !ok || !state.HandshakeComplete {
+				t.Errorf("ssl_object %v", state)
+			}
 			if server.Transport().ExtraInfo("peercert") != nil {
 				t.Error("a peercert of a client without one")
 			}

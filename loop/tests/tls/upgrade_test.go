@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,6 @@ func overTLS(t *testing.T, rs ...*transporttest.Recorder) (next []*transporttest
 	return next
 }
 
-// statements: 217, 218, 219, 224, 225
 func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -102,8 +102,7 @@ func TestS216_UpgradeOfAnOpenConnectionInBothRoles(t *testing.T) {
 	})
 }
 
-// statements: 219
-func TestS216_APauseOfReadingEndsWithTheUpgrade(t *testing.T) {
+func TestS219_WhatAPauseHeldBackIsTLSAndThePauseEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		var next []*transporttest.Recorder
@@ -210,7 +209,43 @@ func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 	})
 }
 
-// statements: 450
+// What receives below is a Protocol, or a BufferedProtocol whose memory is the kernel's
+// when StartTLS is called.
+func TestS450_WhatComesInDuringStartTLSIsTheHandshakes(t *testing.T) {
+	for _, buffered := range []bool{false, true} {
+		t.Run(fmt.Sprint("buffered ", buffered), func(t *testing.T) {
+			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+				server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+				ps, pc := protocol.Protocol(server), protocol.Protocol(client)
+				if buffered {
+					ps, pc = server.Buffered(100), client.Buffered(100)
+				}
+				rig.ConnectTCP(t, l, ps, pc)
+				rig.AbortAtEnd(t, l, server, client)
+				looptest.Turns(l, 3) // the receives are in flight
+				var s, c *upgraded
+				var next []*transporttest.Recorder
+				looptest.Do(l, func() {
+					next = overTLS(t, server, client)
+					s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
+					c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
+				})
+				looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
+				if s.err != nil || c.err != nil {
+					t.Fatal(s.err, c.err)
+				}
+				looptest.Do(l, func() { s.transport.Write([]byte("encrypted")) })
+				looptest.WaitFor(t, l, "the data", func() bool {
+					return string(next[1].Data()) == "encrypted"
+				})
+				if n := server.Received() + client.Received(); n > 0 {
+					t.Errorf("the protocols below received %d bytes", n)
+				}
+			})
+		})
+	}
+}
+
 func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
@@ -237,13 +272,17 @@ func TestS220_BytesThatWereReceivedAlreadyAreThePrefix(t *testing.T) {
 	})
 }
 
-// statements: 221
 func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		var c *upgraded
 		looptest.Do(l, func() {
 			c = upgrade(t, l, client, client, false, loop.TLSOptions{})
+			client.On.Lost = func(error) {
+				if c.done {
+					t.Error("StartTLS has returned before ConnectionLost")
+				}
+			}
 			server.On.Data = func([]byte) { server.Transport().Write([]byte("what do you want?")) }
 		})
 		looptest.WaitFor(t, l, "the failure", func() bool { return c.done })
@@ -258,7 +297,7 @@ func TestS222_FailedUpgradeIsConnectionLost(t *testing.T) {
 
 func TestS221_CancelledUpgradeCloses(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		_, client := rig.Pair(t, l)
+		server, client := rig.Pair(t, l)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		go func() {
@@ -274,6 +313,7 @@ func TestS221_CancelledUpgradeCloses(t *testing.T) {
 			t.Error(err)
 		}
 		lost(t, l, client, context.Canceled)
+		lost(t, l, server, nil)
 	})
 }
 

@@ -10,11 +10,8 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// TestUnixOfAServer runs the conformance kit on the transports that a Unix server
-// makes.
-//
-// statements: 282
-func TestUnixOfAServer(t *testing.T) {
+// The transports that a Unix server makes pass the conformance kit.
+func TestS282_AUnixServersTransportsDoWhatTheKitAsks(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
@@ -24,8 +21,8 @@ func TestUnixOfAServer(t *testing.T) {
 	})
 }
 
-// TestUnixOfAClient runs it on those that CreateUnixConnection makes.
-func TestUnixOfAClient(t *testing.T) {
+// So do those that CreateUnixConnection makes.
+func TestS282_AUnixClientsTransportDoesWhatTheKitAsks(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

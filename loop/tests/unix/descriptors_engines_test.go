@@ -32,8 +32,7 @@ func passPipe(t *testing.T, l *loop.Loop, from transport.FDWriter, data []byte) 
 	return r
 }
 
-// statements: 284
-func TestAPassedPipeWorksOnEveryEngine(t *testing.T) {
+func TestS284_APassedPipeWorksOnEveryEngine(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		from, to := rig.Passing(t, l)
 		var r *os.File

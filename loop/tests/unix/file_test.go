@@ -31,7 +31,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 		path := rig.SocketPath(t)
 		staleSocket(t, path)
 		rig.ServeUnix(t, l, path, nil).DialUnix()
-		for what, make := range map[string]func(path string) error{
+		for what, occupy := range map[string]func(path string) error{
 			"file":      func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
 			"directory": func(p string) error { return os.Mkdir(p, 0o700) },
 			"link":      func(p string) error { return os.Symlink(path, p) },
@@ -39,7 +39,7 @@ func TestS278_AStaleSocketFileIsReplacedAndNoOtherFile(t *testing.T) {
 			"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
 		} {
 			other := rig.SocketPath(t)
-			if err := make(other); err != nil {
+			if err := occupy(other); err != nil {
 				t.Fatal(err)
 			}
 			before, err := os.Lstat(other)
@@ -302,7 +302,7 @@ func TestAnAbstractNameIsNoFile(t *testing.T) {
 	})
 }
 
-func TestTheModeOfASocketFile(t *testing.T) {
+func TestS285_TheModeOfASocketFileIsTheOptions(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, mode := range []fs.FileMode{0o600, 0o666, 0o660} {
 			path := rig.SocketPath(t)

@@ -62,6 +62,9 @@ func TestS277_PathsAndAbstractNames(t *testing.T) {
 			if got := a.Addrs()[0]; got.String() != want.String() || got.Network() != "unix" {
 				t.Errorf("serves at %v, want %v", got, want)
 			}
+			if name[0] == '@' && (exists(abstract) || exists(name)) {
+				t.Errorf("the abstract name %q has a file", path)
+			}
 			server, client := a.DialUnix()
 			looptest.Do(l, func() { client.Transport().Write([]byte("hello")) })
 			looptest.WaitFor(t, l, "data", func() bool { return string(server.Data()) == "hello" })
@@ -115,47 +118,6 @@ func TestUnixConnectionsToNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.DialUnix()
-	})
-}
-
-// statements: 281
-func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := func() *transporttest.Recorder { return transporttest.NewRecorder(t) }
-		for kind, want := range map[int]error{syscall.SOCK_STREAM: nil,
-			syscall.SOCK_DGRAM: loop.ErrNotStream, syscall.SOCK_SEQPACKET: loop.ErrNotStream} {
-			f, _ := rig.SocketPair(t, kind)
-			r := p()
-			rig.AbortAtEnd(t, l, r)
-			_, err := l.CreateUnixConnection(rig.WithTimeout(t), r, "",
-				&loop.ConnectionOptions{Sock: f})
-			if !errors.Is(err, want) {
-				t.Errorf("a socket of type %d: %v, want %v", kind, err, want)
-			}
-			if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
-				t.Errorf("the file is open: %v", err)
-			}
-		}
-		f, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
-		defer f.Close()
-		_, err := l.CreateUnixConnection(rig.WithTimeout(t), p(), "@x",
-			&loop.ConnectionOptions{Sock: f})
-		withPath := serveError(t, l, "@x", rig.UnixServer(loop.ServerOptions{Sock: f}))
-		for _, err := range []error{err, withPath} {
-			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
-				t.Errorf("Sock with a path: %v", err)
-			}
-		}
-		inet := inetListener(t)
-		_, err = l.CreateUnixConnection(rig.WithTimeout(t), p(), "",
-			&loop.ConnectionOptions{Sock: inet})
-		if !errors.Is(err, loop.ErrNotUnix) {
-			t.Errorf("a TCP socket: %v", err)
-		}
-		err = serveError(t, l, "", rig.UnixServer(loop.ServerOptions{Sock: inetListener(t)}))
-		if !errors.Is(err, loop.ErrNotUnix) {
-			t.Errorf("a TCP listener: %v", err)
-		}
 	})
 }
 

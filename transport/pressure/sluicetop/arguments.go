@@ -27,8 +27,8 @@ func newArguments(name, what string, log io.Writer) *arguments {
 	return a
 }
 
-// parse takes at most max files.
-func (a *arguments) parse(args []string, max int) error {
+// parse takes at most limit files.
+func (a *arguments) parse(args []string, limit int) error {
 	for {
 		if err := a.FlagSet.Parse(args); errors.Is(err, flag.ErrHelp) {
 			return err
@@ -40,8 +40,8 @@ func (a *arguments) parse(args []string, max int) error {
 		}
 		a.files, args = append(a.files, a.Arg(0)), a.Args()[1:]
 	}
-	if len(a.files) > max {
-		return fmt.Errorf("one argument too many: %q: %w", a.files[max], errUsage)
+	if len(a.files) > limit {
+		return fmt.Errorf("one argument too many: %q: %w", a.files[limit], errUsage)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"math"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -168,9 +169,14 @@ func TestListenersAreFoundByAddress(t *testing.T) {
 
 func TestUnits(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1023: "1023", 1024: "1K",
-		1229: "1.2K", 65536: "64K", 1048575: "1M", 3565158: "3.4M", 12 << 30: "12G"} {
+		1229: "1.2K", 65536: "64K", 1048575: "1M", 3565158: "3.4M", 1 << 30: "1G"} {
 		if got := Bytes(n); got != want {
 			t.Errorf("%d is written %q, not %q", n, got, want)
+		}
+	}
+	if n := 12 << 20; strconv.IntSize == 64 {
+		if got := Bytes(n * 1024); got != "12G" {
+			t.Errorf("%d is written %q", n*1024, got)
 		}
 	}
 	for d, want := range map[time.Duration]string{5: "5ns", 840 * time.Microsecond: "840µs",
