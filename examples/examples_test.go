@@ -24,6 +24,24 @@ import (
 // patience bounds each program; nothing here takes a second.
 const patience = 20 * time.Second
 
+// binaries are the examples that were built. Each is built once, because the linker takes
+// longer than most of the tests.
+var binaries struct {
+	dir  string // removed at the end
+	done map[string]bool
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "examples")
+	if err != nil {
+		panic(err)
+	}
+	binaries.dir, binaries.done = dir, map[string]bool{}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
 // build makes the binary of an example, or finds it where SLUICE_EXAMPLES says that
 // they have been built: .ci/kernel runs these tests where there is no Go.
 func build(t *testing.T, name string) string {
@@ -31,11 +49,15 @@ func build(t *testing.T, name string) string {
 	if dir := os.Getenv("SLUICE_EXAMPLES"); dir != "" {
 		return filepath.Join(dir, name)
 	}
-	bin := filepath.Join(t.TempDir(), name)
+	bin := filepath.Join(binaries.dir, name)
+	if binaries.done[name] {
+		return bin
+	}
 	out, err := exec.Command("go", "build", "-o", bin, "./"+name).CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build ./%s: %v\n%s", name, err, out)
 	}
+	binaries.done[name] = true
 	return bin
 }
 

@@ -6,11 +6,7 @@ import "testing"
 // arrives whole and in order, it hears what it was told, and everything ends. The
 // runs are those of TestChaos without a network; -seed of that test replays one.
 func TestChildrenSurviveChaos(t *testing.T) {
-	seeds := uint64(500)
-	if chaosChecked || testing.Short() {
-		seeds = 60
-	}
-	for seed := range seeds {
+	for seed := range manySeeds() {
 		chaosTwice(t, chaosAlone+seed, chaosKernel(seed%3), false)
 		if t.Failed() {
 			return

@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds TestChaos runs; 0: 250, fewer "+
-		"with -short and in checked builds")
+	chaosSeeds = flag.Uint64("seeds", 0, "how many seeds each test of chaos runs; 0: "+
+		"40, 10 with -short and in checked builds")
 	chaosSeed = flag.Int64("seed", -1, "run TestChaos with this seed alone, and print its trace")
 )
 
@@ -63,14 +63,7 @@ func chaosAll(t *testing.T, on chaosKernel) {
 		chaosTwice(t, uint64(*chaosSeed), on, true)
 		return
 	}
-	seeds := *chaosSeeds
-	switch {
-	case seeds > 0:
-	case chaosChecked || testing.Short():
-		seeds = 200
-	default:
-		seeds = 250
-	}
+	seeds := manySeeds()
 	var next atomic.Uint64
 	var workers sync.WaitGroup
 	for range 2 {
@@ -81,6 +74,17 @@ func chaosAll(t *testing.T, on chaosKernel) {
 		})
 	}
 	workers.Wait()
+}
+
+// manySeeds is how many seeds the flags ask for. .ci/run asks for thousands.
+func manySeeds() uint64 {
+	switch {
+	case *chaosSeeds > 0:
+		return *chaosSeeds
+	case chaosChecked || testing.Short():
+		return 10
+	}
+	return 40
 }
 
 // TestChaosRegressions are the seeds that found something.

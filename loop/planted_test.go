@@ -90,7 +90,7 @@ var plantedIdling = []plantedFault{
 // TestPlantedFaultsThatCostTimeAloneAreFound is TestPlantedFaultsAreFound for the tests
 // which look at what a loop costs that has nothing to do.
 func TestPlantedFaultsThatCostTimeAloneAreFound(t *testing.T) {
-	findPlanted(t, plantedIdling, "./tests/stream", "-run", "CostsNothing$")
+	findPlanted(t, plantedIdling, "./tests/stream", "-run", "CostsNothing$", "-long")
 }
 
 // findPlanted looks for each of the faults with the tests of a package, which args choose.

@@ -71,7 +71,7 @@ func (l *Loop) handshakeDone(t *tlsio.Transport, err error, stop func(),
 func withPeer(t *tlsio.Transport, err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	peer := transport.PeerName(t)
-	if t.Shaken() || peer == nil || ok && op.Addr != nil ||
+	if t.HandshakeOK() || peer == nil || ok && op.Addr != nil ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -79,7 +79,7 @@ func withPeer(t *tlsio.Transport, err error) error {
 }
 
 func (l *Loop) countHandshake(t *tlsio.Transport) {
-	if t.Shaken() {
+	if t.HandshakeOK() {
 		l.handshakes++
 	} else {
 		l.handshakesFailed++
@@ -103,7 +103,7 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 // failure.
 func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
-	if t.Shaken() || s.opts.TLS.OnHandshakeError == nil {
+	if t.HandshakeOK() || s.opts.TLS.OnHandshakeError == nil {
 		return
 	}
 	defer func() {

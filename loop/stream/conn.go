@@ -59,7 +59,7 @@ type Conn struct {
 	hub     *hub
 	network string
 	server  bool        // it was accepted
-	born    func(*Conn) // tells the listener, or nil
+	onOpen  func(*Conn) // tells the listener, or nil
 	done    chan struct{}
 
 	local, remote net.Addr

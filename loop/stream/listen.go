@@ -58,6 +58,6 @@ func (ln *Listener) start() error {
 // protocol is the server's factory.
 func (ln *Listener) protocol() protocol.Protocol {
 	c := newConn(ln.hub, ln.network)
-	c.server, c.born = true, ln.push
+	c.server, c.onOpen = true, ln.push
 	return (*wire)(c)
 }

@@ -23,8 +23,8 @@ func (w *wire) ConnectionMade(t transport.Transport) {
 	c.local, c.remote = transport.SockName(t), transport.PeerName(t)
 	c.mu.Unlock()
 	c.hub.join(c)
-	if c.born != nil {
-		c.born(c)
+	if c.onOpen != nil {
+		c.onOpen(c)
 	}
 }
 

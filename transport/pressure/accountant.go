@@ -103,33 +103,33 @@ func Integrate(snapshots []*Snapshot) []Account {
 	return a.Take()
 }
 
-// A till hands the time of an interval out: no more of it than there is.
-type till struct {
+// An interval hands its time out: no more of it than there is.
+type interval struct {
 	into *[Causes]time.Duration
 	left time.Duration
 }
 
-func (t *till) pay(c Cause, d time.Duration) {
+func (t *interval) pay(c Cause, d time.Duration) {
 	d = min(max(d, 0), t.left)
 	t.into[c] += d
 	t.left -= d
 }
 
 // halves pays the rest to the causes at both ends.
-func (t *till) halves(before, now Cause) {
+func (t *interval) halves(before, now Cause) {
 	t.pay(before, t.left/2)
 	t.pay(now, t.left)
 }
 
 func bookSend(into *[Causes]time.Duration, before, now scene) {
-	t := till{into, now.at - before.at}
+	t := interval{into, now.at - before.at}
 	t.pay(CausePeer, now.conn.RwndLimited-before.conn.RwndLimited)
 	t.pay(CauseSndBuf, now.conn.SndbufLimited-before.conn.SndbufLimited)
 	t.halves(sendCause(before), sendCause(now))
 }
 
 func bookReceive(into *[Causes]time.Duration, before, now scene) {
-	t := till{into, now.at - before.at}
+	t := interval{into, now.at - before.at}
 	if b, n := before.conn.Transport, now.conn.Transport; b != nil && n != nil {
 		paused := CauseIdle // there was nothing that it could have read
 		if before.conn.unread() || now.conn.unread() {

@@ -11,7 +11,7 @@ import (
 // of buffers and segments and the ways through the network differ. The suite
 // counts on 100 KiB fitting into a connection, as on Linux.
 func TestEngine(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range SuiteSeeds() {
 		proactortest.Run(t, func(t *testing.T, cfg proactor.Config) proactor.Proactor {
 			t.Logf("seed %d", seed)
 			return New(Options{Seed: seed, Config: cfg, BufferMin: 64 << 10})

@@ -94,7 +94,7 @@ func (f *file) dial(addr transport.Addr, end func(Errno)) {
 		f.dialUnix(addr, end)
 		return
 	}
-	w.at(w.now+w.way(), func() { f.knock(addr, 0, end) })
+	w.at(w.now+w.way(), func() { f.receiveSYN(addr, 0, end) })
 }
 
 // way is how long something takes to the other end of the network.
@@ -108,8 +108,8 @@ func (f *file) endDial(end func(Errno), errno Errno) {
 	}
 }
 
-// knock is the arrival of a SYN. A full backlog drops it: it is repeated.
-func (f *file) knock(addr transport.Addr, try int, end func(Errno)) {
+// receiveSYN is the arrival of a SYN. A full backlog drops it: it is repeated.
+func (f *file) receiveSYN(addr transport.Addr, try int, end func(Errno)) {
 	w := f.w
 	if f.stage != connecting {
 		return
@@ -121,7 +121,7 @@ func (f *file) knock(addr transport.Addr, try int, end func(Errno)) {
 	case len(l.queue) > l.backlog && try == 6:
 		f.endDial(end, syscall.ETIMEDOUT)
 	case len(l.queue) > l.backlog:
-		w.at(w.now+time.Second<<try, func() { f.knock(addr, try+1, end) })
+		w.at(w.now+time.Second<<try, func() { f.receiveSYN(addr, try+1, end) })
 	default:
 		f.meet(l, addr)
 		w.at(w.now+f.tx.delay, func() { f.answered(end) })

@@ -12,7 +12,7 @@ import (
 // TestRealEpollEngine runs the suite that every engine passes on the real engine, on a
 // simulated epoll.
 func TestRealEpollEngine(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range simio.SuiteSeeds() {
 		proactortest.Run(t, func(t *testing.T, cfg proactor.Config) proactor.Proactor {
 			t.Logf("seed %d", seed)
 			m := simio.NewEpoll(simio.Options{Seed: seed, BufferMin: 64 << 10})

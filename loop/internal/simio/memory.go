@@ -54,7 +54,7 @@ func (e *Engine) Free(b []byte) {
 	case p.users > 0:
 		e.violate("Free of %d bytes with an operation in flight on them", len(b))
 	}
-	e.memory.bury(p)
+	e.memory.retire(p)
 }
 
 // search returns the index of the first piece that begins at or after addr.
@@ -89,7 +89,7 @@ func (a *allocator) find(b []byte) *piece {
 	return p
 }
 
-func (a *allocator) bury(p *piece) {
+func (a *allocator) retire(p *piece) {
 	p.freed = true
 	poison(p.mem)
 	a.graveyard = append(a.graveyard, p)

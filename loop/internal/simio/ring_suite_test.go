@@ -15,7 +15,7 @@ import (
 func TestRealEngine(t *testing.T) {
 	for name, mean := range map[string]bool{"kind": false, "mean": true} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(3) {
+			for seed := range simio.SuiteSeeds() {
 				proactortest.Run(t, func(t *testing.T, cfg proactor.Config) proactor.Proactor {
 					t.Logf("seed %d", seed)
 					return realEngine(t, seed, mean, cfg)

@@ -15,7 +15,17 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-var seeds = flag.Uint64("seeds", 100, "how many seeds the random workload runs with")
+var seeds = flag.Uint64("seeds", 20, "how many seeds the random workload runs with; "+
+	"from 100 on the engines' suite has three, too")
+
+// SuiteSeeds is how many seeds the suite that every engine passes runs with.
+func SuiteSeeds() uint64 {
+	if *seeds < 100 {
+		return 1
+	}
+	return 3
+}
+
 var onlySeed = flag.Int64("seed", -1, "run the random workload with this seed alone")
 
 // workload echoes what peers send, over connections in both directions, with

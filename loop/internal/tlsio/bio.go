@@ -21,16 +21,16 @@ type bio struct {
 
 var _ net.Conn = (*bio)(nil)
 
-// dry is the error of a bio without bytes. crypto/tls passes a temporary net.Error
+// wouldBlock is the error of a bio without bytes. crypto/tls passes a temporary net.Error
 // on and can be called again.
-type dry struct{}
+type wouldBlock struct{}
 
 // Error, Timeout and Temporary implement net.Error.
-func (dry) Error() string   { return "tlsio: no more bytes for now" }
-func (dry) Timeout() bool   { return false }
-func (dry) Temporary() bool { return true }
+func (wouldBlock) Error() string   { return "tlsio: no more bytes for now" }
+func (wouldBlock) Timeout() bool   { return false }
+func (wouldBlock) Temporary() bool { return true }
 
-var errDry error = dry{}
+var errWouldBlock error = wouldBlock{}
 
 // floodMax bounds the ciphertext below. The application's output stays far from
 // it, for it waits as plaintext; a peer that asks for answers of the protocol, to
@@ -47,9 +47,9 @@ func (b *bio) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case b.t.state == lost:
 			return 0, net.ErrClosed
-		case b.t.shake == nil:
-			return 0, errDry
-		case !b.t.shake.yield(struct{}{}):
+		case b.t.negotiation == nil:
+			return 0, errWouldBlock
+		case !b.t.negotiation.yield(struct{}{}):
 			return 0, net.ErrClosed
 		}
 	}
@@ -59,8 +59,8 @@ func (b *bio) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// dry reports whether crypto/tls would ask for bytes and get none.
-func (b *bio) dry() bool { return len(b.in) == 0 && b.records.none() && !b.eof }
+// wouldWait reports whether crypto/tls would ask for bytes and get none.
+func (b *bio) wouldWait() bool { return len(b.in) == 0 && b.records.none() && !b.eof }
 
 // Write implements net.Conn. The transport below copies p and sends what came of a
 // round of the loop together. That it is closed is learned from its ConnectionLost.

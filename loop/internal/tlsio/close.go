@@ -50,7 +50,7 @@ func (t *Transport) shut() {
 	if t.raw.CanWriteEOF() {
 		_ = t.raw.WriteEOF() // the peer may be gone, which reading will tell
 	}
-	t.tight = true
+	t.lowMarksSet = true
 	_ = t.raw.SetWriteBufferLimits(transport.Limits{})
 	t.flushed()
 }
@@ -121,9 +121,9 @@ func (t *Transport) part(err error) {
 	t.stopTimers()
 	t.guard.Releases = t.backlog.drop(t.host, t.guard.Releases)
 	t.held, t.lent = nil, nil
-	if s := t.shake; s != nil && !s.running {
+	if s := t.negotiation; s != nil && !s.running {
 		s.stop()
-		t.shake = nil
+		t.negotiation = nil
 	}
 	if len(t.guard.Releases) > 0 {
 		t.schedule()
@@ -131,8 +131,8 @@ func (t *Transport) part(err error) {
 }
 
 func (t *Transport) stopTimers() {
-	if t.shake != nil {
-		t.shake.timer.Cancel()
+	if t.negotiation != nil {
+		t.negotiation.timer.Cancel()
 	}
 	for _, timer := range [...]guard.Timer{t.timer, t.close} {
 		if timer != nil {

@@ -78,8 +78,8 @@ func (h *poolHost) Buffer(int) []byte {
 
 func (h *poolHost) Free(b []byte) { h.free = append(h.free, b) }
 
-// shaken makes an echo server's lower half, and a client that has shaken hands.
-func shaken(b *testing.B) (*stage, protocol.Protocol, *tls.Conn) {
+// handshaken makes an echo server's lower half, and a client that has shaken hands.
+func handshaken(b *testing.B) (*stage, protocol.Protocol, *tls.Conn) {
 	serverConfig, clientConfig := configs(tls.VersionTLS13)
 	near, far := net.Pipe()
 	s := &stage{Conn: near}
@@ -108,7 +108,7 @@ func shaken(b *testing.B) (*stage, protocol.Protocol, *tls.Conn) {
 // BenchmarkEcho is what a message of 1 KiB costs beside what moves it.
 func BenchmarkEcho(b *testing.B) {
 	const batch, size = 1000, 1 << 10
-	s, lower, client := shaken(b)
+	s, lower, client := handshaken(b)
 	b.ReportAllocs()
 	b.SetBytes(size)
 	record := 0

@@ -6,7 +6,7 @@ const FloodMax = floodMax
 // Behind reads what crypto/tls still has though it was not asked: there must not be
 // any.
 func (t *Transport) Behind() (n int, err error) {
-	if n, err = t.conn.Read(make([]byte, 1)); err == errDry {
+	if n, err = t.conn.Read(make([]byte, 1)); err == errWouldBlock {
 		err = nil
 	}
 	return n, err

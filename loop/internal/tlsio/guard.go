@@ -12,7 +12,7 @@ var (
 )
 
 // resume lets the handshake's coroutine run.
-func (t *Transport) resume(s *shake) (waits bool, err error) {
+func (t *Transport) resume(s *negotiation) (waits bool, err error) {
 	call := t.guard.Enter(handshakeStep)
 	defer func() {
 		t.guard.Leave(call)

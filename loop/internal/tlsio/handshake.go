@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// shake is a handshake under way: a coroutine that the next bytes resume.
+// negotiation is a handshake under way: a coroutine that the next bytes resume.
 //
 //	waiting --bytes | EOF--> running --memory is empty--> waiting
 //	                         running --done | failed----> over
@@ -21,7 +21,7 @@ import (
 // running: crypto/tls computes and may call functions of the tls.Config, which may
 // do anything, also abort this connection; the coroutine is stopped only when it
 // waits again.
-type shake struct {
+type negotiation struct {
 	next    func() (struct{}, bool)
 	stop    func()
 	yield   func(struct{}) bool
@@ -32,8 +32,8 @@ type shake struct {
 
 // begin starts the handshake, with the bytes that were received already.
 func (t *Transport) begin() {
-	s := &shake{}
-	t.shake = s
+	s := &negotiation{}
+	t.negotiation = s
 	s.next, s.stop = iter.Pull(func(yield func(struct{}) bool) {
 		s.yield = yield
 		s.err = t.conn.HandshakeContext(context.Background())
@@ -46,20 +46,20 @@ func (t *Transport) begin() {
 
 // step lets the handshake go on until it wants bytes or is over.
 func (t *Transport) step() {
-	s := t.shake
+	s := t.negotiation
 	s.running = true
 	waits, err := t.resume(s)
 	s.running = false
 	switch {
 	case t.state != handshaking: // ended from inside a function of the tls.Config
 		s.stop()
-		t.shake = nil
+		t.negotiation = nil
 	case waits && err == nil:
 	case err != nil:
 		t.fail(t.named(err))
 	default:
 		s.timer.Cancel()
-		t.shake = nil
+		t.negotiation = nil
 		t.established()
 	}
 }
@@ -77,7 +77,7 @@ func (t *Transport) named(err error) error {
 // with the end of its handshake is delivered after that, by the caller.
 func (t *Transport) established() {
 	t.move(open)
-	t.shaken = true
+	t.handshakeOK = true
 	if t.guard.Protocol() == nil {
 		p, err := t.config.Factory()
 		if err != nil {
@@ -108,12 +108,12 @@ func (t *Transport) Cancel(err error) {
 // Forget stops a handshake under way without telling anybody. It is for a loop that
 // is closed and will not call the transport again.
 func (t *Transport) Forget() {
-	s := t.shake
+	s := t.negotiation
 	if s == nil || t.state != handshaking {
 		return
 	}
 	t.move(lost)
-	t.shake = nil
+	t.negotiation = nil
 	s.stop()
 }
 

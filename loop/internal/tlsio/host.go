@@ -64,7 +64,7 @@ type Config struct {
 
 	// Done is called once: with nil after ConnectionMade, before any data, or
 	// with what ended the handshake, or came of Factory or ConnectionMade, when
-	// nothing is left of the connection. Shaken tells which.
+	// nothing is left of the connection. HandshakeOK tells which.
 	Done func(t *Transport, err error)
 }
 

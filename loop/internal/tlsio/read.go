@@ -53,7 +53,7 @@ func (t *Transport) digestHeld() {
 
 // digest does with the bytes at hand what the state asks for.
 func (t *Transport) digest() {
-	if t.state == handshaking && t.shake != nil {
+	if t.state == handshaking && t.negotiation != nil {
 		t.step()
 	}
 	switch t.state {
@@ -155,8 +155,8 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		if t.readErr != nil {
 			return n, t.readErr
 		}
-		if t.bio.dry() {
-			return n, errDry // as Read would, after more work than a short message takes
+		if t.bio.wouldWait() {
+			return n, errWouldBlock // as Read would, after more work than a short message takes
 		}
 		m, err := t.read(buf[n:])
 		n += m
@@ -166,7 +166,7 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 		if t.bio.flooded {
 			err = transport.ErrBufferFull
 		}
-		if err == errDry {
+		if err == errWouldBlock {
 			return n, err
 		}
 		t.readErr = err
@@ -180,7 +180,7 @@ func (t *Transport) goOn(err error) bool {
 	switch {
 	case err == nil:
 		return true
-	case err == errDry:
+	case err == errWouldBlock:
 		return false
 	case t.readable():
 		t.ended(err)
@@ -224,7 +224,7 @@ func (t *Transport) discard() {
 	}
 	t.host.Free(lent)
 	switch {
-	case err == errDry:
+	case err == errWouldBlock:
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		t.notice = err == io.EOF && !t.bio.eofRead
 		t.answered()

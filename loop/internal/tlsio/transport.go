@@ -39,15 +39,15 @@ func (s state) String() string { return stateNames[s] }
 // Transport is a transport over TLS over a transport. Its methods are those of
 // transport.Transport, with what is said there, and few more.
 type Transport struct {
-	host   Host
-	guard  guard.Guard
-	config *Config
-	raw    transport.Transport // below
-	conn   *tls.Conn
-	bio    bio
-	shake  *shake // nil when the handshake is over
-	state  state
-	err    error // why it was lost
+	host        Host
+	guard       guard.Guard
+	config      *Config
+	raw         transport.Transport // below
+	conn        *tls.Conn
+	bio         bio
+	negotiation *negotiation // nil when the handshake is over
+	state       state
+	err         error // why it was lost
 
 	// Reading.
 	held     []byte // ciphertext that came while it could not be used
@@ -62,18 +62,18 @@ type Transport struct {
 	notice   bool // and said so with close_notify
 
 	// Writing.
-	flow      transport.FlowControl
-	backlog   backlog
-	rawPaused bool // the transport below takes no more for now
-	tight     bool // its marks are at our low one, to learn when it gets there
-	inherited int  // bytes that it had before it was ours
-	emptied   bool // it has sent our close_notify
+	flow        transport.FlowControl
+	backlog     backlog
+	rawPaused   bool // the transport below takes no more for now
+	lowMarksSet bool // its marks are at our low one, to learn when it gets there
+	inherited   int  // bytes that it had before it was ours
+	emptied     bool // it has sent our close_notify
 
-	shaken bool // the handshake succeeded
-	made   bool // ConnectionMade was called, or is the transport's below
-	soon   bool // RunTask is due
-	timer  guard.Timer
-	close  guard.Timer // of CloseTimeout
+	handshakeOK bool // the handshake succeeded
+	made        bool // ConnectionMade was called, or is the transport's below
+	soon        bool // RunTask is due
+	timer       guard.Timer
+	close       guard.Timer // of CloseTimeout
 }
 
 var (
@@ -183,9 +183,9 @@ func (t *Transport) IsClosing() bool {
 // Established reports whether the handshake is over and the transport is not gone.
 func (t *Transport) Established() bool { return t.state > handshaking && t.state < lost }
 
-// Shaken reports whether the handshake has succeeded, whatever came of the connection
+// HandshakeOK reports whether the handshake has succeeded, whatever came of the connection
 // then.
-func (t *Transport) Shaken() bool { return t.shaken }
+func (t *Transport) HandshakeOK() bool { return t.handshakeOK }
 
 // Protocol implements transport.BaseTransport.
 func (t *Transport) Protocol() transport.BaseProtocol { return t.guard.Protocol() }

@@ -123,8 +123,8 @@ func (t *Transport) drain() {
 	if t.state != open && t.state != closing {
 		return
 	}
-	if t.tight && !t.rawPaused {
-		t.tight = false
+	if t.lowMarksSet && !t.rawPaused {
+		t.lowMarksSet = false
 		t.tune()
 	}
 	for !t.backlog.empty() && t.drainOne() {
@@ -155,9 +155,9 @@ func (t *Transport) settle() {
 		t.flow.Shrank(n) == transport.Resume {
 		t.resumeWriting()
 	}
-	if t.state < notified && t.flow.Paused() && !t.rawPaused && !t.tight &&
+	if t.state < notified && t.flow.Paused() && !t.rawPaused && !t.lowMarksSet &&
 		!t.awaitsSource() {
-		t.tight = true
+		t.lowMarksSet = true
 		low := t.lowerLimits().Low
 		_ = t.raw.SetWriteBufferLimits(transport.Limits{High: low, Low: low})
 		if !t.rawPaused {
@@ -174,7 +174,7 @@ func (t *Transport) lowerLimits() transport.Limits {
 
 // tune sets the marks of the transport below.
 func (t *Transport) tune() {
-	if l := t.lowerLimits(); !t.tight && t.raw != nil && t.raw.WriteBufferLimits() != l {
+	if l := t.lowerLimits(); !t.lowMarksSet && t.raw != nil && t.raw.WriteBufferLimits() != l {
 		_ = t.raw.SetWriteBufferLimits(l) // 0 <= Low <= High holds
 	}
 }

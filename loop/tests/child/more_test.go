@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/subprocess"
@@ -19,12 +18,9 @@ import (
 
 func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		one, all := 500, 50
-		switch {
-		case debug.On || testing.Short():
-			one, all = 20, 20
-		case l.Engine() != loop.Uring && os.Getenv(loop.EngineEnv) == "":
-			one = 50 // 500 on one engine will do
+		one, all := rig.Amount(500), 50
+		if l.Engine() != loop.Uring && os.Getenv(loop.EngineEnv) == "" {
+			one /= 10 // all of them on one engine will do
 		}
 		null := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.DevNull}
 		for range one {

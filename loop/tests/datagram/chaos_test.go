@@ -9,24 +9,18 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// datagramSeeds is how many worlds the chaos of datagrams is tried in.
-func datagramSeeds() uint64 {
-	if debug.On { // which is slow
-		return 20
-	}
-	return 150
-}
+// datagramSeeds is how many worlds the chaos of datagrams is tried in at length.
+const datagramSeeds = 150
 
 // Whatever goes wrong, Unix datagrams arrive once, in order, and each call of
 // PauseWriting is followed by one of ResumeWriting.
 func TestUnixDatagramsSurviveChaos(t *testing.T) {
-	for seed := range datagramSeeds() {
+	for seed := range uint64(rig.Amount(datagramSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			faults := looptest.RandomFaults(seed)
 			faults.NoSocket, faults.BindBusy = 0, 0
@@ -38,7 +32,7 @@ func TestUnixDatagramsSurviveChaos(t *testing.T) {
 
 // UDP datagrams may be lost, doubled and swapped; none is made up.
 func TestUDPSurvivesChaos(t *testing.T) {
-	for seed := range datagramSeeds() {
+	for seed := range uint64(rig.Amount(datagramSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			faults := looptest.RandomFaults(seed)
 			faults.NoSocket, faults.BindBusy = 0, 0

@@ -24,7 +24,7 @@ import (
 // at random moments: what arrives is what the calls say was sent, to the byte.
 func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
 	f, content := fileOf(t, 300<<10)
-	for seed := range uint64(150) {
+	for seed := range uint64(rig.Amount(150)) {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprint(seed, " TLS ", secure), func(t *testing.T) {
 				n := looptest.New(t, looptest.Options{Seed: seed})

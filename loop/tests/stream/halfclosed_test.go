@@ -143,7 +143,7 @@ func TestAHalfClosedPeerThatDoesNotReadCostsNothing(t *testing.T) {
 				if name == "Close" && !early {
 					continue // nobody is told of the end of file any more
 				}
-				if testing.Short() && early != (network == "unix") {
+				if !rig.Long() && early != (network == "unix") {
 					continue
 				}
 				t.Run(name+" "+network+" "+when, func(t *testing.T) {

@@ -52,7 +52,7 @@ func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 		for name, output := range outputs {
 			t.Run(name+", "+how, func(t *testing.T) {
 				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-					guests := rig.Crowd(t, l, "tcp", 30)
+					guests := rig.Crowd(t, l, "tcp", rig.Amount(30))
 					looptest.Do(l, func() {
 						for _, g := range guests {
 							rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, room)
@@ -164,7 +164,7 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				const size = 8 << 20
-				guests := rig.Crowd(t, l, network, 20)
+				guests := rig.Crowd(t, l, network, rig.Amount(20))
 				looptest.Do(l, func() {
 					for _, g := range guests {
 						g.Transport().Write(make([]byte, size))

@@ -22,11 +22,12 @@ import (
 
 // One message goes to everybody in each round, and in each round some reset.
 func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
-	const rounds, perRound = 60, 8
+	const perRound = 8
+	rounds := rig.Amount(60)
 	for _, entries := range []uint32{0, 8} {
 		t.Run(fmt.Sprint("entries ", entries), func(t *testing.T) {
 			rig.OnKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
-				guests := rig.Crowd(t, l, "tcp", 1000)
+				guests := rig.Crowd(t, l, "tcp", rig.Amount(1000))
 				random := rand.New(rand.NewPCG(1, 2))
 				random.Shuffle(len(guests), func(i, j int) {
 					guests[i], guests[j] = guests[j], guests[i]
@@ -181,10 +182,7 @@ func readBehind(t *testing.T, guests []rig.Guest, filled []int, size int) {
 // and what describes them must stay until the kernel has read it.
 func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 	const lines = 1000
-	rounds := 10
-	if testing.Short() {
-		rounds = 5
-	}
+	rounds := rig.Amount(10)
 	const size = lines * 12
 	ways := map[string]func(w transport.Transport, off uint64) error{
 		"WriteLines": func(w transport.Transport, off uint64) error {

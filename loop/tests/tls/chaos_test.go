@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop"
-	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
@@ -19,13 +18,8 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// tlsSeeds is how many worlds the chaos of TLS is tried in.
-func tlsSeeds() uint64 {
-	if debug.On { // which is slow
-		return 15
-	}
-	return 100
-}
+// tlsSeeds is how many worlds the chaos of TLS is tried in at length.
+const tlsSeeds = 100
 
 // TestTLSSurvivesChaos has both ends of connections do anything in any callback and
 // between them, over a kernel with faults. Whatever happens, the callbacks keep to
@@ -33,7 +27,7 @@ func tlsSeeds() uint64 {
 // peer's close_notify it is all of it, memory lent is given back once, and everything
 // ends. Keys are random, so a seed gives the same choices but not the same history.
 func TestTLSSurvivesChaos(t *testing.T) {
-	for seed := range tlsSeeds() {
+	for seed := range uint64(rig.Amount(tlsSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			faults := looptest.RandomFaults(seed)
