@@ -37,6 +37,12 @@ func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().Cal
 // Chunks implements fdio.Host.
 func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
+// Buffer implements tlsio.Host.
+func (h *host) Buffer(n int) []byte { return h.chunks.Get(n) }
+
+// Free implements tlsio.Host.
+func (h *host) Free(b []byte) { h.chunks.Put(b) }
+
 // Prefetch implements fdio.Host.
 func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
 	h.loop().offLoop(func() error { return filecopy.ReadAhead(from, offset, n) },

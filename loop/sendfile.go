@@ -97,7 +97,7 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 	case *fdio.SeqPacket:
 		return fmt.Errorf("loop: Sendfile of messages: %w", errors.ErrUnsupported)
 	case *tlsio.Transport:
-		ours = t.On((*tlsHost)(l))
+		ours = t.On((*host)(l))
 	}
 	if !ours {
 		return ErrOtherLoop

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
@@ -45,7 +46,7 @@ func (d *dial) secure(fd int, family proactor.Family) {
 	var t *tlsio.Transport
 	stop := l.whenDone(d.ctx, func() { t.Cancel(d.ctx.Err()) })
 	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, d.done) }
-	t = tlsio.New((*tlsHost)(l), c)
+	t = tlsio.New((*host)(l), c)
 	s := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
 		IdleTimeout: d.opts.IdleTimeout}, family)
 	l.noteNew(s, d.made)
@@ -89,7 +90,7 @@ func (l *Loop) countHandshake(t *tlsio.Transport) {
 func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	c := s.opts.tls()
 	c.Factory, c.Done = s.makeProtocol, s.handshakeDone
-	t := tlsio.New((*tlsHost)(s.loop), c)
+	t := tlsio.New((*host)(s.loop), c)
 	s.conns++
 	stream := s.loop.newStream(fdio.Config{FD: fd, Protocol: t.Lower(), Owner: (*clients)(s),
 		IdleTimeout: s.opts.IdleTimeout}, family)
@@ -185,7 +186,7 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	var over *tlsio.Transport
 	stop := l.whenDone(ctx, func() { over.Cancel(ctx.Err()) })
 	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, done) }
-	over = tlsio.New((*tlsHost)(l), c)
+	over = tlsio.New((*host)(l), c)
 	if err := t.SetProtocol(over.Lower()); err != nil {
 		stop()
 		done(nil, err)
@@ -208,7 +209,7 @@ func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) e
 	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow
 	}
-	if err := tlsio.CheckProtocol(p); err != nil {
+	if err := guard.CheckProtocol(p); err != nil {
 		return err
 	}
 	return c.Check()

@@ -133,6 +133,15 @@ func (g *Guard) caught(r any, c *Callback) {
 	}
 }
 
+// Recovered is for a deferred function that recovers by itself: it reports what was
+// recovered from, if that is not nil, and returns it as an error.
+func (g *Guard) Recovered(r any, c *Callback) error {
+	if r == nil {
+		return nil
+	}
+	return g.report(r, c)
+}
+
 // report reports a panic and returns it as an error.
 func (g *Guard) report(r any, c *Callback) error {
 	err := &protocol.PanicError{Callback: c.name, Value: r, Stack: debug.Stack()}

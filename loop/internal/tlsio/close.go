@@ -3,6 +3,7 @@ package tlsio
 import (
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -118,13 +119,13 @@ func (t *Transport) part(err error) {
 	t.move(lost)
 	t.err = err
 	t.stopTimers()
-	t.releases = t.backlog.drop(t.host, t.releases)
+	t.guard.Releases = t.backlog.drop(t.host, t.guard.Releases)
 	t.held, t.lent = nil, nil
 	if s := t.negotiation; s != nil && !s.running {
 		s.stop()
 		t.negotiation = nil
 	}
-	if len(t.releases) > 0 {
+	if len(t.guard.Releases) > 0 {
 		t.schedule()
 	}
 }
@@ -133,7 +134,7 @@ func (t *Transport) stopTimers() {
 	if t.negotiation != nil {
 		t.negotiation.timer.Cancel()
 	}
-	for _, timer := range [...]Timer{t.timer, t.close} {
+	for _, timer := range [...]guard.Timer{t.timer, t.close} {
 		if timer != nil {
 			timer.Cancel()
 		}
@@ -152,13 +153,13 @@ func (t *Transport) finish(err error) {
 		t.part(err)
 	}
 	t.stopTimers()
-	t.runReleases()
+	t.guard.RunReleases()
 	t.move(gone)
 	err = t.err
 	if t.made {
-		t.connectionLost(err)
+		t.guard.ConnectionLost(err)
 	}
-	t.proto, t.plain, t.buffered = nil, nil, nil
+	t.guard.Forget()
 	if err == nil {
 		err = transport.ErrClosed
 	}

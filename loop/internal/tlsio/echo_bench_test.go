@@ -77,7 +77,6 @@ func (h *poolHost) Buffer(int) []byte {
 }
 
 func (h *poolHost) Free(b []byte) { h.free = append(h.free, b) }
-func (h *poolHost) Poison([]byte) {}
 
 // handshaken makes an echo server's lower half, and a client that has shaken hands.
 func handshaken(b *testing.B) (*stage, protocol.Protocol, *tls.Conn) {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -26,7 +27,7 @@ type negotiation struct {
 	yield   func(struct{}) bool
 	running bool
 	err     error
-	timer   Timer
+	timer   guard.Timer
 }
 
 // begin starts the handshake, with the bytes that were received already.
@@ -77,7 +78,7 @@ func (t *Transport) named(err error) error {
 func (t *Transport) established() {
 	t.move(open)
 	t.handshakeOK = true
-	if t.proto == nil {
+	if t.guard.Protocol() == nil {
 		p, err := t.config.Factory()
 		if err != nil {
 			t.fail(err)

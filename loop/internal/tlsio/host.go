@@ -2,9 +2,9 @@ package tlsio
 
 import (
 	"crypto/tls"
-	"sync/atomic"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -12,48 +12,13 @@ import (
 // Host is what a TLS transport needs of its loop. All of it is for the loop's
 // goroutine.
 type Host interface {
-	// Soon runs t in the next round of the loop, never from inside Soon.
-	Soon(t Task)
-
-	// After runs f once d has passed, unless the timer is stopped before.
-	After(d time.Duration, f func()) Timer
+	guard.Host
 
 	// Buffer lends an empty slice with room for n bytes, or for as many as the
 	// largest that there is if n is more. Free takes it back.
 	Buffer(n int) []byte
 	Free(b []byte)
-
-	// Poison overwrites bytes that a protocol has seen and must not look at
-	// again, where checks are on.
-	Poison(b []byte)
-
-	// Report passes what a user's code did wrong to the exception handler.
-	Report(message string, err error, t transport.BaseTransport, p transport.BaseProtocol)
-
-	// Paused and Resumed tell the loop's trace of a change of flow.
-	Paused(t transport.BaseTransport, size int, l transport.Limits)
-	Resumed(t transport.BaseTransport, size int, l transport.Limits)
-
-	// Check panics in debug mode when it is not called on the loop's goroutine.
-	Check()
-
-	// Debug says whether debug mode is on; only then are the next three called.
-	Debug() *atomic.Bool
-
-	// Enter is called when a callback of the user begins, Leave when it has
-	// ended, also by a panic. They nest. of is whose callback it is.
-	Enter(callback string, of any)
-	Leave()
-
-	// Note logs what happened to t.
-	Note(event string, t transport.BaseTransport, attrs ...any)
 }
-
-// Task is something to run in the next round.
-type Task interface{ RunTask() }
-
-// Timer can be stopped.
-type Timer interface{ Cancel() }
 
 // Config is what a TLS transport is made of.
 type Config struct {
@@ -119,18 +84,3 @@ var DefaultLimits = transport.Limits{High: 512 << 10, Low: 128 << 10}
 // DefaultReadLimits are asyncio's for input that was not decrypted yet: 256 KiB
 // and 64 KiB.
 var DefaultReadLimits = transport.Limits{High: 256 << 10, Low: 64 << 10}
-
-// CheckProtocol says whether p can be the protocol of a TLS transport. Errors:
-// transport.ErrNilProtocol, transport.ErrProtocolKind.
-func CheckProtocol(p transport.BaseProtocol) error {
-	if p == nil {
-		return transport.ErrNilProtocol
-	}
-	if _, ok := p.(protocol.Protocol); ok {
-		return nil
-	}
-	if _, ok := protocol.AsBuffered(p); ok {
-		return nil
-	}
-	return transport.ErrProtocolKind
-}

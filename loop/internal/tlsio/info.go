@@ -20,7 +20,7 @@ import (
 func (t *Transport) ExtraInfo(name string) any {
 	switch name {
 	case "ssl_object", "sslcontext", "peercert", "cipher", "close_notify":
-		if t.state == handshaking || t.proto == nil || t.conn == nil {
+		if t.state == handshaking || t.guard.Protocol() == nil || t.conn == nil {
 			return nil
 		}
 		return t.tlsInfo(name)

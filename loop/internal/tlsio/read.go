@@ -74,7 +74,7 @@ func (t *Transport) readable() bool {
 // receive passes plaintext to the protocol, whatever its kind. It reports whether
 // there may be more.
 func (t *Transport) receive() (more bool) {
-	if t.buffered != nil {
+	if t.guard.Buffered() {
 		return t.receiveInto()
 	}
 	lent := t.host.Buffer(t.plaintextMax())
@@ -82,8 +82,8 @@ func (t *Transport) receive() (more bool) {
 	n := t.unpeek(buf)
 	m, err := t.fill(buf[n:])
 	if n += m; n > 0 && !t.IsClosing() { // a session cache may close
-		t.dataReceived(buf[:n])
-		t.host.Poison(buf[:n])
+		t.guard.DataReceived(buf[:n])
+		t.guard.Poison(buf[:n])
 	}
 	t.host.Free(lent)
 	return t.goOn(err)
@@ -117,7 +117,7 @@ func (t *Transport) receiveInto() (more bool) {
 	n := t.unpeek(buf)
 	m, err := t.fill(buf[n:])
 	if !t.IsClosing() {
-		t.bufferUpdated(n + m)
+		t.guard.BufferUpdated(n + m)
 	}
 	return t.goOn(err)
 }
@@ -125,14 +125,13 @@ func (t *Transport) receiveInto() (more bool) {
 // lend asks the protocol for a buffer. It reports whether that may be used now:
 // inside GetBuffer the protocol may have paused, closed, or given way to another.
 func (t *Transport) lend() bool {
-	owner := t.proto
-	buf := t.getBuffer(max(len(t.bio.in), 1))
+	owner := t.guard.Protocol()
+	buf := t.guard.GetBuffer(max(len(t.bio.in), 1))
 	switch {
-	case t.IsClosing() || t.proto != owner:
+	case t.IsClosing() || t.guard.Protocol() != owner:
 		return false
 	case len(buf) == 0:
-		t.host.Report("Fatal error: protocol.get_buffer() call failed.",
-			protocol.ErrEmptyBuffer, t, t.proto)
+		t.guard.Report("Fatal error: protocol.get_buffer() call failed.", protocol.ErrEmptyBuffer)
 		t.lose(protocol.ErrEmptyBuffer)
 		return false
 	}
@@ -204,10 +203,10 @@ func (t *Transport) ended(err error) {
 		t.fail(err)
 		return
 	}
-	t.note("received EOF")
+	t.guard.Note("received EOF")
 	t.eof, t.peerDone = true, true
-	if t.eofReceived() {
-		t.note("returning true from EOFReceived has no effect with TLS")
+	if t.guard.EOFReceived() {
+		t.guard.Note("returning true from EOFReceived has no effect with TLS")
 	}
 	t.Close()
 }
@@ -244,7 +243,7 @@ func (t *Transport) PauseReading() {
 	if t.state > open || t.paused {
 		return
 	}
-	t.note("pauses reading")
+	t.guard.Note("pauses reading")
 	t.paused = true
 	t.regulate()
 }
@@ -255,7 +254,7 @@ func (t *Transport) ResumeReading() {
 	if t.state > open || !t.paused {
 		return
 	}
-	t.note("resumes reading")
+	t.guard.Note("resumes reading")
 	t.paused = false
 	if t.state == open {
 		t.schedule()

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 // fakeHost is a loop without a loop: tasks and timers run when the test says so.
 type fakeHost struct {
 	debug   atomic.Bool
-	tasks   []tlsio.Task
+	tasks   []guard.Task
 	timers  []*fakeTimer
 	lent    int
 	reports []string
@@ -60,9 +61,9 @@ type fakeTimer struct {
 
 func (t *fakeTimer) Cancel() { t.stopped = true }
 
-func (h *fakeHost) Soon(t tlsio.Task) { h.tasks = append(h.tasks, t) }
+func (h *fakeHost) Soon(t guard.Task) { h.tasks = append(h.tasks, t) }
 
-func (h *fakeHost) After(_ time.Duration, f func()) tlsio.Timer {
+func (h *fakeHost) After(_ time.Duration, f func()) guard.Timer {
 	t := &fakeTimer{f: f}
 	h.timers = append(h.timers, t)
 	return t
@@ -70,19 +71,22 @@ func (h *fakeHost) After(_ time.Duration, f func()) tlsio.Timer {
 
 func (h *fakeHost) Buffer(n int) []byte { h.lent++; return make([]byte, 0, min(n+100, 64<<10)) }
 func (h *fakeHost) Free([]byte)         { h.lent-- }
-func (h *fakeHost) Poison(b []byte)     { clear(b) }
 
-func (h *fakeHost) Report(message string, err error, _ transport.BaseTransport,
-	_ transport.BaseProtocol) {
-	h.reports = append(h.reports, fmt.Sprint(message, err))
+func (h *fakeHost) Report(e guard.Exception) {
+	h.reports = append(h.reports, fmt.Sprint(e.Message, e.Err))
 }
 
 func (h *fakeHost) Paused(transport.BaseTransport, int, transport.Limits)  {}
 func (h *fakeHost) Resumed(transport.BaseTransport, int, transport.Limits) {}
 func (h *fakeHost) Check()                                                 {}
-func (h *fakeHost) Debug() *atomic.Bool                                    { return &h.debug }
 func (h *fakeHost) Enter(string, any)                                      {}
 func (h *fakeHost) Leave()                                                 {}
+
+// Debug is on, so that what a protocol has seen is overwritten.
+func (h *fakeHost) Debug() *atomic.Bool {
+	h.debug.Store(true)
+	return &h.debug
+}
 
 func (h *fakeHost) Note(event string, _ transport.BaseTransport, _ ...any) {
 	h.notes = append(h.notes, event)

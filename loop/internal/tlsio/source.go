@@ -80,7 +80,7 @@ func (t *Transport) CancelSource(from Source, err error) {
 		s.err, s.last = err, true
 		t.backlog.size -= len(s.block)
 		s.block, s.phase = nil, sourceOver
-		t.releases = append(t.releases, c.release)
+		t.guard.Releases = append(t.guard.Releases, c.release)
 		c.release = nil
 		t.schedule()
 	}
@@ -161,7 +161,7 @@ func (t *Transport) drainOne() bool {
 		if over := t.sealSource(c.source); !over {
 			return false
 		}
-		t.releases = t.backlog.pop(t.host, t.releases)
+		t.guard.Releases = t.backlog.pop(t.host, t.guard.Releases)
 		return true
 	}
 	if t.rawPaused {
@@ -169,7 +169,7 @@ func (t *Transport) drainOne() bool {
 	}
 	n := t.seal(c.buf)
 	if t.state < lost {
-		t.releases = t.backlog.took(n, t.host, t.releases)
+		t.guard.Releases = t.backlog.took(n, t.host, t.guard.Releases)
 	}
 	return t.state < lost
 }

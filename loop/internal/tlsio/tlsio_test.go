@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
@@ -137,7 +138,7 @@ func TestConfigsAreChecked(t *testing.T) {
 			t.Errorf("%+v: %v, want %v", c.config, err, c.want)
 		}
 	}
-	if err := tlsio.CheckProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
+	if err := guard.CheckProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
 		t.Error(err)
 	}
 	if _, ok := tlsio.Over(transporttest.NewRecorder(t)); ok {

@@ -4,9 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
-	"github.com/sluice-net/sluice/protocol"
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -41,7 +40,7 @@ func (s state) String() string { return stateNames[s] }
 // transport.Transport, with what is said there, and few more.
 type Transport struct {
 	host        Host
-	debug       *atomic.Bool // the host's
+	guard       guard.Guard
 	config      *Config
 	raw         transport.Transport // below
 	conn        *tls.Conn
@@ -49,11 +48,6 @@ type Transport struct {
 	negotiation *negotiation // nil when the handshake is over
 	state       state
 	err         error // why it was lost
-
-	// The protocol: plain, or buffered when that is not nil.
-	proto    transport.BaseProtocol
-	plain    protocol.Protocol
-	buffered protocol.BufferedProtocol
 
 	// Reading.
 	held     []byte // ciphertext that came while it could not be used
@@ -70,17 +64,16 @@ type Transport struct {
 	// Writing.
 	flow        transport.FlowControl
 	backlog     backlog
-	releases    []func() // of the user's slices, due in the next round
-	rawPaused   bool     // the transport below takes no more for now
-	lowMarksSet bool     // its marks are at our low one, to learn when it gets there
-	inherited   int      // bytes that it had before it was ours
-	emptied     bool     // it has sent our close_notify
+	rawPaused   bool // the transport below takes no more for now
+	lowMarksSet bool // its marks are at our low one, to learn when it gets there
+	inherited   int  // bytes that it had before it was ours
+	emptied     bool // it has sent our close_notify
 
 	handshakeOK bool // the handshake succeeded
 	made        bool // ConnectionMade was called, or is the transport's below
 	soon        bool // RunTask is due
-	timer       Timer
-	close       Timer // of CloseTimeout
+	timer       guard.Timer
+	close       guard.Timer // of CloseTimeout
 }
 
 var (
@@ -136,7 +129,8 @@ func New(host Host, c *Config) *Transport {
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = DefaultHandshakeTimeout
 	}
-	t := &Transport{host: host, debug: host.Debug(), config: c, made: c.Upgrade}
+	t := &Transport{host: host, config: c, made: c.Upgrade}
+	t.guard.Init(host, t)
 	t.bio.t = t
 	t.held = append(t.held, c.Prefix...)
 	c.Prefix = nil
@@ -171,7 +165,7 @@ func (t *Transport) schedule() {
 // RunTask does what must not be done from inside a user's call. The host calls it.
 func (t *Transport) RunTask() {
 	t.soon = false
-	t.runReleases()
+	t.guard.RunReleases()
 	if t.state >= lost || t.state == open && t.raw.IsClosing() {
 		return
 	}
@@ -194,12 +188,12 @@ func (t *Transport) Established() bool { return t.state > handshaking && t.state
 func (t *Transport) HandshakeOK() bool { return t.handshakeOK }
 
 // Protocol implements transport.BaseTransport.
-func (t *Transport) Protocol() transport.BaseProtocol { return t.proto }
+func (t *Transport) Protocol() transport.BaseProtocol { return t.guard.Protocol() }
 
 // SetProtocol implements transport.BaseTransport.
 func (t *Transport) SetProtocol(p transport.BaseProtocol) error {
 	t.host.Check()
-	if err := CheckProtocol(p); err != nil {
+	if err := guard.CheckProtocol(p); err != nil {
 		return err
 	}
 	if t.state == gone {
@@ -211,9 +205,7 @@ func (t *Transport) SetProtocol(p transport.BaseProtocol) error {
 
 // adopt makes p the protocol.
 func (t *Transport) adopt(p transport.BaseProtocol) {
-	t.proto = p
-	t.plain, _ = p.(protocol.Protocol)
-	t.buffered, _ = protocol.AsBuffered(p)
+	t.guard.Adopt(p)
 	t.lent = nil
 }
 

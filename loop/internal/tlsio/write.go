@@ -71,7 +71,7 @@ func (t *Transport) WriteOwned(p []byte, release func()) error {
 	case len(rest) > 0 && t.state < lost:
 		t.backlog.own(rest, release)
 	case release != nil:
-		t.releases = append(t.releases, release)
+		t.guard.Releases = append(t.guard.Releases, release)
 		t.schedule()
 	}
 	t.grew()
@@ -129,7 +129,7 @@ func (t *Transport) drain() {
 	}
 	for !t.backlog.empty() && t.drainOne() {
 	}
-	t.runReleases()
+	t.guard.RunReleases()
 	t.shut()
 }
 
