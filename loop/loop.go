@@ -82,8 +82,9 @@ type Loop struct {
 // runs the loop starts the loop's goroutine. nil options mean the zero Options. It may be
 // called from any goroutine.
 //
-// Errors: one that says why an engine that was asked for by name is not available, and
-// the remedy; ErrBadOption; one that says that there is no memory for the flow page.
+// Errors: if an engine that was asked for by name is not available, an error that gives
+// the reason and the remedy; ErrBadOption; an error if there is no memory for the flow
+// page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
 	if opts != nil {
@@ -154,7 +155,7 @@ func (l *Loop) onLoop() bool {
 	return thread != 0 && thread == int64(sys.ThreadID())
 }
 
-// check panics in debug mode if it is called on another goroutine than the loop's while
+// check panics in debug mode if it is called on a goroutine other than the loop's while
 // the loop is running.
 func (l *Loop) check() {
 	if l.debug.Load() && !l.onLoop() && l.IsRunning() {
@@ -223,7 +224,7 @@ func (l *Loop) free() {
 	l.detach()
 }
 
-// Stats are counts of what a loop has done since it was made.
+// Stats holds counts of what a loop has done since it was made.
 type Stats struct {
 	Engine           Engine // that performs the I/O
 	Turns            uint64 // rounds

@@ -153,7 +153,7 @@ func established(t transport.Transport) bool {
 // Errors: those of a handshake (see CreateConnection); ctx's error; and, leaving the
 // connection as it was, transport.ErrClosed if t is closing, transport.ErrNilProtocol,
 // transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe,
-// ErrNoTLSConfig, ErrNoServerName and the like, ErrOnLoop.
+// ErrNoTLSConfig, ErrNoServerName and other errors in the TLSOptions, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {

@@ -30,8 +30,8 @@ func (n *Network) Dial(addr string) *Peer {
 // Listener accepts connections for a test, each as a Peer.
 type Listener struct{ s *simio.Service }
 
-// Listen listens on addr, which is as for Dial, and where port 0 means a free port. It
-// calls accept on the loop's goroutine for each connection. Errors are of type
+// Listen listens on addr, which has the same form as for Dial; port 0 means a free port.
+// It calls accept on the loop's goroutine for each connection. Errors are of type
 // syscall.Errno, such as EADDRINUSE, or say that addr is not an address.
 func (n *Network) Listen(addr string, accept func(*Peer)) (*Listener, error) {
 	a, err := parseAddr(addr)

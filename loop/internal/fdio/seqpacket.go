@@ -141,7 +141,7 @@ func (s *SeqPacket) deliver(a arrival) {
 // deliverInto copies a message into memory of the protocol. Inside GetBuffer the protocol
 // may have closed the transport; or given it to another protocol, which then gets the
 // message; or paused: then the message is held back, and the buffer is used when reading
-// goes on.
+// resumes.
 func (s *SeqPacket) deliverInto(data []byte) {
 	owner, buf := s.guard.Protocol(), s.lent
 	s.lent = nil
