@@ -13,7 +13,8 @@ func init() {
 	hook.OnLoop = func(l any) bool { return l.(*Loop).onLoop() }
 }
 
-// attach returns what package stream keeps of the loop, nil on a closed one.
+// attach returns the state that package stream attaches to the loop, creating it if there
+// is none. It returns nil if the loop is closed.
 func (l *Loop) attach(create func() hook.Attached) hook.Attached {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -26,8 +27,8 @@ func (l *Loop) attach(create func() hook.Attached) hook.Attached {
 	return l.attached
 }
 
-// post has t run in the next round, and wakes the loop. It reports whether that
-// will be; not on a closed loop. Any goroutine.
+// post schedules t for the next round and wakes the loop. It reports whether t will run:
+// on a closed loop it will not. It may be called from any goroutine.
 func (l *Loop) post(t fdio.Task) bool {
 	l.mu.Lock()
 	if l.phase == closed {
@@ -43,8 +44,8 @@ func (l *Loop) post(t fdio.Task) bool {
 	return true
 }
 
-// detach tells what is attached that the loop is closed, and so nothing can be
-// attached any more.
+// detach tells the attached state that the loop is closed. Nothing can be attached after
+// that.
 func (l *Loop) detach() {
 	l.mu.Lock()
 	a := l.attached

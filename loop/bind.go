@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// binding is one call of CreateServer or CreateUnixServer.
+// A binding is one call to CreateServer or CreateUnixServer.
 //
 //	resolving --addresses--> binding --EADDRINUSE--> pausing --> binding
 //	                         binding --bound--> done
@@ -23,9 +23,9 @@ type binding struct {
 	server *Server
 	ctx    context.Context
 	done   func(*Server, error)
-	bind   func() error // all addresses, or none
+	bind   func() error // binds all addresses, or none
 	addrs  []netip.AddrPort
-	path   string // of a Unix server, instead of addrs
+	path   string // set instead of addrs for a Unix server
 	tries  int
 }
 
@@ -56,8 +56,7 @@ func (b *binding) start(addr string) {
 	resolve.In(b.ctx, (*host)(s.loop), s.opts.Network, names, true, found)
 }
 
-// adopt serves on a socket that the user made, which must be a Unix one if unix
-// says so.
+// adopt serves on a socket that the user made. If unix is true, it must be a Unix socket.
 func (b *binding) adopt(addr string, unix bool) {
 	s := b.server
 	if addr != "" || len(s.opts.Addrs) > 0 {
@@ -107,8 +106,8 @@ func (b *binding) release() {
 	s.acceptors, s.addrs = nil, nil
 }
 
-// bindAll binds and, unless that is put off, listens. An address that the
-// machine does not have is skipped as long as another one is left.
+// bindAll binds all addresses and, unless DeferServing is set, listens. It skips an
+// address that the machine does not have, as long as another one can be bound.
 func (b *binding) bindAll() error {
 	s := b.server
 	var skipped error
@@ -183,7 +182,7 @@ func (b *binding) prepare(fd int, family proactor.Family) error {
 	return nil
 }
 
-// listenOn makes an acceptor of a bound descriptor.
+// listenOn makes an acceptor for a bound descriptor.
 func (b *binding) listenOn(fd int, family proactor.Family) {
 	s := b.server
 	local, err := s.loop.engine.LocalAddr(fd)
@@ -207,7 +206,7 @@ func (b *binding) finish() {
 	b.done(s, nil)
 }
 
-// listenError is what CreateServer returns for an address.
+// listenError returns the error of CreateServer for an address that failed with err.
 func listenError(addr net.Addr, err error) error {
 	e := &net.OpError{Op: "listen", Addr: addr, Err: err}
 	if addr != nil {
@@ -216,8 +215,8 @@ func listenError(addr net.Addr, err error) error {
 	return e
 }
 
-// adoptSocket takes over a socket that the user made, which must be of the kind, and a
-// Unix one if unix says so.
+// adoptSocket takes over a socket that the user made. It must be of the kind want and, if
+// unix is true, a Unix socket.
 func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
 	family proactor.Family, err error) {
 	fd, err = l.engine.Adopt(f)

@@ -2,10 +2,10 @@ package loop
 
 import "context"
 
-// block calls start on the loop's goroutine and waits until it has called done.
-// An idle loop is run meanwhile. ctx is start's affair while the loop runs: it
-// ends what it started and calls done. Only where nobody runs the loop any more
-// does block itself give up.
+// block calls start on the loop's goroutine and waits until start has called done. If the
+// loop is idle, block runs it meanwhile. It is up to start to watch ctx: when ctx ends,
+// it ends what it began and calls done. block itself gives up only when the loop is
+// closed.
 func block[T any](ctx context.Context, l *Loop, start func(done func(T, error))) (T, error) {
 	type result struct {
 		value T
@@ -28,7 +28,7 @@ func block[T any](ctx context.Context, l *Loop, start func(done func(T, error)))
 		case r := <-results:
 			return r.value, r.err
 		case <-l.dead:
-		case <-l.whenSettled(): // as it is right after a run of our own
+		case <-l.whenSettled(): // already closed after a run of our own
 		}
 		if l.isClosed() {
 			break
@@ -42,8 +42,8 @@ func block[T any](ctx context.Context, l *Loop, start func(done func(T, error)))
 	}
 }
 
-// runWhile runs an idle loop until done says so. It does nothing when the loop
-// runs already or is closed.
+// runWhile runs an idle loop until done returns true. It does nothing if the loop is
+// already running or closed.
 func (l *Loop) runWhile(done func() bool) {
 	request, err := l.begin(done)
 	if err == nil {
@@ -51,7 +51,7 @@ func (l *Loop) runWhile(done func() bool) {
 	}
 }
 
-// whenSettled is closed when the loop does not run.
+// whenSettled returns a channel that is closed once the loop is not running.
 func (l *Loop) whenSettled() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

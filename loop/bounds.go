@@ -7,19 +7,19 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// bound is what a number in a user's options may be.
+// A bound is the range that one number in a user's options must be in.
 type bound struct {
 	name  string
 	value int64
-	most  int64 // and 0 at least
+	most  int64 // the least is 0
 }
 
-// unbounded is the most that a duration or a size may be: times saturate, see
-// proactor.Later, and sizes are only compared with what there is.
+// unbounded is the bound of a duration or a size that may be as large as its type allows:
+// times saturate (see proactor.Later), and sizes are only compared with actual sizes.
 const unbounded = math.MaxInt64
 
-// check returns an ErrBadOption that names the first of the options of a kind that is
-// out of its bounds.
+// check returns an error that wraps ErrBadOption and names the first option that is out
+// of its bounds, or nil. of is the name of the options' type.
 func check(of string, bounds ...bound) error {
 	for _, b := range bounds {
 		switch {
@@ -33,8 +33,8 @@ func check(of string, bounds ...bound) error {
 	return nil
 }
 
-// check says whether the numbers are in their ranges and TLS can be done as the options
-// ask for it.
+// check returns an error if a number is out of its range or the TLS options cannot be
+// used.
 func (o *ServerOptions) check() error {
 	if o.TLS != nil {
 		if err := o.tls().Check(); err != nil {
@@ -49,8 +49,8 @@ func (o *ServerOptions) check() error {
 		bound{"WriteCap", int64(o.WriteCap), unbounded})
 }
 
-// check is as that of ServerOptions, without TLS: the server's name may come from the
-// address.
+// check is like that of ServerOptions, but does not check TLS, because the server's name
+// may come from the address.
 func (o *ConnectionOptions) check() error {
 	return check("ConnectionOptions",
 		bound{"CloseTimeout", int64(o.CloseTimeout), unbounded},
@@ -58,7 +58,7 @@ func (o *ConnectionOptions) check() error {
 		bound{"WriteCap", int64(o.WriteCap), unbounded})
 }
 
-// check is as that of ServerOptions. The kernel takes sizes as ints of C.
+// check is like that of ServerOptions. The kernel takes sizes as C ints.
 func (o *DatagramOptions) check() error {
 	return check("DatagramOptions",
 		bound{"MulticastTTL", int64(o.MulticastTTL), math.MaxUint8},
@@ -67,8 +67,8 @@ func (o *DatagramOptions) check() error {
 		bound{"WriteCap", int64(o.WriteCap), unbounded})
 }
 
-// The most that an engine takes, and loops: each has a thread, and a Go program ends
-// beyond 10,000 of those. What all buffers are together must have an address.
+// The upper bounds of Options. Each loop has a thread, and the Go runtime ends a program
+// that has more than 10,000 of them. All buffers together must fit in the address space.
 const (
 	loopsMax       = 4096
 	entriesMax     = 32768

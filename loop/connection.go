@@ -14,40 +14,41 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ConnectionOptions configure CreateConnection and CreateUnixConnection, which does not
-// use those that concern addresses. The zero value is ready to use.
+// ConnectionOptions configure CreateConnection and CreateUnixConnection. The latter does
+// not use the options that concern addresses. The zero value is ready to use.
 type ConnectionOptions struct {
-	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock. For Unix sockets it is "unixpacket" for sockets
-	// that keep the bounds of messages, as in ServerOptions, and anything else for
-	// streams.
+	// Network is "tcp4" or "tcp6" to use only addresses of that family, or "tcp" or "" to
+	// use both. It has no effect on Sock. For Unix sockets, "unixpacket" means sockets
+	// that preserve message boundaries, as in ServerOptions; anything else means stream
+	// sockets.
 	Network string
 
-	// LocalAddr is the "host:port" to connect from; port 0 for any.
+	// LocalAddr is the "host:port" to connect from; port 0 means any port.
 	LocalAddr string
 
-	// Sock is a connected stream socket to use instead of an address, which
-	// must then be "". It is duplicated and closed.
+	// Sock is a connected stream socket to use instead of an address; the address must
+	// then be "". The loop duplicates Sock and closes it.
 	Sock *os.File
 
-	// HappyEyeballsDelay is how long an address is tried alone before the next
-	// one is tried beside it (RFC 8305). 0 means 250 ms; negative: one after
-	// the other.
+	// HappyEyeballsDelay is how long to try an address before trying the next one in
+	// parallel (RFC 8305). 0 means 250 ms; a negative delay means to try one address
+	// after the other.
 	HappyEyeballsDelay time.Duration
 
-	// Interleave is how many addresses of the first family are tried before
-	// the families alternate. 0 means 1; negative: in the resolver's order.
+	// Interleave is how many addresses of the first family are tried before the families
+	// alternate. 0 means 1; a negative number keeps the resolver's order.
 	Interleave int
 
-	// AllErrors returns the errors of all addresses, joined, instead of the
-	// first one's.
+	// AllErrors makes a failure return the errors of all addresses, joined, instead of
+	// the first one.
 	AllErrors bool
 
 	// KeepAlive sets SO_KEEPALIVE.
 	KeepAlive bool
 
-	// TLS makes the connection begin with a TLS handshake as the client, at whose
-	// end CreateConnection returns; nil: no TLS. The options are copied.
+	// TLS makes the connection begin with a TLS handshake, in which the loop is the
+	// client; CreateConnection returns when the handshake is over. nil means no TLS. The
+	// options are copied.
 	TLS *TLSOptions
 
 	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
@@ -57,23 +58,23 @@ type ConnectionOptions struct {
 	WriteCap     int
 }
 
-// CreateConnection connects to addr, "host:port", where an empty host is the
-// local one, and makes a transport for p. It returns after ConnectionMade has;
-// data may have been received by then. Addresses are tried as RFC 8305 says.
+// CreateConnection connects to addr, "host:port", and makes a transport for p. An empty
+// host means the local host. CreateConnection returns after ConnectionMade has returned;
+// p may have received data by then. Addresses are tried as RFC 8305 describes.
 //
-// When ctx ends first, the attempt is given up and nothing is left of it; a
-// transport whose ConnectionMade has been called is returned in any case.
+// If ctx ends first, the attempt is given up and leaves nothing behind. A transport whose
+// ConnectionMade has been called is returned in any case.
 //
 // CreateConnection may be called from any goroutine except the loop's.
 //
-// Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError;
-// ErrNoAddress; net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption
-// for a negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop; a panic of
-// ConnectionMade, or of a GetBuffer that is called before CreateConnection returns.
-// With TLS also, in a *net.OpError that names the peer, *tls.CertificateVerificationError,
-// tls.RecordHeaderError, an alert of the peer as another *net.OpError,
-// transport.ErrHandshakeTimeout, io.ErrUnexpectedEOF with ECONNRESET where the peer
-// closed; p has then had no callback.
+// Errors: *net.OpError with ECONNREFUSED, ETIMEDOUT …; *net.DNSError; ErrNoAddress;
+// net.UnknownNetworkError; ctx's error; transport.ErrNilProtocol; ErrBadOption for a
+// negative CloseTimeout, IdleTimeout or WriteCap; ErrOnLoop; a panic in ConnectionMade,
+// or in a GetBuffer that is called before CreateConnection returns. With TLS, the errors
+// of the handshake as well, in a *net.OpError that names the peer:
+// *tls.CertificateVerificationError, tls.RecordHeaderError, an alert from the peer as
+// another *net.OpError, transport.ErrHandshakeTimeout, or io.ErrUnexpectedEOF with
+// ECONNRESET if the peer closed the connection. p has then had no callback.
 func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -97,8 +98,8 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	}
 }
 
-// newDial calls done and returns nil where there is no protocol or the options are
-// wrong.
+// newDial makes a dial. If there is no protocol or the options are wrong, it calls done
+// and returns nil.
 func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
 	done func(transport.Transport, error)) *dial {
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
@@ -121,13 +122,13 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 	return d
 }
 
-// ConnectAcceptedSocket makes a server's side transport of a socket that was
-// accepted elsewhere. f is duplicated and closed. With ServerOptions.TLS it returns
-// when the handshake is over, or ctx ends it.
+// ConnectAcceptedSocket makes the server-side transport of a socket that was accepted
+// elsewhere. It duplicates f and closes it. With ServerOptions.TLS it returns when the
+// handshake is over, or when ctx ends it.
 //
 // ConnectAcceptedSocket may be called from any goroutine except the loop's.
 //
-// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's, ErrOnLoop.
+// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's error, ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -161,8 +162,8 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 	d.adopt("", false)
 }
 
-// adopt makes a transport of a socket that the user connected, which must be a
-// Unix one if unix says so.
+// adopt makes a transport for a socket that the user connected. If unix is true, it must
+// be a Unix socket.
 func (d *dial) adopt(addr string, unix bool) {
 	if addr != "" {
 		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))

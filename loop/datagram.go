@@ -11,101 +11,101 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// DatagramOptions say what CreateDatagramEndpoint makes. At least one of
-// LocalAddr, RemoteAddr, LocalPath, RemotePath, Network and Sock is needed.
+// DatagramOptions configure CreateDatagramEndpoint. At least one of LocalAddr,
+// RemoteAddr, LocalPath, RemotePath, Network and Sock must be set.
 type DatagramOptions struct {
-	// LocalAddr is the "host:port" to receive at; port 0 for any. An empty host
-	// means all interfaces, of IPv4 where Network does not say otherwise.
+	// LocalAddr is the "host:port" to receive on; port 0 means any port. An empty host
+	// means all interfaces, of IPv4 unless Network says otherwise.
 	LocalAddr string
 
-	// RemoteAddr is the "host:port" of the peer: what others send is not received,
-	// what is sent goes there, and the kernel's "connection refused" is passed to
-	// ErrorReceived. With Broadcast it is only where datagrams without an address
-	// go. Where names have several addresses, the first pair of one family that
-	// can be had is taken.
+	// RemoteAddr is the "host:port" of the peer: the endpoint sends to it, receives from
+	// nobody else, and passes the kernel's "connection refused" to ErrorReceived. With
+	// Broadcast it is only the destination of datagrams sent without an address. If names
+	// have several addresses, the first pair of one family that works is taken.
 	RemoteAddr string
 
-	// LocalPath and RemotePath are as LocalAddr and RemoteAddr for Unix datagram
-	// sockets; a leading '@' means an abstract name. A socket file at LocalPath
-	// that nobody is bound to any more is removed first. As in asyncio, the file is
-	// left behind when the endpoint is closed. Without a LocalPath nobody can
-	// answer.
+	// LocalPath and RemotePath are like LocalAddr and RemoteAddr, for Unix datagram
+	// sockets; a leading '@' means an abstract name. A socket file at LocalPath is
+	// removed first if no socket is bound to it any more. As in asyncio, the file is left
+	// behind when the endpoint is closed. Without a LocalPath, peers cannot answer.
 	LocalPath, RemotePath string
 
-	// Network is "udp4" or "udp6" for addresses of that family alone, or "" or
-	// "udp". Alone it is an endpoint that has a port once it has sent something.
+	// Network is "udp4" or "udp6" to use only addresses of that family, or "udp" or "" to
+	// use both. If Network alone is set, the endpoint gets a port when it first sends
+	// something.
 	Network string
 
-	// Sock is a datagram socket, bound and connected as its maker likes, to use
-	// instead of all other fields but WriteCap, GSO, GRO and RecvErr. It is
-	// duplicated and closed. GRO and RecvErr are on where its maker turned them on.
+	// Sock is a datagram socket, bound or connected in any way, to use instead of all
+	// other fields except WriteCap, GSO, GRO and RecvErr. The loop duplicates Sock and
+	// closes it. GRO and RecvErr are also on if they were already turned on for Sock.
 	Sock *os.File
 
-	// ReusePort sets SO_REUSEPORT: several endpoints share a port, and the kernel
-	// spreads the senders over them.
+	// ReusePort sets SO_REUSEPORT: several endpoints can share a port, and the kernel
+	// distributes the senders among them.
 	ReusePort bool
 
-	// Broadcast sets SO_BROADCAST: without it sending to a broadcast address is
+	// Broadcast sets SO_BROADCAST: without it, sending to a broadcast address fails with
 	// EACCES.
 	Broadcast bool
 
-	// JoinGroups are multicast groups to receive from, at LocalAddr's port.
-	// Interface is the name of the interface to do that on, and to send to groups
-	// from; "" leaves the choice to the routing table.
+	// JoinGroups are the multicast groups to receive from, on LocalAddr's port. Interface
+	// is the name of the interface on which to join them and from which to send to
+	// groups; "" leaves the choice to the routing table.
 	JoinGroups []netip.Addr
 	Interface  string
 
-	// MulticastTTL is how many routers pass what is sent to a group; 0 means the
-	// kernel's default, 1. NoMulticastLoop keeps it from members on this machine.
+	// MulticastTTL is the time to live, in hops, of datagrams sent to a group; 0 means
+	// the kernel's default, 1. NoMulticastLoop keeps members on this machine from
+	// receiving them.
 	MulticastTTL    int
 	NoMulticastLoop bool
 
-	// SendBuffer and ReceiveBuffer are the sizes of the socket's buffers in bytes,
-	// which the kernel doubles and bounds (socket(7)); 0 means its defaults. A full
-	// receive buffer drops datagrams.
+	// SendBuffer and ReceiveBuffer are the sizes of the socket's buffers in bytes, which
+	// the kernel doubles and limits (socket(7)); 0 means its defaults. When the receive
+	// buffer is full, datagrams are dropped.
 	SendBuffer, ReceiveBuffer int
 
-	// WriteCap bounds what is buffered, as WriteBufferSize counts it, beyond which
-	// SendTo returns transport.ErrBufferFull. 0: no bound.
+	// WriteCap limits the bytes buffered, as WriteBufferSize counts them; beyond it
+	// SendTo returns transport.ErrBufferFull. 0 means no limit.
 	WriteCap int
 
-	// GSO hands the kernel what is sent in one round, one after the other, to one
-	// address and of one size, as one piece, at most 64 datagrams or 64 KiB: it, or
-	// the network card, cuts that as late as it can (UDP_SEGMENT, Linux 4.18,
-	// udp(7)). The last datagram of a piece may be shorter. The peer sees no
-	// difference, and an error still costs the datagram alone that met it.
+	// GSO passes consecutive datagrams that are sent in one round, to one address and of
+	// one size, to the kernel as one batch of at most 64 datagrams or 64 KiB. The kernel
+	// or the network card splits the batch as late as it can (UDP_SEGMENT, Linux 4.18,
+	// udp(7)). The last datagram of a batch may be shorter. The peer sees no difference,
+	// and an error still costs only the datagram that it is about.
 	//
-	// GRO lets the kernel hand over in one piece what came from one sender in one
-	// size (UDP_GRO, Linux 5.0). DatagramReceived is called for each datagram of
-	// it, and the rest waits where one of the calls pauses reading.
+	// GRO lets the kernel deliver datagrams of one size from one sender as one batch
+	// (UDP_GRO, Linux 5.0). DatagramReceived is called for each datagram of the batch; if
+	// one of the calls pauses reading, the rest waits.
 	//
-	// Where the kernel, the device on the route, or for GRO receive buffers of less
-	// than 64 KiB do not allow it, the endpoint does without, and Trace.Fallback is
-	// told "UDP_SEGMENT" or "UDP_GRO". Unix sockets do without, untold.
+	// If the kernel or the device on the route does not allow it, or for GRO if the
+	// receive buffers are smaller than 64 KiB, the endpoint works without it and calls
+	// Trace.Fallback with "UDP_SEGMENT" or "UDP_GRO". Unix sockets ignore both silently.
 	GSO, GRO bool
 
-	// RecvErr reports all that the network answers to datagrams, with the address of
-	// the datagram and that of who answered (IP_RECVERR, ip(7)): each answer comes
-	// to ErrorReceived as a *net.OpError around a *transport.ICMPError. So an
-	// endpoint without a RemoteAddr learns of refused connections too. It is on where
-	// the maker of Sock turned that on. Unix sockets take no notice of it.
+	// RecvErr reports every error that the network returns for a datagram, with the
+	// address of the datagram and the address that the error came from (IP_RECVERR,
+	// ip(7)). Each is passed to ErrorReceived as a *net.OpError that wraps a
+	// *transport.ICMPError. So an endpoint without a RemoteAddr learns of refused
+	// connections, too. RecvErr is also on if it was already turned on for Sock. Unix
+	// sockets ignore it.
 	RecvErr bool
 }
 
-// CreateDatagramEndpoint makes a UDP or Unix datagram socket and a transport of
-// it for p. It returns after ConnectionMade has; datagrams may have been received
-// by then.
+// CreateDatagramEndpoint makes a UDP or Unix datagram socket and a transport on it for p.
+// It returns after ConnectionMade has returned; p may have received datagrams by then.
 //
-// Errors of single datagrams do not end an endpoint, they are passed to
-// ErrorReceived. That of an address where nobody receives reaches an endpoint
-// with a RemoteAddr or RecvErr alone; others never learn of it.
+// An error about a single datagram does not end the endpoint; it is passed to
+// ErrorReceived. Only an endpoint with a RemoteAddr or RecvErr learns that nobody
+// receives at an address.
 //
 // CreateDatagramEndpoint may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, for paths
 // ECONNREFUSED and ENOENT …; *net.DNSError; ErrNoAddress; ErrNotDatagram;
-// net.UnknownNetworkError; ctx's; transport.ErrNilProtocol; ErrBadOption for a number
-// that is negative or that no socket takes; ErrOnLoop.
+// net.UnknownNetworkError; ctx's error; transport.ErrNilProtocol; ErrBadOption for a
+// number that is negative or too large for a socket; ErrOnLoop.
 func (l *Loop) CreateDatagramEndpoint(ctx context.Context, p protocol.DatagramProtocol,
 	opts *DatagramOptions) (transport.DatagramTransport, error) {
 	return block(ctx, l, func(done func(transport.DatagramTransport, error)) {
@@ -142,7 +142,7 @@ func (l *Loop) CreateDatagramEndpointFunc(ctx context.Context, p protocol.Datagr
 	opener.Datagram(ctx, (*host)(l), opener.DatagramOptions(o), opened)
 }
 
-// newDatagram makes the endpoint of a socket and starts it.
+// newDatagram makes an endpoint for a socket and starts it.
 func (l *Loop) newDatagram(c fdio.DatagramConfig, made *origin) (
 	transport.DatagramTransport, error) {
 	c.Owner = (*host)(l)

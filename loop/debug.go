@@ -18,15 +18,15 @@ import (
 // originDepth is how many frames of a creation stack are kept, as in asyncio.
 const originDepth = 10
 
-// origin is where a handle or a transport was made.
+// An origin is the place in the program where a handle or a transport was made.
 type origin struct {
 	frames [originDepth]uintptr
 	count  int
-	by     *origin // of the callback that did it; that one's own is forgotten
+	by     *origin // the callback that did it; its own by is dropped
 }
 
-// origin returns the stack of whoever called the caller, nil unless debug mode
-// is on. Any goroutine.
+// origin returns the stack of its caller's caller, or nil if debug mode is off. It may be
+// called from any goroutine.
 func (l *Loop) origin() *origin {
 	if !l.debug.Load() {
 		return nil
@@ -36,8 +36,8 @@ func (l *Loop) origin() *origin {
 	return o
 }
 
-// originHere is origin on the loop's goroutine, where the stack says little: it
-// adds that of whoever scheduled what runs now.
+// originHere is origin on the loop's goroutine. The stack says little there, so
+// originHere adds the place where the running callback was scheduled.
 func (l *Loop) originHere() *origin {
 	o := l.origin()
 	if o == nil {
@@ -49,7 +49,7 @@ func (l *Loop) originHere() *origin {
 	return o
 }
 
-// String is the stack, two lines for each frame, the innermost first.
+// String returns the stack, two lines for each frame, the innermost first.
 func (o *origin) String() string {
 	if o == nil {
 		return ""
@@ -66,8 +66,8 @@ func (o *origin) String() string {
 	return b.String()
 }
 
-// noteNew logs a new transport in debug mode and notes where it, or its server, was
-// asked for.
+// noteNew logs a new transport in debug mode and records where it, or its server, was
+// created.
 func (l *Loop) noteNew(s fdio.Transport, made *origin) {
 	if !l.debug.Load() {
 		return
@@ -80,7 +80,7 @@ func (l *Loop) noteNew(s fdio.Transport, made *origin) {
 	(*host)(l).Note(event, s, "peer", transport.PeerName(s), "protocol", nameOf(s.Protocol()))
 }
 
-// noteNewDatagram is noteNew for an endpoint of datagrams.
+// noteNewDatagram is noteNew for a datagram endpoint.
 func (l *Loop) noteNewDatagram(d *fdio.Datagram, made *origin) {
 	if !l.debug.Load() {
 		return
@@ -90,7 +90,7 @@ func (l *Loop) noteNewDatagram(d *fdio.Datagram, made *origin) {
 		"peer", transport.PeerName(d), "protocol", nameOf(d.Protocol()))
 }
 
-// remember keeps where the transport of a descriptor was made.
+// remember records where the transport of a descriptor was made.
 func (l *Loop) remember(fd int, made *origin) {
 	if l.origins == nil {
 		l.origins = make(map[int]*origin)
@@ -98,8 +98,8 @@ func (l *Loop) remember(fd int, made *origin) {
 	l.origins[fd] = made
 }
 
-// warnUnclosed reports, in debug mode, the transports that a loop leaves behind
-// when it is closed.
+// warnUnclosed reports, in debug mode, the transports that are still open when a loop is
+// closed.
 func (l *Loop) warnUnclosed() {
 	if !l.debug.Load() {
 		return
@@ -110,7 +110,8 @@ func (l *Loop) warnUnclosed() {
 	}
 }
 
-// originOf is the creation stack of what e is about, "" if it is not known.
+// originOf returns the stack at which the handle or transport of e was made, or "" if
+// that is not known.
 func (l *Loop) originOf(e Exception) string {
 	if e.Handle != nil {
 		return e.Handle.made.String()
@@ -125,7 +126,7 @@ func (l *Loop) originOf(e Exception) string {
 	return ""
 }
 
-// nameOf describes what a callback belongs to: a protocol by its type.
+// nameOf returns a name for what a callback belongs to; a protocol is named by its type.
 func nameOf(of any) string {
 	switch of := of.(type) {
 	case *scheduled:
@@ -140,7 +141,7 @@ func nameOf(of any) string {
 	return fmt.Sprintf("%T", of)
 }
 
-// functionName is the name of a function.
+// functionName returns the name of a function.
 func functionName(f func()) string {
 	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
 		return fn.Name()
@@ -164,8 +165,8 @@ func (h *host) Slow(callback string, of any, took time.Duration, stack string) {
 		attrs...)
 }
 
-// NoteLookup implements resolve.Host: it logs a look-up in debug mode, louder when it was
-// slow.
+// NoteLookup implements resolve.Host: in debug mode it logs a lookup, at a higher level
+// if it was slow.
 func (h *host) NoteLookup(names []string, took time.Duration) {
 	l := h.loop()
 	if !l.debug.Load() {

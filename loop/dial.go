@@ -21,15 +21,15 @@ import (
 // eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
 const eyeballsDelay = 250 * time.Millisecond
 
-// dial is one call of CreateConnection or CreateUnixConnection.
+// A dial is one call to CreateConnection or CreateUnixConnection.
 //
 //	resolving --addresses--> racing --first connected--> settling --> done
 //	                         racing --all failed--------> done
 //	resolving | racing --ctx ends--> settling --losers cancelled--> done
 //
-// The end of the loop is as that of ctx. racing: attempts are started one by one,
-// the next when one fails or after the delay. settling: the losers are being
-// cancelled; done is called only when the kernel has let go of all of them, so
+// The end of the loop has the same effect as the end of ctx. racing: attempts are started
+// one by one, the next one when an attempt fails or after the delay. settling: the losers
+// are being cancelled; done is called only when the kernel has released all of them, so
 // that nothing leaks.
 type dial struct {
 	loop     *Loop
@@ -37,10 +37,10 @@ type dial struct {
 	protocol protocol.Protocol
 	opts     ConnectionOptions
 	done     func(transport.Transport, error)
-	made     *origin // in debug mode: by whom
-	server   bool    // it is the server's side, accepted elsewhere
+	made     *origin // where, in debug mode
+	server   bool    // the server side of a socket accepted elsewhere
 
-	path     string           // of a Unix socket, instead of addresses
+	path     string           // set instead of addrs for a Unix socket
 	kind     proactor.Kind    // of the socket
 	addrs    []netip.AddrPort // not yet tried
 	locals   []netip.AddrPort // of LocalAddr
@@ -54,7 +54,7 @@ type dial struct {
 	finished bool
 }
 
-// resolve looks up the addresses, LocalAddr's too.
+// resolve looks up addr, and LocalAddr if it is set.
 func (d *dial) resolve(addr string) {
 	names := []string{addr}
 	then := func(addrs []netip.AddrPort, err error) {
@@ -94,8 +94,8 @@ func (d *dial) race() {
 	}
 }
 
-// enlist makes the loop's end and ctx's end that of d. It reports whether there
-// is any point in trying.
+// enlist makes d end when the loop or ctx ends. It reports whether d may go on: not if
+// the loop is shutting down.
 func (d *dial) enlist() bool {
 	if d.loop.draining {
 		d.done(nil, ErrLoopClosed)
@@ -106,7 +106,7 @@ func (d *dial) enlist() bool {
 	return true
 }
 
-// next starts an attempt at the next address that can be tried at all.
+// next starts an attempt with the next address for which one can be started.
 func (d *dial) next() {
 	for len(d.addrs) > 0 && !d.settling {
 		addr := d.addrs[0]
@@ -173,7 +173,7 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		errors.New("LocalAddr has no address of the peer's family"))
 }
 
-// attempted takes the end of one attempt.
+// attempted handles the end of one attempt.
 func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
 	addr net.Addr, errno syscall.Errno) {
 	d.attempts = slices.DeleteFunc(d.attempts, func(x *fdio.Connector) bool { return x == c })
@@ -193,7 +193,8 @@ func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
 	}
 }
 
-// settle cancels what is still being tried. err is why, nil for a winner.
+// settle cancels the attempts that are still under way. err is the reason, nil if there
+// is a winner.
 func (d *dial) settle(err error) {
 	if d.settling {
 		return
@@ -221,7 +222,7 @@ func (d *dial) stopTimer() {
 	}
 }
 
-// Close implements registry.Resource: a connection that is not there yet is given up.
+// Close implements registry.Resource: it gives up a connection that is still being made.
 func (d *dial) Close() error {
 	d.settle(ErrLoopClosed)
 	return nil

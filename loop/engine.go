@@ -28,7 +28,7 @@ func init() {
 	}
 }
 
-// sayOnce keeps a process with many loops from repeating itself.
+// sayOnce makes a process with many loops log the fallback to epoll only once.
 var sayOnce sync.Once
 
 // chooseEngine makes the engine that the options ask for.
@@ -62,8 +62,8 @@ func (l *Loop) chooseEngine() error {
 	return l.openEpoll(cfg, "epoll: "+err.Error())
 }
 
-// refused reports whether epoll is the answer to err: the kernel is too old, or
-// a container or limit forbids io_uring.
+// refused reports whether to use epoll instead after err: the kernel is too old, or a
+// container or limit forbids io_uring.
 func refused(err error) bool {
 	for _, errno := range []error{syscall.EPERM, syscall.ENOSYS, syscall.EACCES,
 		syscall.ENOMEM, syscall.EINVAL, syscall.EOPNOTSUPP, ErrNotSupported} {

@@ -16,25 +16,26 @@ var (
 	// ErrLoopClosed: the loop was closed.
 	ErrLoopClosed = registry.ErrLoopClosed
 
-	// ErrLoopRunning: the loop runs already, or Close was called while it runs.
+	// ErrLoopRunning: the loop is already running, or Close was called while it was
+	// running.
 	ErrLoopRunning = errors.New("loop: already running")
 
 	// ErrLoopStopped: Stop was called before the function given to
 	// RunUntilComplete had returned.
 	ErrLoopStopped = errors.New("loop: stopped before the function returned")
 
-	// ErrOnLoop: a method that blocks was called on the loop's goroutine, which
-	// it would block for ever. Use its twin, whose name ends in Func.
+	// ErrOnLoop: a method that blocks was called on the loop's goroutine, which it would
+	// block forever. Use its twin, whose name ends in Func.
 	ErrOnLoop = errors.New("loop: blocking call on the loop's goroutine; use the Func twin")
 
-	// ErrGoexit: a callback ended the loop's goroutine with runtime.Goexit
-	// (testing's FailNow does that). The loop is closed by it.
+	// ErrGoexit: a callback ended the loop's goroutine with runtime.Goexit, as testing's
+	// FailNow does. That closes the loop.
 	ErrGoexit = errors.New("loop: a callback called runtime.Goexit")
 
 	// ErrServerClosed: the server was closed.
 	ErrServerClosed = errors.New("loop: server closed")
 
-	// ErrServing: ServeForever was called while another call of it serves.
+	// ErrServing: ServeForever was called while another call to it was serving.
 	ErrServing = errors.New("loop: server is already being served")
 
 	// ErrBadSignal: there is no such signal, or it cannot be caught.
@@ -66,25 +67,25 @@ var (
 	// ErrOtherLoop: the transport belongs to another loop.
 	ErrOtherLoop = errors.New("loop: transport of another loop")
 
-	// ErrTLSBelow: StartTLS on, or Sendfile to, a transport that a TLS transport lies
-	// over already.
+	// ErrTLSBelow: StartTLS or Sendfile was called with a transport that already has a
+	// TLS transport on top of it.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
 
-	// ErrNotSeqPacket: the socket does not keep the bounds of messages, as the
-	// Network "unixpacket" has it.
+	// ErrNotSeqPacket: the socket does not preserve message boundaries, as the Network
+	// "unixpacket" requires.
 	ErrNotSeqPacket = errors.New("loop: not a Unix SOCK_SEQPACKET socket")
 
-	// ErrPacketsTLS: TLS on a Unix socket of messages, "unixpacket", where it cannot
-	// be: its records are a stream. errors.Is(err, errors.ErrUnsupported) holds.
+	// ErrPacketsTLS: TLS was asked for on a "unixpacket" socket, which carries messages;
+	// TLS needs a stream. errors.Is(err, errors.ErrUnsupported) holds.
 	ErrPacketsTLS = fmt.Errorf("loop: TLS on a socket of messages: %w", errors.ErrUnsupported)
-	// ErrNoTLSConfig: TLSOptions without a Config.
+	// ErrNoTLSConfig: TLSOptions has no Config.
 	ErrNoTLSConfig = tlsio.ErrNoConfig
 
 	// ErrNoCertificate: a server's tls.Config has no certificate and no function
 	// that returns one.
 	ErrNoCertificate = tlsio.ErrNoCertificate
 
-	// ErrNoServerName: a client's tls.Config names no server, nor does it say
+	// ErrNoServerName: a client's tls.Config names no server and does not set
 	// InsecureSkipVerify.
 	ErrNoServerName = tlsio.ErrNoServerName
 
@@ -99,7 +100,8 @@ var (
 	// device.
 	ErrNotPipe = proactor.ErrNotPipe
 
-	// ErrNotSupported is errors.ErrUnsupported. Where the kernel lacks a feature it is
-	// wrapped with the feature's name, the kernel version that has it, and the remedy.
+	// ErrNotSupported is errors.ErrUnsupported. If the kernel lacks a feature, the error
+	// that wraps it gives the feature's name, the kernel version that has it, and the
+	// remedy.
 	ErrNotSupported = errors.ErrUnsupported
 )

@@ -9,26 +9,26 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Exception is what the exception handler is told: something went wrong that
-// no caller can be told of, most often a callback that panicked.
+// Exception describes a failure that cannot be returned to any caller, most often a panic
+// in a callback. It is passed to the exception handler.
 type Exception struct {
-	// Message says what happened, in asyncio's words where it knows the case.
+	// Message says what happened, in asyncio's words if asyncio knows the case.
 	Message string
 
-	// Err is the cause; for a panic a *protocol.PanicError with its stack.
+	// Err is the cause; for a panic, a *protocol.PanicError with its stack.
 	Err error
 
-	// Transport and Protocol are those concerned, or nil.
+	// Transport and Protocol are the ones concerned, or nil.
 	Transport transport.BaseTransport
 	Protocol  transport.BaseProtocol
 
-	// Handle is that of a function given to CallSoon or CallLater, or nil.
+	// Handle is the handle of a function given to CallSoon or CallLater, or nil.
 	Handle *Handle
 }
 
-// SetExceptionHandler makes the loop call f, on its goroutine, instead of logging the
-// exception. nil restores logging. A panic of f is logged. It may be called from any
-// goroutine.
+// SetExceptionHandler makes the loop call f, on its goroutine, with each exception
+// instead of logging it. nil restores logging. A panic in f is logged. It may be called
+// from any goroutine.
 func (l *Loop) SetExceptionHandler(f func(Exception)) { l.handler.Store(&f) }
 
 // report passes e to the handler.

@@ -6,16 +6,16 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// executorMax bounds the functions that RunInExecutor runs at a time: each may
+// executorMax limits how many functions RunInExecutor runs at a time, because each may
 // block a thread.
 const executorMax = 64
 
 var executorSlots = make(chan struct{}, executorMax)
 
-// RunInExecutor runs f, which may block, on a goroutine of its own, and then
-// calls done on the loop's goroutine with its error; a panic of f is a
-// *protocol.PanicError. At most 64 run at a time in a process. done is not
-// called when the loop is closed first. It is for the loop's goroutine.
+// RunInExecutor runs f, which may block, on a goroutine of its own, and then calls done
+// on the loop's goroutine with the error of f; a panic in f becomes a
+// *protocol.PanicError. At most 64 functions run at a time in a process. done is not
+// called if the loop is closed first. It is for the loop's goroutine.
 func (l *Loop) RunInExecutor(f func() error, done func(error)) {
 	l.check()
 	if l.isClosed() {
@@ -31,7 +31,8 @@ func (l *Loop) RunInExecutor(f func() error, done func(error)) {
 	}()
 }
 
-// execution is a function on another goroutine, as one of the things that are open.
+// An execution is a function that runs on another goroutine, as an open resource of the
+// loop.
 //
 //	running --ended | Fail--> gone
 type execution struct {
@@ -55,7 +56,7 @@ func (e *execution) leave() {
 // Close implements registry.Resource: the function may end by itself.
 func (e *execution) Close() error { return nil }
 
-// Fail implements registry.Resource: nobody waits for the function any more.
+// Fail implements registry.Resource: the loop no longer waits for the function.
 func (e *execution) Fail(error) { e.leave() }
 
 // Descriptors implements registry.Resource.

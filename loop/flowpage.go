@@ -12,11 +12,11 @@ import (
 // pagesMade numbers the loops of the process that have a page.
 var pagesMade atomic.Uint32
 
-// pageEngines are the engines as the page calls them.
+// pageEngines maps each engine to the constant that stands for it in the page.
 var pageEngines = [...]flowpage.Engine{Uring: flowpage.EngineUring,
 	Epoll: flowpage.EngineEpoll, sim: flowpage.EngineSim}
 
-// openPage makes the loop's flow page where Options.FlowPage asks for one.
+// openPage makes the loop's flow page if Options.FlowPage asks for one.
 func (l *Loop) openPage() error {
 	if !l.opts.FlowPage {
 		return nil
@@ -35,7 +35,7 @@ func (l *Loop) openPage() error {
 	return nil
 }
 
-// closePage frees the page, which no transport is on any more.
+// closePage frees the page. No transport is on it any more.
 func (l *Loop) closePage() {
 	if l.page == nil {
 		return
@@ -46,13 +46,13 @@ func (l *Loop) closePage() {
 	l.page, l.retried = nil, nil
 }
 
-// pageObserver is the loop as its engine sees it where there is a page.
+// pageObserver is the loop as the observer of its engine, if there is a page.
 type pageObserver Loop
 
 var _ proactor.Observer = (*pageObserver)(nil)
 
-// Round implements proactor.Observer. Receives that were tried again in the last round
-// have lacked a buffer until now: the kernel gets them in this one.
+// Round implements proactor.Observer. Receives that were retried in the last round lacked
+// a buffer until now: the kernel gets them in this round.
 func (p *pageObserver) Round(now time.Duration) {
 	p.page.Turn(now)
 	for i, op := range p.retried {

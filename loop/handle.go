@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// Handle is a function that was scheduled.
+// Handle is a function that has been scheduled.
 //
 //	pending --run--> done
 //	pending --Cancel--> cancelled
@@ -26,16 +26,16 @@ const (
 	handleCancelled
 )
 
-// Cancel keeps the function from being run. It may be called from any goroutine,
-// and more than once. When it returns and the function has not yet
-// begun, it never will.
+// Cancel keeps the function from running. It may be called from any goroutine, and more
+// than once. If the function has not begun when Cancel returns, it never will.
 func (h *Handle) Cancel() { h.state.CompareAndSwap(handlePending, handleCancelled) }
 
 // Cancelled reports whether the function will not run because of Cancel, or
 // because the loop was closed. It may be called from any goroutine.
 func (h *Handle) Cancelled() bool { return h.state.Load() == handleCancelled }
 
-// A scheduled is a Handle as the loop's queues hold it, so that programs cannot run one.
+// A scheduled is a Handle as the loop's queues hold it. It is a type of its own so that
+// programs cannot run a Handle.
 type scheduled Handle
 
 // task returns what runs the function, without an allocation.
@@ -59,7 +59,7 @@ func (h *Handle) recovered() {
 	h.loop.report(Exception{Message: "Exception in callback", Err: err, Handle: h})
 }
 
-// TimerHandle is a function that was scheduled for a time.
+// TimerHandle is a function that has been scheduled for a certain time.
 type TimerHandle struct {
 	Handle
 	when  time.Duration
@@ -68,11 +68,11 @@ type TimerHandle struct {
 	index int // in the heap, -1 outside
 }
 
-// When is the time, on the clock of Loop.Time, at which the function is due. It may be
-// called from any goroutine.
+// When returns the time, on the clock of Loop.Time, at which the function is due. It may
+// be called from any goroutine.
 func (h *TimerHandle) When() time.Duration { return h.when }
 
-// Cancel keeps the function from being run, and may be called more than once. Unlike
+// Cancel keeps the function from running, and may be called more than once. Unlike
 // Handle.Cancel it is for the loop's goroutine.
 func (h *TimerHandle) Cancel() {
 	h.loop.check()

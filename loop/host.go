@@ -46,7 +46,7 @@ func (h *host) Free(b []byte) { h.chunks.Put(b) }
 // Prefetch implements fdio.Host.
 func (h *host) Prefetch(from io.ReaderAt, offset int64, n int, done func()) {
 	h.loop().offLoop(func() error { return filecopy.ReadAhead(from, offset, n) },
-		func(error) { done() }) // what is wrong with the file, sending it will tell
+		func(error) { done() }) // sending the file will report what is wrong with it
 }
 
 // FlowPage implements fdio.Host.

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/watchdog"
 )
 
-// phase is where a loop is in its life.
+// A phase is a stage in the life of a loop.
 //
 //	idle --run--> running --Stop | done--> idle --Close--> closed
 //	              running --engine failed | Goexit-------> closed
@@ -29,11 +29,10 @@ const (
 	closed
 )
 
-// Loop is an event loop. See the package comment for which methods may be
-// called where.
+// Loop is an event loop. See the package comment for where its methods may be called.
 type Loop struct {
-	// SlowCallbackDuration is how long a callback may run before debug mode
-	// reports it; 100 ms at first. It is for the loop's goroutine.
+	// SlowCallbackDuration is how long a callback may run before debug mode reports it;
+	// the default is 100 ms. It is for the loop's goroutine.
 	SlowCallbackDuration time.Duration
 
 	opts   Options
@@ -49,14 +48,14 @@ type Loop struct {
 
 	mu      sync.Mutex // guards what follows
 	phase   phase
-	current *runRequest // that runs the loop, or was the last to
+	current *runRequest // runs the loop, or was the last one to run it
 	posts   []fdio.Task
 	starts  chan *runRequest // to the loop's goroutine, made by the first run
 	settled chan struct{}    // closed when the phase leaves running
 	dead    chan struct{}    // closed when the phase becomes closed
 	ended   chan struct{}    // closed when the loop's goroutine has ended
 
-	attached hook.Attached // what package stream keeps, or nil
+	attached hook.Attached // the state of package stream, or nil
 
 	// What follows belongs to the loop's goroutine.
 
@@ -72,19 +71,20 @@ type Loop struct {
 	watchers     map[watchKey]*watcher
 	watchdog     watchdog.Watchdog
 	origins      map[int]*origin // of transports made in debug mode, by descriptor
-	draining     bool            // Shutdown was called: nothing new is begun
+	draining     bool            // Shutdown was called: nothing new begins
 	onDrained    func()          // Shutdown waits
 	turns        uint64
 
 	handshakes, handshakesFailed uint64 // of TLS
 }
 
-// New makes a loop. It performs no I/O beyond making the engine; the loop's
-// goroutine is started by the first call that runs it. nil options are the zero
-// Options. It may be called from any goroutine.
+// New makes a loop. It performs no I/O except to make the engine; the first call that
+// runs the loop starts the loop's goroutine. nil options mean the zero Options. It may be
+// called from any goroutine.
 //
-// Errors: an engine that was asked for by name and is not available, with the
-// reason and the remedy; ErrBadOption; no memory for the flow page.
+// Errors: if an engine that was asked for by name is not available, an error that gives
+// the reason and the remedy; ErrBadOption; an error if there is no memory for the flow
+// page.
 func New(opts *Options) (*Loop, error) {
 	o := Options{}
 	if opts != nil {
@@ -105,10 +105,10 @@ func New(opts *Options) (*Loop, error) {
 	return l, nil
 }
 
-// startNetpoll makes the Go runtime open its own poller, once in a process. Otherwise
-// the first timer or the first file of package os does, wherever that happens, and if
-// no descriptor is left by then the runtime ends the process: a loop's clients could
-// cause that.
+// startNetpoll makes the Go runtime open its own poller, once in a process. Otherwise the
+// first timer or the first file of package os opens it, whenever that happens. If no
+// descriptor is left by then, the runtime ends the process, and a loop's clients could
+// bring that about.
 var startNetpoll = sync.OnceFunc(func() { time.AfterFunc(time.Hour, func() {}).Stop() })
 
 // prepare makes a loop without an engine.
@@ -120,15 +120,15 @@ func prepare(o Options) *Loop {
 	return l
 }
 
-// Engine returns the engine that carries operations out. It may be called from any
+// Engine returns the engine that performs the loop's I/O. It may be called from any
 // goroutine.
 func (l *Loop) Engine() Engine { return l.kind }
 
-// Why says in one sentence why the loop uses its engine, and the remedy if that
-// is not the better one. It may be called from any goroutine.
+// Why returns a sentence that says why the loop uses its engine and, if that is not the
+// better one, what to do about it. It may be called from any goroutine.
 func (l *Loop) Why() string { return l.why }
 
-// IsRunning reports whether the loop runs. It may be called from any goroutine.
+// IsRunning reports whether the loop is running. It may be called from any goroutine.
 func (l *Loop) IsRunning() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,15 +148,15 @@ func (l *Loop) SetDebug(on bool) { l.debug.Store(on) }
 // Debug reports whether debug mode is on. It may be called from any goroutine.
 func (l *Loop) Debug() bool { return l.debug.Load() }
 
-// onLoop reports whether the caller is the loop's goroutine. That goroutine is
-// locked to its thread, so the thread tells.
+// onLoop reports whether the caller is the loop's goroutine. That goroutine is locked to
+// its thread, so it is enough to compare threads.
 func (l *Loop) onLoop() bool {
 	thread := l.thread.Load()
 	return thread != 0 && thread == int64(sys.ThreadID())
 }
 
-// check panics in debug mode when another goroutine uses what belongs to the
-// loop's while that runs.
+// check panics in debug mode if it is called on a goroutine other than the loop's while
+// the loop is running.
 func (l *Loop) check() {
 	if l.debug.Load() && !l.onLoop() && l.IsRunning() {
 		panic("sluice: non-thread-safe operation on a loop other than the current one; " +
@@ -164,9 +164,9 @@ func (l *Loop) check() {
 	}
 }
 
-// Close frees the loop. Pending callbacks and timers are dropped without being
-// run, and open transports are closed without ConnectionLost: use Shutdown for
-// an orderly end. It is idempotent. It may be called from any goroutine.
+// Close frees the loop. Pending callbacks and timers are dropped and do not run, and open
+// transports are closed without ConnectionLost: use Shutdown for an orderly end. It is
+// idempotent. It may be called from any goroutine.
 //
 // Errors: ErrLoopRunning while the loop runs.
 func (l *Loop) Close() error {
@@ -205,8 +205,8 @@ func (l *Loop) setClosed() {
 	l.posts = nil
 }
 
-// free closes the engine, and then gives up what is still open and closes its
-// descriptors: the engine must have let go of them first.
+// free closes the engine, then abandons what is still open and closes its descriptors.
+// The engine must have released them first.
 func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
@@ -217,19 +217,19 @@ func (l *Loop) free() {
 		r.Abandon()
 	}
 	for _, fd := range l.open.Descriptors() {
-		_ = l.engine.CloseFD(fd) // nobody is left to tell
+		_ = l.engine.CloseFD(fd) // there is no one left to report to
 	}
 	l.closePage()
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
 	l.detach()
 }
 
-// Stats counts what a loop did since it was made.
+// Stats holds counts of what a loop has done since it was made.
 type Stats struct {
-	Engine           Engine // that carries operations out
+	Engine           Engine // that performs the I/O
 	Turns            uint64 // rounds
 	Syscalls         uint64 // made by the engine for I/O and waiting
-	Waits            uint64 // of those, ones that may have slept
+	Waits            uint64 // how many of Syscalls may have slept
 	Operations       uint64 // submitted
 	Completions      uint64 // delivered
 	Wakes            uint64 // writes to wake the loop from another goroutine
@@ -237,8 +237,8 @@ type Stats struct {
 	BuffersInUse     int    // shared receive buffers in circulation
 	Overflows        uint64 // completions that did not fit in the queue
 	Transports       int    // open
-	Handshakes       uint64 // of TLS, that succeeded
-	HandshakesFailed uint64 // that did not, whatever the reason
+	Handshakes       uint64 // TLS handshakes that succeeded
+	HandshakesFailed uint64 // TLS handshakes that failed, for whatever reason
 }
 
 // Stats returns the counts. It is for the loop's goroutine.
@@ -252,20 +252,20 @@ func (l *Loop) Stats() Stats {
 		Handshakes: l.handshakes, HandshakesFailed: l.handshakesFailed}
 }
 
-// AllocBuffer returns n > 0 zeroed bytes of memory that the engine receives into
-// best, for GetBuffer and WriteOwned: with io_uring it is registered with the
-// kernel, where RLIMIT_MEMLOCK allows; otherwise it is plain memory, and
-// Trace.Fallback is told once. Transports recognise it by its address, also in
-// slices of it. It ends with the loop: do not touch it after Close. It is for the
-// loop's goroutine.
+// AllocBuffer returns n zeroed bytes, where n > 0, of the memory that is fastest for the
+// engine, for use with GetBuffer and WriteOwned. With io_uring the memory is registered
+// with the kernel if RLIMIT_MEMLOCK allows it; otherwise it is plain memory, and
+// Trace.Fallback is called once. Transports recognise the memory by its address, so
+// slices of it work, too. The memory belongs to the loop: do not touch it after Close. It
+// is for the loop's goroutine.
 func (l *Loop) AllocBuffer(n int) []byte {
 	l.check()
 	return l.engine.Alloc(n)
 }
 
-// FreeBuffer takes back what AllocBuffer returned, the whole slice. It panics
-// at any other. No transport may be using it: after ConnectionLost none does. It is
-// for the loop's goroutine.
+// FreeBuffer frees a slice that AllocBuffer returned. It panics if b is any other slice
+// or only a part of one. No transport may be using b: after ConnectionLost none does. It
+// is for the loop's goroutine.
 func (l *Loop) FreeBuffer(b []byte) {
 	l.check()
 	l.engine.Free(b)

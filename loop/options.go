@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Engine is what carries operations out.
+// Engine says how a loop performs I/O.
 type Engine uint8
 
 // The engines.
@@ -18,9 +18,9 @@ const (
 	sim                 // a simulated kernel, by package looptest
 )
 
-// EngineEnv is the environment variable that decides where Options.Engine is
-// Auto: "uring", "epoll" or "auto". With "epoll" no io_uring system call is
-// ever made.
+// EngineEnv is the environment variable that selects the engine if Options.Engine is
+// Auto. Its value is "uring", "epoll" or "auto". With "epoll" the loop never makes an
+// io_uring system call.
 const EngineEnv = "SLUICE_ENGINE"
 
 // String returns "auto", "io_uring", "epoll" or "sim".
@@ -30,75 +30,77 @@ func (e Engine) String() string {
 
 // Options configure a loop. The zero value is ready to use.
 type Options struct {
-	// Engine forces an engine; New fails where it is not available.
+	// Engine forces an engine; New fails if it is not available.
 	Engine Engine
 
-	// Loops is how many loops Options.Run makes, a thread each, up to 4096; 0 means 1.
+	// Loops is the number of loops that Options.Run makes, each with its own thread, up
+	// to 4096; 0 means 1.
 	Loops int
 
-	// Entries is the size of io_uring's submission queue, a power of two up to 32768;
-	// 0 means 256. A round that has more operations makes more system calls.
+	// Entries is the size of io_uring's submission queue, a power of two up to 32768; 0
+	// means 256. A round with more operations than that makes more system calls.
 	Entries uint32
 
-	// CQEntries is the size of io_uring's completion queue, a power of two from
-	// Entries to 65536; 0 means 4096, or four times Entries where that is more.
-	// Completions that do not fit wait in the kernel, which costs a system call for
-	// each queue full of them: see Stats.Overflows.
+	// CQEntries is the size of io_uring's completion queue, a power of two from Entries
+	// to 65536; 0 means 4096, or four times Entries if that is more. Completions that do
+	// not fit wait in the kernel, which costs a system call for each queueful; see
+	// Stats.Overflows.
 	CQEntries uint32
 
 	// Buffers are the receive buffers that connections share.
 	Buffers BufferOptions
 
-	// ReserveP adds one to GOMAXPROCS for each loop, so that a loop does not
-	// queue behind goroutines that compute. Setting GOMAXPROCS turns off the
+	// ReserveP adds one to GOMAXPROCS for each loop, so that a loop does not have to wait
+	// for goroutines that use a lot of CPU time. Setting GOMAXPROCS turns off the
 	// runtime's own updates of it.
 	ReserveP bool
 
-	// Trace is told of events; nil for none.
+	// Trace holds hooks that are called on events; nil means none.
 	Trace *Trace
 
-	// Logger gets what no handler takes; nil means slog.Default().
+	// Logger logs what no handler takes; nil means slog.Default().
 	Logger *slog.Logger
 
-	// Debug turns on debug mode, as SetDebug does and the environment variable
-	// SLUICE_DEBUG=1. It is slow. The loop then panics where a method is called
-	// on the wrong goroutine; logs callbacks that take longer than
-	// Loop.SlowCallbackDuration, with the stack that they had by then, and
-	// transports that are open when it is closed; logs connections, ends of
-	// file and pauses of reading, at slog.LevelDebug; adds to a report where the
-	// handle or transport was made; and overwrites the slice of DataReceived
-	// after the call, so that a protocol that keeps it is found out.
+	// Debug turns on debug mode, as do SetDebug and the environment variable
+	// SLUICE_DEBUG=1. Debug mode is slow. In it, the loop panics if a method is called on
+	// the wrong goroutine; logs callbacks that take longer than
+	// Loop.SlowCallbackDuration, with their stack at that moment, and transports that are
+	// still open when the loop is closed; logs connections, ends of file and pauses of
+	// reading, at slog.LevelDebug; adds to each report where the handle or transport was
+	// made; and overwrites the slice passed to DataReceived after the call, to expose a
+	// protocol that keeps it.
 	Debug bool
 
-	// FlowPage makes the loop publish, in a page of shared memory that package flowpage
-	// reads, what only the program knows of its transports' pressure: what they have
-	// buffered, whether they are paused, and whether the loop has time. Any process of
-	// the same user, and root, can then read it without stopping the loop. It costs a
-	// descriptor and 68 KiB for each loop, about 10 ns for each message and 100 ns for
-	// each round.
+	// FlowPage makes the loop publish the pressure on its transports in a page of shared
+	// memory, which package flowpage reads: how much they have buffered, whether they are
+	// paused, and whether the loop has time to spare. Only the program itself knows this.
+	// Any process of the same user, or of root, can read the page without stopping the
+	// loop. It costs a descriptor and 68 KiB for each loop, about 10 ns for each message
+	// and 100 ns for each round.
 	FlowPage bool
 
-	// Repanic lets a panic of a callback crash the process instead of being
-	// reported to the exception handler.
+	// Repanic lets a panic in a callback crash the process instead of being reported to
+	// the exception handler.
 	Repanic bool
 }
 
-// BufferOptions are the receive buffers of one loop. A connection holds one of
-// them only while its DataReceived runs.
+// BufferOptions configure the receive buffers of one loop. A connection holds a buffer
+// only while its DataReceived runs.
 type BufferOptions struct {
-	// Size of a buffer in bytes, up to 1 GiB; 0 means 64 KiB. It bounds one
-	// DataReceived. Size times Max is 1 TiB at most.
+	// Size is the size of a buffer in bytes, up to 1 GiB; 0 means 64 KiB. It limits what
+	// one DataReceived gets. Size times Max may be at most 1 TiB.
 	Size int
 
-	// Min is how many are in circulation at first; 0 means 16. Few stay within
-	// the processor's cache; the loop adds more when they run out.
+	// Min is the number of buffers in circulation at first; 0 means 16. A small number
+	// fits in the processor's cache; the loop adds more when they run out.
 	Min int
 
-	// Max is how many may be in circulation, a power of two up to 32768; 0 means 256.
+	// Max is how many buffers may be in circulation, a power of two up to 32768; 0 means
+	// 256.
 	Max int
 }
 
-// engineFor resolves Auto by the environment. forced says who decided.
+// engineFor resolves Auto with the environment variable. forced says what decided.
 func (o *Options) engineFor() (engine Engine, forced string, err error) {
 	if o.Engine != Auto {
 		return o.Engine, "Options.Engine", nil

@@ -11,29 +11,29 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ConnectReadPipe makes a transport that receives from f: the reading end of a
-// pipe or FIFO, a terminal or another character device, or a stream socket. It
-// returns after ConnectionMade has; data may have been received by then.
+// ConnectReadPipe makes a transport that receives from f: the reading end of a pipe or
+// FIFO, a terminal or another character device, or a stream socket. It returns after
+// ConnectionMade has returned; p may have received data by then.
 //
-// At the end of input EOFReceived is called, and then ConnectionLost(nil) whatever
-// it returned, because there is nothing to keep open: the transport is closing
-// already inside EOFReceived. A terminal that was hung up is at its end, too. The
-// transport that ConnectionMade is given has the methods of a WriteTransport as
-// well; they return transport.ErrReadOnly.
+// At the end of input the loop calls EOFReceived and then ConnectionLost(nil), whatever
+// EOFReceived returned, because there is nothing to keep open: the transport is already
+// closing inside EOFReceived. A terminal that has been hung up is at its end, too. The
+// transport passed to ConnectionMade has the methods of a WriteTransport as well; they
+// return transport.ErrReadOnly.
 //
-// f is duplicated and closed, also on error, except for the standard streams
-// (descriptors 0 to 2), which stay open. Where f is in blocking mode and others
-// may share it, as a program's standard input is shared with the shell, they are
-// spared: an unnamed pipe or a terminal is opened once more, a socket needs no
-// mode. Only a FIFO with a name, the master of a pseudoterminal and other devices
-// are made non-blocking for everybody who shares the open file, until the
-// transport ends, when they are made blocking again.
+// The loop duplicates f and closes it, even on error, except for the standard streams
+// (descriptors 0 to 2), which stay open. If f is in blocking mode and others may share
+// it, as a program shares its standard input with the shell, they are not affected: the
+// loop opens an unnamed pipe or a terminal a second time, and a socket works in either
+// mode. Only a named FIFO, the master of a pseudoterminal and other devices become
+// non-blocking for everybody who shares the open file. They become blocking again when
+// the transport ends.
 //
 // ConnectReadPipe may be called from any goroutine except the loop's.
 //
-// Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block
-// device, EBADF where f is closed or is a writing end; transport.ErrNilProtocol; ctx's;
-// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade or GetBuffer.
+// Errors: *net.OpError with ErrNotPipe for a regular file, a directory or a block device,
+// EBADF if f is closed or is a writing end; transport.ErrNilProtocol; ctx's error;
+// ErrLoopClosed during Shutdown; ErrOnLoop; a panic in ConnectionMade or GetBuffer.
 func (l *Loop) ConnectReadPipe(ctx context.Context, p protocol.Protocol, f *os.File) (
 	transport.ReadTransport, error) {
 	waits := context.WithoutCancel(ctx) // what becomes of f does not depend on ctx
@@ -54,17 +54,17 @@ func (l *Loop) ConnectReadPipeFunc(ctx context.Context, p protocol.Protocol, f *
 	done(s, nil)
 }
 
-// ConnectWritePipe makes a transport that sends to f: the writing end of a pipe
-// or FIFO, a terminal or another character device, or a stream socket. It returns
-// after ConnectionMade has.
+// ConnectWritePipe makes a transport that sends to f: the writing end of a pipe or FIFO,
+// a terminal or another character device, or a stream socket. It returns after
+// ConnectionMade has returned.
 //
-// When the reader of a pipe or socket goes, ConnectionLost is called also while
-// nothing is written: with nil, or with EPIPE where output was pending. WriteEOF
-// is Close. The transport that ConnectionMade is given has the methods of a
-// ReadTransport as well; it never reads.
+// When the reader of a pipe or socket goes away, ConnectionLost is called even if nothing
+// is being written: with EPIPE if output was pending, otherwise with nil. WriteEOF is the
+// same as Close. The transport passed to ConnectionMade has the methods of a
+// ReadTransport as well, but it never reads.
 //
-// What becomes of f, and the errors, are as for ConnectReadPipe; EBADF is for a
-// reading end.
+// What happens to f, and the errors, are the same as for ConnectReadPipe, except that
+// EBADF is for a reading end.
 //
 // ConnectWritePipe may be called from any goroutine except the loop's.
 func (l *Loop) ConnectWritePipe(ctx context.Context, p protocol.Protocol, f *os.File) (
@@ -87,7 +87,7 @@ func (l *Loop) ConnectWritePipeFunc(ctx context.Context, p protocol.Protocol, f 
 	done(s, nil)
 }
 
-// connectPipe makes a stream of one direction and calls ConnectionMade.
+// connectPipe makes a one-way stream and calls ConnectionMade.
 func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File, writes bool) (
 	*fdio.Stream, error) {
 	l.check()
@@ -117,7 +117,7 @@ func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File,
 	return s, nil
 }
 
-// newPipe makes the stream of a descriptor and starts it.
+// newPipe makes the stream for a descriptor and starts it.
 func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	made := l.originHere()
 	if family, _, err := l.engine.Describe(c.FD); err == nil && family != proactor.Other {
@@ -130,8 +130,8 @@ func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	return s
 }
 
-// successorOf returns another pipe transport of the open file of s, or nil: the master of
-// a pseudoterminal usually has one for each direction.
+// successorOf returns another pipe transport on the same open file as s, or nil: the
+// master of a pseudoterminal usually has one for each direction.
 func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	for other := range l.streams() {
 		if other != s && other.OneWay() && l.engine.SameFile(s.FD(), other.FD()) {
@@ -141,15 +141,16 @@ func (l *Loop) successorOf(s *fdio.Stream) *fdio.Stream {
 	return nil
 }
 
-// dropPipe closes what never became a transport.
+// dropPipe closes a pipe that never became a transport.
 func (l *Loop) dropPipe(p proactor.Pipe) {
 	if p.Restore {
-		_ = l.engine.SetBlocking(p.FD) // it is closed next: whoever shares it is told nothing
+		_ = l.engine.SetBlocking(p.FD) // best effort: the descriptor is closed next
 	}
 	l.drop(p.FD)
 }
 
-// pipeError is what ConnectReadPipe and ConnectWritePipe return for a file of that name.
+// pipeError returns the error of ConnectReadPipe or ConnectWritePipe for a file of that
+// name.
 func pipeError(name string, err error) error {
 	e := &net.OpError{Op: "file", Net: "pipe", Err: err}
 	if name != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 )
 
-// What a loop has open, as the list of it sees each kind. All but endpoints of
-// datagrams and connections of messages, which are in it as they are.
+// The kinds of resources that a loop may have open, as its list holds them. Datagram
+// endpoints and message connections are in the list as they are.
 var (
 	_ registry.Transport = openStream{}
 	_ registry.Transport = (*fdio.SeqPacket)(nil)
@@ -20,11 +20,11 @@ var (
 	_ registry.Resource  = (*execution)(nil)
 )
 
-// openStream is a stream with what lies over it.
+// openStream is a stream with the TLS transports on top of it.
 type openStream struct{ *fdio.Stream }
 
-// Close implements registry.Resource: it is the transport of the application's protocol
-// that is closed.
+// Close implements registry.Resource: it closes the transport that the application's
+// protocol has.
 func (s openStream) Close() error { return topOf(s.Stream).Close() }
 
 // Abandon implements registry.Resource. A handshake under way has a coroutine that
@@ -36,7 +36,7 @@ func (s openStream) Abandon() {
 	s.Stream.Abandon()
 }
 
-// streams goes through the streams of the loop; they may be closed meanwhile.
+// streams iterates over the streams of the loop, which may be closed meanwhile.
 func (l *Loop) streams() iter.Seq[*fdio.Stream] {
 	return func(yield func(*fdio.Stream) bool) {
 		for t := range l.open.Transports() {
@@ -47,8 +47,8 @@ func (l *Loop) streams() iter.Seq[*fdio.Stream] {
 	}
 }
 
-// connections goes through those of the loop, of bytes and of messages; they may be closed
-// meanwhile.
+// connections iterates over the connections of the loop, of bytes and of messages, which
+// may be closed meanwhile.
 func (l *Loop) connections() iter.Seq[fdio.Connection] {
 	return func(yield func(fdio.Connection) bool) {
 		for t := range l.open.Transports() {
@@ -66,20 +66,22 @@ func (l *Loop) connections() iter.Seq[fdio.Connection] {
 // addStream adds a stream to what is open.
 func (l *Loop) addStream(s *fdio.Stream) { l.open.AddTransport(openStream{s}) }
 
-// removeTransport takes out the transport of a descriptor, of which nothing is left.
+// removeTransport removes the transport of a descriptor from the list, once nothing is
+// left of it.
 func (l *Loop) removeTransport(fd int) {
 	l.open.RemoveTransport(fd)
 	delete(l.origins, fd)
 	l.checkDrained()
 }
 
-// remove takes out what is not a transport over one descriptor.
+// remove removes a resource that is not a transport on one descriptor.
 func (l *Loop) remove(r registry.Resource) {
 	l.open.Remove(r)
 	l.checkDrained()
 }
 
-// openServer is the listeners of a server. Its connections are in the list themselves.
+// openServer stands for the listeners of a server. Its connections are in the list
+// themselves.
 type openServer struct{ *Server }
 
 // Close implements registry.Resource.
@@ -108,10 +110,11 @@ func (openServer) Abandon() {}
 // Gone implements registry.Resource.
 func (s openServer) Gone() bool { return s.closed && len(s.acceptors) == 0 && s.conns == 0 }
 
-// openChild is a child. The watch for its exit and its pipes are in the list themselves.
+// openChild is a child process. The watch for its exit and its pipes are in the list
+// themselves.
 type openChild struct{ *child.Child }
 
-// Close implements registry.Resource: a child that is being started is given up.
+// Close implements registry.Resource: it gives up a child that is still being started.
 func (c openChild) Close() error {
 	c.Cancel(ErrLoopClosed)
 	return c.Child.Close()
@@ -123,5 +126,5 @@ func (openChild) Descriptors(fds []int) []int { return fds }
 // Abandon implements registry.Resource.
 func (openChild) Abandon() {}
 
-// Gone implements registry.Resource. A child is taken out when it is gone.
+// Gone implements registry.Resource. A child is removed when it is gone.
 func (openChild) Gone() bool { return false }

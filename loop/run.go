@@ -10,29 +10,29 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
-// flushGrace is how long Run lets open transports flush when its function has
-// returned.
+// flushGrace is how long Run lets open transports flush after its function has returned.
 const flushGrace = 3 * time.Second
 
-// runRequest asks the loop's goroutine to run: until Stop, or, for a blocking
-// method of an idle loop, until that method is done, which Stop does not end.
+// A runRequest asks the loop's goroutine to run the loop: until Stop or, for a blocking
+// method on an idle loop, until that method is done, in which case Stop has no effect on
+// the run.
 type runRequest struct {
 	until func() bool // nil: until Stop
 	done  chan error
 }
 
-// Run makes a loop, calls main while it runs, and then shuts it down: servers
-// are closed, transports are closed and given up to three seconds to flush, and
-// whatever is left is aborted. It is asyncio.run. main runs on the goroutine
-// that called Run, beside the loop's, and may call the loop's blocking methods.
-// Its ctx ends when the loop does.
+// Run makes a loop, calls main while the loop runs, and then shuts it down: it closes
+// servers, closes transports and gives them up to three seconds to flush, and aborts
+// whatever is left. It corresponds to asyncio.run. main runs on the goroutine that called
+// Run, not on the loop's, and may call the loop's blocking methods. Its ctx ends when the
+// loop does.
 func Run(ctx context.Context, main func(ctx context.Context, l *Loop) error) error {
 	return Options{}.Run(ctx, main)
 }
 
-// Run is as the function Run, with options. With Loops n > 1 main runs once for
-// each of n loops, at the same time; the first error cancels the other's
-// contexts.
+// Run is like the function Run, with options. If Loops is greater than 1, main runs once
+// for each of the loops, concurrently; the first error cancels the contexts of the
+// others.
 func (o Options) Run(ctx context.Context, main func(context.Context, *Loop) error) error {
 	n := max(o.Loops, 1)
 	var loops []*Loop
@@ -76,21 +76,20 @@ func (l *Loop) runMain(ctx context.Context, main func(context.Context, *Loop) er
 	return err
 }
 
-// RunForever runs the loop until Stop. Callbacks run on the loop's own
-// goroutine; the caller waits. Where a blocking method of another goroutine runs
-// the idle loop at the moment, RunForever takes over when that is done. It may be
-// called from any goroutine.
+// RunForever runs the loop until Stop. Callbacks run on the loop's own goroutine; the
+// caller waits. If a blocking method called on another goroutine is running the idle
+// loop, RunForever takes over when that method is done. It may be called from any
+// goroutine.
 //
-// Errors: ErrLoopRunning, ErrLoopClosed, ErrGoexit, or what made the engine
+// Errors: ErrLoopRunning, ErrLoopClosed, ErrGoexit, or the error that made the engine
 // fail, after which the loop is closed.
 func (l *Loop) RunForever() error { return l.run(nil) }
 
-// RunUntilComplete runs the loop while f runs on the caller's goroutine, and
-// returns f's error. The context of f ends when the loop stops before f has
-// returned; the result is then ErrLoopStopped or what ended the loop. It may be called
-// from any goroutine.
+// RunUntilComplete runs the loop while f runs on the caller's goroutine, and returns f's
+// error. If the loop stops before f has returned, f's context ends, and the result is
+// ErrLoopStopped or the error that ended the loop. It may be called from any goroutine.
 //
-// Errors: those of RunForever, ErrLoopStopped, f's.
+// Errors: those of RunForever, ErrLoopStopped, f's error.
 func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -116,7 +115,7 @@ func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context)
 	stopped := context.Cause(ctx) == ErrLoopStopped
 	l.Stop()
 	err = <-watched
-	l.stopping.Store(false) // a Stop that came too late is not for the next run
+	l.stopping.Store(false) // a Stop that came too late must not end the next run
 	if err == nil && stopped {
 		err = ErrLoopStopped
 	}
@@ -126,15 +125,15 @@ func (l *Loop) RunUntilComplete(ctx context.Context, f func(ctx context.Context)
 	return errors.Join(err, result)
 }
 
-// Stop ends the current run after its current round: what is ready then still
-// runs, what that schedules waits for the next run. Before a run it ends that run
-// after one round. It may be called from any goroutine.
+// Stop ends the current run after its current round: functions that are ready by then
+// still run, and what they schedule waits for the next run. If the loop is not running,
+// Stop ends the next run after one round. It may be called from any goroutine.
 func (l *Loop) Stop() {
 	l.stopping.Store(true)
 	l.engine.Wake()
 }
 
-// run runs the loop until Stop, or until says so where that is given. until is
+// run runs the loop until Stop or, if until is not nil, until it returns true. until is
 // called on the loop's goroutine after every round.
 func (l *Loop) run(until func() bool) error {
 	request, err := l.begin(until)
@@ -144,7 +143,8 @@ func (l *Loop) run(until func() bool) error {
 	return <-request.done
 }
 
-// begin makes the loop's goroutine run. It answers on the request's channel.
+// begin makes the loop's goroutine run the loop. The result arrives on the request's
+// channel.
 func (l *Loop) begin(until func() bool) (*runRequest, error) {
 	request := &runRequest{until: until, done: make(chan error, 1)}
 	for {
@@ -160,8 +160,8 @@ func (l *Loop) begin(until func() bool) (*runRequest, error) {
 	}
 }
 
-// claim makes request the one that runs the loop. Where another one does that is
-// about to end by itself, it returns a channel to wait for.
+// claim makes request the one that runs the loop. If another request runs it and will end
+// by itself, claim returns a channel to wait on.
 func (l *Loop) claim(request *runRequest) (wait <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,8 +182,8 @@ func (l *Loop) claim(request *runRequest) (wait <-chan struct{}, err error) {
 	return nil, nil
 }
 
-// main is the loop's goroutine, locked to its thread until Close: io_uring
-// takes calls from the thread that enabled the ring alone.
+// main is the loop's goroutine, locked to its thread until Close: io_uring takes calls
+// only from the thread that enabled the ring.
 func (l *Loop) main() {
 	runtime.LockOSThread()
 	l.thread.Store(int64(sys.ThreadID()))
@@ -202,8 +202,8 @@ func (l *Loop) main() {
 	}
 }
 
-// serve carries one request out. It returns false when the loop is closed: by
-// an engine that failed, or a callback that ended the goroutine.
+// serve carries out one request. It returns false if the loop is then closed, because the
+// engine failed or a callback ended the goroutine.
 func (l *Loop) serve(request *runRequest) (alive bool) {
 	err := ErrGoexit
 	defer func() {
@@ -226,8 +226,8 @@ func (l *Loop) serve(request *runRequest) (alive bool) {
 	return true
 }
 
-// perish is for an engine that has failed, for instance because a sandbox that was put
-// in place meanwhile forbids its calls: whoever has an open transport is told.
+// perish tells every open transport that the engine has failed, for instance because a
+// sandbox that was set up meanwhile forbids its system calls.
 func (l *Loop) perish(err error) {
 	l.engine.Halt()
 	for t := range l.open.Transports() {
@@ -235,7 +235,7 @@ func (l *Loop) perish(err error) {
 	}
 }
 
-// rounds runs until the request is met, or the engine fails.
+// rounds runs the loop until the request is met or the engine fails.
 func (l *Loop) rounds(request *runRequest) error {
 	for {
 		if err := l.turn(); err != nil {
@@ -255,7 +255,7 @@ func (l *Loop) mustReturn() bool {
 	return l.ending.Load() || l.current.until == nil && l.stopping.Load()
 }
 
-// settle leaves the phase running.
+// settle ends the phase running; next is the phase after it.
 func (l *Loop) settle(next phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -267,7 +267,7 @@ func (l *Loop) settle(next phase) {
 	close(l.settled)
 }
 
-// reserveP raises GOMAXPROCS by one for a loop where that was asked for.
+// reserveP raises GOMAXPROCS by one for a loop if Options.ReserveP is set.
 func reserveP(o Options) {
 	if o.ReserveP {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)

@@ -7,16 +7,16 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// The longest that the loop sleeps without looking at its clock.
+// waitMax is the longest that the loop sleeps without looking at its clock.
 const waitMax = 24 * time.Hour
 
-// Time is the loop's monotonic clock. It has nothing to do with the time of day. It may
-// be called from any goroutine.
+// Time returns the time on the loop's monotonic clock, which has nothing to do with the
+// time of day. It may be called from any goroutine.
 func (l *Loop) Time() time.Duration { return l.engine.Now() }
 
-// CallSoon schedules f for the next round of the loop, after what was scheduled before
-// it. After Close the handle is cancelled from the start. It is for the loop's
-// goroutine; CallSoonThreadsafe is for others.
+// CallSoon schedules f for the next round of the loop, after the functions that were
+// scheduled before it. After Close the handle is already cancelled when it is returned.
+// It is for the loop's goroutine; CallSoonThreadsafe is for others.
 func (l *Loop) CallSoon(f func()) *Handle {
 	l.check()
 	h := &Handle{loop: l, f: f, made: l.origin()}
@@ -28,9 +28,9 @@ func (l *Loop) CallSoon(f func()) *Handle {
 	return h
 }
 
-// CallSoonThreadsafe is CallSoon for other goroutines, and wakes the loop. What one
-// goroutine posts runs in the order in which it was posted. After Close the
-// handle is cancelled from the start. It may be called from any goroutine.
+// CallSoonThreadsafe is CallSoon for other goroutines; it also wakes the loop. Functions
+// posted by one goroutine run in the order in which it posted them. After Close the
+// handle is already cancelled when it is returned. It may be called from any goroutine.
 func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	h := &Handle{loop: l, f: f, made: l.origin()}
 	if !l.post(h.task()) {
@@ -39,16 +39,16 @@ func (l *Loop) CallSoonThreadsafe(f func()) *Handle {
 	return h
 }
 
-// CallLater schedules f for when d has passed; d <= 0 means in the next round.
-// Timers run in the order of their times, those in the past too, and at the same
-// time in the order in which they were made. A d beyond the end of the clock, some 292
-// years, means never. It is for the loop's goroutine.
+// CallLater schedules f to run after d; d <= 0 means in the next round. Timers run in the
+// order of their times, even those in the past; timers for the same time run in the order
+// in which they were made. A d beyond the end of the clock, some 292 years, means never.
+// It is for the loop's goroutine.
 func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
 	return l.CallAt(proactor.Later(l.Time(), d), f)
 }
 
-// CallAt schedules f for a time of the loop's clock, see Time. It is for the loop's
-// goroutine.
+// CallAt schedules f for the given time on the loop's clock; see Time. It is for the
+// loop's goroutine.
 func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	l.check()
 	h := &TimerHandle{Handle: Handle{loop: l, f: f, made: l.origin()}, when: when,
@@ -61,10 +61,10 @@ func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	return h
 }
 
-// turn is one round: it takes what other goroutines posted, hands all output to
-// the engine, waits for completions and delivers them, and then runs the timers
-// that are due and all that is ready now. What those schedule waits for the
-// next round, so that input is never starved.
+// turn is one round: it takes what other goroutines posted, hands all output to the
+// engine, waits for completions and delivers them, and then runs the timers that are due
+// and everything that is ready now. Whatever those schedule waits for the next round, so
+// that input is never starved.
 func (l *Loop) turn() error {
 	l.turns++
 	l.takePosts()
@@ -88,7 +88,7 @@ func (l *Loop) takePosts() {
 	l.mu.Unlock()
 }
 
-// flush hands the output of all transports that wrote to the engine.
+// flush hands the engine the output of all transports that have written.
 func (l *Loop) flush() {
 	if l.page != nil && len(l.dirty) > 0 {
 		l.page.Tick(l.engine.Now()) // when sends begin
@@ -100,7 +100,7 @@ func (l *Loop) flush() {
 	l.dirty = l.dirty[:0]
 }
 
-// waitTimeout is how long the engine may wait.
+// waitTimeout returns how long the engine may wait.
 func (l *Loop) waitTimeout() time.Duration {
 	if len(l.ready) > 0 || l.mustReturn() {
 		return 0
@@ -127,7 +127,7 @@ func (l *Loop) expire() {
 	}
 }
 
-// runReady runs what is in the ready queue at its beginning.
+// runReady runs what is in the ready queue when it is called.
 func (l *Loop) runReady() {
 	if len(l.ready) == 0 {
 		return

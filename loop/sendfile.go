@@ -16,42 +16,42 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Sendfile sends count bytes of f from offset on over t, a transport of this loop,
-// after what was written before and before what is written afterwards. It returns
-// how many bytes the kernel took: fewer without an error where the file ends
-// earlier. A count of -1 means up to the end that the file has now.
+// Sendfile sends count bytes of f, starting at offset, over t, a transport of this loop.
+// They follow what was written to t before and precede what is written afterwards.
+// Sendfile returns how many bytes the kernel took: fewer than count, without an error, if
+// the file ends earlier. A count of -1 means up to the current end of the file.
 //
-// f must be a regular file and stay open; its own position is neither used nor
-// moved. If it says that it is empty, as those of /proc do, nothing is sent. A file that
-// is not in memory is read by another goroutine first, so that the loop does not wait for
-// the disk. The bytes of the file do not count as buffered: WriteBufferSize and the water
+// f must be a regular file and stay open; its file position is neither used nor moved. If
+// its reported size is 0, as for files in /proc, nothing is sent. A file that is not in
+// memory is read by another goroutine first, so that the loop does not wait for the disk.
+// The bytes of the file do not count as buffered, because WriteBufferSize and the water
 // marks are about memory. What is written meanwhile queues behind the file and does
 // count.
 //
-// Close sends the file to its end first; Abort or an error ends it. When ctx ends,
-// sending stops with the bytes that were sent by then, which are counted exactly,
-// and t goes on with what was written after the file: a peer that expects all of it
-// has to be told, usually by closing.
+// Close still sends the file to its end; Abort or an error stops it. When ctx ends,
+// sending stops, the count returned is exactly the number of bytes sent by then, and t
+// goes on with what was written after the file. A peer that expects the whole file has to
+// be told, usually by closing the connection.
 //
-// Over TCP and Unix sockets that is sendfile(2). Over TLS, blocks of at most 256 KiB
-// are read by another goroutine and encrypted; the one in hand counts as buffered,
-// and the bytes that are counted are those that were encrypted. Where the high mark
-// is lower than 512 KiB the blocks are half of it, but not less than 16 KiB.
+// Over TCP and Unix sockets, Sendfile uses sendfile(2). Over TLS, blocks of at most 256
+// KiB are read by another goroutine and encrypted; the current block counts as buffered,
+// and Sendfile returns the number of bytes encrypted. If the high mark is lower than 512
+// KiB, the blocks are half of it, but not less than 16 KiB.
 //
-// Any other transport, for example one of the user, is only known by its methods and
-// promises less: it is written copies of 256 KiB each, the next when no more than its
-// low mark is buffered, for which it is asked every few milliseconds. Its own writes
-// meanwhile come between those, Close ends the copy with transport.ErrClosed, and
-// the bytes are counted when it has accepted them.
+// Any other transport, for example the user's own, is known only by its methods, so
+// Sendfile can promise less. It writes copies of 256 KiB each, the next one when the
+// transport has no more than its low mark buffered, which it checks every few
+// milliseconds. Other writes to the transport come in between, Close ends the copy with
+// transport.ErrClosed, and bytes are counted when the transport has accepted them.
 //
 // Sendfile may be called from any goroutine except the loop's.
 //
 // Errors: ErrBadRange for a negative offset, or a negative count except -1;
-// ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory;
-// os.ErrClosed for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for
-// a pipe; transport.ErrClosed, when t is closing from the start or is aborted;
-// transport.ErrEOFWritten; what ended the connection, or reading the file, an
-// *net.OpError or *fs.PathError; ctx's; ErrOnLoop.
+// ErrNotRegular, in a *fs.PathError, for a pipe, a device or a directory; os.ErrClosed
+// for a closed file; ErrOtherLoop; ErrTLSBelow; errors.ErrUnsupported for a pipe;
+// transport.ErrClosed if t is already closing or is aborted; transport.ErrEOFWritten; the
+// error that ended the connection or the reading of the file, a *net.OpError or
+// *fs.PathError; ctx's error; ErrOnLoop.
 func (l *Loop) Sendfile(ctx context.Context, t transport.WriteTransport, f *os.File,
 	offset, count int64) (int64, error) {
 	return block(ctx, l, func(done func(int64, error)) {
@@ -86,7 +86,7 @@ func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *
 	}
 }
 
-// takesFiles says whether t is one that a file may be written to.
+// takesFiles returns an error if a file cannot be sent over t.
 func (l *Loop) takesFiles(t transport.WriteTransport) error {
 	ours := true
 	switch t := t.(type) {
@@ -108,7 +108,8 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 	return nil
 }
 
-// openRange checks the arguments and returns how many bytes there are to send.
+// openRange checks the arguments and returns the file and how many bytes of it there are
+// to send.
 func (l *Loop) openRange(f *os.File, offset, count int64) (proactor.File, int64, error) {
 	if offset < 0 || count < -1 {
 		return proactor.File{}, 0, ErrBadRange
@@ -131,7 +132,7 @@ func (l *Loop) openRange(f *os.File, offset, count int64) (proactor.File, int64,
 	return stat.File, left, nil
 }
 
-// sendfileError says which file err is about.
+// sendfileError adds to err which file it is about.
 func sendfileError(f *os.File, err error) error {
 	if f == nil {
 		return err
@@ -157,8 +158,8 @@ func (l *Loop) sendDirectly(ctx context.Context, s *fdio.Stream, f *fdio.File) {
 	}
 }
 
-// offLoop runs f, which may block, on another goroutine, and then done on the
-// loop's. A simulated loop has no other goroutine: there it takes a while.
+// offLoop runs f, which may block, on another goroutine, and then done on the loop's. A
+// simulated loop has no other goroutine: there f runs on the loop's, a little later.
 func (l *Loop) offLoop(f func() error, done func(error)) {
 	if l.kind == sim {
 		l.CallLater(time.Millisecond, func() { done(f()) })

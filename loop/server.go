@@ -16,71 +16,71 @@ import (
 
 // ServerOptions configure a server. The zero value is ready to use.
 type ServerOptions struct {
-	// Network is "tcp4" or "tcp6" for addresses of that family alone, or "" or
-	// "tcp". It has no effect on Sock.
+	// Network is "tcp4" or "tcp6" to use only addresses of that family, or "tcp" or "" to
+	// use both. It has no effect on Sock.
 	//
-	// For Unix sockets it is "unixpacket" for sockets that keep the bounds of messages
-	// (SOCK_SEQPACKET, unix(7)), and anything else for streams. Then each DataReceived
-	// or BufferUpdated is exactly one message of the peer, and each Write, as each line
-	// of WriteLines, is one message. An empty Write sends nothing, because an empty
-	// message is the end of input: EOFReceived. A message that is longer than the
-	// socket's send buffer allows, some 200 KiB as a rule, is refused by Write with
-	// EMSGSIZE. One that is longer than the loop's receive buffers, 64 KiB unless
-	// BufferOptions.Size says otherwise, or than the slice of GetBuffer ends the
-	// connection with a *transport.TruncatedError. Sock must be of that kind, and TLS is
-	// ErrPacketsTLS.
+	// For Unix sockets, "unixpacket" means sockets that preserve message boundaries
+	// (SOCK_SEQPACKET, unix(7)); anything else means stream sockets. With "unixpacket",
+	// each DataReceived or BufferUpdated is exactly one message from the peer, and each
+	// Write, like each line of WriteLines, sends one message. An empty Write sends
+	// nothing, because an empty message means the end of input: EOFReceived. Write
+	// refuses a message that is longer than the socket's send buffer allows, usually some
+	// 200 KiB, with EMSGSIZE. A message from the peer that is longer than the loop's
+	// receive buffers, 64 KiB unless BufferOptions.Size says otherwise, or than the slice
+	// that GetBuffer returned, ends the connection with a *transport.TruncatedError. Sock
+	// must be of the same kind, and TLS fails with ErrPacketsTLS.
 	Network string
 
-	// Addrs are more addresses to listen on, beside the one given to
-	// CreateServer. Port 0 stands for the same port on all of them.
+	// Addrs are additional addresses to listen on, besides the one given to CreateServer.
+	// Port 0 means the same port on all of them.
 	Addrs []string
 
-	// Sock is a bound stream socket to listen on instead of an address, which
-	// must then be "". It is duplicated and closed. Others may listen on the same
-	// socket, another process say: Server.Close leaves it to them. What belongs to
-	// the socket they share too: it becomes non-blocking, and its queue has the
-	// length that the last one asked for.
+	// Sock is a bound stream socket to listen on instead of an address; the address must
+	// then be "". The loop duplicates Sock and closes it. Others, for example another
+	// process, may listen on the same socket: Server.Close leaves it to them. They also
+	// share the state of the socket: it becomes non-blocking, and its queue has the
+	// length that was asked for last.
 	Sock *os.File
 
-	// Backlog is the length of the accept queue; 0 means 4096, which the kernel
-	// bounds by net.core.somaxconn. ErrBadOption where it, or another number here,
-	// is negative. Durations and sizes may be as large as their types allow.
+	// Backlog is the length of the accept queue; 0 means 4096. The kernel limits it to
+	// net.core.somaxconn. If it or another number in these options is negative, the error
+	// is ErrBadOption. Durations and sizes may be as large as their types allow.
 	Backlog int
 
-	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and
-	// the kernel spreads the connections.
+	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and the
+	// kernel distributes the connections among them.
 	ReusePort bool
 
-	// NoReuseAddress leaves SO_REUSEADDR off. It is on by default, so that a
-	// server can be started again at once.
+	// NoReuseAddress leaves SO_REUSEADDR off. It is on by default, so that a server can
+	// be restarted at once.
 	NoReuseAddress bool
 
 	// KeepAlive sets SO_KEEPALIVE on accepted connections.
 	KeepAlive bool
 
-	// DeferServing binds, but does not listen before StartServing or
+	// DeferServing makes the server bind, but not listen until StartServing or
 	// ServeForever is called.
 	DeferServing bool
 
 	// TLS makes every connection begin with a TLS handshake, in which the loop is the
-	// server; nil: no TLS. The options are copied and checked at once. The factory is
-	// called, and the protocol sees ConnectionMade, after the handshake.
+	// server; nil means no TLS. The options are copied and checked at once. The factory
+	// is called, and the protocol sees ConnectionMade, after the handshake.
 	TLS *TLSOptions
 
-	// CloseTimeout bounds how long a closing connection may take to flush;
-	// ConnectionLost then gets transport.ErrCloseTimeout. 0: no bound.
+	// CloseTimeout limits how long a closing connection may take to flush; after that
+	// ConnectionLost gets transport.ErrCloseTimeout. 0 means no limit.
 	CloseTimeout time.Duration
 
-	// IdleTimeout ends a connection on which nothing moved for that long, up to
-	// twice as long, with transport.ErrIdleTimeout. 0: never.
+	// IdleTimeout ends a connection on which no data has moved for that long, or at most
+	// twice as long, with transport.ErrIdleTimeout. 0 means never.
 	IdleTimeout time.Duration
 
-	// MaxConns bounds the connections open at once; whoever comes beyond is
-	// closed at once. 0: no bound.
+	// MaxConns limits the number of connections open at a time; any further connection is
+	// closed at once. 0 means no limit.
 	MaxConns int
 
-	// WriteCap bounds the bytes buffered for one connection, beyond which
-	// writes return transport.ErrBufferFull. 0: no bound.
+	// WriteCap limits the bytes buffered for one connection; beyond it, writes return
+	// transport.ErrBufferFull. 0 means no limit.
 	WriteCap int
 }
 
@@ -89,40 +89,40 @@ type ServerOptions struct {
 //	deferred --StartServing--> serving --Close--> closed --connections gone--> drained
 //	deferred ---------------------------Close--> closed
 //
-// What its methods do to the server, they do on the loop's goroutine: those that may be
-// called from others too wait for the loop's next round there.
+// Its methods do their work on the loop's goroutine: one that is called from another
+// goroutine waits for the loop's next round.
 type Server struct {
 	loop    *Loop
 	factory protocol.Factory
-	opts    UnixServerOptions // of a TCP server: the ServerOptions alone
+	opts    UnixServerOptions // a TCP server uses only the ServerOptions
 	addrs   []net.Addr
 	kind    proactor.Kind // of the sockets
-	made    *origin       // in debug mode: by whom
+	made    *origin       // where, in debug mode
 
 	// What follows belongs to the loop's goroutine.
 
-	acceptors []*fdio.Acceptor // open ones
+	acceptors []*fdio.Acceptor // the open ones
 	file      *socketFile      // to remove at Close, or nil
 	serving   bool
 	closed    bool
-	leaving   bool // Shutdown: whoever still comes is turned away
+	leaving   bool // Shutdown was called: new connections are closed
 	forever   bool // ServeForever runs
 	conns     int
-	onClosed  []func() // the listeners are gone
-	onDrained []func() // the connections too
+	onClosed  []func() // called when the listeners are gone
+	onDrained []func() // called when the connections are gone, too
 }
 
-// CreateServer listens on addr, "host:port", and has factory make the protocol
-// of each connection. An empty host means all interfaces, IPv4 and IPv6; a name
-// stands for all its addresses; port 0 for one free port on all of them.
-// A port that is in use is tried for a quarter of a second, because after the
-// end of a process that used io_uring the kernel takes some 20 ms to let go of
-// it (measured on Linux 6.1 to 7.3).
+// CreateServer listens on addr, "host:port", and calls factory to make the protocol of
+// each connection. An empty host means all interfaces, IPv4 and IPv6; a name means all
+// its addresses; port 0 means one free port on all of them. If a port is in use,
+// CreateServer retries for a quarter of a second, because after the end of a process that
+// used io_uring the kernel takes some 20 ms to release its ports (measured on Linux 6.1
+// to 7.3).
 //
 // CreateServer may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with EADDRINUSE, EADDRNOTAVAIL, EACCES …; *net.DNSError;
-// ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol without a factory;
+// ErrNoAddress; net.UnknownNetworkError; transport.ErrNilProtocol if factory is nil;
 // ErrBadOption; ErrOnLoop.
 func (l *Loop) CreateServer(ctx context.Context, factory protocol.Factory, addr string,
 	opts *ServerOptions) (*Server, error) {
@@ -145,8 +145,8 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 	}
 }
 
-// newBinding calls done and returns nil where there is no factory or the options are
-// wrong.
+// newBinding makes a binding. If there is no factory or the options are wrong, it calls
+// done and returns nil.
 func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	opts *UnixServerOptions, done func(*Server, error)) *binding {
 	s := &Server{loop: l, factory: factory, made: l.originHere()}
@@ -157,7 +157,7 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	if s.opts.Backlog == 0 {
 		s.opts.Backlog = 4096
 	}
-	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // an int of C
+	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // it is a C int
 	s.kind = kindOf(s.opts.Network)
 	err := s.opts.check()
 	if err == nil {
@@ -173,14 +173,14 @@ func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
 	return &binding{server: s, ctx: ctx, done: done}
 }
 
-// Addrs are the addresses that the server was bound to, also after Close. It may be
+// Addrs returns the addresses that the server is bound to, even after Close. It may be
 // called from any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
-// Sockets returns the descriptors that listen, none after Close. It is for the
-// loop's goroutine. The descriptors are the server's, but may be duplicated, for
-// example for a process that takes over: once they were asked for, Close treats the
-// sockets as it does ServerOptions.Sock.
+// Sockets returns the listening descriptors, none after Close. It is for the loop's
+// goroutine. The descriptors belong to the server, but may be duplicated, for example for
+// a process that takes over. After a call to Sockets, Close treats the sockets like
+// ServerOptions.Sock.
 func (s *Server) Sockets() []int {
 	s.loop.check()
 	var fds []int
@@ -193,7 +193,7 @@ func (s *Server) Sockets() []int {
 	return fds
 }
 
-// Loop is the server's loop. It may be called from any goroutine.
+// Loop returns the server's loop. It may be called from any goroutine.
 func (s *Server) Loop() *Loop { return s.loop }
 
 // IsServing reports whether the server accepts connections. It may be called from any
@@ -204,10 +204,10 @@ func (s *Server) IsServing() bool {
 	return serving
 }
 
-// StartServing begins to accept where DeferServing put that off. It may be called from
-// any goroutine.
+// StartServing begins to accept connections on a server made with DeferServing. It may be
+// called from any goroutine.
 //
-// Errors: ErrServerClosed, or an error of listen such as EADDRINUSE.
+// Errors: ErrServerClosed, or an error from listen(2) such as EADDRINUSE.
 func (s *Server) StartServing() error {
 	var err error
 	s.loop.onLoopNow(func() { err = s.start() })
@@ -227,9 +227,9 @@ func (s *Server) start() error {
 	return nil
 }
 
-// PauseAccepting leaves whoever connects in the kernel's queue, until ResumeAccepting:
-// so the clients of a server that is busy notice it. A few connections that the
-// kernel has already accepted may still come. When the queue is full, the kernel turns
+// PauseAccepting leaves new connections in the kernel's queue until ResumeAccepting is
+// called, so that the clients of a busy server notice. A few connections that the kernel
+// has already accepted may still come in. When the queue is full, the kernel turns
 // clients away (listen(2)). It may be called before the server serves, and from any
 // goroutine.
 func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(true) }) }
@@ -243,14 +243,13 @@ func (s *Server) pauseAccepting(on bool) {
 	}
 }
 
-// Close stops accepting at once; connections stay open. Connections that the
-// kernel had accepted and the loop had not are closed. It is idempotent and
-// does not wait.
+// Close stops accepting at once; open connections stay open. Connections that the kernel
+// had accepted but the loop had not are closed. It is idempotent and does not wait.
 //
-// A socket that others may share, ServerOptions.Sock or one of Sockets, is closed but
-// not shut down: who connects waits in its queue for the others, and is refused, in a
-// moment, if there are none. A client whom the engine has accepted in that same moment
-// is served still. Close may be called from any goroutine.
+// A socket that others may share, from ServerOptions.Sock or returned by Sockets, is
+// closed but not shut down: new clients wait in its queue for the others, and are refused
+// a moment later if there are none. A client that the engine accepts at that very moment
+// is still served. Close may be called from any goroutine.
 func (s *Server) Close() { s.loop.onLoopNow(s.close) }
 
 func (s *Server) close() {
@@ -265,7 +264,7 @@ func (s *Server) close() {
 	s.checkDrained()
 }
 
-// unlisten forgets a listener that is closed.
+// unlisten removes a listener that has been closed.
 func (s *Server) unlisten(gone *fdio.Acceptor) {
 	for i, a := range s.acceptors {
 		if a == gone {
@@ -276,7 +275,8 @@ func (s *Server) unlisten(gone *fdio.Acceptor) {
 	s.checkDrained()
 }
 
-// checkDrained tells whoever waits for the listeners or the connections to go.
+// checkDrained calls the functions that wait for the listeners or the connections to be
+// gone.
 func (s *Server) checkDrained() {
 	if !s.closed || len(s.acceptors) > 0 {
 		return
@@ -297,8 +297,8 @@ func callAll(fs *[]func()) {
 	}
 }
 
-// CloseClients closes every connection of the server as its Close does. It may be
-// called from any goroutine.
+// CloseClients closes every connection of the server, as the Close of its transport does.
+// It may be called from any goroutine.
 func (s *Server) CloseClients() {
 	s.loop.onLoopNow(s.closeClients)
 }
@@ -321,8 +321,9 @@ func (s *Server) abortClients() {
 	}
 }
 
-// Conns are the open connections: those with TLS after their handshake, as the
-// TLS transports. It is for the loop's goroutine; they may be closed meanwhile.
+// Conns iterates over the open connections; those with TLS are included after their
+// handshake, as TLS transports. It is for the loop's goroutine; connections may be closed
+// during the iteration.
 func (s *Server) Conns() iter.Seq[transport.Transport] {
 	s.loop.check()
 	return func(yield func(transport.Transport) bool) {
@@ -344,7 +345,7 @@ func (s *Server) streams() iter.Seq[fdio.Connection] {
 	}
 }
 
-// accepted makes a connection of an accepted descriptor.
+// accepted makes a connection for an accepted descriptor.
 func (s *Server) accepted(fd int, family proactor.Family) {
 	late := s.leaving || s.loop.draining
 	if late || s.opts.MaxConns > 0 && s.conns >= s.opts.MaxConns {

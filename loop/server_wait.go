@@ -5,14 +5,13 @@ import (
 	"errors"
 )
 
-// ServeForever serves until ctx ends, and then closes the server and returns
-// ctx's error; or until Close is called, and then returns ErrServerClosed. Open
-// connections are left open. An idle loop is run meanwhile.
+// ServeForever serves until ctx ends or Close is called. When ctx ends, it closes the
+// server and returns ctx's error; after Close it returns ErrServerClosed. Open
+// connections are left open. If the loop is idle, ServeForever runs it.
 //
 // ServeForever may be called from any goroutine except the loop's.
 //
-// Errors: ErrServing when it is called twice at a time, ErrServerClosed,
-// ErrOnLoop.
+// Errors: ErrServing if another call is serving already, ErrServerClosed, ErrOnLoop.
 func (s *Server) ServeForever(ctx context.Context) error {
 	return s.wait(ctx, s.ServeForeverFunc)
 }
@@ -42,8 +41,8 @@ func (s *Server) ServeForeverFunc(ctx context.Context, done func(error)) {
 	})
 }
 
-// WaitClosed waits until Close was called and all connections are gone, in
-// either order. Its error is ctx's, ErrOnLoop or ErrLoopClosed.
+// WaitClosed waits until Close has been called and all connections are gone, in either
+// order. Its error is ctx's error, ErrOnLoop or ErrLoopClosed.
 //
 // WaitClosed may be called from any goroutine except the loop's.
 func (s *Server) WaitClosed(ctx context.Context) error {
@@ -72,13 +71,13 @@ func (s *Server) WaitClosedFunc(ctx context.Context, done func(error)) {
 	})
 }
 
-// Shutdown closes the server and its connections, letting them flush until ctx
-// ends; those that are then left are aborted. It returns when all are gone, with
-// ctx's error if any had to be aborted.
+// Shutdown closes the server and its connections, letting connections flush until ctx
+// ends; those that are left then are aborted. It returns when all are gone, with ctx's
+// error if any had to be aborted.
 //
 // Shutdown may be called from any goroutine except the loop's.
 //
-// Errors: ctx's, ErrOnLoop, ErrLoopClosed.
+// Errors: ctx's error, ErrOnLoop, ErrLoopClosed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.wait(context.WithoutCancel(ctx), func(_ context.Context, done func(error)) {
 		s.ShutdownFunc(ctx, done)

@@ -5,13 +5,14 @@ import (
 	"errors"
 )
 
-// Shutdown ends the loop in good order: servers are closed, connections under
-// way are given up, transports are closed and may flush until ctx ends, and
-// functions in RunInExecutor may finish. What is left then is aborted, with
-// ConnectionLost(ErrLoopClosed). Afterwards the loop is closed, and a RunForever
-// elsewhere has returned. It may be called from any goroutine except the loop's.
+// Shutdown ends the loop in an orderly way. It closes servers, gives up connections that
+// are still being made, and closes transports; until ctx ends, transports may flush and
+// functions in RunInExecutor may finish. Whatever is left then is aborted, with
+// ConnectionLost(ErrLoopClosed). When Shutdown returns, the loop is closed, and a
+// RunForever on another goroutine has returned. It may be called from any goroutine
+// except the loop's.
 //
-// Errors: ctx's if anything had to be aborted, ErrOnLoop, ErrLoopClosed.
+// Errors: ctx's error if anything had to be aborted, ErrOnLoop, ErrLoopClosed.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	_, err := block(context.WithoutCancel(ctx), l, func(done func(struct{}, error)) {
 		l.drain(ctx, func(err error) { done(struct{}{}, err) })
@@ -52,7 +53,7 @@ func (l *Loop) drain(ctx context.Context, done func(error)) {
 	l.checkDrained()
 }
 
-// checkDrained calls onDrained when Shutdown waits and nothing is left.
+// checkDrained calls onDrained if Shutdown waits and nothing is left.
 func (l *Loop) checkDrained() {
 	if l.onDrained == nil || !l.open.Empty() {
 		return

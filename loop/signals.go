@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// signalTable is the signal handlers of a loop.
+// signalTable holds the signal handlers of a loop.
 type signalTable struct {
 	handlers map[os.Signal]*signalHandler
 }
@@ -19,11 +19,12 @@ type signalHandler struct {
 	ended chan struct{}
 }
 
-// AddSignalHandler calls f on the loop's goroutine for each delivery of sig, instead
-// of an earlier handler. Deliveries that come faster than the loop runs may become
-// one. The handler is removed when the loop is closed. It is for the loop's goroutine.
+// AddSignalHandler makes the loop call f, on its goroutine, for each delivery of sig. It
+// replaces an earlier handler. Deliveries that come faster than the loop can run f may be
+// merged into one. The handler is removed when the loop is closed. It is for the loop's
+// goroutine.
 //
-// Errors: ErrBadSignal for what cannot be caught; ErrLoopClosed.
+// Errors: ErrBadSignal for a signal that cannot be caught; ErrLoopClosed.
 func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	l.check()
 	if l.isClosed() {
@@ -55,12 +56,12 @@ func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	return nil
 }
 
-// signalMax is the last of Linux's signals on the processors that Go knows. MIPS has
-// more, but package signal does not take those either.
+// signalMax is the highest signal number of Linux on the architectures that Go supports.
+// MIPS has more signals, but package signal does not accept those either.
 const signalMax = 64
 
-// checkSignal says what is wrong with a signal that could never be delivered: package
-// signal is silent about it.
+// checkSignal returns an error for a signal that could never be delivered; package signal
+// does not report one.
 func checkSignal(sig os.Signal) error {
 	number, ok := sig.(syscall.Signal)
 	switch {
@@ -76,8 +77,8 @@ func checkSignal(sig os.Signal) error {
 	return nil
 }
 
-// RemoveSignalHandler restores the default for sig. It reports whether there
-// was a handler. It is for the loop's goroutine.
+// RemoveSignalHandler restores the default behaviour of sig. It reports whether there was
+// a handler. It is for the loop's goroutine.
 func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
 	l.check()
 	h := l.signals.handlers[sig]

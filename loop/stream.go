@@ -11,13 +11,13 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// newStream makes a stream of a connected descriptor. Its addresses are read
-// now, because they are still asked for when the connection is long gone.
+// newStream makes a stream for a connected descriptor. It reads the addresses now,
+// because they may be asked for long after the connection is gone.
 func (l *Loop) newStream(c fdio.Config, family proactor.Family) *fdio.Stream {
 	return l.newConnection(c, family, proactor.Stream).(*fdio.Stream)
 }
 
-// newConnection makes the transport of a connected socket of any kind.
+// newConnection makes the transport for a connected socket of any kind.
 func (l *Loop) newConnection(c fdio.Config, family proactor.Family,
 	kind proactor.Kind) fdio.Connection {
 	c.Local, c.Peer = l.namesOf(c.FD, family, kind)
@@ -33,7 +33,8 @@ func (l *Loop) newConnection(c fdio.Config, family proactor.Family,
 	return t
 }
 
-// namesOf are the addresses of a connected socket and its peer, as far as known.
+// namesOf returns the addresses of a connected socket and its peer, as far as they are
+// known.
 func (l *Loop) namesOf(fd int, family proactor.Family, kind proactor.Kind) (local, peer net.Addr) {
 	if a, err := l.engine.LocalAddr(fd); err == nil {
 		local = fdio.NetAddr(a, family, kind)
@@ -65,8 +66,7 @@ func (l *Loop) drop(fd int) {
 	}
 }
 
-// whenDone calls f on the loop's goroutine when ctx ends, unless stop was called
-// before.
+// whenDone calls f on the loop's goroutine when ctx ends, unless stop is called first.
 func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}
@@ -85,8 +85,9 @@ func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
 	}
 }
 
-// onLoopNow runs f where the loop's state may be touched: at once on the loop's
-// goroutine or when the loop is idle, else on the loop while the caller waits.
+// onLoopNow runs f where it may touch the loop's state: at once if the caller is on the
+// loop's goroutine, otherwise on that goroutine while the caller waits. It runs an idle
+// loop meanwhile.
 func (l *Loop) onLoopNow(f func()) {
 	if l.onLoop() {
 		f()

@@ -9,21 +9,21 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// SubprocessExec starts a program, args[0] with the arguments args[1:], and makes a
-// transport of the child for p. nil options connect pipes to its three standard
-// streams. A name without a slash is looked for in PATH. It returns after
-// ConnectionMade has; see package subprocess for the callbacks.
+// SubprocessExec starts the program args[0] with the arguments args[1:] and makes a
+// transport for the child and p. With nil options, its three standard streams are
+// connected to pipes. A name without a slash is looked up in PATH. SubprocessExec returns
+// after ConnectionMade has returned; see package subprocess for the callbacks.
 //
-// When ctx ends first, the child is killed and reaped before SubprocessExec
-// returns, and p hears nothing. Afterwards ctx means nothing: Close kills the child.
-// Shutdown closes children as it closes transports; Loop.Close kills them.
+// If ctx ends first, the child is killed and reaped before SubprocessExec returns, and p
+// gets no callback. After SubprocessExec has returned, ctx has no effect; Close kills the
+// child. Shutdown closes children as it closes transports; Loop.Close kills them.
 //
 // SubprocessExec may be called from any goroutine except the loop's.
 //
 // Errors: *fs.PathError with ENOENT, EACCES …, for the program or the directory;
-// subprocess.ErrNoProgram, subprocess.ErrStdio; ctx's; transport.ErrNilProtocol;
-// ErrLoopClosed during Shutdown; ErrOnLoop; a panic of ConnectionMade, after which
-// the child is killed. Nothing is left behind by an error.
+// subprocess.ErrNoProgram, subprocess.ErrStdio; ctx's error; transport.ErrNilProtocol;
+// ErrLoopClosed during Shutdown; ErrOnLoop; a panic in ConnectionMade, after which the
+// child is killed. An error leaves nothing behind.
 func (l *Loop) SubprocessExec(ctx context.Context, p protocol.SubprocessProtocol, args []string,
 	opts *subprocess.Options) (transport.SubprocessTransport, error) {
 	return block(ctx, l, func(done func(transport.SubprocessTransport, error)) {
@@ -70,10 +70,10 @@ func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessPro
 
 func shell(command string) []string { return []string{"/bin/sh", "-c", command} }
 
-// childHost is the loop as its children see it.
+// childHost returns the loop as its children see it.
 func (l *Loop) childHost() child.Parent { return child.Parent{Loop: (*host)(l)} }
 
-// spawn starts a child and keeps it among the loop's until nothing is left of it.
+// spawn starts a child and keeps it in the loop's list until nothing is left of it.
 func (l *Loop) spawn(ctx context.Context, p protocol.SubprocessProtocol, c child.Command,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child

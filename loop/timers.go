@@ -45,7 +45,7 @@ func (t *timers) pop(now time.Duration) *TimerHandle {
 	return h
 }
 
-// remove takes h out of the heap; nothing if it is not in it.
+// remove removes h from the heap, if it is in it.
 func (t *timers) remove(h *TimerHandle) {
 	i := h.index
 	if i < 0 {

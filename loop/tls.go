@@ -17,9 +17,8 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// nameServer completes the options with the server's name, by the host of addr
-// where they have none. It reports whether the options can be used; if not, it has
-// called done.
+// nameServer sets the server's name in the options to the host of addr if they have none.
+// It reports whether the options can be used; if not, it has called done.
 func (d *dial) nameServer(addr string) bool {
 	if d.opts.TLS == nil {
 		return true
@@ -37,8 +36,8 @@ func (d *dial) nameServer(addr string) bool {
 	return true
 }
 
-// secure makes a TLS transport of a connected descriptor. done is called when the
-// handshake is over, and after its failure when the descriptor has been closed.
+// secure makes a TLS transport on a connected descriptor. done is called when the
+// handshake has succeeded or, if it fails, when the descriptor has been closed.
 func (d *dial) secure(fd int, family proactor.Family) {
 	l := d.loop
 	c := d.opts.tls()
@@ -53,7 +52,7 @@ func (d *dial) secure(fd int, family proactor.Family) {
 	s.Start()
 }
 
-// handshakeDone takes the end of a handshake that somebody waits for.
+// handshakeDone handles the end of a handshake that a caller waits for.
 func (l *Loop) handshakeDone(t *tlsio.Transport, err error, stop func(),
 	done func(transport.Transport, error)) {
 	stop()
@@ -63,11 +62,11 @@ func (l *Loop) handshakeDone(t *tlsio.Transport, err error, stop func(),
 		return
 	}
 	err = withPeer(t, err)
-	l.CallSoon(func() { done(nil, err) }) // when the descriptor is closed
+	l.CallSoon(func() { done(nil, err) }) // after the descriptor is closed
 }
 
-// withPeer adds with whom a handshake failed, where err does not say so already and the
-// peer, not the caller's ctx or protocol, is the reason.
+// withPeer adds the peer's address to the error of a handshake, unless err names it
+// already or the reason is not the peer but the caller's ctx or protocol.
 func withPeer(t *tlsio.Transport, err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	peer := transport.PeerName(t)
@@ -86,7 +85,7 @@ func (l *Loop) countHandshake(t *tlsio.Transport) {
 	}
 }
 
-// acceptedTLS makes a TLS transport of an accepted descriptor.
+// acceptedTLS makes a TLS transport on an accepted descriptor.
 func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	c := s.opts.tls()
 	c.Factory, c.Done = s.makeProtocol, s.handshakeDone
@@ -98,9 +97,9 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	stream.Start()
 }
 
-// handshakeDone takes the end of the handshake of one of the server's connections. What the
-// factory or ConnectionMade did wrong has been reported, and does not count as its
-// failure.
+// handshakeDone handles the end of the handshake of one of the server's connections. A
+// failure of the factory or ConnectionMade has already been reported, and does not count
+// as a failure of the handshake.
 func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.loop.countHandshake(t)
 	if t.HandshakeOK() || s.opts.TLS.OnHandshakeError == nil {
@@ -116,8 +115,8 @@ func (s *Server) handshakeDone(t *tlsio.Transport, err error) {
 	s.opts.TLS.OnHandshakeError(transport.PeerName(t), err)
 }
 
-// topOf is the transport that the application's protocol has: top, or what lies over
-// it.
+// topOf returns the transport that the application's protocol has: top, or the TLS
+// transport on top of it.
 func topOf(top transport.Transport) transport.Transport {
 	for {
 		over, ok := tlsio.Over(top.Protocol())
@@ -134,27 +133,27 @@ func established(t transport.Transport) bool {
 	return !ok || over.Established()
 }
 
-// StartTLS puts TLS on top of an open connection, which may have TLS already, and
-// returns the transport that p has from then on, when the handshake has succeeded. cfg
-// nil means TLSOptions.Config; nil options are the zero TLSOptions, those of a client.
-// t must not be used any more, but p, which is usually the protocol that t had, sees no
-// second ConnectionMade. What was written to t is sent before the handshake.
-// CloseTimeout, IdleTimeout and WriteCap stay in force, and so does a pause of writing:
-// ResumeWriting comes after the handshake. A pause of reading is ended.
+// StartTLS adds TLS on top of an open connection, which may already have TLS. When the
+// handshake has succeeded, it returns the transport that p has from then on. A nil cfg
+// means TLSOptions.Config; nil options mean the zero TLSOptions, which are those of a
+// client. t must not be used any more. p, which is usually the protocol that t had, gets
+// no second ConnectionMade. What was written to t is sent before the handshake.
+// CloseTimeout, IdleTimeout and WriteCap stay in force. If writing is paused, it stays
+// paused, and ResumeWriting comes after the handshake; if reading is paused, it resumes.
 //
-// From the moment at which t is taken over, which is before StartTLSFunc returns,
-// all that arrives is TLS. A protocol that may receive it earlier pauses reading, or
-// hands over the beginning as TLSOptions.Prefix.
+// From the moment when t is taken over, which is before StartTLSFunc returns, everything
+// that arrives is taken as TLS. A protocol that may receive TLS data earlier must pause
+// reading, or hand over what it has received as TLSOptions.Prefix.
 //
-// Where the handshake fails or ctx ends first, the connection is closed, p's
-// ConnectionLost gets the error, and then StartTLS returns it, with the peer's address.
+// If the handshake fails or ctx ends first, the connection is closed, p's ConnectionLost
+// gets the error, and then StartTLS returns it, with the peer's address.
 //
 // StartTLS may be called from any goroutine except the loop's.
 //
-// Errors: those of a handshake, see CreateConnection; ctx's; and, with nothing
-// changed, transport.ErrClosed when t is closing, transport.ErrNilProtocol,
-// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe, ErrNoTLSConfig,
-// ErrNoServerName and the like, ErrOnLoop.
+// Errors: those of a handshake (see CreateConnection); ctx's error; and, leaving the
+// connection as it was, transport.ErrClosed if t is closing, transport.ErrNilProtocol,
+// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe,
+// ErrNoTLSConfig, ErrNoServerName and other errors in the TLSOptions, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -195,7 +194,7 @@ func (l *Loop) StartTLSFunc(ctx context.Context, t transport.Transport, p protoc
 	over.Attach(t)
 }
 
-// checkUpgrade says whether TLS can be put on top of t.
+// checkUpgrade returns an error if TLS cannot be added on top of t.
 func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) error {
 	if t == nil || t.IsClosing() {
 		return fmt.Errorf("loop: StartTLS: %w", transport.ErrClosed)

@@ -9,14 +9,15 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Trace is a set of hooks, all optional, that are called on the loop's
-// goroutine while the thing happens. They must not block. A panic of one goes to
-// the exception handler and changes nothing else.
+// Trace is a set of hooks, all optional, that are called on the loop's goroutine as the
+// events happen. They must not block. A panic in one goes to the exception handler and
+// changes nothing else.
 type Trace struct {
-	// PauseWriting is called just before the protocol's, with the buffer's size.
+	// PauseWriting is called just before the protocol's PauseWriting, with the size of
+	// the buffer.
 	PauseWriting func(t transport.BaseTransport, size int, l transport.Limits)
 
-	// ResumeWriting is called just before the protocol's.
+	// ResumeWriting is called just before the protocol's ResumeWriting.
 	ResumeWriting func(t transport.BaseTransport, size int, l transport.Limits)
 
 	// BuffersExhausted is called when a receive found no buffer in the shared
@@ -29,9 +30,9 @@ type Trace struct {
 	// endpoint cannot have GSO or GRO.
 	Fallback func(feature string, err error)
 
-	// SlowCallback is called in debug mode when a callback has ended that ran
-	// for Loop.SlowCallbackDuration or longer, callbacks inside it not counted.
-	// The log says which, and what it was doing.
+	// SlowCallback is called in debug mode after a callback has run for
+	// Loop.SlowCallbackDuration or longer, not counting callbacks inside it. The log says
+	// which callback it was, and what it was doing.
 	SlowCallback func(d time.Duration)
 }
 

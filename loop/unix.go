@@ -16,22 +16,22 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// UnixServerOptions configure a server of Unix sockets. Of the embedded ServerOptions it
-// does not use those that concern addresses and TCP: ReusePort,
-// NoReuseAddress and KeepAlive; Addrs is refused. The zero value is ready to use.
+// UnixServerOptions configure a server on a Unix socket. It does not use the embedded
+// ServerOptions that concern addresses and TCP: ReusePort, NoReuseAddress and KeepAlive
+// have no effect, and Addrs is refused. The zero value is ready to use.
 type UnixServerOptions struct {
 	ServerOptions
 
-	// Mode is the permissions of the socket's file, set before anybody can connect;
-	// who may write to it may connect (unix(7)). 0 leaves them to the umask. It has
-	// no effect on abstract names and on Sock.
+	// Mode is the permissions of the socket's file, which are set before anybody can
+	// connect; whoever may write to the file may connect (unix(7)). 0 leaves the
+	// permissions to the umask. Mode has no effect on abstract names and on Sock.
 	Mode fs.FileMode
 
-	// ProbeSocket makes CreateUnixServer connect to a socket file that is in the
-	// way, and fail with EADDRINUSE if somebody serves there, instead of taking
-	// the name away from a live server. It tries for a quarter of a second, in which
-	// a process that was killed may still count as serving. A live server sees
-	// connections that are closed at once.
+	// ProbeSocket makes CreateUnixServer connect to a socket file that already exists at
+	// the path, and fail with EADDRINUSE if there is a server, instead of taking the name
+	// away from a live server. It retries for a quarter of a second, during which a
+	// process that was killed may still count as serving. A live server sees connections
+	// that are closed at once.
 	ProbeSocket bool
 
 	// NoCleanupSocket keeps Close from removing the socket's file. See
@@ -39,36 +39,36 @@ type UnixServerOptions struct {
 	NoCleanupSocket bool
 }
 
-// CreateUnixServer listens on the Unix stream socket at path and has factory make
-// the protocol of each connection. With Network "unixpacket" it is a socket of messages:
-// see ServerOptions.Network. A path that begins with '@', or with a zero
-// byte, is an abstract name, which has no file; a file whose name begins with '@'
-// is "./@name".
+// CreateUnixServer listens on the Unix stream socket at path and calls factory to make
+// the protocol of each connection. With Network "unixpacket" the socket carries messages;
+// see ServerOptions.Network. A path that begins with '@', or with a zero byte, is an
+// abstract name, which has no file; for a file whose name begins with '@', write
+// "./@name".
 //
-// A socket file that is at path already is removed first, also that of a server
-// that still runs: see UnixServerOptions.ProbeSocket. Any other kind of file, a
-// symbolic link to a socket included, is left alone; that is EADDRINUSE. The owner
-// of the new file is who the process runs as, its permissions are
+// A socket file that already exists at path is removed first, even that of a server that
+// is still running: see UnixServerOptions.ProbeSocket. Any other kind of file, including
+// a symbolic link to a socket, is left alone, and the error is EADDRINUSE. The new file
+// belongs to the user that the process runs as; its permissions are
 // UnixServerOptions.Mode or what the umask leaves.
 //
-// Close removes the file, unless UnixServerOptions.NoCleanupSocket forbids it or the
-// file at path is not this server's any more; Loop.Shutdown closes servers, but
-// Loop.Close alone leaves the file. Where Close cannot remove the file the
-// exception handler is told.
+// Close removes the file, unless UnixServerOptions.NoCleanupSocket forbids it or the file
+// at path is no longer this server's. Loop.Shutdown closes servers, but Loop.Close alone
+// leaves the file. If Close cannot remove the file, the exception handler is called.
 //
-// With Sock, a bound Unix socket of that kind, path must be "". Close removes its file as
-// well, as asyncio does: set NoCleanupSocket where others go on listening.
+// Sock, if it is set, must be a bound Unix socket of that kind, and path must be "".
+// Close removes its file as well, as asyncio does: set NoCleanupSocket if others go on
+// listening.
 //
-// Peers have no name as a rule: "peername" is then a *net.UnixAddr without one.
+// Peers usually have no name: "peername" is then a *net.UnixAddr without a name.
 // transport.PeerCred says who they are.
 //
 // CreateUnixServer may be called from any goroutine except the loop's.
 //
 // Errors: *net.OpError with ENAMETOOLONG beyond 107 bytes (108 with the '@' of an
-// abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte
-// within the path of a file; transport.ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
-// *net.OpError, for another kind of Sock; ErrPacketsTLS; transport.ErrNilProtocol without
-// a factory; ErrOnLoop.
+// abstract name), EADDRINUSE, EACCES, ENOENT, EINVAL for "" and for a zero byte within
+// the path of a file; transport.ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a
+// *net.OpError, for another kind of Sock; ErrPacketsTLS; transport.ErrNilProtocol if
+// factory is nil; ErrOnLoop.
 func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, path string,
 	opts *UnixServerOptions) (*Server, error) {
 	return block(ctx, l, func(done func(*Server, error)) {
@@ -93,24 +93,24 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 	}
 }
 
-// CreateUnixConnection connects to the Unix stream socket at path, or of an
-// abstract name as CreateUnixServer has it, and makes a transport for p. It
-// returns after ConnectionMade has; data may have been received by then. Where
-// the server's queue is full it waits for room.
+// CreateUnixConnection connects to the Unix stream socket at path, which may be an
+// abstract name as in CreateUnixServer, and makes a transport for p. It returns after
+// ConnectionMade has returned; p may have received data by then. If the server's queue is
+// full, it waits for room.
 //
-// When ctx ends first, the attempt is given up and nothing is left of it; a
-// transport whose ConnectionMade has been called is returned in any case.
+// If ctx ends first, the attempt is given up and leaves nothing behind. A transport whose
+// ConnectionMade has been called is returned in any case.
 //
-// With Network "unixpacket" it is a connection of messages: see ServerOptions.Network.
-// With ConnectionOptions.Sock, a connected Unix socket of that kind, path must be "".
-// LocalAddr is refused: the client's end has no name.
+// With Network "unixpacket" the connection carries messages; see ServerOptions.Network.
+// ConnectionOptions.Sock, if it is set, must be a connected Unix socket of that kind, and
+// path must be "". LocalAddr is refused, because the client's end has no name.
 //
 // CreateUnixConnection may be called from any goroutine except the loop's.
 //
-// Errors: *net.OpError with ENOENT, ECONNREFUSED where nobody listens, EACCES,
-// ENAMETOOLONG, EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer;
-// transport.ErrNotUnix, ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of
-// Sock; ErrPacketsTLS; ctx's; transport.ErrNilProtocol; ErrOnLoop.
+// Errors: *net.OpError with ENOENT, ECONNREFUSED if nobody listens, EACCES, ENAMETOOLONG,
+// EPROTOTYPE for a datagram socket, EINVAL as in CreateUnixServer; transport.ErrNotUnix,
+// ErrNotStream and ErrNotSeqPacket, in a *net.OpError, for another kind of Sock;
+// ErrPacketsTLS; ctx's error; transport.ErrNilProtocol; ErrOnLoop.
 func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, path string,
 	opts *ConnectionOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -140,7 +140,7 @@ func unixAddr(path string, kind proactor.Kind) net.Addr {
 	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
 }
 
-// kindOf is the kind of Unix socket that a Network option asks for.
+// kindOf returns the kind of Unix socket that a Network option asks for.
 func kindOf(network string) proactor.Kind {
 	if network == "unixpacket" {
 		return proactor.SeqPacket
@@ -148,7 +148,8 @@ func kindOf(network string) proactor.Kind {
 	return proactor.Stream
 }
 
-// checkKind says whether a connection of a kind can have TLS, where that is asked for.
+// checkKind returns an error if TLS is asked for and a connection of that kind cannot
+// have it.
 func checkKind(kind proactor.Kind, tls *TLSOptions) error {
 	if kind == proactor.SeqPacket && tls != nil {
 		return ErrPacketsTLS
@@ -156,8 +157,8 @@ func checkKind(kind proactor.Kind, tls *TLSOptions) error {
 	return nil
 }
 
-// retryDelay is how long a client waits where the server's queue is full. The
-// kernel has no event for its having room.
+// retryDelay is how long a client waits before it retries if the server's queue is full.
+// The kernel has no event that says when there is room.
 const retryDelay = 10 * time.Millisecond
 
 // startUnix begins to connect to path.
@@ -187,7 +188,7 @@ func (d *dial) tryConnect() {
 	d.attempts = append(d.attempts, c)
 }
 
-// tried takes the end of an attempt, and makes another if the queue was full.
+// tried handles the end of an attempt, and makes another if the queue was full.
 func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
 	if errno == syscall.EAGAIN && !d.settling {
 		d.attempts = nil

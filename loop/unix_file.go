@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// socketFile is the file of a server's socket, which stands for it as long as it
-// is the same file: the socket keeps the inode alive, so that its number is not
-// given to another file meanwhile.
+// A socketFile is the file of a server's socket. The file at the path is the server's as
+// long as it is the same file: the socket keeps the inode alive, so that no other file
+// can get its number meanwhile.
 type socketFile struct {
 	path string // absolute: the working directory may change
 	info fs.FileInfo
@@ -58,8 +58,8 @@ func (b *binding) bindUnix() error {
 	return nil
 }
 
-// permit sets the permissions of the socket's file. Nobody listens yet, so nobody
-// has connected by those that the umask left.
+// permit sets the permissions of the socket's file. The socket does not listen yet, so
+// nobody has connected with the permissions that the umask left.
 func (b *binding) permit() error {
 	mode := b.server.opts.Mode
 	if mode == 0 || !b.server.loop.onDisk(b.path) {
@@ -68,17 +68,17 @@ func (b *binding) permit() error {
 	return os.Chmod(b.path, mode)
 }
 
-// onDisk reports whether path is a file's: not an abstract name, and not that of
-// a simulated socket.
+// onDisk reports whether path names a file: not an abstract name, and not a simulated
+// socket.
 func (l *Loop) onDisk(path string) bool {
 	return path != "" && !opener.IsAbstract(path) && l.kind != sim
 }
 
-// clearPath removes a socket file, and no other, at the path. What keeps it from
-// looking keeps bind from binding, which then says so. Trying again is for abstract
-// names and for a file where somebody serves: a process with a ring that was killed
-// does so for a moment longer. Else no file goes away by itself, and one that came in
-// between is a live server's.
+// clearPath removes a socket file, and no other kind of file, at the path. If it cannot
+// look at the path, bind fails for the same reason and reports it. Binding is retried
+// only for abstract names and for a file with a server: a process with a ring that was
+// killed serves for a moment longer. No other file goes away by itself, and one that
+// appears in between belongs to a live server.
 func (b *binding) clearPath() error {
 	if !b.server.loop.onDisk(b.path) {
 		return nil
@@ -101,9 +101,9 @@ func (b *binding) clearPath() error {
 	return nil
 }
 
-// isServed reports whether somebody serves at path, or something speaks against
-// believing that nobody does. The kernel answers at once: a connection to a Unix
-// socket is made without its server's doing.
+// isServed reports whether a server serves at path, or whether that cannot be ruled out.
+// The kernel answers at once, because it makes a connection to a Unix socket without the
+// server's help.
 func isServed(path string) bool {
 	c, err := net.Dial("unix", path)
 	if err == nil {
@@ -112,8 +112,8 @@ func isServed(path string) bool {
 	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
 }
 
-// noteFile remembers the file of the socket that was bound last, if it has one
-// that is to be removed.
+// noteFile records the file of the socket that was bound last, if it has one that Close
+// has to remove.
 func (b *binding) noteFile() {
 	s := b.server
 	addr, ok := s.addrs[len(s.addrs)-1].(*net.UnixAddr)

@@ -13,7 +13,7 @@ const (
 	pollOut = 0x4
 )
 
-// watcher calls a function as long as a descriptor is ready.
+// A watcher calls a function as long as a descriptor is ready.
 //
 //	watching --Remove--> removed --cancelled--> forgotten
 type watcher struct {
@@ -30,9 +30,9 @@ type watchKey struct {
 	mask uint16
 }
 
-// AddReader calls f whenever fd is readable, at end of file or in error, once a round,
-// until RemoveReader. It replaces an earlier function. Remove it before closing fd. It
-// is for the loop's goroutine.
+// AddReader makes the loop call f whenever fd is readable, at end of file or in error,
+// once per round, until RemoveReader is called. It replaces an earlier function. Call
+// RemoveReader before closing fd. It is for the loop's goroutine.
 //
 // Errors: ErrFdInUse for a transport's descriptor, ErrLoopClosed, EPERM for a
 // regular file, EBADF.
@@ -41,11 +41,11 @@ func (l *Loop) AddReader(fd int, f func()) error { return l.watch(fd, pollIn, f)
 // AddWriter is AddReader for writing. It is for the loop's goroutine.
 func (l *Loop) AddWriter(fd int, f func()) error { return l.watch(fd, pollOut, f) }
 
-// RemoveReader ends AddReader and reports whether there was anything to end. The
+// RemoveReader undoes AddReader and reports whether there was anything to undo. The
 // function is not called afterwards. It is for the loop's goroutine.
 func (l *Loop) RemoveReader(fd int) bool { return l.unwatch(fd, pollIn) }
 
-// RemoveWriter ends AddWriter as RemoveReader ends AddReader. It is for the loop's
+// RemoveWriter undoes AddWriter as RemoveReader undoes AddReader. It is for the loop's
 // goroutine.
 func (l *Loop) RemoveWriter(fd int) bool { return l.unwatch(fd, pollOut) }
 

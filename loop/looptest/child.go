@@ -9,24 +9,24 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
-// Child is a simulated child process, as its program sees it. Its methods are for
-// the loop's goroutine, where its callbacks are called.
+// Child is a simulated child process, as its program sees it. Its methods are for the
+// loop's goroutine, on which its callbacks are called.
 type Child struct {
-	// Args are what SubprocessExec was given.
+	// Args are the arguments given to SubprocessExec.
 	Args []string
 
-	// Stdin, Stdout and Stderr are the child's ends of its pipes, nil where there are
-	// none. Stderr is Stdout where that was asked for.
+	// Stdin, Stdout and Stderr are the child's ends of its pipes, nil if there are none.
+	// Stderr is Stdout if that was asked for.
 	Stdin, Stdout, Stderr *Peer
 
 	c *simio.Child
 	w *simio.World
 }
 
-// Program has f be the program called name for SubprocessExec: it is called when a
-// child starts, on the loop's goroutine, and goes on in callbacks of the child's
-// peers, of After and of OnSignal. There are cat, echo, false, sleep and true from
-// the start; there is no shell.
+// Program makes f the program that SubprocessExec finds under name: f is called on the
+// loop's goroutine when a child starts, and the program goes on in callbacks of the
+// child's peers, of After and of OnSignal. The programs cat, echo, false, sleep and true
+// exist from the start; there is no shell.
 func (n *Network) Program(name string, f func(c *Child)) { n.sim.addProgram(name, f) }
 
 func (s *simulation) addProgram(name string, f func(c *Child)) {
@@ -41,18 +41,19 @@ func (s *simulation) addProgram(name string, f func(c *Child)) {
 	})
 }
 
-// Exit ends the child with a code. Its pipes are closed once all that was sent to
-// them was taken.
+// Exit ends the child with an exit code. Its pipes are closed once everything sent to
+// them has been taken.
 func (c *Child) Exit(code int) { c.c.Exit(code) }
 
-// Leave ends the child with a code and leaves its pipes open, as a grandchild does
-// that has inherited them.
+// Leave ends the child with an exit code but leaves its pipes open, as if a grandchild
+// had inherited them.
 func (c *Child) Leave(code int) { c.c.Leave(code) }
 
-// OnSignal has f called for every signal but SIGKILL, which otherwise end the child.
+// OnSignal makes f the handler of every signal except SIGKILL. Without it, signals end
+// the child.
 func (c *Child) OnSignal(f func(sig syscall.Signal)) { c.c.OnSignal(f) }
 
-// After has f called in d, unless the child has ended by then.
+// After calls f after d, unless the child has ended by then.
 func (c *Child) After(d time.Duration, f func()) {
 	c.w.After(d, func() {
 		if !c.c.Exited() {
@@ -61,7 +62,7 @@ func (c *Child) After(d time.Duration, f func()) {
 	})
 }
 
-// addPrograms adds those that every simulation has.
+// addPrograms adds the programs that every simulation has.
 func (s *simulation) addPrograms() {
 	s.addProgram("true", func(c *Child) { c.Exit(0) })
 	s.addProgram("false", func(c *Child) { c.Exit(1) })
@@ -86,7 +87,7 @@ func (s *simulation) addPrograms() {
 	})
 }
 
-// catAhead is how much cat reads before it was written, about a pipe's size.
+// catAhead is how many bytes cat reads ahead of writing them, about the size of a pipe.
 const catAhead = 64 << 10
 
 // cat copies its input to its output.

@@ -10,16 +10,16 @@ import (
 // Patience is how long WaitFor waits, on the loop's clock.
 const Patience = 20 * time.Second
 
-// patienceReal is how long WaitFor waits at least, in real time: on a simulated
-// clock Patience is over in less than a second, and what is waited for may be
-// up to a goroutine that has not had its turn.
+// patienceReal is the least time that WaitFor waits, in real time: on a simulated clock
+// Patience is over in less than a second, and the condition may depend on a goroutine
+// that has not run yet.
 const patienceReal = 5 * time.Second
 
-// interval is how often WaitFor asks.
+// interval is how often WaitFor evaluates its condition.
 const interval = 100 * time.Microsecond
 
-// Do runs f on the goroutine of l, which runs, and waits for its end. It reports
-// whether f was run: not when the loop is closed first.
+// Do runs f on the goroutine of l, which must be running, and waits until f has returned.
+// It reports whether f was run: if the loop is closed first, it was not.
 func Do(l *loop.Loop, f func()) bool {
 	done := make(chan struct{})
 	h := l.CallSoonThreadsafe(func() {
@@ -43,10 +43,10 @@ func Do(l *loop.Loop, f func()) bool {
 	}
 }
 
-// WaitFor waits until cond is true, and ends the test if that does not happen
-// within Patience. cond is evaluated on the loop's goroutine, at once and then
-// over and over between the loop's rounds. Call it on the test's goroutine; what
-// says what is waited for.
+// WaitFor waits until cond is true, and ends the test if that does not happen within
+// Patience. cond is evaluated on the loop's goroutine, at once and then over and over
+// between the loop's rounds. what describes the condition, for the error message. Call
+// WaitFor on the test's goroutine.
 func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	tb.Helper()
 	waitFor(tb, l, what, Patience, cond)
@@ -74,7 +74,7 @@ func Turns(l *loop.Loop, n int) {
 	}
 }
 
-// waitFor is WaitFor with a waitTimeout of its own.
+// waitFor is WaitFor with another timeout than Patience.
 func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration,
 	cond func() bool) {
 	tb.Helper()
@@ -99,7 +99,7 @@ func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration
 	if !ran {
 		tb.Fatalf("loop closed before %s", what)
 	}
-	// The margin is for a loop that stands still and cannot give up by itself.
+	// The margin is for a loop that hangs and cannot give up by itself.
 	select {
 	case ok := <-result:
 		if !ok {

@@ -15,18 +15,18 @@ import (
 // shutdownGrace is how long a loop may take to shut down at a test's end.
 const shutdownGrace = 10 * time.Second
 
-// SimulationsEnv is the environment variable that has Engines run on all simulated
-// kernels where it is "all", which takes longer.
+// SimulationsEnv is the environment variable that, if it is "all", makes Engines run on
+// all simulated kernels, which takes longer.
 const SimulationsEnv = "SLUICE_SIMULATIONS"
 
 // Engines runs f as a subtest on "uring", on "epoll" and on "simring", which is the
-// engine on io_uring on a simulated ring; where SLUICE_SIMULATIONS is "all", also on
-// "simepoll", the engine on epoll on a simulated one, and on "sim", which is simulated as
-// a whole. Each gets a loop that runs on a goroutine of its own and is shut down at the
-// end of the subtest. The subtest fails when it leaves a transport or descriptor open, or
-// when something was reported to the exception handler that Expect had not announced.
-// Where the machine has no io_uring, "uring" is skipped. With the environment variable
-// SLUICE_ENGINE only that engine and the simulated ones are run.
+// io_uring engine on a simulated ring. If SLUICE_SIMULATIONS is "all", it also runs f on
+// "simepoll", the epoll engine on a simulated epoll, and on "sim", an engine that is
+// simulated as a whole. Each subtest gets a loop that runs on a goroutine of its own and
+// is shut down at the end of the subtest. The subtest fails if it leaves a transport or
+// descriptor open, or if the exception handler was called with something that Expect had
+// not announced. If the machine has no io_uring, "uring" is skipped. If the environment
+// variable SLUICE_ENGINE is set, only that engine and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	EnginesWith(t, loop.Options{}, f)
@@ -45,7 +45,7 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 	t.Run("sim", func(t *testing.T) { f(t, simulatedLoop(t, o, whole)) })
 }
 
-// onKernel starts a loop on an engine of the machine.
+// onKernel starts a loop on an engine on the machine's own kernel.
 func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
 	want := strings.ToLower(os.Getenv(loop.EngineEnv))
 	if want != "" && want != "auto" && !strings.HasSuffix(engine.String(), want) {
@@ -83,8 +83,8 @@ func simulatedLoop(t *testing.T, o loop.Options, kind simulated) *loop.Loop {
 	return l
 }
 
-// run runs l until the end of the test, and then shuts it down. sim is that
-// of a simulated loop.
+// run runs l until the end of the test, and then shuts it down. sim is the simulation of
+// a simulated loop, or nil.
 func run(tb testing.TB, l *loop.Loop, sim *simulation) {
 	w := watchOver(l, sim)
 	ended := make(chan error, 1)

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
-// Faults are probabilities, from 0 (never, the zero value) to 1, each drawn
-// whenever the occasion arises. None breaks a promise that a kernel gives: bytes
+// Faults are probabilities of faults, from 0 (never, the zero value) to 1. Each is drawn
+// whenever its fault could happen. No fault breaks a guarantee of the kernel: bytes
 // arrive in order, once, or the connection ends.
 type Faults struct {
 	PartialRead  float64 // a receive takes less than there is
@@ -26,33 +26,33 @@ type Faults struct {
 	NoBuffers    float64 // a receive finds no buffer at first
 	Overflow     float64 // some completions come a round later
 	Spurious     float64 // the loop wakes up for nothing
-	LateCancel   float64 // a cancellation takes its time, the operation may win
-	SlowPeer     float64 // a connection has a tiny window and a long way
+	LateCancel   float64 // a cancellation is slow, so that the operation may complete first
+	SlowPeer     float64 // a connection has a tiny window and a long delay
 	Drop         float64 // a datagram is lost
 	Duplicate    float64 // a datagram arrives twice
 	Overtake     float64 // a datagram arrives after later ones
-	Cold         float64 // a part of a file has to be read from its disk first
+	Cold         float64 // a part of a file has to be read from disk first
 	NoGroups     float64 // datagrams are not taken in groups (DatagramOptions.GSO)
 
-	// Of the simulated io_uring alone; the last two of the simulated epoll as well.
+	// For the simulated io_uring only; the last two for the simulated epoll as well.
 
-	TakePart   float64 // only a part of what is handed over is taken
-	Busy       float64 // nothing of it is taken, for a while
-	SmallBatch float64 // less is completed, or told, at a time
-	Again      float64 // an operation has to be tried again without a reason
+	TakePart   float64 // only a part of what is submitted is taken
+	Busy       float64 // nothing that is submitted is taken, for a while
+	SmallBatch float64 // fewer completions or events come at a time
+	Again      float64 // an operation has to be retried for no reason
 
-	// Of the simulated epoll alone.
+	// For the simulated epoll only.
 
-	FalseReady float64 // something is told to be ready, and is not
+	FalseReady float64 // a descriptor is reported ready, but is not
 	Interrupt  float64 // a system call is interrupted
 	NoWatch    float64 // a descriptor cannot be watched: ENOMEM or ENOSPC
-	Stale      float64 // an event of a closed descriptor is told of its successor
+	Stale      float64 // an event of a closed descriptor is reported for its successor
 
-	DelayMax time.Duration // 0: 20 ms
+	DelayMax time.Duration // 0 means 20 ms
 }
 
-// RandomFaults returns a random subset of the faults with random rates, which
-// finds more than all of them at once: some faults hide what others show.
+// RandomFaults returns a random subset of the faults with random rates, which finds more
+// than all of them at once: some faults hide what others reveal.
 func RandomFaults(seed uint64) Faults { return Faults(simio.RandomFaults(seed)) }
 
 // Options configure New. The zero value is a network without faults.
@@ -61,25 +61,26 @@ type Options struct {
 	Faults Faults
 	Loop   loop.Options // Engine is ignored
 
-	// Ring has the loop run on the engine for io_uring, on a simulated ring that is
-	// meaner than Linux, with queues of the sizes in Loop; Epoll has it run on the engine
-	// for epoll, on a simulated epoll. Otherwise the engine is simulated as a whole.
+	// Ring makes the loop run on the io_uring engine, on a simulated ring that is harsher
+	// than Linux, with queues of the sizes in Loop. Epoll makes it run on the epoll
+	// engine, on a simulated epoll. Otherwise the engine is simulated as a whole.
 	Ring, Epoll bool
 }
 
 // Network is a loop over a simulated network in virtual time. Its loop runs on a
 // goroutine of its own until the end of the test.
 //
-// Whoever starts everything from one function, run with Do, gets the identical
-// history from the same seed; what other goroutines do comes when it comes.
+// A test that starts everything from one function, run with Do, gets an identical history
+// from the same seed. What other goroutines do happens at a time that the seed does not
+// determine.
 type Network struct {
 	*loop.Loop
 	sim *simulation
 }
 
-// New makes a network and runs its loop. At the end of the test the loop is shut
-// down; the test fails for what was left open, for an exception that Expect had
-// not announced, and then logs the seed.
+// New makes a network and runs its loop. At the end of the test the loop is shut down.
+// The test fails if anything was left open, or for an exception that Expect had not
+// announced; a test that fails logs the seed.
 func New(tb testing.TB, o Options) *Network {
 	kind := whole
 	switch {
@@ -106,13 +107,14 @@ func New(tb testing.TB, o Options) *Network {
 // SetFaults changes the faults from now on; the zero Faults ends them.
 func (n *Network) SetFaults(f Faults) { n.sim.SetFaults(simio.Faults(f)) }
 
-// SetDescriptorLimit makes limit the number of descriptors that may be open at a
-// time, as RLIMIT_NOFILE does. Beyond it there is EMFILE.
+// SetDescriptorLimit sets how many descriptors may be open at a time, as RLIMIT_NOFILE
+// does. Beyond the limit, the error is EMFILE.
 func (n *Network) SetDescriptorLimit(limit int) { n.sim.SetDescriptorLimit(limit) }
 
-// History is what happened in the network, a line for each event: the virtual
-// time in nanoseconds, what, the descriptor, the result, a checksum of the data.
+// History returns what has happened in the network, one line per event: the virtual time
+// in nanoseconds, the kind of event, the descriptor, the result and a checksum of the
+// data.
 func (n *Network) History() string { return n.sim.History() }
 
-// HistoryHash is a hash over the whole history.
+// HistoryHash returns a hash over the whole history.
 func (n *Network) HistoryHash() uint64 { return n.sim.HistoryHash() }

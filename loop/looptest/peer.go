@@ -9,16 +9,16 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Peer is the far end of a connection in a Network: no loop and no protocol,
-// a test drives it step by step. It reads all that arrives unless told
-// otherwise. Its methods may be called from any goroutine and do not wait; with
-// a history that is the same twice only from the loop's goroutine, that is from
-// callbacks and from functions run with Do.
+// Peer is the far end of a connection in a Network. It has no loop and no protocol: a
+// test drives it step by step. It reads everything that arrives unless told otherwise.
+// Its methods may be called from any goroutine and do not wait. The history is
+// reproducible only if they are called on the loop's goroutine, that is from callbacks
+// and from functions run with Do.
 type Peer struct{ p *simio.Peer }
 
-// Dial connects a peer to addr: "ip:port", or a Unix socket's path, which has a
-// slash in it or an @ before it. It returns at once; see Connected and Err. It
-// panics at what is no address.
+// Dial connects a peer to addr: "ip:port", or a Unix socket's path, which contains a
+// slash or begins with an @. It returns at once; see Connected and Err. It panics if addr
+// is not an address.
 func (n *Network) Dial(addr string) *Peer {
 	a, err := parseAddr(addr)
 	if err != nil {
@@ -27,12 +27,12 @@ func (n *Network) Dial(addr string) *Peer {
 	return &Peer{n.sim.Dial(a)}
 }
 
-// Listener takes connections for a test: each is a Peer.
+// Listener accepts connections for a test, each as a Peer.
 type Listener struct{ s *simio.Service }
 
-// Listen listens at addr, as Dial takes it, where port 0 means a free one, and
-// calls accept on the loop's goroutine for each connection. Errors are of type
-// syscall.Errno, such as EADDRINUSE, or say that addr is none.
+// Listen listens on addr, which has the same form as for Dial; port 0 means a free port.
+// It calls accept on the loop's goroutine for each connection. Errors are of type
+// syscall.Errno, such as EADDRINUSE, or say that addr is not an address.
 func (n *Network) Listen(addr string, accept func(*Peer)) (*Listener, error) {
 	a, err := parseAddr(addr)
 	if err != nil {
@@ -45,28 +45,30 @@ func (n *Network) Listen(addr string, accept func(*Peer)) (*Listener, error) {
 	return &Listener{s}, nil
 }
 
-// Addr is where it listens, as Dial and CreateConnection take it.
+// Addr returns the address that the listener listens on, in the form that Dial and
+// CreateConnection take.
 func (l *Listener) Addr() string { return l.s.Addr().String() }
 
-// Close stops listening. Connections that were not accepted are reset.
+// Close stops listening. Connections that have not been accepted are reset.
 func (l *Listener) Close() { l.s.Close() }
 
-// Notify has f called on the loop's goroutine after something changed:
-// connected, bytes arrived, the end, an error, all sent. nil ends that.
+// Notify makes the loop call f on its goroutine after each change: the connection was
+// made, bytes or the end of the stream arrived, an error occurred, or everything was
+// sent. nil turns it off.
 func (p *Peer) Notify(f func()) { p.p.Notify(f) }
 
-// Send sends a copy of b, after what was given to it before, as the other end
-// makes room for it.
+// Send sends a copy of b, after the data of earlier calls, as the other end makes room
+// for it.
 func (p *Peer) Send(b []byte) { p.p.Send(b) }
 
-// CloseWrite sends FIN after all that was given to Send.
+// CloseWrite sends FIN after everything that was given to Send.
 func (p *Peer) CloseWrite() { p.p.CloseWrite() }
 
-// Close closes after all that was given to Send was taken. As in a kernel, a
-// close with bytes that arrived and were not read is a reset.
+// Close closes the connection after everything that was given to Send has been taken. As
+// in a kernel, closing with received bytes that have not been read resets the connection.
 func (p *Peer) Close() { p.p.Close() }
 
-// Reset closes with RST, now.
+// Reset closes the connection at once, with RST.
 func (p *Peer) Reset() { p.p.Reset() }
 
 // PauseReading leaves what arrives in the kernel, until its buffers are full and
@@ -76,25 +78,25 @@ func (p *Peer) PauseReading() { p.p.PauseReading() }
 // ResumeReading ends PauseReading.
 func (p *Peer) ResumeReading() { p.p.ResumeReading() }
 
-// Connected reports whether the connection was made, whatever became of it.
+// Connected reports whether the connection was ever made, even if it has ended since.
 func (p *Peer) Connected() bool { return p.p.Connected() }
 
-// Received returns all that was read so far. Do not write to it.
+// Received returns everything read so far. Do not modify the slice.
 func (p *Peer) Received() []byte { return p.p.Received() }
 
-// Pending is how many bytes given to Send the kernel has not taken.
+// Pending returns how many bytes given to Send the kernel has not taken yet.
 func (p *Peer) Pending() int { return p.p.Pending() }
 
-// EOF reports whether the other end has ended its stream in order.
+// EOF reports whether the other end has ended its stream in an orderly way.
 func (p *Peer) EOF() bool { return p.p.EOF() }
 
 // Err returns the first error that the peer met, a syscall.Errno, nil if none.
 func (p *Peer) Err() error { return p.p.Err() }
 
-// LocalAddr is the peer's own address, "" while it has none.
+// LocalAddr returns the peer's own address, or "" while it has none.
 func (p *Peer) LocalAddr() string { return addrText(p.p.LocalAddr()) }
 
-// RemoteAddr is the address at the other end.
+// RemoteAddr returns the address of the other end.
 func (p *Peer) RemoteAddr() string { return addrText(p.p.RemoteAddr()) }
 
 func addrText(a transport.Addr) string {
@@ -104,7 +106,7 @@ func addrText(a transport.Addr) string {
 	return a.String()
 }
 
-// parseAddr parses what Dial takes.
+// parseAddr parses an address as Dial takes it.
 func parseAddr(addr string) (transport.Addr, error) {
 	if strings.Contains(addr, "/") || strings.HasPrefix(addr, "@") {
 		return transport.Addr{Path: addr}, nil
@@ -116,19 +118,19 @@ func parseAddr(addr string) (transport.Addr, error) {
 	return transport.Addr{AddrPort: a}, nil
 }
 
-// Route is what becomes of connections to an address.
+// Route says what happens to connections to an address.
 type Route uint8
 
 // The routes.
 const (
 	Unreachable Route = iota // ENETUNREACH; every address but the loopback's at first
-	Local                    // one of this machine's: may be listened on and dialed
+	Local                    // an address of this machine, which can be listened on and dialed
 	Silent                   // nobody answers: ETIMEDOUT after two minutes
-	Refusing                 // ECONNREFUSED after the way there and back
+	Refusing                 // ECONNREFUSED after a round trip
 )
 
-// SetRoute sets what becomes of connections to ip, which must be an address such
-// as "192.0.2.1"; it panics at anything else.
+// SetRoute sets what happens to connections to ip, which must be an address such as
+// "192.0.2.1"; it panics if ip is anything else.
 func (n *Network) SetRoute(ip string, r Route) {
 	a := netip.AddrPortFrom(netip.MustParseAddr(ip), 0)
 	n.sim.SetRoute(transport.Addr{AddrPort: a}, simio.Route(r))

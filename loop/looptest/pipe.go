@@ -6,10 +6,9 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// Pipe returns both ends of a new pipe, for ConnectReadPipe and ConnectWritePipe
-// of l, a loop made by this package: those of a simulated pipe where l is
-// simulated, which are good for nothing else. What is not given to l has to be
-// closed.
+// Pipe returns both ends of a new pipe, for ConnectReadPipe and ConnectWritePipe of l, a
+// loop made by this package. If l is simulated, so is the pipe, and its ends cannot be
+// used for anything else. The caller must close an end that it does not give to l.
 func Pipe(l *loop.Loop) (r, w *os.File, err error) {
 	sim := of(l).sim
 	if sim == nil {

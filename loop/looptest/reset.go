@@ -8,17 +8,18 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Reset breaks the TCP connection of t, a transport of l, a loop made by this
-// package, as a peer does that dies: what was not sent is dropped and the other
-// end gets ECONNRESET. t itself gets ConnectionLost(nil). It is for the loop's
-// goroutine, and does nothing to a transport that is gone.
+// Reset breaks the TCP connection of t, a transport of l, a loop made by this package, as
+// a dying peer does: what has not been sent is dropped, and the other end gets
+// ECONNRESET. The protocol of t gets ConnectionLost(nil). It is for the loop's goroutine,
+// and does nothing to a transport that is gone.
 func Reset(l *loop.Loop, t transport.Transport) {
 	sim := of(l).sim
 	s, ok := transport.Socket(t)
 	if !ok {
 		return
 	}
-	// An error leaves an orderly end instead of a reset, which the test sees.
+	// After an error there is an orderly end instead of a reset, which the test will
+	// notice.
 	_ = s.Control(func(fd uintptr) {
 		if sim != nil {
 			_ = sim.engine.SetOption(int(fd), proactor.LingerReset, 1)

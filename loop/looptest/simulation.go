@@ -15,13 +15,13 @@ type simulation struct {
 	engine proactor.Proactor
 }
 
-// simulated is what of a loop's engine is simulated.
+// simulated says which part of a loop's engine is simulated.
 type simulated uint8
 
 const (
 	whole   simulated = iota // all of it
-	onRing                   // the ring below the engine for io_uring
-	onEpoll                  // the kernel below the engine for epoll
+	onRing                   // the ring below the io_uring engine
+	onEpoll                  // the kernel below the epoll engine
 )
 
 // simulate makes a simulation, and a loop on it with the options o.

@@ -8,16 +8,16 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// watch collects what a loop reports to its exception handler.
+// A watch collects what a loop reports to its exception handler.
 type watch struct {
-	sim *simulation // of a simulated loop, nil for others
+	sim *simulation // the simulation of a simulated loop, or nil
 
 	mu       sync.Mutex
 	expected []string
 	seen     []loop.Exception
 }
 
-// watches are those of the loops under test.
+// watches holds the watches of the loops under test.
 var watches sync.Map // of *loop.Loop to *watch
 
 // watchOver makes a watch the exception handler of l; see verdict.
@@ -34,7 +34,7 @@ func (w *watch) handle(e loop.Exception) {
 	w.seen = append(w.seen, e)
 }
 
-// verdict compares what came with what was expected.
+// verdict compares the exceptions seen with those expected.
 func (w *watch) verdict(tb testing.TB) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,10 +61,10 @@ func match(expected []string, message string) int {
 	return -1
 }
 
-// Expect says that l, a loop made by this package, will report one exception
-// whose message contains part. Without it a report fails the test, as does an
-// expected one that does not come. A test that sets a handler of its own
-// expects nothing here.
+// Expect says that l, a loop made by this package, will report one exception whose
+// message contains part. An exception that was not announced fails the test, and so does
+// an expected one that does not come. A test that sets its own exception handler must not
+// call Expect.
 func Expect(l *loop.Loop, part string) {
 	w := of(l)
 	w.mu.Lock()

@@ -14,24 +14,24 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// DefaultLimit is how many bytes may be received ahead of whoever reads, before
-// reading pauses: asyncio's limit of a StreamReader.
+// DefaultLimit is the default read limit of a Conn in bytes, the same as that of
+// asyncio's StreamReader. See Conn.SetReadLimit.
 const DefaultLimit = 64 << 10
 
-// writeAhead bounds what is written and not yet passed to the transport, which has
-// its own water marks.
+// writeAhead limits the bytes that are written but not yet passed to the transport, which
+// has its own water marks.
 const writeAhead = 64 << 10
 
-// lingerMax bounds how long a connection that was closed may take to send the rest to
-// a peer that reads slowly or not at all. The kernel gives its own such connections
-// about as long (tcp_orphan_retries, tcp(7)).
+// lingerMax limits how long a closed connection may take to send the rest to a peer that
+// reads slowly or not at all. The kernel gives its orphaned connections about the same
+// time (tcp_orphan_retries, tcp(7)).
 const lingerMax = 2 * time.Minute
 
-// state is where a connection is in its life.
+// A state is a stage in the life of a connection.
 //
 //	made --ConnectionMade--> open --ConnectionLost | the loop is closed--> lost
 //
-// Close, CloseWrite and StartTLS are wishes, which the loop carries out: see Conn.
+// Close, CloseWrite and StartTLS are requests, which the loop carries out: see Conn.
 type state uint8
 
 const (
@@ -40,21 +40,23 @@ const (
 	lost
 )
 
-// Conn is a connection of a loop, as a [net.Conn]. Dial makes it, and Accept of a
-// Listener.
+// Conn is a connection on a loop that implements [net.Conn]. Dial and Listener.Accept
+// return it.
 //
-// Reading: what is received goes straight to the slice of a Read that waits, else it
-// is kept, up to twice the limit (SetReadLimit); then the transport pauses until no
-// more than the limit is left, and the peer feels it. Writing: Write returns when
-// all was accepted, and waits while more is buffered than the transport's high mark.
-// So what was written is not yet sent. Errors come to whoever reads or writes next.
+// Reading: received data goes straight into the slice of a waiting Read; otherwise it is
+// buffered, up to twice the limit (see SetReadLimit). Then the transport pauses reading
+// until no more than the limit is left, which slows the peer down. Writing: Write returns
+// when all data has been accepted, and waits while more is buffered than the transport's
+// high mark. So data that has been written may not have been sent yet. Errors are
+// returned by the next Read or Write.
 //
-// Reads take turns, and so do writes: what one Write was given is sent in one piece.
+// Reads take turns, and so do writes: the data of one Write is not interleaved with that
+// of another.
 //
-// All errors but io.EOF are *[net.OpError] values, as those of package net: around
-// [os.ErrDeadlineExceeded], whose Timeout is true; [net.ErrClosed] after Close, and
-// when the loop was shut down; [loop.ErrLoopClosed] when it was closed without that;
-// an errno, ECONNRESET say, in an [os.SyscallError]; or what TLS found.
+// All errors except io.EOF are *[net.OpError] values, like those of package net. They
+// wrap [os.ErrDeadlineExceeded], whose Timeout is true; [net.ErrClosed] after Close, or
+// after the loop was shut down; [loop.ErrLoopClosed] after the loop was closed without a
+// shutdown; an errno such as ECONNRESET in an [os.SyscallError]; or an error of TLS.
 type Conn struct {
 	hub     *hub
 	network string
@@ -64,8 +66,8 @@ type Conn struct {
 
 	local, remote net.Addr
 
-	readMu  sync.Mutex // held by who reads
-	writeMu sync.Mutex // held by who writes
+	readMu  sync.Mutex // held by the goroutine that reads
+	writeMu sync.Mutex // held by the goroutine that writes
 
 	mu             sync.Mutex // guards what follows
 	state          state
@@ -73,19 +75,19 @@ type Conn struct {
 	reader, writer half
 	asked          bool // on the hub's list
 
-	dst     []byte // of the Read that waits
-	direct  int    // bytes that were put there
+	dst     []byte // the slice of the waiting Read
+	direct  int    // bytes put into dst
 	in      queue  // received, not yet read
 	limit   int
 	stopped bool // reading is paused
-	eof     bool // the peer has sent all
+	eof     bool // the peer has ended its stream
 
 	out       queue // written, not yet passed to the transport
 	full      bool  // the transport asked to pause
 	ending    bool  // CloseWrite was called
-	closed    bool  // Close was
-	aborted   bool  // Abort was
-	late      bool  // it was, because the rest could not be sent in time
+	closed    bool  // Close was called
+	aborted   bool  // Abort was called
+	late      bool  // aborted, because the rest was not sent in time
 	linger    *time.Timer
 	upgrading context.CancelFunc
 	secure    *tls.ConnectionState // nil without TLS
@@ -101,9 +103,9 @@ func newConn(h *hub, network string) *Conn {
 	return c
 }
 
-// Close closes the connection and returns at once: what was written is sent by the
-// loop, within two minutes, and what was received and not read is dropped. Calls that
-// wait return net.ErrClosed. See WaitClosed for the end of it, and Abort.
+// Close closes the connection and returns at once. The loop still sends what was written,
+// within two minutes; what was received but not read is dropped. Waiting calls return
+// net.ErrClosed. See WaitClosed for how to wait for the end, and Abort.
 //
 // Error: net.ErrClosed when called again.
 func (c *Conn) Close() error {
@@ -125,11 +127,11 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Abort closes the connection at once: what was written and not yet sent is dropped.
-// It may follow Close, to end the sending to a peer that does not read.
+// Abort closes the connection at once: what was written but not yet sent is dropped. It
+// may be called after Close, to stop sending to a peer that does not read.
 func (c *Conn) Abort() {
 	c.abort(false)
-	_ = c.Close() // again, mostly
+	_ = c.Close() // usually for the second time
 }
 
 func (c *Conn) abort(late bool) {
@@ -139,10 +141,10 @@ func (c *Conn) abort(late bool) {
 	c.ask()
 }
 
-// WaitClosed waits until the connection is closed on both ends' account: after Close,
-// until the peer's kernel has all that was written. It returns why the connection
-// was lost, nil after an end in order, transport.ErrCloseTimeout where the peer did not
-// take it in time; or ctx's error.
+// WaitClosed waits until the connection is completely closed: after Close, until the
+// peer's kernel has all that was written. It returns the error that ended the connection,
+// nil if it ended in an orderly way, transport.ErrCloseTimeout if the peer did not take
+// the data in time, or ctx's error.
 func (c *Conn) WaitClosed(ctx context.Context) error {
 	if err := c.hub.await(ctx, c.done); err != nil {
 		return c.fault("wait", err)
@@ -155,10 +157,11 @@ func (c *Conn) WaitClosed(ctx context.Context) error {
 	return c.fault("wait", inner(c.err))
 }
 
-// CloseWrite sends the end of the stream after all that was written; reading goes on.
-// It returns at once. Writes then fail with EPIPE.
+// CloseWrite ends the stream to the peer after all that was written; reading goes on. It
+// returns at once. Later writes fail with EPIPE.
 //
-// Errors: transport.ErrNoHalfClose with TLS; net.ErrClosed; what ended the connection.
+// Errors: transport.ErrNoHalfClose with TLS; net.ErrClosed; the error that ended the
+// connection.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,13 +179,13 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// LocalAddr returns the address of this end, also when the connection is gone.
+// LocalAddr returns the address of this end, even after the connection is gone.
 func (c *Conn) LocalAddr() net.Addr { return addr(c.local, c.network) }
 
-// RemoteAddr returns the address of the peer, also when the connection is gone.
+// RemoteAddr returns the address of the peer, even after the connection is gone.
 func (c *Conn) RemoteAddr() net.Addr { return addr(c.remote, c.network) }
 
-// addr is a, or one without a name where a is not known.
+// addr returns a, or an address without a name if a is nil.
 func addr(a net.Addr, network string) net.Addr {
 	switch {
 	case a != nil:
@@ -193,17 +196,17 @@ func addr(a net.Addr, network string) net.Addr {
 	return &net.TCPAddr{}
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline calls both SetReadDeadline and SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return c.setDeadlines(t, &c.reader, &c.writer)
 }
 
-// SetReadDeadline has Read, also one that waits, and WriteTo fail with
-// os.ErrDeadlineExceeded from t on; the zero time means never. Error: net.ErrClosed.
+// SetReadDeadline makes Read and WriteTo, including calls that are already waiting, fail
+// with os.ErrDeadlineExceeded from t on; the zero time means never. Error: net.ErrClosed.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.reader) }
 
-// SetWriteDeadline is SetReadDeadline for Write and ReadFrom. What was accepted before
-// is sent all the same; Write says how much that was.
+// SetWriteDeadline is SetReadDeadline for Write and ReadFrom. Data that was accepted
+// before is still sent; Write returns how much that was.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.writer) }
 
 func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
@@ -218,7 +221,7 @@ func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
 	return nil
 }
 
-// ask has serve called on the loop's goroutine. mu is held.
+// ask makes the loop call serve on its goroutine. mu is held.
 func (c *Conn) ask() {
 	if !c.asked {
 		c.asked = true
@@ -226,23 +229,23 @@ func (c *Conn) ask() {
 	}
 }
 
-// fault is the error of an operation.
+// fault returns the error of an operation.
 func (c *Conn) fault(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: err}
 }
 
-// broken is why a connection that is lost cannot be used. mu is held.
+// broken returns the reason why a lost connection cannot be used. mu is held.
 func (c *Conn) broken(call string) error {
 	switch {
 	case c.err != nil:
 		return inner(c.err)
-	case c.eof: // the peer's end was ours as well, as with TLS
+	case c.eof: // the peer's end of the stream ended ours as well, as with TLS
 		return errno(call, syscall.ECONNRESET)
 	}
 	return net.ErrClosed
 }
 
-// unusable says why nobody may begin to read or write. mu is held.
+// unusable returns the reason why no read or write may begin, or nil. mu is held.
 func (c *Conn) unusable(h *half) error {
 	switch {
 	case c.closed:
@@ -256,7 +259,7 @@ func (c *Conn) unusable(h *half) error {
 // loopClosed implements member: the loop was closed, and has closed the descriptor.
 func (c *Conn) loopClosed() { c.end(loop.ErrLoopClosed) }
 
-// end is that of the connection. The first reason stays.
+// end handles the end of the connection. The first reason is kept.
 func (c *Conn) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

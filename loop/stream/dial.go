@@ -9,15 +9,16 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// Dial connects to addr on l: "host:port" for network "tcp", "tcp4" or "tcp6", the
-// last two with addresses of that family alone, or the path of a Unix stream socket
-// for "unix", where a leading '@' makes it an abstract name. A name's addresses are
-// raced as RFC 8305 says. The connection is a *[Conn]; ctx is for its making alone.
+// Dial connects to addr on l. addr is "host:port" for network "tcp", "tcp4" or "tcp6",
+// the last two of which use only addresses of that family, or the path of a Unix stream
+// socket for "unix", where a leading '@' makes it an abstract name. The addresses of a
+// name are raced as RFC 8305 describes. The connection is a *[Conn]; ctx has no effect
+// once Dial has returned.
 //
-// An idle loop is run until Dial returns. It must be running for the connection to be
-// of any use. Errors are *[net.OpError] values: around an errno, a *[net.DNSError],
-// ctx's error, [net.UnknownNetworkError], [loop.ErrOnLoop], [loop.ErrLoopClosed]. They
-// name addr where no address of it was connected to.
+// If the loop is idle, Dial runs it until it returns. The loop must be running for the
+// connection to be of any use. Errors are *[net.OpError] values that wrap an errno, a
+// *[net.DNSError], ctx's error, [net.UnknownNetworkError], [loop.ErrOnLoop] or
+// [loop.ErrLoopClosed]. They name addr if the loop names no address.
 func Dial(ctx context.Context, l *loop.Loop, network, addr string) (net.Conn, error) {
 	h, err := hubOf(l)
 	if err != nil {
@@ -42,17 +43,17 @@ func Dial(ctx context.Context, l *loop.Loop, network, addr string) (net.Conn, er
 	return c, nil
 }
 
-// named adds where to, as it was asked for, where the loop has named no address: the
+// named adds the address as the caller gave it if the loop has named none, because the
 // attempt was given up.
 func named(err *net.OpError, addr string) error {
 	dns := (*net.DNSError)(nil)
-	if err.Addr == nil && !errors.As(err.Err, &dns) { // which names its own
+	if err.Addr == nil && !errors.As(err.Err, &dns) { // a DNSError names its own
 		err.Addr = asked{err.Net, addr}
 	}
 	return err
 }
 
-// asked is an address that was not looked up.
+// asked is an address that has not been looked up.
 type asked struct{ network, addr string }
 
 func (a asked) Network() string { return a.network }

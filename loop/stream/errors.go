@@ -9,18 +9,18 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// The errors of this package. All others are those of package net, of the kernel and
-// of package loop.
+// The errors of this package. All others come from package net, the kernel and package
+// loop.
 var (
-	// ErrLimit: SetReadLimit with less than 1.
+	// ErrLimit: SetReadLimit was called with less than 1.
 	ErrLimit = errors.New("stream: the read limit must be positive")
 
-	// ErrUpgrading: StartTLS while another call of it goes on.
+	// ErrUpgrading: StartTLS was called while another call to it was in progress.
 	ErrUpgrading = errors.New("stream: StartTLS goes on already")
 )
 
-// inner is what a *net.OpError of the loop's is about: the operation and addresses
-// are those of the call that it is returned from.
+// inner returns the error inside a *net.OpError of the loop. The operation and addresses
+// are then those of the call that returns it.
 func inner(err error) error {
 	var op *net.OpError
 	switch {
@@ -32,10 +32,10 @@ func inner(err error) error {
 	return err
 }
 
-// errno is an error of the kind that the kernel returns.
+// errno returns an error like those that the kernel's errors become.
 func errno(call string, e syscall.Errno) error { return os.NewSyscallError(call, e) }
 
-// opening is what Dial, Listen and ListenPacket return of what the loop met.
+// opening returns the error of Dial, Listen or ListenPacket for an error of the loop.
 func opening(op, network string, err error) *net.OpError {
 	e := &net.OpError{Op: op, Net: network, Err: err}
 	var from *net.OpError

@@ -9,22 +9,24 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// ReadFrom implements io.ReaderFrom: it writes all that r has, up to its end. A regular
-// *os.File, also in an *io.LimitedReader, is sent by loop.Loop.Sendfile: without TLS
-// its bytes never enter the process. Its position is moved behind what was sent.
+// ReadFrom implements io.ReaderFrom: it writes everything that r has, up to its end. A
+// regular *os.File, also one in an *io.LimitedReader, is sent with loop.Loop.Sendfile:
+// without TLS its bytes never enter the process. Its file position moves to the end of
+// what was sent.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.sendFile(r)
 	if err != nil {
 		return n, err
 	}
-	rest, err := io.Copy(writerOnly{c}, r) // nothing but the end, mostly
+	rest, err := io.Copy(writerOnly{c}, r) // usually only the end of file is left
 	return n + rest, err
 }
 
 // writerOnly hides ReadFrom.
 type writerOnly struct{ io.Writer }
 
-// sendFile sends what r has of a file; nothing where r is none that can be sent.
+// sendFile sends the file that r reads; it sends nothing if r is not a file that can be
+// sent.
 func (c *Conn) sendFile(r io.Reader) (int64, error) {
 	limited, _ := r.(*io.LimitedReader)
 	count := int64(-1)
@@ -52,14 +54,14 @@ func (c *Conn) sendFile(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// sending is one call of sendRange.
+// A sending is one call to sendRange.
 type sending struct {
 	n    int64
 	err  error
 	done bool
 }
 
-// sendRange sends a part of a file, after what was written before.
+// sendRange sends a part of a file, after everything written before.
 func (c *Conn) sendRange(f *os.File, offset, count int64) (int64, error) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
@@ -83,7 +85,7 @@ func (c *Conn) sendRange(f *os.File, offset, count int64) (int64, error) {
 	for !s.done && c.state != lost {
 		switch {
 		case err != nil:
-			c.writer.park() // for the loop to let go of the file
+			c.writer.park() // until the loop has released the file
 		case c.ending || c.unusable(&c.writer) != nil:
 			err = c.writable()
 			cancel()
@@ -103,7 +105,8 @@ func (c *Conn) sendRange(f *os.File, offset, count int64) (int64, error) {
 	return s.n, nil
 }
 
-// beginFile has the loop send a file behind all that was written, on its goroutine.
+// beginFile makes the loop send a file after everything that was written. It runs on the
+// loop's goroutine.
 func (c *Conn) beginFile(ctx context.Context, s *sending, f *os.File, offset, count int64) {
 	c.mu.Lock()
 	if c.state != open {

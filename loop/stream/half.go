@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// half is what reading, writing and accepting have in common: at most one goroutine
-// that waits, and the time until which it may.
+// A half is what reading, writing and accepting have in common: at most one goroutine
+// that waits, and its deadline.
 //
 //	running --wait--> parked --wake | the deadline--> running
 //
@@ -17,15 +17,15 @@ type half struct {
 	woken  chan struct{} // has room for one; made by the first wait
 	at     time.Time     // the deadline, zero for none
 
-	// The timer is set by who waits, and left alone where it fires early enough: who
-	// moves the deadline for each message does not touch it.
+	// The timer is set by the goroutine that waits, and left alone if it fires early
+	// enough: a caller that moves the deadline for each message does not touch it.
 	timer *time.Timer
 	armed bool
 	until time.Time // when it fires
 }
 
-// wait returns when somebody called wake, or the deadline has passed. mu is released
-// meanwhile. The caller looks again at all that it depends on.
+// wait returns when wake has been called or the deadline has passed. It releases mu
+// meanwhile. The caller must check again everything that it depends on.
 func (h *half) wait() {
 	h.arm()
 	h.park()
@@ -42,7 +42,7 @@ func (h *half) park() {
 	h.mu.Lock()
 }
 
-// wake ends the wait. It reports whether somebody waited.
+// wake ends the wait. It reports whether a goroutine was waiting.
 func (h *half) wake() bool {
 	if !h.parked {
 		return false
@@ -55,7 +55,7 @@ func (h *half) wake() bool {
 // expired reports whether the deadline has passed.
 func (h *half) expired() bool { return !h.at.IsZero() && time.Until(h.at) <= 0 }
 
-// setDeadline moves the deadline, also of who waits already.
+// setDeadline moves the deadline, also for a goroutine that is already waiting.
 func (h *half) setDeadline(t time.Time) {
 	h.at = t
 	switch {
@@ -80,7 +80,7 @@ func (h *half) arm() {
 	}
 }
 
-// fire is the timer's.
+// fire is called by the timer.
 func (h *half) fire() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/hook"
 )
 
-// hub is what a loop's connections share: the way onto its goroutine. Whoever has
-// something for it puts himself on a list, and only the first one wakes the loop. So
+// A hub is what a loop's connections share: their way onto its goroutine. A member that
+// has work for the loop puts itself on a list, and only the first one wakes the loop. So
 // a thousand writers cost one post.
 type hub struct {
 	loop *loop.Loop
@@ -26,7 +26,7 @@ type hub struct {
 	members map[member]struct{} // open; nil when the loop is closed
 }
 
-// member is a connection, listener or endpoint.
+// A member is a connection, listener or endpoint.
 type member interface {
 	serve()      // does what it asked for; the loop's goroutine
 	loopClosed() // no callback comes any more; any goroutine
@@ -43,8 +43,8 @@ func hubOf(l *loop.Loop) (*hub, error) {
 	return attached.(*hub), nil
 }
 
-// ask has m.serve called on the loop's goroutine. The caller sees to it that m is on
-// the list once.
+// ask makes the loop call m.serve on its goroutine. The caller makes sure that m is on
+// the list only once.
 func (h *hub) ask(m member) {
 	h.mu.Lock()
 	h.asking = append(h.asking, m)
@@ -55,7 +55,7 @@ func (h *hub) ask(m member) {
 	}
 }
 
-// RunTask serves all who asked. It is the loop's to call.
+// RunTask serves all members that asked. The loop calls it.
 func (h *hub) RunTask() {
 	h.mu.Lock()
 	batch := h.asking
@@ -74,10 +74,10 @@ func (h *hub) RunTask() {
 	}
 }
 
-// yieldSoon is called when a goroutine was woken on the loop's. Where there is a single
-// P, that goroutine could not run before the runtime had found out that the loop's
-// thread sleeps, which may take it 10 ms. So the loop lets others run first, after
-// another look at what has come meanwhile.
+// yieldSoon is called when the loop's goroutine has woken another one. If there is only
+// one P, that goroutine could not run until the runtime noticed that the loop's thread
+// sleeps, which may take 10 ms. So the loop lets others run first, after it has looked
+// once more at what has arrived meanwhile.
 func (h *hub) yieldSoon() {
 	if !h.yields && runtime.GOMAXPROCS(0) == 1 {
 		h.yields = true
@@ -85,7 +85,7 @@ func (h *hub) yieldSoon() {
 	}
 }
 
-// join has m told of the loop's end, at once if that was before.
+// join makes the hub tell m when the loop is closed, at once if it already is.
 func (h *hub) join(m member) {
 	h.mu.Lock()
 	late := h.members == nil
@@ -98,14 +98,14 @@ func (h *hub) join(m member) {
 	}
 }
 
-// leave ends join.
+// leave undoes join.
 func (h *hub) leave(m member) {
 	h.mu.Lock()
 	delete(h.members, m)
 	h.mu.Unlock()
 }
 
-// LoopClosed tells all members. It is the loop's to call.
+// LoopClosed tells all members that the loop is closed. The loop calls it.
 func (h *hub) LoopClosed() {
 	h.mu.Lock()
 	members := slices.Collect(maps.Keys(h.members))
@@ -120,7 +120,7 @@ func (h *hub) LoopClosed() {
 // onLoop reports whether the caller is the loop's goroutine.
 func (h *hub) onLoop() bool { return hook.OnLoop(h.loop) }
 
-// await waits until done is closed, which it is at the loop's end at the latest.
+// await waits until done is closed, which happens at the latest when the loop is closed.
 func (h *hub) await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
@@ -138,8 +138,8 @@ func (h *hub) await(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// call runs f on the loop's goroutine and waits for its end. A panic of f's is the
-// caller's.
+// call runs f on the loop's goroutine and waits until it has returned. A panic in f
+// becomes a panic of the caller.
 func (h *hub) call(f func()) error {
 	if h.onLoop() {
 		f()

@@ -8,17 +8,18 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// Listen listens on addr on l: "host:port" for network "tcp", "tcp4" or "tcp6", or the
-// path of a Unix stream socket for "unix", where a leading '@' makes it an abstract
-// name. An empty host means all interfaces, a name all its addresses, and port 0 one
-// free port for all of them. The listener is a *[Listener].
+// Listen listens on addr on l. addr is "host:port" for network "tcp", "tcp4" or "tcp6",
+// or the path of a Unix stream socket for "unix", where a leading '@' makes it an
+// abstract name. An empty host means all interfaces, a name means all its addresses, and
+// port 0 means one free port for all of them. The listener is a *[Listener].
 //
-// A socket file that nobody serves any more is replaced, that of a live server is
-// EADDRINUSE; Close removes the file.
+// A socket file without a server is replaced; if the file belongs to a live server, the
+// error is EADDRINUSE. Close removes the file.
 //
-// An idle loop is run until Listen returns. It must be running for connections to
-// come. Errors are *[net.OpError] values: around an errno such as EADDRINUSE, a
-// *[net.DNSError], [net.UnknownNetworkError], [loop.ErrOnLoop], [loop.ErrLoopClosed].
+// If the loop is idle, Listen runs it until it returns. The loop must be running to
+// accept connections. Errors are *[net.OpError] values that wrap an errno such as
+// EADDRINUSE, a *[net.DNSError], [net.UnknownNetworkError], [loop.ErrOnLoop] or
+// [loop.ErrLoopClosed].
 func Listen(l *loop.Loop, network, addr string) (net.Listener, error) {
 	h, err := hubOf(l)
 	if err != nil {

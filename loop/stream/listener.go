@@ -9,22 +9,22 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// waitingMax is how many connections may wait for Accept. Then the loop accepts no
-// more, and the kernel's queue fills: who limits how many he serves by not calling
-// Accept is felt by his clients, as with package net.
+// waitingMax is how many connections may wait for Accept. Beyond that the loop accepts no
+// more, and the kernel's queue fills up: a server that limits its load by not calling
+// Accept holds its clients back, as with package net.
 const waitingMax = 128
 
-// Listener is a [net.Listener] on a loop. Connections are accepted by the loop, also
-// ahead of Accept, and receive at once. Goroutines that call Accept take turns.
+// Listener is a [net.Listener] on a loop. The loop accepts connections even before Accept
+// is called, and they receive data at once. Goroutines that call Accept take turns.
 //
-// Errors are *[net.OpError] values: around [net.ErrClosed] after Close,
-// [loop.ErrLoopClosed], or [os.ErrDeadlineExceeded].
+// Errors are *[net.OpError] values that wrap [net.ErrClosed] after Close,
+// [loop.ErrLoopClosed] or [os.ErrDeadlineExceeded].
 type Listener struct {
 	hub     *hub
 	network string
 	server  *loop.Server
 
-	acceptMu sync.Mutex // held by who accepts
+	acceptMu sync.Mutex // held by the goroutine that accepts
 
 	mu      sync.Mutex // guards what follows
 	taker   half
@@ -42,8 +42,8 @@ func newListener(h *hub, network string) *Listener {
 	return ln
 }
 
-// Accept waits for the next connection, which is a *[Conn]. One that the peer has
-// closed meanwhile is returned all the same.
+// Accept waits for the next connection, which is a *[Conn]. A connection that the peer
+// has closed meanwhile is still returned.
 func (ln *Listener) Accept() (net.Conn, error) {
 	ln.acceptMu.Lock()
 	defer ln.acceptMu.Unlock()
@@ -64,8 +64,8 @@ func (ln *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening; whoever connects is refused. Connections that Accept has
-// returned stay open, those that wait for it are aborted. An Accept that waits
+// Close stops listening; new connections are refused. Connections that Accept has
+// returned stay open; those that still wait for Accept are aborted. A waiting Accept
 // returns net.ErrClosed. Error: net.ErrClosed when called again.
 func (ln *Listener) Close() error {
 	ln.mu.Lock()
@@ -87,7 +87,8 @@ func (ln *Listener) Close() error {
 	return nil
 }
 
-// Addr returns the address that it listens on, the first one where there are several.
+// Addr returns the address that the listener listens on, the first one if there are
+// several.
 func (ln *Listener) Addr() net.Addr {
 	if addrs := ln.server.Addrs(); len(addrs) > 0 {
 		return addrs[0]
@@ -95,12 +96,12 @@ func (ln *Listener) Addr() net.Addr {
 	return addr(nil, ln.network)
 }
 
-// Addrs returns all addresses that it listens on: an empty host has one for IPv4 and
-// one for IPv6.
+// Addrs returns all addresses that the listener listens on: for an empty host, one for
+// IPv4 and one for IPv6.
 func (ln *Listener) Addrs() []net.Addr { return ln.server.Addrs() }
 
-// SetDeadline has Accept, also one that waits, fail with os.ErrDeadlineExceeded from
-// t on; the zero time means never. Error: net.ErrClosed.
+// SetDeadline makes Accept, including a call that is already waiting, fail with
+// os.ErrDeadlineExceeded from t on; the zero time means never. Error: net.ErrClosed.
 func (ln *Listener) SetDeadline(t time.Time) error {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
@@ -129,8 +130,8 @@ func (ln *Listener) push(c *Conn) {
 	}
 }
 
-// pop takes the first connection that waits. When half of them are gone the loop
-// accepts again. mu is held.
+// pop takes the first waiting connection. When half of them are gone, the loop accepts
+// again. mu is held.
 func (ln *Listener) pop() *Conn {
 	c := ln.waiting[0]
 	ln.waiting[0] = nil

@@ -15,24 +15,25 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// How much may wait in an endpoint, each datagram counted with its overhead. Beyond
-// the first, reading pauses and the kernel drops what its own buffer does not hold;
-// beyond the second, WriteTo waits.
+// How many bytes may wait in an endpoint, where each datagram counts with its overhead.
+// Beyond packetsAhead, reading pauses, and the kernel drops what does not fit in its own
+// buffer; beyond packetsBehind, WriteTo waits.
 const (
 	packetsAhead  = 128 << 10
 	packetsBehind = 64 << 10
 	overhead      = 64
 )
 
-// PacketConn is a datagram endpoint of a loop, as a [net.PacketConn]. ListenPacket
-// makes it.
+// PacketConn is a datagram endpoint on a loop that implements [net.PacketConn].
+// ListenPacket returns it.
 //
-// WriteTo returns when the datagram was accepted. What the kernel says to it is
-// returned by the next WriteTo, whose own datagram is then not sent: the Addr of the
-// error tells whom it is about. That is how a socket reports what it learns late.
-// WriteTo waits while more waits to be sent than the endpoint's high mark.
+// WriteTo returns when the datagram has been accepted. If the kernel then reports an
+// error for it, the next WriteTo returns that error, and its own datagram is not sent;
+// the Addr of the error says which destination it is about. Sockets report late errors in
+// the same way. WriteTo waits while more than the endpoint's high mark is waiting to be
+// sent.
 //
-// Reads take turns, and so do writes. Errors are *[net.OpError] values, as those of a
+// Reads take turns, and so do writes. Errors are *[net.OpError] values, like those of a
 // Conn.
 type PacketConn struct {
 	hub     *hub
@@ -40,8 +41,8 @@ type PacketConn struct {
 	local   net.Addr
 	done    chan struct{}
 
-	readMu  sync.Mutex // held by who reads
-	writeMu sync.Mutex // held by who writes
+	readMu  sync.Mutex // held by the goroutine that reads
+	writeMu sync.Mutex // held by the goroutine that writes
 
 	mu             sync.Mutex // guards what follows
 	state          state
@@ -51,11 +52,11 @@ type PacketConn struct {
 
 	in           packets
 	stopped      bool  // reading is paused
-	readErr      error // to be told to the next read
+	readErr      error // for the next read to return
 	out          packets
 	spare        []packet // for the list of out
 	full         bool     // the transport asked to pause
-	writeErr     error    // to be told to the next write
+	writeErr     error    // for the next write to return
 	onlyV4, unix bool
 
 	transport transport.DatagramTransport // the loop's goroutine
@@ -64,13 +65,13 @@ type PacketConn struct {
 
 var _ net.PacketConn = (*PacketConn)(nil)
 
-// ListenPacket makes a datagram endpoint on l: at "host:port" for network "udp",
-// "udp4" or "udp6", or at the path of a Unix datagram socket for "unixgram", where a
-// leading '@' makes it an abstract name. With "udp" an empty host stands for all
-// interfaces, of IPv6 and IPv4, or IPv4 alone where the machine has no IPv6. The
-// endpoint is a *[PacketConn].
+// ListenPacket makes a datagram endpoint on l. addr is "host:port" for network "udp",
+// "udp4" or "udp6", or the path of a Unix datagram socket for "unixgram", where a leading
+// '@' makes it an abstract name. With "udp", an empty host means all interfaces, of IPv6
+// and IPv4, or of IPv4 alone if the machine has no IPv6. The endpoint is a *[PacketConn].
 //
-// An idle loop is run until ListenPacket returns. Errors are as those of Listen.
+// If the loop is idle, ListenPacket runs it until it returns. The errors are like those
+// of Listen.
 func ListenPacket(l *loop.Loop, network, addr string) (net.PacketConn, error) {
 	h, err := hubOf(l)
 	if err != nil {
@@ -107,8 +108,9 @@ func newPacketConn(h *hub, network string, opts *loop.DatagramOptions) (*PacketC
 	return p, nil
 }
 
-// ReadFrom waits for a datagram and returns its beginning, as much as p has room for,
-// and its sender, without a name where that has none.
+// ReadFrom waits for a datagram, copies it to b, as far as it fits, and drops the rest.
+// It returns the number of bytes copied and the sender, whose address is without a name
+// if it has none.
 func (p *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := p.readFrom(b)
 	if err != nil {
@@ -120,14 +122,14 @@ func (p *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, net.UDPAddrFromAddrPort(unmapped(from.AddrPort)), nil
 }
 
-// ReadFromUDPAddrPort is ReadFrom with an address that takes no allocation, invalid
-// where the endpoint is a Unix one.
+// ReadFromUDPAddrPort is like ReadFrom, but returns an address that needs no allocation.
+// On a Unix endpoint the address is invalid.
 func (p *PacketConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	n, from, err := p.readFrom(b)
 	return n, unmapped(from.AddrPort), err
 }
 
-// unmapped makes an IPv4 address of one that is mapped into IPv6.
+// unmapped turns an IPv4 address that is mapped into IPv6 back into an IPv4 address.
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
@@ -135,7 +137,7 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 // WriteTo sends b, which is copied, as one datagram to a *net.UDPAddr or
 // *net.UnixAddr.
 //
-// Errors besides those of the kernel: EMSGSIZE for more than a datagram holds;
+// Errors besides those of the kernel: EMSGSIZE if b is too large for a datagram;
 // *net.AddrError for an address of another kind or family.
 func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	switch a := to.(type) {
@@ -155,7 +157,7 @@ func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	return 0, p.fault("write", to, &net.AddrError{Err: "unexpected kind of address", Addr: text})
 }
 
-// WriteToUDPAddrPort is WriteTo with an address that takes no allocation.
+// WriteToUDPAddrPort is like WriteTo, but takes an address that needs no allocation.
 func (p *PacketConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if p.unix {
 		return p.WriteTo(b, net.UDPAddrFromAddrPort(to))
@@ -163,8 +165,8 @@ func (p *PacketConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error
 	return p.writeTo(b, p.address(to, false), nil)
 }
 
-// address is an address in the family of the socket, as far as it has that. local says
-// that there is none, which stands for this machine.
+// address returns to in the address family of the socket, as far as it has one there.
+// local says that there is no address, which means this machine.
 func (p *PacketConn) address(to netip.AddrPort, local bool) transport.Addr {
 	ip := to.Addr()
 	switch {
@@ -180,8 +182,8 @@ func (p *PacketConn) address(to netip.AddrPort, local bool) transport.Addr {
 	return transport.Addr{AddrPort: netip.AddrPortFrom(ip, to.Port())}
 }
 
-// Close closes the endpoint and returns at once; what was accepted is sent. Calls that
-// wait return net.ErrClosed. Error: net.ErrClosed when called again.
+// Close closes the endpoint and returns at once; datagrams already accepted are still
+// sent. Waiting calls return net.ErrClosed. Error: net.ErrClosed when called again.
 func (p *PacketConn) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,8 +198,9 @@ func (p *PacketConn) Close() error {
 	return nil
 }
 
-// WaitClosed waits until the endpoint is closed and all that was accepted is sent. It
-// returns why it was lost, nil after an end in order, or ctx's error.
+// WaitClosed waits until the endpoint is closed and all accepted datagrams have been
+// sent. It returns the error that ended the endpoint, nil if it ended in an orderly way,
+// or ctx's error.
 func (p *PacketConn) WaitClosed(ctx context.Context) error {
 	if err := p.hub.await(ctx, p.done); err != nil {
 		return p.fault("wait", nil, err)
@@ -210,7 +213,7 @@ func (p *PacketConn) WaitClosed(ctx context.Context) error {
 	return p.fault("wait", nil, inner(p.err))
 }
 
-// LocalAddr returns the endpoint's address, also when it is gone.
+// LocalAddr returns the endpoint's address, even after the endpoint is gone.
 func (p *PacketConn) LocalAddr() net.Addr {
 	switch {
 	case p.local != nil:
@@ -221,15 +224,15 @@ func (p *PacketConn) LocalAddr() net.Addr {
 	return &net.UDPAddr{}
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline calls both SetReadDeadline and SetWriteDeadline.
 func (p *PacketConn) SetDeadline(t time.Time) error {
 	return p.setDeadlines(t, &p.reader, &p.writer)
 }
 
-// SetReadDeadline is as in Conn.
+// SetReadDeadline is like that of Conn, for ReadFrom.
 func (p *PacketConn) SetReadDeadline(t time.Time) error { return p.setDeadlines(t, &p.reader) }
 
-// SetWriteDeadline is as in Conn.
+// SetWriteDeadline is like that of Conn, for WriteTo.
 func (p *PacketConn) SetWriteDeadline(t time.Time) error { return p.setDeadlines(t, &p.writer) }
 
 func (p *PacketConn) setDeadlines(t time.Time, halves ...*half) error {
@@ -244,7 +247,7 @@ func (p *PacketConn) setDeadlines(t time.Time, halves ...*half) error {
 	return nil
 }
 
-// SyscallConn returns access to the descriptor, as that of a Conn.
+// SyscallConn returns access to the descriptor, like that of a Conn.
 func (p *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	return rawConn{p.hub, func() transport.BaseTransport {
 		if p.transport == nil {
@@ -254,7 +257,7 @@ func (p *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	}}, nil
 }
 
-// ask has serve called on the loop's goroutine. mu is held.
+// ask makes the loop call serve on its goroutine. mu is held.
 func (p *PacketConn) ask() {
 	if !p.asked {
 		p.asked = true
@@ -262,12 +265,13 @@ func (p *PacketConn) ask() {
 	}
 }
 
-// fault is the error of an operation.
+// fault returns the error of an operation.
 func (p *PacketConn) fault(op string, to net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: p.network, Source: p.local, Addr: to, Err: err}
 }
 
-// unusable says why nobody may read or write, now or in the end. mu is held.
+// unusable returns the reason why no read or write may begin or go on waiting, or nil. mu
+// is held.
 func (p *PacketConn) unusable(h *half) error {
 	switch {
 	case p.closed:
@@ -282,7 +286,7 @@ func (p *PacketConn) unusable(h *half) error {
 	return nil
 }
 
-// end is that of the endpoint.
+// end handles the end of the endpoint.
 func (p *PacketConn) end(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,26 +10,26 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// packet is a datagram that waits.
+// A packet is a waiting datagram.
 type packet struct {
 	size int
 	addr transport.Addr
 }
 
-// packets are datagrams that wait, in order: their bytes in one queue, their sizes
-// and addresses beside it.
+// packets are waiting datagrams, in order: their bytes are in one queue, their sizes and
+// addresses in a list beside it.
 type packets struct {
 	bytes queue
 	list  []packet
-	first int // of the list, that is still there
+	first int // index in list of the first one still there
 }
 
-// load is what counts against the bounds.
+// load returns the number of bytes that count towards the limits.
 func (q *packets) load() int { return q.bytes.size + overhead*q.count() }
 
 func (q *packets) count() int { return len(q.list) - q.first }
 
-// push appends a copy of a datagram, whose bytes lie in one piece.
+// push appends a copy of a datagram; its bytes lie in one chunk.
 func (q *packets) push(b []byte, addr transport.Addr) {
 	if len(b) > 0 {
 		q.bytes.writeWhole(b)
@@ -92,7 +92,7 @@ func (p *PacketConn) readFrom(b []byte) (int, transport.Addr, error) {
 	}
 }
 
-// writeTo queues a datagram. to is what errors name, made of addr where it is nil.
+// writeTo queues a datagram. Errors name to, or an address made from addr if to is nil.
 func (p *PacketConn) writeTo(b []byte, addr transport.Addr, to net.Addr) (int, error) {
 	err := p.sendable(b, addr)
 	if err == nil {
@@ -107,16 +107,17 @@ func (p *PacketConn) writeTo(b []byte, addr transport.Addr, to net.Addr) (int, e
 		to = net.UDPAddrFromAddrPort(addr.AddrPort)
 	}
 	var late *net.OpError
-	if errors.As(err, &late) { // of an earlier one
+	if errors.As(err, &late) { // an error of an earlier datagram
 		return 0, p.fault("write", late.Addr, late.Err)
 	}
 	return 0, p.fault("write", to, err)
 }
 
-// udpMax is the most that a UDP datagram over IPv6 holds, IPv4 has 20 bytes less.
+// udpMax is the largest payload of a UDP datagram over IPv6; over IPv4 it is 20 bytes
+// less.
 const udpMax = 1<<16 - 1 - 8
 
-// sendable says why a datagram can never be sent.
+// sendable returns the reason why a datagram can never be sent, or nil.
 func (p *PacketConn) sendable(b []byte, addr transport.Addr) error {
 	switch ip := addr.Addr().Unmap(); {
 	case p.unix:
@@ -196,8 +197,8 @@ func (e *endpoint) DatagramReceived(data []byte, from transport.Addr) {
 	}
 }
 
-// ErrorReceived keeps an error for whom it is about. A datagram that was too long for
-// the loop's buffer is cut, as for one that is too long for the reader's.
+// ErrorReceived keeps an error for the next read or write. A datagram that was too long
+// for the loop's buffer is truncated, like one that is too long for the reader's.
 func (e *endpoint) ErrorReceived(err error) {
 	p := (*PacketConn)(e)
 	var cut *transport.TruncatedError
@@ -215,7 +216,7 @@ func (e *endpoint) ErrorReceived(err error) {
 	p.writeErr = err
 }
 
-// PauseWriting has writers wait.
+// PauseWriting makes writers wait.
 func (e *endpoint) PauseWriting() {
 	p := (*PacketConn)(e)
 	p.mu.Lock()
@@ -223,7 +224,7 @@ func (e *endpoint) PauseWriting() {
 	p.mu.Unlock()
 }
 
-// ResumeWriting goes on with what is written.
+// ResumeWriting lets writers go on.
 func (e *endpoint) ResumeWriting() {
 	p := (*PacketConn)(e)
 	p.mu.Lock()
@@ -232,7 +233,7 @@ func (e *endpoint) ResumeWriting() {
 	p.work()
 }
 
-// ConnectionLost ends all that waits.
+// ConnectionLost ends all waiting calls.
 func (e *endpoint) ConnectionLost(err error) {
 	p := (*PacketConn)(e)
 	p.end(err)
@@ -248,7 +249,7 @@ func (p *PacketConn) serve() {
 	p.work()
 }
 
-// work passes on what was written, and does what was asked for.
+// work passes on what was written, and carries out the requests.
 func (p *PacketConn) work() {
 	p.mu.Lock()
 	if p.state != open {
@@ -281,8 +282,8 @@ func (p *PacketConn) work() {
 	}
 }
 
-// send passes datagrams to the transport. What is wrong with one of them is told to
-// the next write, and the others are sent.
+// send passes datagrams to the transport. An error for one of them is kept for the next
+// write, and the others are sent.
 func (p *PacketConn) send(out *packets) {
 	if out.count() == 0 {
 		return

@@ -9,11 +9,11 @@ const chunkSize = 16 << 10
 type chunk struct {
 	next       *chunk
 	buf        []byte
-	start, end int    // of what is in it
+	start, end int    // of the bytes in it
 	release    func() // put, made once
 }
 
-// chunks are free ones of chunkSize.
+// chunks holds free chunks of chunkSize.
 var chunks sync.Pool
 
 func newChunk(size int) *chunk {
@@ -49,7 +49,7 @@ func (k *chunk) fill(p []byte) int {
 	return n
 }
 
-// queue is bytes that wait, in order. The zero queue is empty and has no memory.
+// A queue holds waiting bytes, in order. The zero queue is empty and has no memory.
 type queue struct {
 	head, tail *chunk
 	size       int

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// Read implements io.Reader: it waits for at least one byte. After all that the peer
-// sent it returns io.EOF, or what ended the connection.
+// Read implements io.Reader: it waits for at least one byte. After everything that the
+// peer sent, it returns io.EOF or the error that ended the connection.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
@@ -27,8 +27,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: it writes all that is received to w, up to the end
-// of the stream, from the memory that it was received into.
+// WriteTo implements io.WriterTo: it writes everything received to w, up to the end of
+// the stream, directly from the buffers of the Conn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
@@ -53,9 +53,9 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// SetReadLimit sets how many bytes may be received ahead of whoever reads: beyond
-// twice that the transport pauses reading, at the limit or below it goes on. At first
-// it is DefaultLimit. Error: ErrLimit for less than 1.
+// SetReadLimit sets how many bytes may be buffered ahead of Read: beyond twice the limit
+// the transport pauses reading, and at the limit or below it resumes. The default is
+// DefaultLimit. Error: ErrLimit for less than 1.
 func (c *Conn) SetReadLimit(bytes int) error {
 	if bytes < 1 {
 		return c.fault("set", ErrLimit)
@@ -79,8 +79,9 @@ func (c *Conn) receive() (*chunk, error) {
 	return k, nil
 }
 
-// await waits until something was received, or put into p, how much of which it
-// returns. Both locks are held. With a nil p it is the former.
+// await waits until data has been received. If the data went directly into p, it returns
+// how many bytes; otherwise, and always if p is nil, it returns 0 and the data is in
+// c.in. Both locks are held.
 func (c *Conn) await(p []byte) (int, error) {
 	for {
 		if err := c.unusable(&c.reader); err != nil {
@@ -106,8 +107,7 @@ func (c *Conn) await(p []byte) (int, error) {
 	}
 }
 
-// relieve has a transport that was paused go on when few enough bytes are left. mu is
-// held.
+// relieve makes a paused transport resume when few enough bytes are left. mu is held.
 func (c *Conn) relieve() {
 	if c.stopped && c.in.size <= c.limit && c.state == open {
 		c.ask()

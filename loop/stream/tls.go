@@ -9,19 +9,20 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// StartTLS goes on with TLS on an open connection, as the server if Accept returned
-// it, else as the client, and returns when the handshake is over. A client's Config
-// needs a ServerName or InsecureSkipVerify; it is not copied. What was written before
-// is sent in the clear, before the handshake, and what was received and not read is
-// taken to be the beginning of the peer's: so nothing that came in the clear is taken
-// for what was encrypted. A bufio.Reader must be empty by then.
+// StartTLS switches an open connection to TLS, as the server if Accept returned the
+// connection and as the client otherwise, and returns when the handshake is over. A
+// client's Config needs a ServerName or InsecureSkipVerify; it is not copied. What was
+// written before is sent in the clear, before the handshake. What was received but not
+// read is taken as the beginning of the peer's handshake, so that nothing received in the
+// clear is mistaken for encrypted data. A bufio.Reader on the connection must be empty by
+// then.
 //
-// Reads and writes wait for it; those that go on at the time are the caller's to
-// avoid. From then on the peer's end of the stream closes the connection, and
-// CloseWrite is not to be had.
+// Reads and writes wait until StartTLS has returned; the caller must make sure that none
+// is in progress when it is called. From then on the end of the peer's stream closes the
+// connection, and CloseWrite is not available.
 //
-// Errors: those of loop.Loop.StartTLS, in a *net.OpError; the connection is closed
-// if it had begun. ErrUpgrading while another StartTLS goes on.
+// Errors: those of loop.Loop.StartTLS, in a *net.OpError; the connection is closed if the
+// handshake had begun. ErrUpgrading if another StartTLS is in progress.
 func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,8 +47,8 @@ func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) error {
 	}
 }
 
-// ConnectionState returns the state of TLS as it was after the handshake, and false
-// without TLS.
+// ConnectionState returns the TLS state after the handshake, and false if the connection
+// has no TLS.
 func (c *Conn) ConnectionState() (tls.ConnectionState, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +77,7 @@ func (c *Conn) beginUpgrade(cancel context.CancelFunc) error {
 	return nil
 }
 
-// upgrade hands the connection over, on the loop's goroutine.
+// upgrade hands the connection over to TLS. It runs on the loop's goroutine.
 func (c *Conn) upgrade(ctx context.Context, cfg *tls.Config, result chan<- error) {
 	c.mu.Lock()
 	if c.state == lost {
@@ -104,7 +105,7 @@ func (c *Conn) upgrade(ctx context.Context, cfg *tls.Config, result chan<- error
 		})
 }
 
-// beginSecure takes what was received, which is TLS.
+// beginSecure takes what was received, which is treated as TLS.
 func (c *Conn) beginSecure() (prefix []byte, before *tls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +115,7 @@ func (c *Conn) beginSecure() (prefix []byte, before *tls.ConnectionState) {
 	return prefix, before
 }
 
-// upgraded takes the connection after the handshake.
+// upgraded takes the connection back after the handshake.
 func (c *Conn) upgraded(t transport.Transport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,8 +124,8 @@ func (c *Conn) upgraded(t transport.Transport) {
 	c.stopped, c.full = false, t.WritePaused()
 }
 
-// notUpgraded ends an attempt. Where that has not even begun the connection goes on as
-// it was; otherwise it is closing or lost.
+// notUpgraded ends a failed attempt. If the handshake had not begun, the connection goes
+// on as before; otherwise it is closing or lost.
 func (c *Conn) notUpgraded(prefix []byte, before *tls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

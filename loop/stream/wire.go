@@ -28,7 +28,7 @@ func (w *wire) ConnectionMade(t transport.Transport) {
 	}
 }
 
-// DataReceived gives data to the Read that waits, and keeps the rest.
+// DataReceived gives data to a waiting Read, and keeps the rest.
 func (w *wire) DataReceived(data []byte) {
 	c := w.conn()
 	c.mu.Lock()
@@ -64,7 +64,7 @@ func (w *wire) EOFReceived() (keepOpen bool) {
 	return c.secure == nil
 }
 
-// PauseWriting has writers wait.
+// PauseWriting makes writers wait.
 func (w *wire) PauseWriting() {
 	c := w.conn()
 	c.mu.Lock()
@@ -72,7 +72,7 @@ func (w *wire) PauseWriting() {
 	c.mu.Unlock()
 }
 
-// ResumeWriting goes on with what is written.
+// ResumeWriting lets writers go on.
 func (w *wire) ResumeWriting() {
 	c := w.conn()
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (w *wire) ResumeWriting() {
 	c.work()
 }
 
-// ConnectionLost ends all that waits.
+// ConnectionLost ends all waiting calls.
 func (w *wire) ConnectionLost(err error) {
 	c := w.conn()
 	c.end(err)
@@ -97,8 +97,8 @@ func (c *Conn) serve() {
 	c.work()
 }
 
-// work passes on what was written, and does what was asked for. While TLS is being
-// started it waits for the end of that.
+// work passes on what was written, and carries out the requests. While TLS is being
+// started, they wait.
 func (c *Conn) work() {
 	c.mu.Lock()
 	if c.state != open || c.upgrading != nil {
@@ -124,7 +124,7 @@ func (c *Conn) work() {
 		c.transport.ResumeReading()
 	}
 	if ending {
-		_ = c.transport.WriteEOF() // what is wrong with the connection it will say itself
+		_ = c.transport.WriteEOF() // ConnectionLost reports what is wrong with the connection
 	}
 	if closed {
 		c.close()
@@ -138,7 +138,7 @@ func (c *Conn) work() {
 	}
 }
 
-// close closes the transport, and bounds the time that it may take to send the rest.
+// close closes the transport, and limits the time that it may take to send the rest.
 func (c *Conn) close() {
 	rest := c.transport.WriteBufferSize()
 	c.transport.Close()
@@ -152,12 +152,12 @@ func (c *Conn) close() {
 	}
 }
 
-// ownedMin is from how many bytes on a chunk is lent to the transport. Below that a
-// copy is cheaper than to be told of the end of the sending.
+// ownedMin is the least number of bytes with which a chunk is lent to the transport.
+// Below that, a copy is cheaper than being told when the chunk has been sent.
 const ownedMin = 8 << 10
 
-// send passes chunks to the transport. An error is of a connection that is closing:
-// ConnectionLost tells why.
+// send passes chunks to the transport. An error means that the connection is closing;
+// ConnectionLost reports why.
 func (c *Conn) send(out *queue) {
 	for k := out.pop(); k != nil; k = out.pop() {
 		owner, ok := c.transport.(transport.OwnedWriter)

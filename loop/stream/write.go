@@ -6,9 +6,9 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// Write implements io.Writer. p is copied; it waits while the transport has more to
-// send than its high mark. With an error it says how much was accepted before, which
-// is sent.
+// Write implements io.Writer. p is copied. Write waits while the transport has more
+// buffered than its high mark. With an error it returns how many bytes were accepted
+// before it; those are sent.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
@@ -32,7 +32,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 }
 
-// room waits until something may be written, and returns how much.
+// room waits until something may be written, and returns how many bytes.
 func (c *Conn) room(wait bool) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +66,7 @@ func (c *Conn) put(p *queue) error {
 	return nil
 }
 
-// writable says why nothing may be written. mu is held.
+// writable returns the reason why nothing may be written, or nil. mu is held.
 func (c *Conn) writable() error {
 	if err := c.unusable(&c.writer); err != nil {
 		return err

@@ -8,21 +8,21 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// retryAfter is how long a listener waits before it looks whether the system has
+// retryAfter is how long a listener waits before it checks whether the system has
 // descriptors or memory again. Retrying at once would spin: every attempt fails.
 const retryAfter = time.Second
 
-// Acceptor takes connections from one listening socket.
+// Acceptor accepts connections on one listening socket.
 //
 //	idle --Start--> accepting --EMFILE, ENFILE--> shedding --spare is back--> accepting
 //	                accepting --ENOMEM …--------> waiting --retryAfter-----> accepting
 //	                accepting --Pause(true)-----> paused ---Pause(false)---> accepting
 //	                any --Close--> closed
 //
-// shedding: the spare descriptor was given up, so that one connection at a time
-// can be accepted and closed at once. Whoever connects is told so, instead of
-// waiting in a queue that nobody serves. An outage is reported once, and is over
-// when a connection was accepted for good.
+// shedding: the spare descriptor has been closed, so that one connection at a time can be
+// accepted and closed at once. Clients then see their connection end, instead of waiting
+// in a queue that nobody serves. An outage is reported once, and is over when a
+// connection has been accepted for good.
 type Acceptor struct {
 	host      Host
 	engine    proactor.Proactor
@@ -43,8 +43,8 @@ type Acceptor struct {
 	released  bool
 }
 
-// NewAcceptor makes an acceptor of a bound descriptor, which it owns. accept is
-// called on the loop with each new connection's descriptor.
+// NewAcceptor makes an acceptor for a bound descriptor, which it owns. accept is called
+// on the loop with each new connection's descriptor.
 func NewAcceptor(host Host, fd, backlog int, accept func(fd int)) *Acceptor {
 	a := &Acceptor{host: host, engine: host.Engine(), fd: fd, backlog: backlog,
 		accept: accept, spare: -1}
@@ -52,15 +52,15 @@ func NewAcceptor(host Host, fd, backlog int, accept func(fd int)) *Acceptor {
 	return a
 }
 
-// FD is the listening descriptor.
+// FD returns the listening descriptor.
 func (a *Acceptor) FD() int { return a.fd }
 
-// Spare is the descriptor that is kept to be given up, -1 for none.
+// Spare returns the spare descriptor, -1 for none.
 func (a *Acceptor) Spare() int { return a.spare }
 
-// Share says that others may have descriptors of the same socket, as a second server
-// on it or the process that takes over from this one. Close then lets go of ours alone:
-// shutdown(2) would end the socket for all of them.
+// Share says that others may have descriptors of the same socket, for example a second
+// server on it or a process that takes over from this one. Close then closes only our
+// descriptor: shutdown(2) would end the socket for all of them.
 func (a *Acceptor) Share() { a.shared = true }
 
 // Start listens, which may fail with EADDRINUSE, and begins to accept. It does
@@ -97,8 +97,8 @@ func (a *Acceptor) dropSpare() {
 	}
 }
 
-// Pause leaves connections in the kernel's queue, or goes on with them. Those that
-// the engine has accepted by then are still passed on.
+// Pause leaves connections in the kernel's queue if on is true, and resumes accepting
+// them if it is false. Those that the engine has accepted by then are still passed on.
 func (a *Acceptor) Pause(on bool) {
 	a.paused = on
 	if on {
@@ -116,13 +116,13 @@ func (a *Acceptor) resume() {
 	}
 }
 
-// Close stops accepting: whoever connects from now on is refused. The descriptor
-// is closed when the engine has let go of it; done, which may be nil, is called
-// then. Connections that are accepted meanwhile are closed.
+// Close stops accepting: new connections are refused. The descriptor is closed when the
+// engine has released it; then done is called, if it is not nil. Connections that are
+// accepted meanwhile are closed.
 //
-// Where the socket is shared, whoever connects stays in its queue, for the others; if
-// there are none, the queue ends with the descriptor. What the engine had taken out of
-// the queue by then is passed on still: nobody else can serve it.
+// If the socket is shared, new connections stay in its queue for the others; if there are
+// none, the queue ends with the descriptor. What the engine had taken out of the queue by
+// then is still passed on: nobody else can serve it.
 func (a *Acceptor) Close(done func()) {
 	if a.closed {
 		return
@@ -202,7 +202,7 @@ func (a *Acceptor) report(message string, errno syscall.Errno) {
 	}
 }
 
-// later has retryAccept called after a while.
+// later schedules retryAccept.
 func (a *Acceptor) later() {
 	if a.timer != nil {
 		a.timer.Cancel()
@@ -210,8 +210,8 @@ func (a *Acceptor) later() {
 	a.timer = a.host.After(retryAfter, a.retryAccept)
 }
 
-// retryAccept ends the shedding if there is a spare descriptor again. The accept
-// is armed afresh: io_uring goes by the limit of descriptors at that time.
+// retryAccept ends the shedding if there is a spare descriptor again. The accept is armed
+// anew, because io_uring uses the descriptor limit at the time of arming.
 func (a *Acceptor) retryAccept() {
 	if a.keepSpare() {
 		a.shedding = false
@@ -222,7 +222,7 @@ func (a *Acceptor) retryAccept() {
 	a.resume()
 }
 
-// drop closes a descriptor that nobody wants.
+// drop closes a descriptor that is not needed.
 func (a *Acceptor) drop(fd int) {
 	if err := a.engine.CloseFD(fd); err != nil {
 		a.host.Report(Exception{Message: "Error closing a socket", Err: err})

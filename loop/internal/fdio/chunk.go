@@ -1,15 +1,15 @@
 package fdio
 
-// The sizes of pooled output chunks. A connection that echoes small messages, or is
-// one of many thousands that get one, needs the smallest; what is larger than the
-// largest is allocated as it comes.
+// The sizes of pooled output chunks. A connection that echoes small messages, or is one
+// of many thousands that get one, needs the smallest; anything larger than the largest is
+// allocated as needed.
 var chunkSizes = [...]int{512, 4 << 10, 16 << 10, 64 << 10}
 
-// chunkMore is the least that is taken for output behind other output: who writes
-// small pieces one after the other gets few chunks.
+// chunkMore is the smallest chunk for output that queues behind other output, so that
+// many small writes in a row need few chunks.
 const chunkMore = 4 << 10
 
-// freeMax bounds the free chunks that the pool keeps, in bytes for each size.
+// freeMax limits the free chunks that the pool keeps, in bytes for each size.
 const freeMax = 8 << 20
 
 // ChunkPool keeps the output buffers of one loop. The last one put back is the

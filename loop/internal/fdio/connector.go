@@ -28,11 +28,11 @@ func NewConnector(host Host, fd int, addr transport.Addr,
 	return c
 }
 
-// FD is the descriptor that is being connected.
+// FD returns the descriptor that is being connected.
 func (c *Connector) FD() int { return c.op.FD }
 
-// Cancel gives up. done is still called, with ECANCELED also where the
-// connection was made just before.
+// Cancel gives up. done is still called, with ECANCELED even if the connection was made
+// just before.
 func (c *Connector) Cancel() {
 	c.cancel = true
 	c.engine.Cancel(&c.op)
@@ -45,7 +45,7 @@ func (c *Connector) Complete(op *proactor.Op) {
 		errno = syscall.ECANCELED
 	}
 	if errno != 0 {
-		// The connection never was; there is nobody to tell of an error here.
+		// There was never a connection, so nobody needs to know of an error here.
 		_ = c.engine.CloseFD(op.FD)
 	}
 	c.done(errno)

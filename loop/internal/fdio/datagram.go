@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Datagram is a transport over a datagram socket. Its states are those of a
-// Stream, with the difference that neither an error of the kernel nor a panic in
-// a callback ends it, save for one in ConnectionMade:
+// Datagram is a transport over a datagram socket. Its states are those of a Stream, with
+// the difference that neither an error of the kernel nor a panic in a callback ends it,
+// except for one in ConnectionMade:
 //
 //	made --Start--> open --Close--> closing --drained--> lost --idle--> closed
 //	                open --Abort-----------------------> lost
@@ -39,7 +39,7 @@ type Datagram struct {
 	remote    transport.Addr // the peer, or the destination of what has none
 }
 
-// DatagramConfig is what an endpoint is made of.
+// DatagramConfig configures an endpoint.
 type DatagramConfig struct {
 	FD          int // bound, or connected, or neither
 	Unix        bool
@@ -54,7 +54,7 @@ type DatagramConfig struct {
 	Owner       Owner
 }
 
-// NewDatagram makes an endpoint of a descriptor, which it owns from now on.
+// NewDatagram makes an endpoint on a descriptor, which it owns from now on.
 func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	d := &Datagram{proto: c.Protocol, unix: c.Unix, connected: c.Connected, remote: c.Remote,
 		recvErr: c.RecvErr}
@@ -139,8 +139,8 @@ func (d *Datagram) SetProtocol(p transport.BaseProtocol) error {
 	return nil
 }
 
-// ExtraInfo implements transport.BaseTransport. A datagram socket does not know who its
-// peer runs as.
+// ExtraInfo implements transport.BaseTransport. A datagram socket does not know the user
+// of its peer.
 func (d *Datagram) ExtraInfo(name string) any {
 	if name == "peercred" {
 		return nil

@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// The callbacks of a DatagramProtocol. A panic in one is reported and does no more than
-// that, save in ConnectionMade: what was not set up is not to be called again.
+// The callbacks of a DatagramProtocol. A panic in one is reported and has no other
+// effect, except in ConnectionMade: a protocol that was not set up must not be called
+// again.
 var (
 	datagramReceived = guard.Harmless("DatagramReceived",
 		"Exception in callback protocol.datagram_received()")
@@ -32,7 +33,7 @@ func (d *Datagram) errorReceived(err error) {
 	d.proto.ErrorReceived(err)
 }
 
-// addressOf is where a datagram was to go, for an error about it.
+// addressOf returns the destination of a datagram, for an error about it.
 func (d *Datagram) addressOf(p proactor.Packet) net.Addr {
 	if p.Addr.IsZero() {
 		return d.peer

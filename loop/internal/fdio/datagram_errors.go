@@ -8,12 +8,12 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// readErrors passes on what the network answered to datagrams, which the kernel
-// keeps in the socket's error queue, and reports whether there was any. It reads
-// the queue to its end: as long as there is something in it, the socket counts as
-// ready, and epoll says so again and again. So it is looked at after every error,
-// because the socket's maker may have turned the option on; where there is something
-// it is on from now on. A Unix socket has no queue, and would give a datagram.
+// readErrors passes on the network's answers to datagrams, which the kernel keeps in the
+// socket's error queue, and reports whether there were any. It reads the queue to its
+// end: as long as something is in it, the socket counts as ready, and epoll reports it
+// again and again. The queue is checked after every error, because the socket's maker may
+// have turned the option on; if something is found, the option counts as on from then on.
+// A Unix socket has no such queue, and would return a datagram.
 func (d *Datagram) readErrors() (found bool) {
 	for d.state < Lost && !d.unix {
 		q, ok := d.engine.TakeError(d.fd)
@@ -21,7 +21,7 @@ func (d *Datagram) readErrors() (found bool) {
 			break
 		}
 		d.recvErr = true
-		if !q.Local { // what a call failed with, it told itself
+		if !q.Local { // a failed call has reported its error itself
 			found = true
 			d.errorReceived(d.icmpError(q))
 		}
@@ -29,7 +29,7 @@ func (d *Datagram) readErrors() (found bool) {
 	return found
 }
 
-// icmpError is what ErrorReceived is told of a message of the error queue.
+// icmpError returns what ErrorReceived gets for a message of the error queue.
 func (d *Datagram) icmpError(q proactor.QueuedError) error {
 	e := &net.OpError{Op: "write", Net: "udp", Source: d.local, Addr: d.peer}
 	if !q.Dest.IsZero() {

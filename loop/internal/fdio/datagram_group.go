@@ -2,20 +2,19 @@ package fdio
 
 import "syscall"
 
-// Groups of datagrams that are sent in one piece, which the kernel or the network
-// card cuts (UDP_SEGMENT). The peer sees the same datagrams.
+// Groups of datagrams that are sent as one piece, which the kernel or the network card
+// splits (UDP_SEGMENT). The peer sees the same datagrams.
 //
 //	grouping --a group is refused--> in doubt, the group is split
 //	in doubt --its first datagram is sent--> grouping shorter ones | not grouping
 //	         --that is refused too---------> grouping
 //
-// EINVAL means that one datagram does not fit into a packet of the route, which
-// would have to be fragmented; anything else that a single datagram does not meet,
-// such as EIO, that the device on the route cannot do it: it must be able to compute
+// EINVAL means that one datagram does not fit into a packet on the route and would have
+// to be fragmented. Any other error that a single datagram does not get, such as EIO,
+// means that the device on the route does not support groups: it must be able to compute
 // checksums.
 
-// ungroup splits the first group where its being a group may be why it was
-// refused.
+// ungroup splits the first group if it may have been refused because it is a group.
 func (d *Datagram) ungroup(segment int, errno syscall.Errno) bool {
 	switch errno {
 	case syscall.EINVAL, syscall.EIO, syscall.EMSGSIZE, syscall.EOPNOTSUPP:
@@ -26,8 +25,8 @@ func (d *Datagram) ungroup(segment int, errno syscall.Errno) bool {
 	return false
 }
 
-// settleDoubt draws the conclusion from a datagram that was sent alone and had
-// been refused in a group.
+// settleDoubt draws the conclusion after a datagram that had been refused in a group was
+// sent alone.
 func (d *Datagram) settleDoubt() {
 	if d.doubt == 0 {
 		return

@@ -17,10 +17,11 @@ import (
 //	receive, so that no more than the engine had already taken is held
 //	armed --no memory--> backing off --recvBackoffTime--> armed
 
-// recvBackoffTime is how long an endpoint waits for the kernel to have memory again.
+// recvBackoffTime is how long an endpoint waits before it receives again after the kernel
+// ran out of memory.
 const recvBackoffTime = 10 * time.Millisecond
 
-// parcel is what one completion brought: a datagram, or several of one sender.
+// A parcel is the data of one completion: a datagram, or several from one sender.
 type parcel struct {
 	data    []byte
 	addr    transport.Addr
@@ -28,7 +29,7 @@ type parcel struct {
 	size    int // of all of it, more than there is data where that was truncated
 }
 
-// first takes the first datagram off p. size is how long it was.
+// first removes the first datagram from p. size is its original length.
 func (p *parcel) first() (data []byte, size int) {
 	if p.segment == 0 || len(p.data) <= p.segment {
 		data, size = p.data, p.size
@@ -40,14 +41,14 @@ func (p *parcel) first() (data []byte, size int) {
 	return data, p.segment
 }
 
-// arm begins to receive where nothing speaks against it.
+// arm begins to receive unless something prevents it.
 func (d *Datagram) arm() {
 	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.recvBackoff == nil {
 		d.engine.Submit(&d.recv)
 	}
 }
 
-// received takes a completion of the receive. What comes after Close is dropped.
+// received handles a completion of the receive. What arrives after Close is dropped.
 func (d *Datagram) received() {
 	op := &d.recv
 	d.pub.received(op)
@@ -77,15 +78,15 @@ func parcelOf(op *proactor.Op) parcel {
 	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
 }
 
-// arrivalOfParcel is a parcel, or the rest of one, to be held back: a copy.
+// arrivalOfParcel returns a copy of a parcel, or of the rest of one, to be held back.
 func arrivalOfParcel(p parcel) arrival {
 	p.data = append([]byte(nil), p.data...)
 	return arrival{p, int32(len(p.data))}
 }
 
-// uncut drops what may be one datagram or several, which nobody could tell: control
-// messages that somebody asked the kernel for by an option of the socket took the room
-// of the one that says so. The protocol is told, and from now on they come one by one.
+// uncut drops data that may be one datagram or several: the control message that would
+// say so found no room, because of others that somebody turned on with a socket option.
+// The protocol is told, and from then on datagrams come one by one.
 func (d *Datagram) uncut() {
 	const errno = syscall.EMSGSIZE
 	if d.engine.SetOption(d.fd, proactor.Coalesce, 0) == nil {
@@ -117,8 +118,8 @@ func (d *Datagram) pass(p *parcel) (left bool) {
 	}
 }
 
-// passOne gives a datagram to the protocol. Of one that was too long the protocol is
-// told, so that it does not take the beginning for the whole.
+// passOne gives a datagram to the protocol. If it was too long, the protocol is told so,
+// lest it take the beginning for the whole.
 func (d *Datagram) passOne(data []byte, size int, from transport.Addr) {
 	if size > len(data) {
 		d.errorReceived(&transport.TruncatedError{Data: data, Addr: from, Size: size})
@@ -127,8 +128,8 @@ func (d *Datagram) passOne(data []byte, size int, from transport.Addr) {
 	d.datagramReceived(data, from)
 }
 
-// receiveFailed tells the protocol of an error, after which receiving goes on.
-// Only what says that this is no socket at all ends the endpoint.
+// receiveFailed tells the protocol of an error, after which receiving goes on. Only an
+// error that says that the descriptor is not a socket ends the endpoint.
 func (d *Datagram) receiveFailed(errno syscall.Errno) {
 	if d.readErrors() || d.state >= Lost {
 		return

@@ -17,14 +17,14 @@ import (
 //	                               --no room, Unix--> waiting | backing off --> pumping
 //	                               --no room, a group--> waiting | backing off --> pumping
 //
-// Datagrams are handed over at the end of the round: a single one as an operation,
-// which costs no system call of its own; several in batches, in one call each.
-// Either way they stay in order, because where there is no room only the first
-// one waits. One operation for each would not keep the order: the kernel wakes
-// those that wait for room the last one first. Unix sockets are always pumped: see
-// proactor.SendMsg.
+// Datagrams are handed over at the end of the round: a single one as an operation, which
+// costs no system call of its own; several in batches, in one call each. Either way they
+// stay in order, because only the first one waits when there is no room. One operation
+// for each would not keep the order: the kernel wakes the operations that wait for room
+// in reverse order. Unix sockets are always pumped: see proactor.SendMsg.
 
-// datagramOverhead is what a datagram counts beyond its bytes, as in asyncio.
+// datagramOverhead is how many bytes a datagram counts in addition to its data, as in
+// asyncio.
 const datagramOverhead = 8
 
 // pumpBatches is how many batches an endpoint may send in a round.
@@ -79,8 +79,8 @@ func (d *Datagram) push(data []byte, to transport.Addr) {
 	d.markDirty()
 }
 
-// destination says where a datagram goes, after which size more is counted: the zero
-// Addr is the kernel's peer.
+// destination returns where a datagram goes that counts size bytes; the zero Addr means
+// the peer that the kernel knows.
 func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, error) {
 	hasPeer := d.connected || !d.remote.IsZero()
 	switch {
@@ -100,7 +100,7 @@ func (d *Datagram) destination(addr transport.Addr, size int) (transport.Addr, e
 	return addr, nil
 }
 
-// samePlace compares addresses that may have been written in different ways.
+// samePlace reports whether two addresses are the same, even if written differently.
 func samePlace(a, b transport.Addr) bool {
 	return a.Path == b.Path && a.Port() == b.Port() &&
 		a.Addr().Unmap().WithZone("") == b.Addr().Unmap().WithZone("")
@@ -126,13 +126,13 @@ func (d *Datagram) Flush() {
 	}
 }
 
-// waits reports whether the output goes on by itself.
+// waits reports whether the output will continue by itself.
 func (d *Datagram) waits() bool {
 	return d.send.InFlight() || d.writable.InFlight() || d.sendBackoff != nil
 }
 
-// submit sends the first datagram as an operation, which waits for room. It is
-// lazy where its end changes nothing but a count.
+// submit sends the first datagram as an operation, which waits for room. It is lazy if
+// its completion changes nothing but a count.
 func (d *Datagram) submit() {
 	first := &d.out.waiting()[0]
 	d.send.Bufs = append(d.send.Bufs[:0], first.Data)
@@ -143,7 +143,7 @@ func (d *Datagram) submit() {
 	d.engine.Submit(&d.send)
 }
 
-// sent takes the completion of that.
+// sent handles the completion of that operation.
 func (d *Datagram) sent() {
 	clear(d.send.Bufs)
 	d.pub.page.Sent(d.pub.slot)
@@ -161,9 +161,9 @@ func (d *Datagram) sent() {
 	d.afterSend()
 }
 
-// pump sends what the kernel takes. Callbacks may send more meanwhile, close or
-// abort; what is left after some batches waits for the next round, so that an
-// endpoint whose every error leads to another datagram does not keep the loop.
+// pump sends what the kernel takes. Meanwhile callbacks may send more, close or abort.
+// What is left after some batches waits for the next round, so that an endpoint that
+// sends another datagram on every error does not hog the loop.
 func (d *Datagram) pump() {
 	d.pumping = true
 	d.pub.page.Sent(d.pub.slot)
@@ -191,7 +191,7 @@ func (d *Datagram) pump() {
 		}
 	}
 	if d.recvErr {
-		d.readErrors() // sendmmsg says nothing of an error once it has sent something
+		d.readErrors() // sendmmsg reports no error once it has sent something
 	}
 	d.pumping = false
 	if d.state < Lost && d.out.count() > 0 {
@@ -209,8 +209,8 @@ func (d *Datagram) refused(segment int, errno syscall.Errno) {
 	d.sendFailed("sendmmsg", errno)
 }
 
-// await goes on with the output: when there is room, or in the next round. What
-// waits for room as an operation is a single datagram.
+// await arranges for the output to continue, when there is room or in the next round.
+// Only a single datagram waits for room as an operation.
 func (d *Datagram) await(full bool) {
 	group := !d.unix && d.out.waiting()[0].Segment > 0
 	switch {
@@ -231,7 +231,7 @@ func (d *Datagram) await(full bool) {
 	}
 }
 
-// onWritable takes a completion of the watch for room, whose last one goes on with the
+// onWritable handles a completion of the watch for room. The last one continues the
 // output.
 func (d *Datagram) onWritable() {
 	if d.writable.More {
@@ -243,7 +243,7 @@ func (d *Datagram) onWritable() {
 	d.told = false
 }
 
-// taken lets go of the first n datagrams, which the kernel has.
+// taken releases the first n datagrams, which the kernel has taken.
 func (d *Datagram) taken(n int) {
 	if n == 0 {
 		return
@@ -253,9 +253,9 @@ func (d *Datagram) taken(n int) {
 	d.settleDoubt() // tells the trace, which may abort
 }
 
-// sendFailed drops the first datagram and tells the protocol why. The others are
-// sent all the same. An error that is the network's answer to an earlier datagram
-// has cost none where the error queue says so: the first one is tried again.
+// sendFailed drops the first datagram and tells the protocol why. The others are still
+// sent. If the error queue shows that the error is the network's answer to an earlier
+// datagram, nothing is dropped, and the first one is tried again.
 func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
 	if d.readErrors() || d.state >= Lost {
 		return
@@ -274,7 +274,7 @@ func (d *Datagram) sendFailed(call string, errno syscall.Errno) {
 	}
 }
 
-// afterSend ends a closing endpoint whose output is sent.
+// afterSend ends a closing endpoint when its output has been sent.
 func (d *Datagram) afterSend() {
 	if d.state == Closing && d.out.count() == 0 && !d.send.InFlight() {
 		d.fail(nil)

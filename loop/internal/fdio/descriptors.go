@@ -17,7 +17,7 @@ import (
 
 const pollIn = 0x1 // of poll(2)
 
-// recvSize is the most that is received together with descriptors.
+// recvSize is the most bytes received together with descriptors.
 const recvSize = 64 << 10
 
 // WriteWithFDs implements transport.FDWriter.
@@ -91,8 +91,8 @@ func (s *Stream) dropFDs() {
 	s.closeFDs(fds)
 }
 
-// QueuedFDs appends the descriptors that are queued to fds. A loop that is closed
-// closes them.
+// QueuedFDs appends the queued descriptors to fds. The loop closes them when it is
+// closed.
 func (s *Stream) QueuedFDs(fds []int) []int {
 	for i := s.out.head; s.out.direct > 0 && i < len(s.out.chunks); i++ {
 		if d := s.out.chunks[i].direct; d != nil {
@@ -110,7 +110,7 @@ func (s *Stream) takesFDs() (protocol.FDReceiver, bool) {
 	return s.guard.FDReceiver()
 }
 
-// receiveFDs receives bytes and descriptors: there is something.
+// receiveFDs receives bytes and descriptors, of which there are some.
 func (s *Stream) receiveFDs() {
 	buf := s.host.Chunks().Get(recvSize)
 	defer s.host.Chunks().Put(buf)
@@ -140,8 +140,8 @@ func (s *Stream) receiveFDs() {
 	}
 }
 
-// giveFDs gives descriptors to the protocol, or closes them where it has been
-// replaced by one that takes none.
+// giveFDs gives descriptors to the protocol, or closes them if it has been replaced by
+// one that takes none.
 func (s *Stream) giveFDs(files []*os.File, lost bool) {
 	r, ok := s.takesFDs()
 	if ok {

@@ -24,9 +24,9 @@ type direct struct {
 //	                  watching --anything else is next--> cancelling --> idle
 //	                  watching --told in vain--> backing off --sendBackoff--> idle
 //
-// backing off: what the watch tells of is not room. An error counts as an event whatever is
-// asked for, and is one for as long as the socket's owner does not fetch it where it is
-// in the queue of errors, such as the timestamps of what was sent.
+// backing off: the watch reports something other than room. An error is reported as an
+// event whatever was asked for. If it is in the error queue, as the timestamps of sent
+// data are, it is reported until the socket's owner reads it there.
 type writableWatch struct {
 	stream  *Stream
 	op      proactor.Op
@@ -34,7 +34,7 @@ type writableWatch struct {
 	backoff Timer // nil: it does not back off
 }
 
-// sendBackoff is how long a stream waits then.
+// sendBackoff is how long a stream backs off.
 const sendBackoff = 5 * time.Millisecond
 
 // Complete implements proactor.Handler.
@@ -43,7 +43,7 @@ func (w *writableWatch) Complete(*proactor.Op) {
 	w.stream.completed()
 }
 
-// outcome is how far a direct part of the output got.
+// An outcome says how far a direct part of the output got.
 type outcome uint8
 
 const (
@@ -55,15 +55,15 @@ const (
 )
 
 // The most that a stream sends directly in a round, and in one call. While it does,
-// nobody else is served: about a millisecond, where the peer reads as fast as that
-// (decision 0012). The runtime can stop the world between two calls.
+// nobody else is served: for about a millisecond, if the peer reads that fast (decision
+// 0012). The runtime can stop the world between two calls.
 const (
 	directMax  = 4 << 20
 	directStep = 1 << 20
 )
 
-// sendDirectly sends what is next, as Flush does. It reports whether the output is
-// taken care of: false where an operation is to send what is next.
+// sendDirectly sends what is next, as Flush does. It reports whether the output is taken
+// care of; if not, an operation has to send what is next.
 func (s *Stream) sendDirectly() bool {
 	if s.watchesWritable() && !s.writableWatch.op.Cancelling() && !s.out.nothingNext() {
 		return true
@@ -130,14 +130,14 @@ func (s *Stream) sendBefore() (outcome, int) {
 	return outGone, n
 }
 
-// popDirect lets go of the first chunk.
+// popDirect releases the first chunk.
 func (s *Stream) popDirect() {
 	s.guard.Releases = s.out.pop(s.host.Chunks(), s.guard.Releases)
 	s.out.compact()
 	s.schedule()
 }
 
-// await goes on with the output when that is possible again.
+// await arranges for the output to continue when that is possible again.
 func (s *Stream) await(out outcome) {
 	switch {
 	case out == outFull:
@@ -150,7 +150,7 @@ func (s *Stream) await(out outcome) {
 	}
 }
 
-// nextSize is how many bytes are next.
+// nextSize returns how many bytes are next.
 func (s *Stream) nextSize() int {
 	c := &s.out.chunks[s.out.head]
 	if c.direct != nil && c.direct.file != nil {
@@ -159,15 +159,15 @@ func (s *Stream) nextSize() int {
 	return len(c.buf)
 }
 
-// goOn goes on with the output after others had their turn.
+// goOn continues the output after others have had their turn.
 func (s *Stream) goOn() {
 	if !s.out.empty() {
 		s.markDirty()
 	}
 }
 
-// watchWritable has onWritable called when there is room. While the watch is being
-// cancelled its end is waited for.
+// watchWritable makes the engine call onWritable when there is room. If the watch is
+// being cancelled, it waits for the end of that first.
 func (s *Stream) watchWritable() {
 	if s.writableWatch == nil {
 		s.writableWatch = &writableWatch{stream: s}
@@ -179,7 +179,7 @@ func (s *Stream) watchWritable() {
 	}
 }
 
-// backOff has the stream look for room by itself, later.
+// backOff makes the stream check for room by itself later.
 func (s *Stream) backOff() {
 	s.unwatchWritable()
 	s.writableWatch.backoff = s.host.After(sendBackoff, func() {
@@ -193,7 +193,7 @@ func (s *Stream) watchesWritable() bool {
 	return s.writableWatch != nil && s.writableWatch.op.InFlight()
 }
 
-// unwatchWritable ends the watch, which would tell of room again and again.
+// unwatchWritable ends the watch, which would report room again and again.
 func (s *Stream) unwatchWritable() {
 	if s.watchesWritable() {
 		s.engine.Cancel(&s.writableWatch.op)
@@ -208,7 +208,7 @@ func (s *Stream) stopBackoff() {
 	}
 }
 
-// onWritable takes a completion of the watch.
+// onWritable handles a completion of the watch.
 func (s *Stream) onWritable() {
 	op := &s.writableWatch.op
 	switch {
@@ -243,7 +243,7 @@ func (q *queue) add(c chunk) {
 	}
 }
 
-// whyLost is why a stream did not send what it had accepted.
+// whyLost returns the reason why a stream did not send what it had accepted.
 func (s *Stream) whyLost() error {
 	if s.err != nil {
 		return s.err

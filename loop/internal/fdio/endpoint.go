@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// State is where a transport is in its life.
+// State is a stage in the life of a transport.
 //
 //	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> closed
 //	                open --Abort | error---------------------> lost
@@ -44,30 +44,31 @@ type Transport interface {
 	// Start calls ConnectionMade and begins to receive.
 	Start()
 
-	// Abort ends it at once, without an error.
+	// Abort ends the transport at once, without an error.
 	Abort()
 
-	// State is where it is in its life.
+	// State returns the transport's state.
 	State() State
 
-	// Err is why it was lost: what ConnectionLost gets.
+	// Err returns why the transport was lost: the error that ConnectionLost gets.
 	Err() error
 
-	// Owner is who is told when it is lost.
+	// Owner returns the owner, which is told when the transport is lost.
 	Owner() Owner
 
-	// Starved is told by the loop whether it cannot receive for lack of a shared buffer.
+	// Starved is called by the loop to say whether the transport cannot receive for lack
+	// of a shared buffer.
 	Starved(yes bool)
 }
 
-// Connection is a Transport that is connected: of a Stream's or a SeqPacket's kind.
+// Connection is a connected Transport: a Stream or a SeqPacket.
 type Connection interface {
 	Transport
 	transport.Transport
 }
 
-// NewConnection makes the transport of a connected socket, which it owns from now on.
-// The protocol's kind must have been checked.
+// NewConnection makes the transport on a connected socket, which it owns from now on. The
+// protocol's kind must have been checked.
 func NewConnection(host Host, c Config, kind proactor.Kind) Connection {
 	if kind == proactor.SeqPacket {
 		return NewSeqPacket(host, c)
@@ -76,44 +77,44 @@ func NewConnection(host Host, c Config, kind proactor.Kind) Connection {
 }
 
 // kind is what a transport adds to the endpoint that it embeds: how it receives and
-// sends. The endpoint calls these methods and nothing else of it.
+// sends. The endpoint calls no other methods of it.
 type kind interface {
 	Transport
 	guard.Task
 	Flusher
 	proactor.Handler
 
-	// kind is the name that String says.
+	// kind returns the name that String uses.
 	kind() string
 
-	// arm begins to receive where nothing speaks against it.
+	// arm begins to receive unless something prevents it.
 	arm()
 
 	// deliver passes a completion that was held back to the protocol.
 	deliver(a arrival)
 
-	// what says what it is over, in asyncio's words.
+	// what says what the transport is over, in asyncio's words.
 	what() string
 
-	// round does what waited for the next round, while the transport is not lost.
+	// round does what had to wait for the next round, unless the transport is lost.
 	round()
 
 	// drained reports whether everything written has been taken by the kernel.
 	drained() bool
 
-	// drop lets go of the output, and stops the kind's own timers.
+	// drop releases the output, and stops the kind's own timers.
 	drop()
 
-	// cancel cancels operations beside the endpoint's two.
+	// cancel cancels operations other than the endpoint's two.
 	cancel()
 
-	// busy reports whether one of those is in flight.
+	// busy reports whether one of those other operations is in flight.
 	busy() bool
 
-	// release lets go of what may have been in flight, before ConnectionLost.
+	// release releases what may have been in flight, before ConnectionLost.
 	release()
 
-	// forget comes after ConnectionLost, before the descriptor is closed.
+	// forget is called after ConnectionLost, before the descriptor is closed.
 	forget()
 }
 
@@ -123,7 +124,7 @@ type kind interface {
 // receiving and sending.
 //
 // It owns its descriptor: no operation is in flight on it when it is closed, and
-// ConnectionLost is called only after the kernel has let go of every buffer.
+// ConnectionLost is called only after the kernel has released every buffer.
 type endpoint struct {
 	guard  guard.Guard
 	host   Host
@@ -166,7 +167,7 @@ func (e *endpoint) init(host Host, self kind, c *Config) {
 	e.pub = publish(host, c.FD, c.Local, e.flow.Limits())
 }
 
-// move makes a transition and asserts that the automaton has it.
+// move makes a transition and asserts that the state machine has it.
 func (e *endpoint) move(to State) {
 	debug.Assert(to > e.state, "states only go forward")
 	e.state = to
@@ -214,7 +215,7 @@ func (e *endpoint) fail(err error) {
 	e.schedule()
 }
 
-// schedule has RunTask called in the next round.
+// schedule makes the loop call RunTask in the next round.
 func (e *endpoint) schedule() {
 	if !e.soon {
 		e.soon = true

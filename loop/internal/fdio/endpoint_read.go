@@ -6,11 +6,11 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// What receiving has in common. A receive that is in flight when the protocol pauses goes
-// on: what it brings is held back, in order, and ends it, so that no more than was
-// already on its way is held.
+// The part of receiving that all kinds share. A receive that is in flight when the
+// protocol pauses goes on: what it delivers is held back, in order, and ends it, so that
+// no more is held than was already on its way.
 
-// arrival is a completion that was held back.
+// An arrival is a completion that was held back.
 type arrival struct {
 	parcel       // data is a copy; nil: see the kind
 	res    int32 // of the operation: a count, 0 or a negated errno
@@ -22,7 +22,7 @@ func (e *endpoint) readable() bool { return e.state == Open && !e.paused && !e.e
 // holds reports whether what arrives now must wait.
 func (e *endpoint) holds() bool { return e.paused || len(e.held) > 0 }
 
-// hold keeps a completion for later and stops receiving.
+// hold keeps a completion for later and stops the receive.
 func (e *endpoint) hold(a arrival) {
 	e.held = append(e.held, a)
 	e.publishHeld()
@@ -35,7 +35,7 @@ func (e *endpoint) holdRest(a arrival) {
 	e.publishHeld()
 }
 
-// endInput notes that the peer has ended its output.
+// endInput records that the peer has ended its output.
 func (e *endpoint) endInput() {
 	e.guard.Note("received EOF")
 	e.eof = true
@@ -61,8 +61,8 @@ func (e *endpoint) readFailed(err error) {
 	e.fail(err)
 }
 
-// dropHeld forgets what was held back, which nobody gets any more. An error stays: it may
-// be why a write fails.
+// dropHeld drops what was held back, which is no longer delivered. An error is kept: it
+// may be why a write fails.
 func (e *endpoint) dropHeld() {
 	e.held = slices.DeleteFunc(e.held, func(a arrival) bool { return a.res >= 0 })
 	e.publishHeld()
@@ -86,8 +86,8 @@ func (e *endpoint) deliverHeld() {
 // IsReading implements transport.ReadTransport.
 func (e *endpoint) IsReading() bool { return e.state <= Open && !e.paused && !e.eof }
 
-// PauseReading implements transport.ReadTransport. A receive in flight goes on;
-// what it brings is held back and ends it.
+// PauseReading implements transport.ReadTransport. A receive in flight goes on; what it
+// delivers is held back and ends it.
 func (e *endpoint) PauseReading() {
 	e.host.Check()
 	if e.state > Open || e.paused {

@@ -2,7 +2,7 @@ package fdio
 
 import "github.com/sluice-net/sluice/transport"
 
-// What sending has in common: the water marks, and the send that is lazy.
+// The part of sending that all kinds share: the water marks, and lazy sends.
 
 // grew counts n bytes that were queued and pauses the protocol if they are too many.
 func (e *endpoint) grew(n int) {
@@ -13,7 +13,7 @@ func (e *endpoint) grew(n int) {
 	}
 }
 
-// shrank uncounts what is not queued any more.
+// shrank subtracts what is no longer queued.
 func (e *endpoint) shrank(n int) {
 	change := e.flow.Shrank(n)
 	e.pub.slot.SetBuffered(e.flow.Size())
@@ -22,22 +22,22 @@ func (e *endpoint) shrank(n int) {
 	}
 }
 
-// pauseWriting has the protocol write no more for now.
+// pauseWriting asks the protocol to stop writing for now.
 func (e *endpoint) pauseWriting() {
 	e.pub.page.PauseWriting(e.pub.slot)
 	e.host.Paused(e.self, e.flow.Size(), e.flow.Limits())
 	e.guard.PauseWriting()
 }
 
-// resumeWriting has it go on.
+// resumeWriting lets the protocol go on.
 func (e *endpoint) resumeWriting() {
 	e.pub.page.ResumeWriting(e.pub.slot)
 	e.host.Resumed(e.self, e.flow.Size(), e.flow.Limits())
 	e.guard.ResumeWriting()
 }
 
-// refusal says why n bytes may not be written, nil if they may. A write after WriteEOF
-// is the programmer's error and is named first, as in asyncio.
+// refusal returns the reason why n bytes may not be written, or nil. A write after
+// WriteEOF is a programming error and is checked first, as in asyncio.
 func (e *endpoint) refusal(n int) error {
 	switch {
 	case e.eofAsked:
@@ -55,7 +55,7 @@ func (e *endpoint) full(n int) bool {
 	return e.extras != nil && e.extras.writeCap > 0 && n > e.extras.writeCap-e.flow.Size()
 }
 
-// markDirty has Flush called at the end of the round, or when the send in flight has
+// markDirty schedules Flush for the end of the round, or for when the send in flight has
 // ended.
 func (e *endpoint) markDirty() {
 	switch {
@@ -73,9 +73,9 @@ func (e *endpoint) writeFailed(err error) {
 	e.fail(err)
 }
 
-// awaitSend is called when somebody begins to wait for the send in flight. A lazy one
-// that was not handed to the kernel before may not be told of until something
-// happens, so there is another round at once.
+// awaitSend is called when somebody begins to wait for the send in flight. The completion
+// of a lazy send that has not been handed to the kernel yet might not be reported until
+// something else happens, so awaitSend asks for another round at once.
 func (e *endpoint) awaitSend() {
 	if e.send.InFlight() && e.send.Lazy && !e.awaited {
 		e.awaited = true
@@ -83,8 +83,8 @@ func (e *endpoint) awaitSend() {
 	}
 }
 
-// afterSend goes on writing, or does what waited for the queue to run empty.
-// The protocol may have written, closed or aborted since.
+// afterSend goes on writing, or does what had to wait until the queue was empty. The
+// protocol may have written, closed or aborted since.
 func (e *endpoint) afterSend() {
 	switch {
 	case e.state >= Lost:
@@ -97,8 +97,8 @@ func (e *endpoint) afterSend() {
 	}
 }
 
-// writeEOF ends the output once all that was written has been sent. The error is that
-// of sendEOF where that is now.
+// writeEOF ends the output once all that was written has been sent. The error is that of
+// sendEOF if it is called now.
 func (e *endpoint) writeEOF() error {
 	e.host.Check()
 	if e.state > Open || e.eofAsked {
@@ -113,8 +113,8 @@ func (e *endpoint) writeEOF() error {
 	return nil
 }
 
-// sendEOF sends FIN. Its error is the caller's where there is one: the peer may
-// be gone already, which a receive will tell.
+// sendEOF sends FIN. An error is returned to the caller, if there is one: the peer may be
+// gone already, which a receive will report.
 func (e *endpoint) sendEOF() error {
 	if e.eofSent {
 		return nil

@@ -8,31 +8,31 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// Host is what a transport over a descriptor needs of its loop.
+// Host is what a transport over a descriptor needs from its loop.
 type Host interface {
 	guard.Host
 
-	// Engine carries out operations.
+	// Engine returns the engine that performs operations.
 	Engine() proactor.Proactor
 
-	// Dirty has f flushed at the end of this round, before the engine waits.
+	// Dirty schedules f to be flushed at the end of this round, before the engine waits.
 	Dirty(f Flusher)
 
-	// Chunks is the loop's pool of output buffers.
+	// Chunks returns the loop's pool of output buffers.
 	Chunks() *ChunkPool
 
 	// Prefetch reads n bytes of a file, from offset on, elsewhere, so that they are
 	// in the kernel's cache, and then calls done on the loop's goroutine.
 	Prefetch(from io.ReaderAt, offset int64, n int, done func())
 
-	// FlowPage is where transports publish their state; nil: nowhere.
+	// FlowPage returns the page on which transports publish their state, or nil for none.
 	FlowPage() *page.Page
 
-	// Fallback tells the loop's trace of what could not be had.
+	// Fallback tells the loop's trace that a feature is not available.
 	Fallback(feature string, err error)
 }
 
-// What the package takes over from guard, so that its users need know one package.
+// Names from package guard, so that users of this package need only this one.
 type (
 	// Task is something to run in the next round.
 	Task = guard.Task
@@ -40,7 +40,8 @@ type (
 	// Timer can be stopped.
 	Timer = guard.Timer
 
-	// Exception is an error in the user's code, or one that nobody else can be told of.
+	// Exception is an error in the user's code, or one that cannot be returned to
+	// anybody.
 	Exception = guard.Exception
 )
 

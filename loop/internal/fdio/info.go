@@ -32,8 +32,8 @@ func (e *endpoint) ExtraInfo(name string) any {
 	return nil
 }
 
-// peerCred asks the kernel only when somebody wants to know: it never changes. A socket
-// that is not connected has a peer of no user.
+// peerCred asks the kernel only on request, because the answer never changes. A socket
+// that is not connected has a peer without a user.
 func (e *endpoint) peerCred() any {
 	if !e.isUnix() || e.guard.Protocol() == nil {
 		return nil
@@ -51,7 +51,7 @@ func (e *endpoint) isUnix() bool {
 	return unix
 }
 
-// rawConn lets the user at the descriptor of a transport that is not closed.
+// rawConn gives the user access to the descriptor of a transport that is not closed.
 type rawConn struct {
 	e *endpoint
 }
@@ -65,8 +65,8 @@ func (c rawConn) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-// Read calls f once: the transport does the waiting, not its user. EAGAIN says
-// that f was not done.
+// Read calls f once only, because the transport does the waiting, not its user. EAGAIN
+// means that f was not done.
 func (c rawConn) Read(f func(fd uintptr) (done bool)) error {
 	done := false
 	err := c.Control(func(fd uintptr) { done = f(fd) })
@@ -76,5 +76,5 @@ func (c rawConn) Read(f func(fd uintptr) (done bool)) error {
 	return err
 }
 
-// Write is as Read.
+// Write is like Read.
 func (c rawConn) Write(f func(fd uintptr) (done bool)) error { return c.Read(f) }

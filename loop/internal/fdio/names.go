@@ -27,12 +27,12 @@ func NetAddr(a transport.Addr, family proactor.Family, kind proactor.Kind) net.A
 	return net.TCPAddrFromAddrPort(a.AddrPort)
 }
 
-// opError is the *net.OpError of an operation.
+// opError returns the *net.OpError of an operation.
 func (e *endpoint) opError(op, call string, errno syscall.Errno) error {
 	return opError(op, call, errno, e.local, e.peer)
 }
 
-// opError is the *net.OpError of an operation on a connection.
+// opError returns the *net.OpError of an operation on a connection.
 func opError(op, call string, errno syscall.Errno, local, peer net.Addr) error {
 	e := &net.OpError{Op: op, Source: local, Addr: peer, Err: os.NewSyscallError(call, errno)}
 	if local != nil {

@@ -8,15 +8,15 @@ import (
 // packetsKept is the longest list of datagrams that an idle endpoint keeps.
 const packetsKept = 1024
 
-// packets is the output of a transport of datagrams or messages in order. The bytes of small
-// datagrams lie one after the other in pooled chunks; none is cut.
+// packets is the output of a transport of datagrams or messages in order. The bytes of
+// small datagrams lie one after the other in pooled chunks; none is split.
 //
 //	list: [ sent and popped | waiting ... ]
 //	                          head
 //	used: a chunk whose last datagram this was, to be given back with it
 //
-// Where the kernel takes them, an element of the list is a group: datagrams of one
-// size to one address, the last of which may be shorter, side by side in a chunk.
+// If the kernel takes groups, an element of the list is a group: datagrams of one size to
+// one address, the last of which may be shorter, side by side in a chunk.
 type packets struct {
 	list  []proactor.Packet
 	used  [][]byte
@@ -29,11 +29,11 @@ type packets struct {
 
 func (q *packets) count() int { return len(q.list) - q.head }
 
-// waiting are the datagrams to send. They are valid until the next push or pop.
+// waiting returns the datagrams to send. They are valid until the next push or pop.
 func (q *packets) waiting() []proactor.Packet { return q.list[q.head:] }
 
-// push appends a copy of data. held says that the last datagram is not to be
-// touched, because it is in flight.
+// push appends a copy of data. held says that the last datagram must not be touched,
+// because it is in flight.
 func (q *packets) push(data []byte, to transport.Addr, pool *ChunkPool, held bool) {
 	if q.segmentMax > 0 && !held && q.join(data, to) {
 		return
@@ -55,7 +55,7 @@ func (q *packets) push(data []byte, to transport.Addr, pool *ChunkPool, held boo
 }
 
 // change begins a chunk with room for n bytes. The old one is given back with the
-// datagram that is the last now.
+// datagram that is now the last.
 func (q *packets) change(n int, pool *ChunkPool) {
 	if q.chunk != nil {
 		q.used[len(q.used)-1] = q.chunk
@@ -66,7 +66,7 @@ func (q *packets) change(n int, pool *ChunkPool) {
 	q.chunk = pool.Get(n)
 }
 
-// pop lets go of the first n datagrams and returns how much they counted.
+// pop releases the first n datagrams and returns how many bytes they counted.
 func (q *packets) pop(n int, pool *ChunkPool) (size int) {
 	for range n {
 		first := &q.list[q.head]

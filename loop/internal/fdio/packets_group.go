@@ -7,10 +7,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// join makes data the end of the group that the last datagram is, or could be. It
-// reports whether that is possible: the address is the same, data is no longer
-// than the others, none of them is shorter, and the chunk and the kernel have room
-// for one more. An empty datagram would not be seen at the end of a group.
+// join appends data to the group that the last datagram is, or could become. It reports
+// whether that is possible: the address is the same, data is no longer than the others,
+// none of them is shorter, and the chunk and the kernel have room for one more. An empty
+// datagram would not be seen at the end of a group.
 func (q *packets) join(data []byte, to transport.Addr) bool {
 	if q.count() == 0 || len(data) == 0 || len(data) > q.segmentMax {
 		return false
@@ -49,8 +49,8 @@ func (q *packets) split() {
 	q.used[q.head+len(parts)-1] = chunk
 }
 
-// popDatagram lets go of the first datagram, also of the first of a group, and
-// returns how much it counted.
+// popDatagram releases the first datagram, even if it is the first of a group, and
+// returns how many bytes it counted.
 func (q *packets) popDatagram(pool *ChunkPool) (size int) {
 	first := &q.list[q.head]
 	if first.Segment == 0 {

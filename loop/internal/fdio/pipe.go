@@ -8,26 +8,26 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// The events of poll(2) that are told whatever was asked for.
+// The events of poll(2) that are reported whatever was asked for.
 const (
 	pollErr = 0x8
 	pollHup = 0x10
 )
 
-// PipeConfig makes a stream of one direction: of a pipe, a FIFO, a terminal, or a
-// socket.
+// PipeConfig configures a one-way stream on a pipe, a FIFO, a terminal or a socket.
 type PipeConfig struct {
 	Writes  bool // else it reads
 	Device  bool // a character device: EIO is a terminal's end of input
 	Restore bool // the descriptor is made blocking again before it is closed
 
-	// ModeSuccessor returns another stream of the same open file, nil if there is none: it
-	// needs the mode still, and restores it when it ends. Nil: nobody has an successor.
+	// ModeSuccessor returns another stream on the same open file, or nil if there is
+	// none. That stream still needs the mode, and restores it when it ends. If
+	// ModeSuccessor is nil, there are no successors.
 	ModeSuccessor func(s *Stream) *Stream
 }
 
-// pipe is what a stream of one direction has besides. Such a stream has the states
-// of every other, and ends sooner:
+// A pipe is the additional state of a one-way stream. Such a stream has the same states
+// as any other, and ends sooner:
 //
 //	reads:  open --EOF--> closing --EOFReceived--> lost, whatever that returns
 //	writes: open --WriteEOF--> closing --drained--> lost
@@ -50,13 +50,13 @@ func (p *pipe) Complete(*proactor.Op) {
 	p.stream.completed()
 }
 
-// OneWay reports whether the stream has one direction only.
+// OneWay reports whether the stream has only one direction.
 func (s *Stream) OneWay() bool { return s.pipe != nil }
 
 func (s *Stream) readsOnly() bool  { return s.pipe != nil && !s.pipe.Writes }
 func (s *Stream) writesOnly() bool { return s.pipe != nil && s.pipe.Writes }
 
-// opError is the *net.OpError of an operation on the stream.
+// opError returns the *net.OpError of an operation on the stream.
 func (s *Stream) opError(op, call string, errno syscall.Errno) error {
 	if s.pipe == nil {
 		return s.endpoint.opError(op, call, errno)
@@ -64,22 +64,22 @@ func (s *Stream) opError(op, call string, errno syscall.Errno) error {
 	return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, errno)}
 }
 
-// endsWith reports whether errno is the end of input and no error: EIO is how
-// Linux says that the other side of a terminal is gone (n_tty_read).
+// endsWith reports whether errno means the end of input, not an error: EIO is how Linux
+// reports that the other side of a terminal is gone (n_tty_read).
 func (s *Stream) endsWith(errno syscall.Errno) bool {
 	return s.pipe != nil && s.pipe.Device && errno == syscall.EIO
 }
 
-// endOfPipe is the end of input where there is nothing but input. The transport is
-// closing before the protocol hears of it, and whatever that says it ends.
+// endOfPipe handles the end of input of a stream that only reads. The transport is
+// closing before the protocol is told, and it ends whatever the protocol returns.
 func (s *Stream) endOfPipe() {
 	s.move(Closing)
 	s.guard.EOFReceived()
 	s.fail(nil)
 }
 
-// watchReader has the writing end of a pipe or socket told that nobody reads any
-// more. As in asyncio, a device is not watched: what hung up may come back.
+// watchReader makes the engine tell the writing end of a pipe or socket when its reader
+// is gone. As in asyncio, a device is not watched: after a hangup it may come back.
 func (s *Stream) watchReader() {
 	if s.writesOnly() && !s.pipe.Device && s.state < Lost {
 		s.engine.Submit(&s.pipe.reader)
@@ -94,17 +94,18 @@ func (s *Stream) unwatchReader() {
 
 func (s *Stream) watchesReader() bool { return s.pipe != nil && s.pipe.reader.InFlight() }
 
-// readerGone takes an event of the writing end. What is queued can reach nobody.
+// readerGone handles an event on the writing end. What is queued can no longer reach
+// anybody.
 func (s *Stream) readerGone() {
 	op := &s.pipe.reader
 	switch {
 	case s.state >= Lost || op.Errno() == syscall.ECANCELED:
 	case op.Res < 0:
-		// It cannot be watched, for want of memory or of watches (epoll_ctl(2): ENOSPC):
-		// that the reader has gone would be told to nobody.
+		// It cannot be watched, for lack of memory or of watches (epoll_ctl(2): ENOSPC),
+		// so nobody would learn that the reader is gone.
 		s.fail(s.opError("poll", "poll", op.Errno()))
 	case op.Res&(pollErr|pollHup) == 0:
-		s.engine.Cancel(op) // a socket's peer has ended its own output, which is its affair
+		s.engine.Cancel(op) // a socket's peer may end its own output
 	case s.drained():
 		s.guard.Note("pipe was closed by its reader")
 		s.fail(nil)
@@ -113,7 +114,7 @@ func (s *Stream) readerGone() {
 	}
 }
 
-// passMode restores the mode, or leaves that to another stream that needs it.
+// passMode restores the mode, or leaves that to another stream that still needs the mode.
 func (s *Stream) passMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
@@ -127,8 +128,8 @@ func (s *Stream) passMode() {
 	s.RestoreMode()
 }
 
-// RestoreMode makes blocking again what others share. A loop that is closed calls it
-// for the streams that it leaves open.
+// RestoreMode makes a shared open file blocking again. A loop that is closed calls it for
+// the streams that are still open.
 func (s *Stream) RestoreMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return

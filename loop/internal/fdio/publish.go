@@ -9,17 +9,16 @@ import (
 	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
-// What transports publish of their pressure is published from here, with one line in
-// each place where the state changes. Without a page all of it is a look at a nil
-// pointer.
+// Transports publish their pressure with these methods, one line in each place where the
+// state changes. Without a page, each costs a check for nil.
 
-// published is where a transport publishes its state: nowhere while slot is nil.
+// published is where a transport publishes its state. If slot is nil, it does not.
 type published struct {
 	page *page.Page
 	slot *page.Slot
 }
 
-// publish gives a transport its slot, where the loop has a page.
+// publish gives a transport its slot, if the loop has a page.
 func publish(host Host, fd int, local net.Addr, limits transport.Limits) published {
 	p := host.FlowPage()
 	if p == nil {
@@ -34,7 +33,7 @@ func publish(host Host, fd int, local net.Addr, limits transport.Limits) publish
 	return published{p, slot}
 }
 
-// kindOf tells the kind of a transport by its address.
+// kindOf returns the kind of a transport, judged by its address.
 func kindOf(local net.Addr) flowpage.Kind {
 	switch a := local.(type) {
 	case *net.TCPAddr:
@@ -50,8 +49,8 @@ func kindOf(local net.Addr) flowpage.Kind {
 	return flowpage.KindPipe
 }
 
-// moved publishes a transition. A lost transport has dropped its output, and its
-// protocol will be told of nothing but that; one that is closed has no slot.
+// moved publishes a transition. A lost transport has dropped its output, and its protocol
+// gets no callback except for the loss; a closed one has no slot.
 func (p *published) moved(to State) {
 	if p.slot == nil {
 		return

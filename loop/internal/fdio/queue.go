@@ -21,8 +21,8 @@ type chunk struct {
 	direct  *direct // what no operation can send, or nil
 }
 
-// queue is the output of a stream in order. The first chunks may be in flight;
-// those are not appended to.
+// A queue is the output of a stream, in order. The first chunks may be in flight; nothing
+// is appended to those.
 //
 //	chunks: [ sent and popped | flying ... | waiting ... | appended to ]
 //	                            head         head+flying
@@ -77,7 +77,7 @@ func (q *queue) own(p []byte, release func()) {
 	q.chunks = append(q.chunks, chunk{buf: p, release: release})
 }
 
-// gather appends what the next send should carry to bufs: nothing beyond what has
+// gather appends to bufs what the next send should carry, up to the first chunk that has
 // to be sent directly.
 func (q *queue) gather(bufs [][]byte) [][]byte {
 	size := 0
@@ -126,7 +126,7 @@ func (q *queue) compact() {
 	q.chunks, q.head = q.chunks[:n], 0
 }
 
-// pop lets go of the first chunk.
+// pop releases the first chunk.
 func (q *queue) pop(pool *ChunkPool, due []func()) []func() {
 	c := &q.chunks[q.head]
 	if c.base != nil {
@@ -143,7 +143,7 @@ func (q *queue) pop(pool *ChunkPool, due []func()) []func() {
 	return due
 }
 
-// drop lets go of everything but the chunks in flight, or of all if none are.
+// drop releases everything except the chunks in flight.
 func (q *queue) drop(pool *ChunkPool, due []func()) []func() {
 	first := q.head + q.flying
 	for i := first; i < len(q.chunks); i++ {
@@ -163,7 +163,7 @@ func (q *queue) drop(pool *ChunkPool, due []func()) []func() {
 	return due
 }
 
-// land lets go of everything: nothing is in flight any more.
+// land releases everything, because nothing is in flight any more.
 func (q *queue) land(pool *ChunkPool, due []func()) []func() {
 	q.flying = 0
 	due = q.drop(pool, due)

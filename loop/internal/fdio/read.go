@@ -20,7 +20,7 @@ type reading struct {
 	lentFor uint32 // the epoch in which it was lent
 }
 
-// arm begins to receive where nothing speaks against it.
+// arm begins to receive unless something prevents it.
 func (s *Stream) arm() {
 	if !s.readable() || s.recv.InFlight() || len(s.held) > 0 {
 		return
@@ -42,9 +42,9 @@ func (s *Stream) arm() {
 	s.engine.Submit(&s.recv)
 }
 
-// lend asks the protocol for a buffer, unless it has one of it already. It
-// reports whether there is one and it may be used now: inside GetBuffer the
-// protocol may have paused, closed, or given way to another.
+// lend asks the protocol for a buffer, unless the stream already has one of the
+// protocol's. It reports whether there is a buffer and it may be used now: inside
+// GetBuffer the protocol may have paused, closed, or been replaced by another.
 func (s *Stream) lend(hint int) bool {
 	r := &s.reading
 	for r.lent == nil || r.lentFor != r.epoch {
@@ -69,7 +69,7 @@ func (s *Stream) lend(hint int) bool {
 	return s.readable()
 }
 
-// received takes a completion of the receive.
+// received handles a completion of the receive.
 func (s *Stream) received() {
 	if s.state != Open {
 		return
@@ -96,7 +96,7 @@ func (s *Stream) received() {
 	}
 }
 
-// receivable takes a completion of the watch for input, of a stream that receives
+// receivable handles a completion of the watch for input, on a stream that receives
 // descriptors. What is not received now stays in the kernel.
 func (s *Stream) receivable() {
 	switch {
@@ -108,8 +108,8 @@ func (s *Stream) receivable() {
 	}
 }
 
-// filled passes on n bytes that were received into the lent buffer. Where the
-// protocol has changed since, its successor gets a copy.
+// filled passes on n bytes that were received into the lent buffer. If the protocol has
+// been replaced since, the new one gets a copy.
 func (s *Stream) filled(n int) {
 	r := &s.reading
 	buf := r.lent
@@ -122,8 +122,8 @@ func (s *Stream) filled(n int) {
 	s.pass(append([]byte(nil), buf[:n]...))
 }
 
-// pass gives data to the protocol, whatever its kind. What a protocol that
-// pauses midway has not taken is held.
+// pass gives data to the protocol, whatever its kind. What a protocol that pauses midway
+// has not taken is held back.
 func (s *Stream) pass(data []byte) {
 	for len(data) > 0 {
 		if !s.guard.Buffered() {
@@ -147,8 +147,8 @@ func (s *Stream) pass(data []byte) {
 	}
 }
 
-// arrivalOf is a completion of the receive, to be held back. Its bytes are copied, or lie
-// in the lent buffer.
+// arrivalOf returns a completion of the receive, to be held back. Its bytes are copied,
+// or lie in the lent buffer.
 func arrivalOf(op *proactor.Op) arrival {
 	if op.Code == proactor.RecvAny && op.Res > 0 {
 		return arrivalOfBytes(op.Data)
@@ -172,7 +172,7 @@ func (s *Stream) deliver(a arrival) {
 	}
 }
 
-// endOfInput is EOF, or an error of the receive.
+// endOfInput handles EOF, or an error of the receive.
 func (s *Stream) endOfInput(res int32) {
 	if res == 0 && s.hidReset() {
 		res = -int32(syscall.ECONNRESET)

@@ -7,8 +7,8 @@ var (
 	_ registry.Transport = (*Datagram)(nil)
 )
 
-// Descriptors implements registry.Resource. Those that are queued to be sent are closed
-// by Abandon.
+// Descriptors implements registry.Resource. Descriptors that are queued to be sent are
+// closed by Abandon.
 func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.fd) }
 
 // Gone implements registry.Resource.
@@ -21,8 +21,8 @@ func (e *endpoint) Abandon() {
 	}
 }
 
-// Abandon implements registry.Resource: besides, what others share becomes blocking
-// again, and what is queued to be sent is closed.
+// Abandon implements registry.Resource: in addition, a shared open file becomes blocking
+// again, and descriptors queued to be sent are closed.
 func (s *Stream) Abandon() {
 	s.endpoint.Abandon()
 	s.RestoreMode()

@@ -22,8 +22,8 @@ type File struct {
 	Offset int64         // of what is left
 	Left   int64         // bytes
 
-	// Done is called on the loop's goroutine once, when the file has ended: the
-	// bytes that the kernel took, and why it was not all.
+	// Done is called on the loop's goroutine once, when the file has ended: with the
+	// number of bytes that the kernel took, and the reason if it was not all of them.
 	Done func(sent int64, err error)
 
 	direct      direct // its place in the output
@@ -33,8 +33,8 @@ type File struct {
 	prefetching bool
 }
 
-// How much of a file is looked at, and how much of it is read from its disk if need
-// be, before it is sent.
+// How much of a file is checked for being in memory, and how much is read from disk if
+// necessary, before it is sent.
 const (
 	lookSize     = 4 << 20
 	prefetchSize = 1 << 20
@@ -43,7 +43,7 @@ const (
 // SendFile queues f. Its bytes take no memory and do not count as buffered.
 //
 // Errors: transport.ErrEOFWritten, transport.ErrClosed; errors.ErrUnsupported for a
-// stream of one direction, as in asyncio.
+// one-way stream, as in asyncio.
 func (s *Stream) SendFile(f *File) error {
 	s.host.Check()
 	switch {
@@ -60,8 +60,8 @@ func (s *Stream) SendFile(f *File) error {
 	return nil
 }
 
-// CancelFile ends f with err if it has not ended. What was sent of it stays sent;
-// what was written after it goes on.
+// CancelFile ends f with err if it has not ended. The part already sent stays sent; what
+// was written after the file is sent.
 func (s *Stream) CancelFile(f *File, err error) {
 	for i := s.out.head; i < len(s.out.chunks); i++ {
 		c := &s.out.chunks[i]
@@ -75,7 +75,7 @@ func (s *Stream) CancelFile(f *File, err error) {
 	}
 }
 
-// fileEnded tells who sent the file, as a release does.
+// fileEnded calls Done, like a release function.
 func (s *Stream) fileEnded(f *File) {
 	if f.Left > 0 && f.err == nil {
 		f.err = s.whyLost()
@@ -115,8 +115,9 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 }
 
 // hidReset reports whether the connection was reset in the middle of sendfile(2), which
-// returns what it had sent by then and forgets the error that the socket has told it.
-// Neither what a receive nor what a send meets afterwards says so: an end, and EPIPE.
+// returns what it had sent by then and drops the error that the socket reported to it.
+// Afterwards neither a receive nor a send reports the reset: they get an end of file and
+// EPIPE.
 func (s *Stream) hidReset() bool {
 	if !s.sentFile || s.eofSent || s.eof {
 		return false
@@ -128,7 +129,8 @@ func (s *Stream) hidReset() bool {
 	return err == nil && state == proactor.TCPClosed
 }
 
-// prefetched reports whether the next part of f is in memory, and has it read if not.
+// prefetched reports whether the next part of f is in memory. If not, it makes the host
+// read it.
 func (s *Stream) prefetched(f *File) bool {
 	for _, size := range [...]int64{lookSize, prefetchSize} {
 		n := min(f.Left, size)
@@ -149,7 +151,7 @@ func (s *Stream) prefetched(f *File) bool {
 	return false
 }
 
-// fileFailed ends f where that is to blame, or the stream.
+// fileFailed ends f if the error is the file's, and the stream otherwise.
 func (s *Stream) fileFailed(f *File, err error) {
 	errno := syscall.EIO
 	errors.As(err, &errno)
@@ -167,8 +169,8 @@ func (s *Stream) fileFailed(f *File, err error) {
 	s.popDirect()
 }
 
-// isFileErrno reports whether an error of sendfile(2) is the file's, in whose
-// place nothing was sent, and not the connection's.
+// isFileErrno reports whether an error of sendfile(2) is about the file, not the
+// connection. Nothing was sent then.
 func isFileErrno(errno syscall.Errno) bool {
 	switch errno {
 	case syscall.EIO, syscall.EINVAL, syscall.EACCES, syscall.EPERM, syscall.EISDIR,

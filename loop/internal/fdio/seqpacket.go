@@ -9,18 +9,18 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// SeqPacket is a transport over a connected Unix socket that keeps the bounds of
-// messages (SOCK_SEQPACKET). Its states are those of a Stream, and so are its protocols:
-// each DataReceived or BufferUpdated is one message, and so is each Write.
+// SeqPacket is a transport over a connected Unix socket that preserves message boundaries
+// (SOCK_SEQPACKET). Its states are those of a Stream, and so are its protocols: each
+// DataReceived or BufferUpdated is one message, and so is each Write.
 //
 //	receiving: idle --arm--> armed --EOF | error | paused: held back--> idle
 //	sending:   idle --Write--> dirty --Flush, one message--> in flight --sent--> idle | dirty
 //	                           dirty --Flush, several--> all taken --> idle
 //	                                                 --> no room: the first in flight
 //
-// An operation may wait for room here, other than on an unconnected Unix datagram socket:
-// the kernel looks for memory before it copies, and where two sockets are each other's
-// peer nothing else bounds the queue (unix_dgram_sendmsg).
+// An operation may wait for room here, unlike on an unconnected Unix datagram socket: the
+// kernel reserves memory before it copies, and if two sockets are each other's peer,
+// nothing else limits the queue (unix_dgram_sendmsg).
 type SeqPacket struct {
 	endpoint
 	lent    []byte // what GetBuffer returned before a pause, for the message that is held
@@ -28,8 +28,8 @@ type SeqPacket struct {
 	longest int // the longest message that the socket has been seen to take
 }
 
-// NewSeqPacket makes a transport of a connected descriptor, which it owns from now on. The
-// protocol's kind must have been checked.
+// NewSeqPacket makes a transport on a connected descriptor, which it owns from now on.
+// The protocol's kind must have been checked.
 func NewSeqPacket(host Host, c Config) *SeqPacket {
 	s := &SeqPacket{}
 	s.init(host, s, &c)
@@ -96,7 +96,7 @@ func (s *SeqPacket) arm() {
 	}
 }
 
-// received takes a completion of the receive. After the end there may be more of it.
+// received handles a completion of the receive. More completions may come after the end.
 func (s *SeqPacket) received() {
 	if s.state != Open || s.eof {
 		return
@@ -119,7 +119,7 @@ func (s *SeqPacket) received() {
 	}
 }
 
-// deliver implements kind. A part of a message is worse than none, so one that is cut
+// deliver implements kind. A part of a message is worse than none, so a truncated message
 // ends the connection.
 func (s *SeqPacket) deliver(a arrival) {
 	switch {
@@ -138,9 +138,10 @@ func (s *SeqPacket) deliver(a arrival) {
 	}
 }
 
-// deliverInto copies a message to memory of the protocol's. Inside GetBuffer that may have
-// closed the transport, or given it to another protocol, which then gets the message, or
-// paused: then the message is held, and the buffer is used when reading goes on.
+// deliverInto copies a message into memory of the protocol. Inside GetBuffer the protocol
+// may have closed the transport; or given it to another protocol, which then gets the
+// message; or paused: then the message is held back, and the buffer is used when reading
+// resumes.
 func (s *SeqPacket) deliverInto(data []byte) {
 	owner, buf := s.guard.Protocol(), s.lent
 	s.lent = nil
@@ -169,14 +170,14 @@ func (s *SeqPacket) deliverInto(data []byte) {
 	}
 }
 
-// truncated ends the connection: of a message of size bytes there was room for data.
+// truncated ends the connection: of a message of size bytes, only data fitted.
 func (s *SeqPacket) truncated(data []byte, size int) {
 	s.readFailed(&transport.TruncatedError{Data: append([]byte(nil), data...), Size: size})
 }
 
-// Write implements transport.WriteTransport: p is one message. An empty one would be
-// the peer's end of input; nothing is sent of it. Error: a *net.OpError with EMSGSIZE
-// for one that is longer than the socket's send buffer allows.
+// Write implements transport.WriteTransport: p is one message. An empty one would be the
+// peer's end of input, so it is not sent. Error: a *net.OpError with EMSGSIZE for one
+// that is longer than the socket's send buffer allows.
 func (s *SeqPacket) Write(p []byte) (int, error) {
 	s.host.Check()
 	if err := s.writable(len(p), len(p)); err != nil {
@@ -209,10 +210,12 @@ func (s *SeqPacket) WriteLines(lines [][]byte) error {
 	return nil
 }
 
-// messageHead is what a message must be shorter than the send buffer (unix_dgram_sendmsg).
+// messageHead is how many bytes shorter than the send buffer a message must be
+// (unix_dgram_sendmsg).
 const messageHead = 32
 
-// writable says whether n bytes may be written, and the longest message sent.
+// writable returns an error if n bytes may not be written, or if the longest message
+// cannot be sent.
 func (s *SeqPacket) writable(n, longest int) error {
 	err := s.refusal(n)
 	if err != nil || longest <= s.longest {
@@ -232,8 +235,8 @@ func (s *SeqPacket) push(p []byte) {
 	s.out.push(p, transport.Addr{}, s.host.Chunks(), false)
 }
 
-// grewNow counts n bytes that were queued, after offering the queue to the kernel if
-// they lead beyond the high mark.
+// grewNow counts n bytes that were queued, after offering the queue to the kernel if they
+// would exceed the high mark.
 func (s *SeqPacket) grewNow(n int) {
 	if s.flow.Excess(n) && !s.send.InFlight() && !s.flow.Paused() {
 		taken := s.trySend()
@@ -250,8 +253,8 @@ func (s *SeqPacket) grewNow(n int) {
 	s.grew(n)
 }
 
-// trySend sends what the kernel takes, and returns how many bytes that was. An error
-// ends the transport, later.
+// trySend sends what the kernel takes, and returns how many bytes that is. An error ends
+// the transport, later.
 func (s *SeqPacket) trySend() (taken int) {
 	for s.out.count() > 0 {
 		batch := s.out.waiting()
@@ -299,7 +302,7 @@ func (s *SeqPacket) Flush() {
 	s.engine.Submit(&s.send)
 }
 
-// sent takes the completion of that.
+// sent handles the completion of that send.
 func (s *SeqPacket) sent() {
 	clear(s.send.Bufs)
 	s.pub.page.Sent(s.pub.slot)

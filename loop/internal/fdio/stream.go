@@ -11,9 +11,9 @@ import (
 // Stream is a transport over a connected stream socket, or over one direction of a
 // pipe (see pipe).
 //
-// It owns its descriptor: no operation is in flight on it when it is closed,
-// and ConnectionLost is called only after the kernel has let go of every
-// buffer. Its public methods are those of transport.Transport.
+// It owns its descriptor: no operation is in flight on it when it is closed, and
+// ConnectionLost is called only after the kernel has released every buffer. Its public
+// methods are those of transport.Transport.
 type Stream struct {
 	endpoint
 	out           queue
@@ -23,7 +23,7 @@ type Stream struct {
 	sentFile      bool           // sendfile(2) was called
 }
 
-// Config is what a transport is made of.
+// Config configures a transport.
 type Config struct {
 	FD           int               // connected
 	Protocol     protocol.Protocol // of a kind that guard.CheckProtocol takes
@@ -36,8 +36,8 @@ type Config struct {
 	Pipe         *PipeConfig    // nil: a socket with both directions
 }
 
-// NewStream makes a stream of a connected descriptor, which it owns from now
-// on. The protocol's kind must have been checked.
+// NewStream makes a stream on a connected descriptor, which it owns from now on. The
+// protocol's kind must have been checked.
 func NewStream(host Host, c Config) *Stream {
 	s := &Stream{}
 	s.init(host, s, &c)
@@ -72,7 +72,7 @@ func (s *Stream) Complete(op *proactor.Op) {
 
 func (s *Stream) kind() string { return "Stream" }
 
-// what a stream is over, in asyncio's words.
+// what says what a stream is over, in asyncio's words.
 func (s *Stream) what() string {
 	if s.pipe != nil {
 		return "pipe"

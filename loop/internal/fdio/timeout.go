@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// extras is what few transports have.
+// extras holds what only few transports need.
 type extras struct {
 	info         map[string]any
 	writeCap     int
@@ -17,16 +17,16 @@ type extras struct {
 	active       bool // since the idle timer last looked
 }
 
-// touch notes that the connection is alive.
+// touch records that the connection is alive.
 func (e *endpoint) touch() {
 	if e.extras != nil {
 		e.extras.active = true
 	}
 }
 
-// watchIdle starts the idle timer where one was asked for. It looks once a
-// timeout whether anything moved since it last looked, so that traffic costs
-// nothing; an idle connection ends after one to two timeouts.
+// watchIdle starts the idle timer if one was asked for. Once per timeout it checks
+// whether any data has moved since its last check, so that traffic costs nothing; an idle
+// connection ends after one to two timeouts.
 func (e *endpoint) watchIdle() {
 	x := e.extras
 	if x == nil || x.idleTimeout <= 0 {
@@ -42,7 +42,7 @@ func (e *endpoint) watchIdle() {
 	})
 }
 
-// watchClose bounds the time that a closing transport may take to flush.
+// watchClose limits the time that a closing transport may take to flush.
 func (e *endpoint) watchClose() {
 	x := e.extras
 	if x == nil || x.closeTimeout <= 0 {

@@ -72,7 +72,7 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 	return nil
 }
 
-// writable says whether n bytes may be written.
+// writable returns an error if n bytes may not be written.
 func (s *Stream) writable(n int) error {
 	if s.readsOnly() {
 		return transport.ErrReadOnly
@@ -80,8 +80,8 @@ func (s *Stream) writable(n int) error {
 	return s.refusal(n)
 }
 
-// sendNow offers the queue and then p to the kernel if p would lead beyond the
-// high mark. It returns how many bytes of p were taken.
+// sendNow offers the queue and then p to the kernel if p would exceed the high mark. It
+// returns how many bytes of p were taken.
 func (s *Stream) sendNow(p []byte) int {
 	if !s.flow.Excess(len(p)) || !s.canSendNow() {
 		return 0
@@ -103,8 +103,8 @@ func (s *Stream) sendNow(p []byte) int {
 	return n - queued
 }
 
-// grewNow counts n bytes that were queued, after offering the queue to the
-// kernel if they lead beyond the high mark.
+// grewNow counts n bytes that were queued, after offering the queue to the kernel if they
+// would exceed the high mark.
 func (s *Stream) grewNow(n int) {
 	if s.flow.Excess(n) && s.canSendNow() {
 		taken := s.trySend(s.out.gather(s.send.Bufs[:0]))
@@ -119,8 +119,8 @@ func (s *Stream) grewNow(n int) {
 	s.grew(n)
 }
 
-// canSendNow reports whether nothing that was written before is in flight and
-// the kernel has room as far as is known.
+// canSendNow reports whether nothing written before is in flight and the kernel has room,
+// as far as is known.
 func (s *Stream) canSendNow() bool {
 	return s.state == Open && !s.send.InFlight() && !s.flow.Paused() && s.out.direct == 0
 }
@@ -154,10 +154,10 @@ func (s *Stream) keep(bufs [][]byte) {
 // bufsKept is the longest list of slices that an idle stream keeps.
 const bufsKept = 16
 
-// writeFailed ends the stream. On TCP a receive that failed while reading was
-// paused has used up the socket's error; that is then what happened, not EPIPE.
-// A Unix socket whose peer is gone says EPIPE in any case (unix_stream_sendmsg
-// looks at the shutdown, not at the error).
+// writeFailed ends the stream. On TCP, a receive that failed while reading was paused has
+// consumed the socket's error; then that error is the reason, not EPIPE. A Unix socket
+// whose peer is gone reports EPIPE in any case (unix_stream_sendmsg looks at the
+// shutdown, not at the error).
 func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 	if !s.isUnix() {
 		for _, a := range s.held {
@@ -215,8 +215,8 @@ func (s *Stream) Flush() {
 	s.engine.Submit(op)
 }
 
-// nobodyWaits reports whether the end of the send in hand changes nothing but a
-// count: no state, no further output and no owner of a slice depends on it.
+// nobodyWaits reports whether the end of the current send changes nothing but a count: no
+// state, no further output and no owner of a slice depends on it.
 func (s *Stream) nobodyWaits() bool {
 	if s.state != Open || s.eofAsked || s.flow.Paused() || s.out.direct > 0 {
 		return false
@@ -231,7 +231,7 @@ func (s *Stream) nobodyWaits() bool {
 	return size == s.flow.Size()
 }
 
-// sent takes the completion of the send.
+// sent handles the completion of the send.
 func (s *Stream) sent() {
 	op := &s.send
 	s.out.flying = 0
@@ -247,8 +247,8 @@ func (s *Stream) sent() {
 	}
 	s.touch()
 	s.guard.Releases = s.out.sent(int(op.Res), s.host.Chunks(), s.guard.Releases)
-	// Before the releases, which may write: with the new state set, a write of
-	// theirs could pause a protocol that was not yet told that it may go on.
+	// This comes before the releases, which may write: with the new state set, a write
+	// from one could pause a protocol that has not yet been told that it may go on.
 	s.shrank(int(op.Res))
 	s.guard.RunReleases()
 	s.afterSend()

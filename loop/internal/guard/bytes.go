@@ -16,7 +16,7 @@ var (
 	fdsReceived   = Fatal("FDsReceived", "fds_received")
 )
 
-// CheckProtocol says whether p can be a protocol of bytes. Errors:
+// CheckProtocol returns an error if p cannot be the protocol of a byte stream. Errors:
 // transport.ErrNilProtocol, transport.ErrProtocolKind.
 func CheckProtocol(p transport.BaseProtocol) error {
 	if p == nil {
@@ -51,9 +51,9 @@ func (g *Guard) FDReceiver() (protocol.FDReceiver, bool) {
 	return r, ok
 }
 
-// ConnectionMade calls the protocol's with t, which is the guard's transport. It
-// returns the error of a panic, which has been reported: what becomes of the transport
-// is the caller's decision.
+// ConnectionMade calls the protocol's ConnectionMade with t, which is the guard's
+// transport. It returns the error of a panic, which has been reported; the caller decides
+// what happens to the transport.
 func (g *Guard) ConnectionMade(t transport.Transport) (err error) {
 	defer g.LeaveWith(g.Enter(ConnectionMade), &err)
 	if g.buffered != nil {
@@ -64,25 +64,25 @@ func (g *Guard) ConnectionMade(t transport.Transport) (err error) {
 	return nil
 }
 
-// DataReceived calls the protocol's, which is not a buffered one.
+// DataReceived calls the DataReceived of the protocol, which is not a buffered one.
 func (g *Guard) DataReceived(data []byte) {
 	defer g.Leave(g.Enter(dataReceived))
 	g.plain.DataReceived(data)
 }
 
-// GetBuffer calls the protocol's, which is a buffered one.
+// GetBuffer calls the GetBuffer of the protocol, which is a buffered one.
 func (g *Guard) GetBuffer(hint int) []byte {
 	defer g.Leave(g.Enter(getBuffer))
 	return g.buffered.GetBuffer(hint)
 }
 
-// BufferUpdated calls the protocol's, which is a buffered one.
+// BufferUpdated calls the BufferUpdated of the protocol, which is a buffered one.
 func (g *Guard) BufferUpdated(n int) {
 	defer g.Leave(g.Enter(bufferUpdated))
 	g.buffered.BufferUpdated(n)
 }
 
-// EOFReceived calls the protocol's.
+// EOFReceived calls the protocol's EOFReceived.
 func (g *Guard) EOFReceived() (keepOpen bool) {
 	defer g.Leave(g.Enter(eofReceived))
 	if g.buffered != nil {
@@ -91,7 +91,7 @@ func (g *Guard) EOFReceived() (keepOpen bool) {
 	return g.plain.EOFReceived()
 }
 
-// FDsReceived calls that of r, which FDReceiver has returned.
+// FDsReceived calls the FDsReceived of r, which FDReceiver has returned.
 func (g *Guard) FDsReceived(r protocol.FDReceiver, files []*os.File, lost bool) {
 	defer g.Leave(g.Enter(fdsReceived))
 	r.FDsReceived(files, lost)

@@ -1,7 +1,7 @@
 // Package guard calls the user's code: the callbacks of protocols, and functions that
-// were passed along with data. Every call of them in a transport goes through here. A
-// panic is reported, and where asyncio says so it ends the transport; in debug mode the
-// loop is told how long each call takes.
+// were passed along with data. Every such call in a transport goes through this package.
+// A panic is reported and, in the same cases as in asyncio, ends the transport; in debug
+// mode the loop is told how long each call takes.
 //
 // A callback is guarded by one deferred call and no closure, so that it allocates
 // nothing:
@@ -9,7 +9,7 @@
 //	defer g.Leave(g.Enter(dataReceived))
 //	g.plain.DataReceived(data)
 //
-// Measured, that costs 3 to 5 ns a call, a thousandth of a message.
+// By measurement that costs 3 to 5 ns per call, a thousandth of the cost of a message.
 package guard
 
 import (
@@ -28,13 +28,13 @@ type Callback struct {
 	fatal   bool   // a panic ends the transport
 }
 
-// Fatal is a callback whose panic ends the transport. name is that of the method,
-// python asyncio's.
+// Fatal returns a callback whose panic ends the transport. name is the name of the
+// method, python its name in asyncio.
 func Fatal(name, python string) *Callback {
 	return &Callback{name, "Fatal error: protocol." + python + "() call failed.", true}
 }
 
-// Harmless is a callback whose panic is reported and does nothing else.
+// Harmless returns a callback whose panic is reported and has no other effect.
 func Harmless(name, message string) *Callback { return &Callback{name, message, false} }
 
 // The callbacks that every protocol has.
@@ -68,7 +68,7 @@ type Guard struct {
 	plain    protocol.Protocol
 	buffered protocol.BufferedProtocol
 
-	// Releases are functions of the user's that are due: see RunReleases.
+	// Releases holds the user's functions that are due: see RunReleases.
 	Releases  []func()
 	releasing bool
 }
@@ -78,17 +78,17 @@ func (g *Guard) Init(host Watcher, of Transport) {
 	g.host, g.debug, g.of = host, host.Debug(), of
 }
 
-// Protocol is the protocol, nil before the first and after Forget.
+// Protocol returns the protocol, nil before the first one is set and after Forget.
 func (g *Guard) Protocol() transport.BaseProtocol { return g.proto }
 
-// Set makes p the protocol, of which the Guard itself calls only what every protocol
+// Set makes p the protocol. The Guard itself calls only the methods that every protocol
 // has.
 func (g *Guard) Set(p transport.BaseProtocol) { g.proto, g.plain, g.buffered = p, nil, nil }
 
-// Forget lets go of the protocol, after its ConnectionLost.
+// Forget drops the protocol, after its ConnectionLost.
 func (g *Guard) Forget() { g.proto, g.plain, g.buffered = nil, nil, nil }
 
-// Call is a callback that runs.
+// Call is a running callback.
 type Call struct {
 	callback *Callback
 	watched  bool // the host was told that it began
@@ -104,8 +104,8 @@ func (g *Guard) Enter(c *Callback) Call {
 	return Call{c, true}
 }
 
-// Leave ends what Enter began. It is to be deferred itself, not called by what is
-// deferred: it recovers from a panic of the callback.
+// Leave ends what Enter began. It must be deferred itself, not called by a deferred
+// function, because it recovers from a panic in the callback.
 func (g *Guard) Leave(c Call) {
 	if c.watched {
 		g.host.Leave()
@@ -115,8 +115,8 @@ func (g *Guard) Leave(c Call) {
 	}
 }
 
-// LeaveWith is Leave that tells the caller of a panic, by *err, instead of ending the
-// transport.
+// LeaveWith is like Leave, but reports a panic to the caller in *err instead of ending
+// the transport.
 func (g *Guard) LeaveWith(c Call, err *error) {
 	if c.watched {
 		g.host.Leave()
@@ -126,7 +126,7 @@ func (g *Guard) LeaveWith(c Call, err *error) {
 	}
 }
 
-// caught takes a panic.
+// caught handles a panic.
 func (g *Guard) caught(r any, c *Callback) {
 	if err := g.report(r, c); c.fatal {
 		g.of.Fail(err)
@@ -154,19 +154,19 @@ func (g *Guard) Report(message string, err error) {
 	g.host.Report(Exception{Message: message, Err: err, Transport: g.of, Protocol: g.proto})
 }
 
-// ConnectionLost calls the protocol's.
+// ConnectionLost calls the protocol's ConnectionLost.
 func (g *Guard) ConnectionLost(err error) {
 	defer g.Leave(g.Enter(connectionLost))
 	g.proto.ConnectionLost(err)
 }
 
-// PauseWriting calls the protocol's.
+// PauseWriting calls the protocol's PauseWriting.
 func (g *Guard) PauseWriting() {
 	defer g.Leave(g.Enter(pauseWriting))
 	g.proto.PauseWriting()
 }
 
-// ResumeWriting calls the protocol's.
+// ResumeWriting calls the protocol's ResumeWriting.
 func (g *Guard) ResumeWriting() {
 	defer g.Leave(g.Enter(resumeWriting))
 	g.proto.ResumeWriting()

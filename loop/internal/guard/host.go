@@ -7,18 +7,18 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Watcher is told of the user's callbacks: when one runs, and what it did wrong. All of
-// it is for the loop's goroutine.
+// Watcher is told about the user's callbacks: when one runs, and what it did wrong. Its
+// methods are for the loop's goroutine.
 type Watcher interface {
-	// Report passes what a user's code did wrong to the exception handler.
+	// Report passes an error in the user's code to the exception handler.
 	Report(e Exception)
 
-	// Debug says whether debug mode is on. Only then are Enter, Leave and Note
-	// called, so that without it a callback costs the look at a flag.
+	// Debug says whether debug mode is on. Only then are Enter, Leave and Note called, so
+	// that otherwise a callback costs only a check of a flag.
 	Debug() *atomic.Bool
 
-	// Enter is called when a callback of the user begins, Leave when it has
-	// ended, also by a panic. They nest. of is whose callback it is.
+	// Enter is called when a callback of the user begins, Leave when it has ended, even
+	// with a panic. The calls nest. of is what the callback belongs to.
 	Enter(callback string, of any)
 	Leave()
 
@@ -26,7 +26,7 @@ type Watcher interface {
 	Note(event string, t transport.BaseTransport, attrs ...any)
 }
 
-// Host is what every transport needs of its loop, whatever it is over.
+// Host is what every transport, of any kind, needs from its loop.
 type Host interface {
 	Watcher
 
@@ -36,7 +36,7 @@ type Host interface {
 	// After runs f once d has passed, unless the timer is stopped before.
 	After(d time.Duration, f func()) Timer
 
-	// Paused and Resumed tell the loop's trace of a change of flow.
+	// Paused and Resumed tell the loop's trace that writing was paused or resumed.
 	Paused(t transport.BaseTransport, size int, l transport.Limits)
 	Resumed(t transport.BaseTransport, size int, l transport.Limits)
 
@@ -50,7 +50,7 @@ type Task interface{ RunTask() }
 // Timer can be stopped.
 type Timer interface{ Cancel() }
 
-// Exception is an error in the user's code, or one that nobody else can be told of.
+// Exception is an error in the user's code, or one that cannot be returned to anybody.
 type Exception struct {
 	Message   string // asyncio's wording where asyncio has one
 	Err       error

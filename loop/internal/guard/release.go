@@ -1,14 +1,15 @@
 package guard
 
-// Slices of the user's that were sent or dropped are given back by functions of the
-// user's, which may do anything: write, close, abort. So they are collected where a
-// slice is let go of, and called where that does no harm.
+// When a slice of the user's has been sent or dropped, it is given back by calling a
+// function of the user's, which may do anything: write, close, abort. So these functions
+// are collected where a slice is released, and called where that does no harm.
 
 // releasesKept is the longest list of functions that is kept for the next time.
 const releasesKept = 16
 
-// RunReleases calls the functions in Releases, also those that are added meanwhile. A
-// call from inside one of them does nothing: the rest follows when that has returned.
+// RunReleases calls the functions in Releases, including those that are added meanwhile.
+// A call from inside one of them does nothing: the rest are called when that one has
+// returned.
 func (g *Guard) RunReleases() {
 	if g.releasing {
 		return
