@@ -157,7 +157,7 @@ func TestS455_AnEmptyWriteSendsNothing(t *testing.T) {
 func TestS456_AnEmptyMessageIsTheEnd(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, got := recorded(t, l)
-		r.On.EOF = func() bool { return true }
+		looptest.Do(l, func() { r.On.EOF = func() bool { return true } })
 		for _, m := range []string{"last", "", "nobody reads this"} {
 			if _, err := peer.Write([]byte(m)); err != nil {
 				t.Fatal(err)
