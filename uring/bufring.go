@@ -185,7 +185,6 @@ func (b *BufRing) Advance() {
 // Do not register a group below 64 again on the same ring if you must support Linux
 // 6.1: there the kernel continues at its old position in the group (seen on
 // 6.1.192, not on 6.12).
-// 6.12).
 func (b *BufRing) Close() error {
 	if b.table == nil {
 		return nil

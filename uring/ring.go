@@ -149,8 +149,8 @@ func (r *Ring) Advance(n int) {
 	atomic.StoreUint32(r.cqHeadPub, r.cqHead)
 }
 
-// CQEs yields completions, including those that arrive in the meantime, until none
-// is left that does not need a system call. Each is a copy; Advance has already
+// CQEs yields completions for as long as they are available without a system call,
+// including those that arrive in the meantime. Each is a copy; Advance has already
 // been called for it.
 func (r *Ring) CQEs() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
@@ -177,8 +177,8 @@ func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqCQOverf
 // keep them; it wraps around. Those that it could keep count in Stats.Overflows.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqDropped) }
 
-// Dropped returns how many SQEs the kernel found malformed and ignored: it should
-// be 0.
+// Dropped returns the number of SQEs that the kernel found malformed and ignored,
+// which is always 0.
 func (r *Ring) Dropped() uint32 { return atomic.LoadUint32(r.sqDropped) }
 
 // FD returns the ring's descriptor, for poll and for PrepMsgRing from other rings.
@@ -196,11 +196,12 @@ func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 // are lost. It is idempotent.
 //
 // On the thread that enabled the ring, and where the kernel can cancel in place
-// (Linux 6.0), all operations have released their sockets when Close returns.
-// Called from another thread, the kernel does that later, and the ring itself lives
-// until the enabling thread ends, because that thread's registered descriptor holds
-// it. Until it is known that the kernel has finished with them, the buffers that it
-// may still write to stay mapped, to the end of the process if need be: see Quiet.
+// (Linux 6.0), all operations have released their sockets when Close returns. If
+// Close is called on another thread, the kernel does that later, and the ring
+// itself lives until the enabling thread ends, because that thread's registered
+// descriptor holds it. Until it is known that the kernel has finished with them,
+// the buffers that it may still write to stay mapped, to the end of the process if
+// need be: see Quiet.
 func (r *Ring) Close() error {
 	if r.state == ringClosed {
 		return nil
@@ -253,7 +254,7 @@ func (r *Ring) Quiet() bool {
 	return ended
 }
 
-// abandoned keeps the memory reachable that the kernel may still use.
+// abandoned keeps reachable the memory that the kernel may still use.
 var abandoned struct {
 	sync.Mutex
 	bufs [][]byte

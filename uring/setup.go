@@ -84,8 +84,7 @@ var drops = [...]struct{ off, on uint32 }{
 // 5.11; *MemlockError; otherwise an *os.SyscallError, such as EMFILE.
 //
 // The ring runs with the credentials of the thread that created it. A nil opts
-// means
-// the zero Options. Without Options.Disabled the ring belongs to the calling
+// means the zero Options. Without Options.Disabled the ring belongs to the calling
 // thread.
 func New(entries uint32, opts *Options) (*Ring, error) {
 	if opts == nil {

@@ -77,9 +77,9 @@ type Conn struct {
 	// Probes is the number of window probes that the peer has not answered.
 	Probes int `json:"probes,omitempty"`
 	// Busy, RwndLimited and SndbufLimited accumulate from the beginning of the
-	// connection: the time during which data was outstanding, only the peer's
-	// window limited it, or only the send buffer did. Busy includes the other two.
-	// Their resolution is a jiffy.
+	// connection: Busy while data was outstanding, RwndLimited while only the
+	// peer's window held it back, SndbufLimited while only the send buffer did.
+	// Busy includes the other two. Their resolution is a jiffy.
 	Busy          time.Duration `json:"busy"`
 	RwndLimited   time.Duration `json:"rwnd_limited"`
 	SndbufLimited time.Duration `json:"sndbuf_limited"`
