@@ -138,7 +138,7 @@ func TestTwoCapabilitiesSuffice(t *testing.T) {
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	if s := probeOnce(); s.Err != nil && strings.Contains(s.Err.Error(), "needs Linux") {
-		t.Skipf("needs %v", s.Err) // that is named first
+		t.Skipf("needs %v", s.Err) // Probe names that first
 	}
 	for _, c := range []struct {
 		caps []uintptr

@@ -140,7 +140,7 @@ func (e *engine) detach(op *proactor.Op) {
 	}
 }
 
-// watch changes what the kernel watches fd for to mask.
+// watch makes mask the events that the kernel watches fd for.
 func (e *engine) watch(s *slot, fd int, mask uint32) {
 	if mask != s.mask {
 		e.watchAnew(s, fd, mask)

@@ -18,7 +18,7 @@ const (
 	flagPolling                           // the kernel is waiting, not moving
 	flagEdge                              // waits by edges, see poll.go
 	flagSated                             // the poll has seen what it waited for, and is to end
-	flagReady                             // was told by a poll that it can go on
+	flagReady                             // a poll has reported that it can continue
 	flagTried                             // a send that is the rest of one
 	flagServed                            // a receive that got a buffer since it was starved
 	flagBulk                              // a receive that takes one buffer at a time

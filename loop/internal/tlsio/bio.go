@@ -33,8 +33,8 @@ func (wouldBlock) Temporary() bool { return true }
 var errWouldBlock error = wouldBlock{}
 
 // floodMax bounds the ciphertext below. The application's output stays far from it,
-// because it waits as plaintext; a peer reaches it that asks for protocol
-// responses, for example to key updates, and does not read them.
+// because it waits as plaintext; but a peer that asks for protocol responses, for
+// example to key updates, and does not read them can reach it.
 const floodMax = 256 << 10
 
 // Read implements net.Conn. During the handshake it yields until there are bytes.

@@ -23,7 +23,7 @@ type Host interface {
 // Config is the configuration of a TLS transport.
 type Config struct {
 	// TLS is used as it is and not copied, so that servers share its session
-	// tickets. A client's must have its ServerName.
+	// tickets. A client's has its ServerName set.
 	TLS *tls.Config
 
 	// Server says which side of the handshake this is.
