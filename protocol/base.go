@@ -14,9 +14,9 @@ func (base) PauseWriting() {}
 // ResumeWriting does nothing.
 func (base) ResumeWriting() {}
 
-// Base is to be embedded in a Protocol or BufferedProtocol: it has every
-// callback but those that receive, so that forgetting DataReceived does not
-// compile instead of dropping data. Its EOFReceived returns false: the
+// Base is for embedding in a Protocol or BufferedProtocol. It has every callback
+// except those that receive data, so that forgetting DataReceived is a compile
+// error instead of a silent loss of data. Its EOFReceived returns false: the
 // transport closes when the peer is done.
 type Base struct{ base }
 
@@ -26,7 +26,7 @@ func (Base) ConnectionMade(transport.Transport) {}
 // EOFReceived returns false.
 func (Base) EOFReceived() (keepOpen bool) { return false }
 
-// DatagramBase is to be embedded in a DatagramProtocol: every callback but
+// DatagramBase is for embedding in a DatagramProtocol. It has every callback except
 // DatagramReceived.
 type DatagramBase struct{ base }
 
@@ -36,8 +36,8 @@ func (DatagramBase) ConnectionMade(transport.DatagramTransport) {}
 // ErrorReceived does nothing.
 func (DatagramBase) ErrorReceived(error) {}
 
-// SubprocessBase is to be embedded in a SubprocessProtocol: every callback but
-// PipeDataReceived.
+// SubprocessBase is for embedding in a SubprocessProtocol. It has every callback
+// except PipeDataReceived.
 type SubprocessBase struct{ base }
 
 // ConnectionMade does nothing.

@@ -8,8 +8,8 @@ import (
 // ErrEmptyBuffer ends a connection whose GetBuffer returned an empty slice.
 var ErrEmptyBuffer = errors.New("protocol: GetBuffer returned an empty buffer")
 
-// PanicError is a panic of a protocol's callback, as the loop's exception
-// handler and ConnectionLost get it.
+// PanicError is a panic in a protocol's callback, as passed to the loop's exception
+// handler and to ConnectionLost.
 type PanicError struct {
 	Callback string // the name of the callback, for example "DataReceived"
 	Value    any    // what panic was called with
@@ -21,7 +21,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("protocol: panic in %s: %v", e.Callback, e.Value)
 }
 
-// Unwrap returns the panic's value where that is an error.
+// Unwrap returns the panic's value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

@@ -2,21 +2,22 @@ package subprocess
 
 import "errors"
 
-// The errors of this package. What the operating system says to the start of a
-// program is a *fs.PathError: ENOENT, EACCES and so on.
+// The errors of this package. If the operating system fails to start the program,
+// the error is a *fs.PathError with ENOENT, EACCES and so on.
 var (
-	// ErrNoProgram: there is no argument, not even the program's name.
+	// ErrNoProgram: the arguments are empty, without even the program's name.
 	ErrNoProgram = errors.New("subprocess: no program")
 
-	// ErrStdio: Options.Stdin or Options.Stdout is Stdout, or a File is nil.
+	// ErrStdio: Options.Stdin or Options.Stdout is Stdout, or the file of a File is
+	// nil.
 	ErrStdio = errors.New("subprocess: a standard stream cannot be that")
 
-	// ErrSignal: SendSignal of what is no signal of this system. It comes with
-	// EINVAL.
+	// ErrSignal: SendSignal was called with a value that is not a signal of this
+	// system. It comes with EINVAL.
 	ErrSignal = errors.New("subprocess: unknown signal")
 
-	// ErrStolen: somebody else has waited for the child, so that its return code
-	// is not known. ReturnCode is 255 then, as in asyncio, and the exception
-	// handler is told.
+	// ErrStolen: something else in this program waited for the child, so its return
+	// code is unknown. ReturnCode is then 255, as in asyncio, and the error is
+	// passed to the exception handler.
 	ErrStolen = errors.New("subprocess: child was waited for by somebody else")
 )

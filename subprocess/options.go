@@ -5,35 +5,35 @@ import (
 	"syscall"
 )
 
-// Options say how a child is started. The zero value connects pipes to its three
-// standard streams, as asyncio's default does.
+// Options configure how a child is started. The zero value connects pipes to its
+// three standard streams, as asyncio does by default.
 type Options struct {
-	// Stdin, Stdout and Stderr are the child's standard streams: Pipe, which is the
-	// zero value, Inherit, DevNull, a File, and for Stderr also Stdout.
+	// Stdin, Stdout and Stderr are the child's standard streams: Pipe (the zero
+	// value), Inherit, DevNull, a File, or, for Stderr only, Stdout.
 	Stdin, Stdout, Stderr Stdio
 
 	// Dir is the child's working directory; "" means this process's.
 	Dir string
 
-	// Env is the child's environment, "key=value" each; nil means this process's.
-	// Where its last PATH is set, the program is looked for there.
+	// Env is the child's environment, each entry "key=value"; nil means this
+	// process's. If it sets PATH, the program is looked up in the last value set.
 	Env []string
 
-	// Executable is the program to run, where that is not the first argument.
+	// Executable is the program to run if it is not the first argument.
 	Executable string
 
-	// ExtraFiles become the child's descriptors 3, 4 and so on. They stay the
+	// ExtraFiles become the child's descriptors 3, 4 and so on. They remain the
 	// caller's. The child inherits no other descriptor that is close-on-exec, as
-	// all of this module's and of Go's own are.
+	// are all those of this module and of Go itself.
 	ExtraFiles []*os.File
 
-	// Attr holds attributes of the operating system: session, process group,
-	// credentials and so on. It is not changed; its PidFD is not used. Pdeathsig is
-	// of little use, for it acts at the end of the thread that started the child.
+	// Attr holds operating system attributes: session, process group, credentials
+	// and so on. It is not modified; its PidFD is not used. Pdeathsig is of little
+	// use, because it takes effect when the thread that started the child ends.
 	Attr *syscall.SysProcAttr
 }
 
-// Stdio is what one of a child's standard streams is connected to. Values can be
+// Stdio says what one of a child's standard streams is connected to. Values can be
 // compared with ==.
 type Stdio struct {
 	kind stdioKind
@@ -50,24 +50,25 @@ const (
 	fileStdio
 )
 
-// What a standard stream can be.
+// The values of Stdio other than a File.
 var (
-	// Pipe is a pipe to this process, a transport of its own: see
+	// Pipe is a pipe to this process, with a transport of its own: see
 	// SubprocessTransport.PipeTransport. It is the zero value.
 	Pipe = Stdio{}
 
 	// Inherit is this process's own stream.
 	Inherit = Stdio{kind: inheritStdio}
 
-	// DevNull is the file that is always empty and takes everything.
+	// DevNull is /dev/null, which is always empty and discards everything.
 	DevNull = Stdio{kind: devNullStdio}
 
-	// Stdout, for Stderr alone, is wherever Stdout goes.
+	// Stdout, for Stderr only, is wherever Stdout goes.
 	Stdout = Stdio{kind: stdoutStdio}
 )
 
-// File is an open file, which stays the caller's.
+// File returns a Stdio for an open file, which remains the caller's.
 func File(f *os.File) Stdio { return Stdio{kind: fileStdio, file: f} }
 
-// File returns the file of a Stdio made by the function File, and nil for every other.
+// File returns the file of a Stdio made by the function File, and nil for any other
+// Stdio.
 func (s Stdio) File() *os.File { return s.file }

@@ -7,8 +7,8 @@ import (
 )
 
 // Wait waits until the child behind t has exited and returns its return code. It
-// does not wait for the pipes: a grandchild may hold those. Any number of goroutines
-// may wait, any but the loop's, which must not block.
+// does not wait for the pipes, which a grandchild may hold open. Any number of
+// goroutines may wait, except the loop's, which must not block.
 //
 // Errors: ctx's; transport.ErrProtocolKind for a transport that no loop made.
 func Wait(ctx context.Context, t transport.SubprocessTransport) (code int, err error) {

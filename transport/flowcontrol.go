@@ -10,7 +10,7 @@ const (
 	Resume                 // call ResumeWriting
 )
 
-// FlowControl is the water-mark automaton of one write buffer. It only counts:
+// FlowControl is the water-mark state machine of one write buffer. It only counts:
 // its owner makes the calls that it asks for. The zero value has DefaultLimits.
 //
 //	           size > High: Pause
@@ -19,8 +19,8 @@ const (
 //	+---------+ <---------------- +--------+
 //	           size <= Low: Resume
 //
-// The new state is set before Pause or Resume is returned, so that an owner
-// whose protocol writes from inside the callback is not asked twice.
+// The new state is set before Pause or Resume is returned, so that an owner whose
+// protocol writes from inside the callback is not asked twice.
 type FlowControl struct {
 	limits   Limits
 	explicit bool
@@ -28,15 +28,16 @@ type FlowControl struct {
 	size     int
 }
 
-// Grew adds n >= 0 bytes. It returns Pause when they lead beyond the high mark.
+// Grew adds n >= 0 bytes. It returns Pause if they take the size above the high
+// mark.
 func (f *FlowControl) Grew(n int) Change {
 	f.size += n
 	return f.pauseIfHigh()
 }
 
 // Shrank removes 0 <= n <= Size bytes. It returns Resume when a paused buffer
-// reaches the low mark. It panics when more is removed than is there: the
-// owner's accounting is then wrong, and bytes have been lost or doubled.
+// reaches the low mark. It panics if n exceeds Size: the owner's accounting is then
+// wrong, and bytes have been lost or sent twice.
 func (f *FlowControl) Shrank(n int) Change {
 	if n < 0 || n > f.size {
 		panic("transport: write buffer accounting is broken")
@@ -45,7 +46,7 @@ func (f *FlowControl) Shrank(n int) Change {
 	return f.resumeIfLow()
 }
 
-// Size is the number of bytes counted.
+// Size returns the number of bytes counted.
 func (f *FlowControl) Size() int { return f.size }
 
 // Paused reports whether the last change was Pause.
@@ -60,10 +61,10 @@ func (f *FlowControl) Limits() Limits {
 }
 
 // SetLimits sets the water marks; negative ones mean asyncio's defaults, see
-// WriteTransport.SetWriteBufferLimits. It returns Pause when the size is
-// already beyond the new high mark. It never returns Resume, which must not be
-// called from inside the user's call: a paused buffer that is already at or
-// below the new low mark gets it from the next Shrank, also of 0 bytes.
+// WriteTransport.SetWriteBufferLimits. It returns Pause if the size is already
+// above the new high mark. It never returns Resume, because ResumeWriting must not
+// be called from inside the user's call: a paused buffer that is already at or
+// below the new low mark gets Resume from the next Shrank, which may be of 0 bytes.
 // Error: ErrBadLimits.
 func (f *FlowControl) SetLimits(l Limits) (Change, error) {
 	l, err := l.resolve()
@@ -74,7 +75,7 @@ func (f *FlowControl) SetLimits(l Limits) (Change, error) {
 	return f.pauseIfHigh(), nil
 }
 
-// Excess reports whether n more bytes would lead beyond the high mark.
+// Excess reports whether n more bytes would take the size above the high mark.
 func (f *FlowControl) Excess(n int) bool { return n > f.Limits().High-f.size }
 
 func (f *FlowControl) pauseIfHigh() Change {

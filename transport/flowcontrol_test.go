@@ -13,7 +13,7 @@ func TestS093_S094_TheMarksAreAtFirst64And16KiB(t *testing.T) {
 	}
 }
 
-// What follows from one mark alone.
+// What is derived from one mark alone.
 func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -45,7 +45,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// flowStep is one step of a table: n is added, or removed where it is negative.
+// flowStep is one step of a table: n is added, or removed if it is negative.
 type flowStep struct {
 	n    int
 	want Change

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzFlowControl drives the automaton and a model of it with the same steps:
-// two bytes each, what and how much.
+// FuzzFlowControl drives the state machine and a model of it with the same steps of
+// two bytes each: what, and how much.
 func FuzzFlowControl(f *testing.F) {
 	f.Add([]byte{0, 255, 0, 255, 1, 255})
 	f.Add([]byte{2, 0x42, 0, 9, 0, 9, 1, 18, 3, 0})
@@ -59,7 +59,7 @@ func nibble(b byte) int {
 	return int(b) * int(b) << 9
 }
 
-// flowModel is FlowControl as the words of WriteTransport have it.
+// flowModel is FlowControl as WriteTransport documents it.
 type flowModel struct {
 	limits Limits
 	size   int
@@ -87,7 +87,7 @@ func (m *flowModel) grow(n int) Change {
 	return m.pause()
 }
 
-// set reports whether the marks are legal, and then takes them.
+// set reports whether the marks are legal, and if so adopts them.
 func (m *flowModel) set(l Limits) bool {
 	if l.High < 0 && l.Low < 0 {
 		l = Limits{High: 65536, Low: 16384}

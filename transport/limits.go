@@ -5,22 +5,23 @@ import (
 	"math"
 )
 
-// Limits are the water marks of a write buffer, in bytes, 0 <= Low <= High.
-// Writing is paused when the size is strictly greater than High, and resumed
-// when it is Low or less. High 0 pauses whenever anything is left in the buffer.
+// Limits are the water marks of a write buffer, in bytes, 0 <= Low <= High. Writing
+// is paused when the size is strictly greater than High, and resumed when it is Low
+// or less. High 0 pauses whenever anything remains in the buffer.
 type Limits struct {
-	High int // PauseWriting when the size grows beyond it
-	Low  int // ResumeWriting when the size drains to it
+	High int // PauseWriting is called when the size exceeds it
+	Low  int // ResumeWriting is called when the size drains to it
 }
 
-// The marks that transports begin with, asyncio's.
+// The marks that transports start with, as in asyncio.
 const (
 	defaultHigh = 64 << 10
 	defaultLow  = 16 << 10
 )
 
-// DefaultLimits are the marks that transports begin with: 64 KiB and 16 KiB. It is there
-// to be read: transports do not look at it, so assigning to it changes none of them.
+// DefaultLimits are the marks that transports start with: 64 KiB and 16 KiB. The
+// variable is for reading only: transports do not consult it, so assigning to it
+// has no effect on them.
 var DefaultLimits = defaultLimits()
 
 func defaultLimits() Limits { return Limits{High: defaultHigh, Low: defaultLow} }

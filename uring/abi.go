@@ -10,8 +10,8 @@ import (
 	iosys "github.com/iceber/iouring-go/syscall"
 )
 
-// What the kernel added after iouring-go/syscall was written, by the names of
-// linux/io_uring.h. The kernel version is the first with the constant.
+// Constants that the kernel added after iouring-go/syscall was written, named as in
+// linux/io_uring.h. The kernel version is the first that has the constant.
 const (
 	setupSingleIssuer uint32 = 1 << 12 // 6.0
 	setupDeferTaskrun uint32 = 1 << 13 // 6.1
@@ -47,7 +47,7 @@ const (
 	socketCmdSIOCOUTQ uint64 = 1 // 6.5
 )
 
-// Bounds of the kernel's io_uring.c and kbuf.c.
+// Limits from the kernel's io_uring.c and kbuf.c.
 const (
 	entriesMax   = 32768
 	cqEntriesMax = 2 * entriesMax
@@ -122,13 +122,14 @@ type Timespec struct {
 	Nsec int64
 }
 
-// NewTimespec splits d, which must not be negative.
+// NewTimespec returns d, which must not be negative, as a Timespec.
 func NewTimespec(d time.Duration) Timespec {
 	return Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
 }
 
 // The entries' sizes are those of iouring-go/syscall and the layouts are the
-// kernel's: an array of another length is another type and does not compile.
+// kernel's: an array of a different length is a different type, so a mismatch does
+// not compile.
 var (
 	_ [unsafe.Sizeof(SQE{})]struct{} = [unsafe.Sizeof(iosys.SubmissionQueueEntry64{})]struct{}{}
 	_ [unsafe.Sizeof(CQE{})]struct{} = [unsafe.Sizeof(iosys.CompletionQueueEvent16{})]struct{}{}
@@ -158,19 +159,19 @@ var (
 	_ [16]struct{}                   = [unsafe.Sizeof(fileIndexRange{})]struct{}{}
 )
 
-// bigEndian matters where two fields share a word, and to the poll mask.
+// bigEndian matters where two fields share a word, and for the poll mask.
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-// escape makes address keep what it is given off the stack: always is false, but
-// the compiler does not know.
+// escape makes address keep its argument off the stack: always is false, but the
+// compiler does not know that.
 var escape struct {
 	always bool
 	sink   unsafe.Pointer
 }
 
-// address is p as the kernel wants it. It makes what p points to escape: an
-// SQE holds the address as a number, so a buffer on the goroutine's stack would
-// be left behind when the stack is moved.
+// address returns p as the number that the kernel expects. It makes what p points
+// to escape to the heap: an SQE holds addresses as numbers, so one that pointed to
+// a goroutine's stack would become stale when the stack moves.
 func address(p unsafe.Pointer) uint64 {
 	if escape.always {
 		escape.sink = p

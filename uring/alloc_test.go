@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// echo is a round trip of four operations: a multishot receive that goes on, its
+// echo is a round trip of four operations: a multishot receive that continues, its
 // buffer returned, a send back, and the peer's one-shot receive and send.
 type echo struct {
 	t    *testing.T

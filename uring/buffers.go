@@ -12,12 +12,12 @@ import (
 )
 
 // RegisterBuffers pins bufs, so that PrepReadFixed, PrepWriteFixed and
-// PrepSendZCFixed, which name one by its index, need not pin pages each time.
-// There can be one table at a time: EBUSY. The ring keeps bufs reachable until
-// UnregisterBuffers. They count against RLIMIT_MEMLOCK, by whole pages.
+// PrepSendZCFixed, which name a buffer by its index, need not pin pages each time.
+// There can be only one table at a time: EBUSY. The ring keeps bufs reachable until
+// UnregisterBuffers. They count against RLIMIT_MEMLOCK, in whole pages.
 //
 // Errors: ErrSize, *MemlockError, ErrClosed, ErrWrongThread, *os.SyscallError.
-// Since Linux 5.1; while operations are in flight without waiting for them 5.13.
+// Since Linux 5.1; without waiting for operations in flight, since 5.13.
 func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 	if len(bufs) == 0 {
 		return ErrSize
@@ -33,7 +33,7 @@ func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 	return nil
 }
 
-// RegisterBuffersSparse makes an empty table of n buffers, up to 16384, to be
+// RegisterBuffersSparse registers an empty table of n buffers, up to 16384, to be
 // filled by UpdateBuffers. Errors are those of RegisterBuffers. Since Linux 5.19.
 func (r *Ring) RegisterBuffersSparse(n int) error {
 	if n < 1 || n > 1<<14 {
@@ -49,9 +49,9 @@ func (r *Ring) RegisterBuffersSparse(n int) error {
 }
 
 // UpdateBuffers replaces the registered buffers from offset on; an empty slice
-// empties its place. Operations in flight keep the old ones pinned to their end.
-// Errors are those of RegisterBuffers; the first of bufs may be replaced even so.
-// Since Linux 5.13.
+// empties its slot. Operations in flight keep the old buffers pinned until they
+// complete. Errors are those of RegisterBuffers; even then, the first of bufs may
+// have been replaced. Since Linux 5.13.
 func (r *Ring) UpdateBuffers(offset uint32, bufs [][]byte) error {
 	if len(bufs) == 0 || int(offset)+len(bufs) > len(r.buffers) {
 		return ErrSize
@@ -75,7 +75,7 @@ func (r *Ring) UpdateBuffers(offset uint32, bufs [][]byte) error {
 	return nil
 }
 
-// UnregisterBuffers drops the table. Since Linux 5.1.
+// UnregisterBuffers removes the table. Since Linux 5.1.
 func (r *Ring) UnregisterBuffers() error {
 	_, err := r.register(uint32(iosys.IORING_UNREGISTER_BUFFERS), nil, 0)
 	if err == nil {
@@ -95,7 +95,7 @@ func vectors(bufs [][]byte) []unix.Iovec {
 	return vecs
 }
 
-// buffersError names the limit where memory could not be locked.
+// buffersError names the limit if memory could not be locked.
 func buffersError(err error, bufs [][]byte) error {
 	if errnoOf(err) != syscall.ENOMEM {
 		return err

@@ -10,17 +10,18 @@ import (
 	"unsafe"
 )
 
-// BufRing is a group of buffers from which the kernel takes one when a receive
-// with BufferSelect has data: idle sockets hold no memory.
+// BufRing is a group of buffers from which the kernel takes one when a receive with
+// BufferSelect has data, so idle sockets hold no memory.
 //
 //	caller's --Add--> staged --Advance--> kernel's --completion--> caller's
 //
-// At first all buffers are the caller's. The kernel takes them in the order in
-// which they were added. Buffers in the caller's hands must be added back once,
-// and in any order; adding one that the kernel has lets two sockets write to it.
+// At first all buffers belong to the caller. The kernel takes them in the order in
+// which they were added. Each buffer that a completion hands to the caller must be
+// added back exactly once, in any order; adding one that the kernel already has
+// lets two sockets write to it.
 //
-// It is memory that is touched on first use, so that a large ring with few
-// buffers in circulation costs little. The methods are for the ring's goroutine.
+// The memory is allocated on first use, so a large ring with few buffers in
+// circulation costs little. The methods must be called on the ring's goroutine.
 // Since Linux 5.19.
 type BufRing struct {
 	ring  *Ring
@@ -41,26 +42,26 @@ type bufEntry struct {
 	resv uint16
 }
 
-// tailWord is where the 32-bit word of entry 0 lies that holds bid and tail.
+// tailWord is the offset of the 32-bit word of entry 0 that holds bid and tail.
 const tailWord = unsafe.Offsetof(bufEntry{}.bid)
 
-// BufRingOptions are RegisterBufRingWith's.
+// BufRingOptions are the options of RegisterBufRingWith.
 type BufRingOptions struct {
-	Count int // buffers, a power of 2, at most 32768
-	Size  int // bytes of each
-	// Start is how many buffers are in circulation at first: 0 to Start-1.
+	Count int // number of buffers, a power of 2, at most 32768
+	Size  int // size of each, in bytes
+	// Start is the number of buffers in circulation at first: 0 to Start-1.
 	Start int
-	// Incremental lets the kernel fill a buffer in pieces, over several
-	// completions; CQE.BufMore says that it goes on. Not for PrepRecvMsgMultishot.
-	// Since Linux 6.12.
+	// Incremental lets the kernel fill a buffer piece by piece, over several
+	// completions; CQE.BufMore reports that more will follow. Not supported by
+	// PrepRecvMsgMultishot. Since Linux 6.12.
 	Incremental bool
 }
 
-// RegisterBufRing makes a group of count buffers, a power of 2 up to 32768, of
-// size bytes each. None is in circulation yet: Add them and Advance.
+// RegisterBufRing registers a group of count buffers, a power of 2 up to 32768, of
+// size bytes each. None is in circulation yet: call Add, then Advance.
 //
 // Errors: ErrSize, *NotSupportedError, *MemlockError, ErrClosed, ErrWrongThread,
-// *os.SyscallError; EEXIST: the group is taken. Since Linux 5.19.
+// *os.SyscallError; EEXIST: the group is already in use. Since Linux 5.19.
 func (r *Ring) RegisterBufRing(group uint16, count, size int) (*BufRing, error) {
 	return r.RegisterBufRingWith(group, BufRingOptions{Count: count, Size: size})
 }
@@ -98,7 +99,7 @@ func (b *BufRing) mmap(count int) error {
 	if errno != 0 {
 		return syscallError("mmap", errno)
 	}
-	// What is never in circulation is never paid for.
+	// Buffers that never circulate never take up memory.
 	b.bufs, errno = system.Map(-1, 0, count*b.size)
 	if errno != 0 {
 		system.Unmap(b.table)
@@ -128,31 +129,31 @@ func (b *BufRing) register(incremental bool) error {
 	return err
 }
 
-// Count is how many buffers there are, in circulation or not.
+// Count returns the number of buffers, in circulation or not.
 func (b *BufRing) Count() int { return int(b.mask) + 1 }
 
-// Size is the bytes of each buffer.
+// Size returns the size of each buffer, in bytes.
 func (b *BufRing) Size() int { return b.size }
 
-// Group is the number for SQE.SetBufGroup and the Prep methods.
+// Group returns the group number for SQE.SetBufGroup and the Prep methods.
 func (b *BufRing) Group() uint16 { return b.group }
 
-// Buffer is buffer id, all of it; the completion's Res says how much is data. It
-// is the caller's from the completion that brought it to Add. It panics if id is
-// not less than Count, or the ring closed.
+// Buffer returns the whole of buffer id; the completion's Res says how much of it
+// is data. The buffer belongs to the caller from the completion that delivered it
+// until Add. Buffer panics if id is not less than Count, or if the ring is closed.
 func (b *BufRing) Buffer(id uint16) []byte {
 	start := int(id) * b.size
 	return b.bufs[start : start+b.size : start+b.size]
 }
 
-// Add stages buffer id for the kernel, which sees it after Advance. It panics if
-// id is not less than Count, or the ring closed.
+// Add stages buffer id for the kernel, which sees it after Advance. It panics if id
+// is not less than Count, or if the ring is closed.
 func (b *BufRing) Add(id uint16) {
 	addr := address(unsafe.Pointer(&b.bufs[int(id)*b.size]))
 	slot := b.tail & b.mask
 	e := (*bufEntry)(unsafe.Pointer(&b.table[uintptr(slot)*unsafe.Sizeof(bufEntry{})]))
-	// Entry 0's last two bytes are the tail, so no entry is stored as a whole, and
-	// entry 0's bid is stored with the tail, by publish.
+	// The last two bytes of entry 0 are the tail, so no entry is stored as a whole,
+	// and the bid of entry 0 is stored together with the tail, by publish.
 	e.addr = addr
 	e.len = uint32(b.size)
 	if slot == 0 {
@@ -163,13 +164,13 @@ func (b *BufRing) Add(id uint16) {
 	b.tail++
 }
 
-// Advance lets the kernel see what was added.
+// Advance publishes the added buffers to the kernel.
 func (b *BufRing) Advance() {
 	if b.table == nil {
 		return
 	}
-	// One 32-bit store publishes the tail after the entries: Go has no atomic
-	// store of 16 bits, and the neighbour is our own bid.
+	// One 32-bit store publishes the tail after the entries: Go has no atomic store
+	// of 16 bits, and the neighbouring field is our own bid.
 	word := uint32(b.bid0) | uint32(b.tail)<<16
 	if bigEndian {
 		word = uint32(b.bid0)<<16 | uint32(b.tail)
@@ -177,13 +178,13 @@ func (b *BufRing) Advance() {
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&b.table[tailWord])), word)
 }
 
-// Close unregisters the group and frees its memory: no slice of it may be in use
-// any more, and no receive of the group in flight. Ring.Close does it as well.
-// It is idempotent.
+// Close unregisters the group and frees its memory: no slice of it may still be in
+// use, and no receive from the group in flight. Ring.Close does the same. It is
+// idempotent.
 //
-// Do not register a group below 64 again on the same ring if Linux 6.1 matters:
-// there the kernel goes on where it was in the old one (seen on 6.1.192, not on
-// 6.12).
+// Do not register a group below 64 again on the same ring if you must support Linux
+// 6.1: there the kernel continues at its old position in the group (seen on
+// 6.1.192, not on 6.12).
 func (b *BufRing) Close() error {
 	if b.table == nil {
 		return nil

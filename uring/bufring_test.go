@@ -13,7 +13,7 @@ import (
 )
 
 // The ring's tail lies in its first entry. Returning buffers in any order, the
-// first entry included, must neither lose the tail nor mix up buffers.
+// first entry included, must neither lose the tail nor confuse buffers.
 func TestBuffersComeBackInAnyOrder(t *testing.T) {
 	needs(t, FeatureBufRing)
 	const count = 8

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enable starts a ring that was made with Options.Disabled; on an enabled one it
-// does nothing. The calling thread becomes the only one that may use the ring,
-// so its goroutine must be locked to it. It also registers the ring's descriptor
-// with the thread, which spares each enter a look-up (84 of 244 ns measured).
+// Enable starts a ring that was created with Options.Disabled; on an enabled ring
+// it does nothing. The calling thread becomes the only one that may use the ring,
+// so its goroutine must be locked to it. Enable also registers the ring's
+// descriptor with the thread, which saves each enter a lookup (84 of 244 ns
+// measured).
 //
 // Errors: ErrClosed, *os.SyscallError. Since Linux 5.10.
 func (r *Ring) Enable() error {
@@ -33,15 +34,15 @@ func (r *Ring) Enable() error {
 	return nil
 }
 
-// enabled notes whose the ring is.
+// enabled records which thread owns the ring.
 func (r *Ring) enabled() {
 	r.state = ringEnabled
 	r.owner = unix.Gettid()
-	_ = r.registerRingFD() // enter does without as well
+	_ = r.registerRingFD() // enter works without it as well
 }
 
-// registerRingFD makes enter use an index in the thread's own table. Where the
-// kernel refuses, the descriptor does as well. Since Linux 5.18.
+// registerRingFD makes enter use an index in the thread's own table. If the kernel
+// refuses, the plain descriptor works as well. Since Linux 5.18.
 func (r *Ring) registerRingFD() error {
 	if r.plainFD {
 		return nil
@@ -57,7 +58,7 @@ func (r *Ring) registerRingFD() error {
 	return nil
 }
 
-// unregisterRingFD lets go of the ring; it fails only on the wrong thread.
+// unregisterRingFD undoes registerRingFD; it fails only on the wrong thread.
 func (r *Ring) unregisterRingFD() {
 	update := rsrcUpdate{offset: uint32(r.enterFD)}
 	if n, err := r.register(unregisterRingFDs, unsafe.Pointer(&update), 1); err != nil || n != 1 {
@@ -68,7 +69,7 @@ func (r *Ring) unregisterRingFD() {
 	r.ringFDReg = false
 }
 
-// register is io_uring_register with its result, which iouring-go's drops.
+// register is io_uring_register with its result, which iouring-go discards.
 func (r *Ring) register(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	if r.state == ringClosed {
 		return 0, ErrClosed
@@ -91,33 +92,34 @@ func (r *Ring) register(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	}
 }
 
-// Flags is the setup flags (Setup*) that the kernel accepted.
+// Flags returns the setup flags (Setup*) that the kernel accepted.
 func (r *Ring) Flags() uint32 { return r.flags }
 
-// Features is the kernel's IORING_FEAT_* bits.
+// Features returns the kernel's IORING_FEAT_* bits.
 func (r *Ring) Features() uint32 { return r.features }
 
-// HasDeferTaskrun reports that completions are made only inside the owner's own
-// enters. Since Linux 6.1.
+// HasDeferTaskrun reports whether completions are posted only inside the owner's
+// own enters. Since Linux 6.1.
 func (r *Ring) HasDeferTaskrun() bool { return r.flags&setupDeferTaskrun != 0 }
 
-// HasSingleIssuer reports that the kernel insists on one thread. Since Linux 6.0.
+// HasSingleIssuer reports whether the kernel insists on a single thread. Since
+// Linux 6.0.
 func (r *Ring) HasSingleIssuer() bool { return r.flags&setupSingleIssuer != 0 }
 
-// HasTaskrunFlag reports that TaskrunPending works. Since Linux 5.19.
+// HasTaskrunFlag reports whether TaskrunPending works. Since Linux 5.19.
 func (r *Ring) HasTaskrunFlag() bool { return r.flags&SetupTaskrunFlag != 0 }
 
-// HasSubmitAll reports that an SQE that fails at once does not end a submission.
-// Without it, Submit returns early and Pending is not 0. Since Linux 5.18.
+// HasSubmitAll reports whether a submission continues after an SQE that fails at
+// once. If not, Submit returns early and Pending is not 0. Since Linux 5.18.
 func (r *Ring) HasSubmitAll() bool { return r.flags&SetupSubmitAll != 0 }
 
-// HasNoIOWait reports that waits do not count as I/O wait: without it an idle
-// loop looks like 100 % iowait on Linux 6.5 to 6.14. Since Linux 6.15.
+// HasNoIOWait reports whether waits are kept from counting as I/O wait: otherwise
+// an idle loop looks like 100 % iowait on Linux 6.5 to 6.14. Since Linux 6.15.
 func (r *Ring) HasNoIOWait() bool { return r.features&featNoIOWait != 0 }
 
-// HasBundles reports RecvSendBundle. Since Linux 6.10.
+// HasBundles reports whether RecvSendBundle works. Since Linux 6.10.
 func (r *Ring) HasBundles() bool { return r.features&featRecvSendBundle != 0 }
 
-// HasRegisteredFD reports that enters use a registered descriptor. Since Linux
+// HasRegisteredFD reports whether enters use a registered descriptor. Since Linux
 // 5.18.
 func (r *Ring) HasRegisteredFD() bool { return r.ringFDReg }

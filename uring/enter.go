@@ -11,12 +11,12 @@ import (
 	iosys "github.com/iceber/iouring-go/syscall"
 )
 
-// Submit hands the prepared SQEs to the kernel and returns how many it took.
-// It never blocks. With nothing prepared it makes no system call, except to
-// bring completions that wait inside the kernel, if any.
+// Submit hands the prepared SQEs to the kernel and returns how many it took. It
+// never blocks. If nothing is prepared it makes no system call, except to collect
+// completions that wait inside the kernel, if there are any.
 //
-// Errors: ErrBusy, ErrDropped, ErrDisabled, ErrWrongThread, ErrClosed. None of
-// them loses an SQE: what was not taken stays Pending. A signal is no error.
+// Errors: ErrBusy, ErrDropped, ErrDisabled, ErrWrongThread, ErrClosed. None of them
+// loses an SQE: those not taken stay Pending. A signal is not an error.
 func (r *Ring) Submit() (int, error) {
 	flags := uint32(0)
 	if atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqCQOverflow) != 0 {
@@ -29,23 +29,25 @@ func (r *Ring) Submit() (int, error) {
 	return r.enter(pending, 0, flags, false)
 }
 
-// EnterNB submits all and runs what the kernel has ready for completion: one
-// system call, always, that never blocks. Errors are those of Submit.
+// EnterNB submits all prepared SQEs and processes the completions that the kernel
+// has ready. It always makes exactly one system call, which never blocks. Errors
+// are those of Submit.
 func (r *Ring) EnterNB() (int, error) {
 	return r.enter(r.publish(), 0, enterGetEvents, false)
 }
 
-// SubmitAndWait submits all and waits until n completions are Ready, or timeout
-// has passed: negative is forever, 0 does not block. It returns how many SQEs
-// were taken. Where n are Ready and nothing is prepared it makes no system call.
+// SubmitAndWait submits all prepared SQEs and waits until n completions are Ready
+// or timeout has passed; a negative timeout waits forever, 0 does not block. It
+// returns how many SQEs were taken. If n are already Ready and nothing is prepared
+// it makes no system call.
 //
-// nil does not promise n completions: a signal ends the wait early (Go sends
-// SIGURG to preempt goroutines), and so does a submission that the kernel did
+// A nil error does not guarantee n completions: a signal ends the wait early (Go
+// sends SIGURG to preempt goroutines), and so does a submission that the kernel did
 // not take in full. ErrTimeout is returned only if nothing was submitted in the
-// same call: the kernel reports one or the other. The rest is as for Submit.
+// same call: the kernel reports one or the other. Otherwise it behaves like Submit.
 //
-// A wait lets other goroutines run; what cannot block does not tell the
-// scheduler. At most CQEntries can be waited for.
+// A call that waits lets other goroutines run; one that cannot block does not
+// involve the scheduler. At most CQEntries completions can be waited for.
 func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 	pending := r.publish()
 	if n == 0 || timeout == 0 || uint32(r.Ready()) >= n {
@@ -58,10 +60,11 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 	return r.enter(pending, n, enterGetEvents|r.until(timeout), true)
 }
 
-// Wait submits nothing and waits until n completions are Ready, or timeout has
-// passed: negative is forever. With n or timeout 0 it does not block: it brings what
-// waits inside the kernel, also what did not fit into the CQ, as far as there is room.
-// Errors are those of SubmitAndWait; a signal ends the wait early, with nil.
+// Wait submits nothing and waits until n completions are Ready or timeout has
+// passed; a negative timeout waits forever. With n or timeout 0 it does not block:
+// it collects the completions that wait inside the kernel, including those that did
+// not fit into the CQ, as far as there is room. Errors are those of SubmitAndWait;
+// a signal ends the wait early, with a nil error.
 func (r *Ring) Wait(n uint32, timeout time.Duration) error {
 	if n == 0 || timeout == 0 {
 		_, err := r.enter(0, 0, enterGetEvents, false)
@@ -71,7 +74,7 @@ func (r *Ring) Wait(n uint32, timeout time.Duration) error {
 	return err
 }
 
-// until stores the timeout of a wait, negative is forever, and returns the flags
+// until stores the timeout of a wait (negative means forever) and returns the flags
 // for it.
 func (r *Ring) until(timeout time.Duration) uint32 {
 	if timeout < 0 {
@@ -81,15 +84,15 @@ func (r *Ring) until(timeout time.Duration) uint32 {
 	return r.waitFlags | enterExtArg
 }
 
-// publish lets the kernel see the prepared SQEs and counts them.
+// publish makes the prepared SQEs visible to the kernel and returns their number.
 func (r *Ring) publish() uint32 {
 	atomic.StoreUint32(r.sqTailPub, r.sqTail)
 	return r.sqTail - atomic.LoadUint32(r.sqHead)
 }
 
-// enter is io_uring_enter. Only one that may block goes through the scheduler's
-// hand-off, which costs 80 to 110 ns; a raw one that blocked would hold the P
-// and keep the garbage collector waiting.
+// enter is io_uring_enter. Only a call that may block goes through the scheduler's
+// hand-off, which costs 80 to 110 ns; a raw one that blocked would hold the P and
+// keep the garbage collector waiting.
 func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 	if r.state != ringEnabled {
 		return 0, r.usable()
@@ -114,7 +117,7 @@ func (r *Ring) enter(submit, wait, flags uint32, block bool) (int, error) {
 	return n, nil
 }
 
-// enterCall makes the call: of Linux without a detour.
+// enterCall makes the call, on Linux directly.
 func (r *Ring) enterCall(submit, wait, flags uint32, block bool) (int, syscall.Errno) {
 	var arg unsafe.Pointer
 	var size uintptr
@@ -129,7 +132,8 @@ func (r *Ring) enterCall(submit, wait, flags uint32, block bool) (int, syscall.E
 	return int(n), errno
 }
 
-// enterError sorts what is no error, what passes, and what is a mistake.
+// enterError distinguishes errnos that are not errors, transient errors, and
+// mistakes of the caller.
 func (r *Ring) enterError(errno syscall.Errno) error {
 	switch errno {
 	case syscall.EINTR:
@@ -155,14 +159,14 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 	return syscallError("io_uring_enter", errno)
 }
 
-// flush brings completions that overflowed, so that reaping makes progress. What
-// it cannot bring the next enter will.
+// flush collects completions that overflowed, so that reaping makes progress. The
+// next enter collects any that it cannot.
 func (r *Ring) flush() {
 	r.stats.Enters++
 	_, _ = r.enterCall(0, 0, enterGetEvents|r.enterFlags, false)
 }
 
-// usable says why a ring that is not enabled cannot be used.
+// usable returns why a ring that is not enabled cannot be used.
 func (r *Ring) usable() error {
 	switch r.state {
 	case ringDisabled:

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A multishot receive takes buffers of a group as data comes, until the other
+// A multishot receive takes buffers of a group as data arrives, until the other
 // side closes.
 func Example() {
 	runtime.LockOSThread()

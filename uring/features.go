@@ -2,7 +2,7 @@
 
 package uring
 
-// Names of features, in Features and in NotSupportedError.
+// The names of features, in Features and in NotSupportedError.
 const (
 	FeatureSetup             = "io_uring_setup"
 	FeatureExtArg            = "EXT_ARG"
@@ -32,10 +32,10 @@ const (
 	FeatureSocketUnsent      = "SIOCOUTQ"
 )
 
-// minKernels is the first Linux with each feature, by the kernel's history and
-// liburing's manual pages.
+// minKernels maps each feature to the first Linux that has it, according to the
+// kernel's history and liburing's manual pages.
 var minKernels = map[string]string{
-	FeatureSetup:             "5.11", // io_uring is 5.1, what New needs 5.11
+	FeatureSetup:             "5.11", // io_uring itself is in 5.1, what New needs is in 5.11
 	FeatureExtArg:            "5.11",
 	FeatureSubmitAll:         "5.18",
 	FeatureSingleIssuer:      "6.0",
@@ -63,7 +63,7 @@ var minKernels = map[string]string{
 	FeatureSocketUnsent:      "6.5",
 }
 
-// notSupported explains err for a feature.
+// notSupported returns err as the reason why a feature is missing.
 func notSupported(feature string, err error) error {
 	return &NotSupportedError{
 		Feature:   feature,

@@ -11,13 +11,13 @@ import (
 	iosys "github.com/iceber/iouring-go/syscall"
 )
 
-// RegisterFiles makes an empty table of n slots for direct descriptors: files
+// RegisterFiles registers an empty table of n slots for direct descriptors: files
 // that only this ring knows. UpdateFiles or a Direct operation fills a slot,
-// FixedFile uses it, PrepCloseDirect empties it. There can be one table at a
-// time: EBUSY; n is bounded by RLIMIT_NOFILE: EMFILE.
+// FixedFile uses it, PrepCloseDirect empties it. There can be only one table at a
+// time: EBUSY. n is limited by RLIMIT_NOFILE: EMFILE.
 //
-// Errors: ErrSize, ErrClosed, ErrWrongThread, *os.SyscallError. Since Linux 5.5,
-// in one small call 5.19.
+// Errors: ErrSize, ErrClosed, ErrWrongThread, *os.SyscallError. Since Linux 5.5; in
+// one small call, since 5.19.
 func (r *Ring) RegisterFiles(n int) error {
 	if n < 1 || n > 1<<20 {
 		return ErrSize
@@ -36,9 +36,9 @@ func (r *Ring) RegisterFiles(n int) error {
 	return err
 }
 
-// UpdateFiles sets the slots from offset on: a descriptor, or -1 to empty the
-// slot. The kernel takes a reference of its own: the descriptor may be closed.
-// Since Linux 5.5.
+// UpdateFiles sets the slots from offset on, each to a descriptor, or to -1 to
+// empty the slot. The kernel takes a reference of its own, so the descriptor may be
+// closed afterwards. Since Linux 5.5.
 func (r *Ring) UpdateFiles(offset uint32, fds []int32) error {
 	if len(fds) == 0 {
 		return ErrSize
@@ -53,28 +53,29 @@ func (r *Ring) UpdateFiles(offset uint32, fds []int32) error {
 	return err
 }
 
-// UnregisterFiles drops the table and closes what only it held. Since Linux 5.1.
+// UnregisterFiles removes the table and closes the files that only it held open.
+// Since Linux 5.1.
 func (r *Ring) UnregisterFiles() error {
 	_, err := r.register(uint32(iosys.IORING_UNREGISTER_FILES), nil, 0)
 	return err
 }
 
-// RegisterFileRange makes the kernel pick slots for itself only among the n from
-// offset on. Since Linux 6.0.
+// RegisterFileRange restricts the slots that the kernel picks by itself to the n
+// from offset on. Since Linux 6.0.
 func (r *Ring) RegisterFileRange(offset, n uint32) error {
 	reg := fileIndexRange{off: offset, len: n}
 	_, err := r.register(registerFileAllocRng, unsafe.Pointer(&reg), 0)
 	return err
 }
 
-// SyncCancel cancels like PrepCancel, or with CancelFD in flags like
-// PrepCancelFD, and returns only when what it matched is no longer running: at
-// most timeout, negative is forever, 0 does not wait. It returns how many were
-// cancelled, as far as the kernel says. Their completions come with the next
-// enter.
+// SyncCancel cancels as PrepCancel does, or, with CancelFD in flags, as
+// PrepCancelFD does, and returns only when what it matched is no longer running, or
+// after timeout; a negative timeout waits forever, 0 does not wait. It returns how
+// many operations were cancelled, as far as the kernel reports it. Their
+// completions arrive with the next enter.
 //
-// Errors: *os.SyscallError: ENOENT: nothing matched, ETIME: timeout, EALREADY:
-// still running with timeout 0, EINTR: a signal. ErrClosed, ErrWrongThread. Since
+// Errors: *os.SyscallError with ENOENT: nothing matched; ETIME: timeout; EALREADY:
+// still running with timeout 0; EINTR: a signal. ErrClosed, ErrWrongThread. Since
 // Linux 6.0.
 func (r *Ring) SyncCancel(
 	userData uint64, fd int, flags uint32, timeout time.Duration,

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftBehind gives goroutines that are ending five seconds to end.
+// leftBehind allows goroutines that are ending five seconds to end.
 func leftBehind(before []string) []string {
 	for end := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
 		left := slices.DeleteFunc(openDescriptors(), func(fd string) bool {
@@ -76,7 +76,7 @@ func strayGoroutines() []string {
 	return out
 }
 
-// newRing makes a ring for the test's goroutine, which it locks to its thread.
+// newRing returns a ring for the test's goroutine, which it locks to its thread.
 func newRing(t testing.TB, entries uint32, opts *Options) *Ring {
 	t.Helper()
 	needs(t, FeatureSetup)
@@ -99,7 +99,7 @@ func newRing(t testing.TB, entries uint32, opts *Options) *Ring {
 	return r
 }
 
-// wait returns a copy of the next completion, and takes it.
+// wait removes the next completion and returns a copy of it.
 func wait(t testing.TB, r *Ring) CQE {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
@@ -138,7 +138,7 @@ func quiet(t testing.TB, r *Ring) {
 	}
 }
 
-// sqe is the next free entry, which must be there.
+// sqe returns the next free entry, which must exist.
 func sqe(t testing.TB, r *Ring) *SQE {
 	t.Helper()
 	s := r.SQE()
@@ -148,7 +148,7 @@ func sqe(t testing.TB, r *Ring) *SQE {
 	return s
 }
 
-// pair is two connected sockets.
+// pair returns two connected sockets.
 func pair(t testing.TB, typ int) (a, b int) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -159,7 +159,7 @@ func pair(t testing.TB, typ int) (a, b int) {
 	return fds[0], fds[1]
 }
 
-// pipe is a pipe's two ends.
+// pipe returns the two ends of a pipe.
 func pipe(t testing.TB) (r, w int) {
 	t.Helper()
 	var fds [2]int
@@ -170,7 +170,7 @@ func pipe(t testing.TB) (r, w int) {
 	return fds[0], fds[1]
 }
 
-// listener is a TCP listener on loopback and its address.
+// listener returns a TCP listener on loopback and its address.
 func listener(t testing.TB) (int, *unix.SockaddrInet4) {
 	t.Helper()
 	fd, name := openListener(t)
@@ -178,7 +178,7 @@ func listener(t testing.TB) (int, *unix.SockaddrInet4) {
 	return fd, name
 }
 
-// openListener is a listener that the caller closes.
+// openListener returns a listener that the caller closes.
 func openListener(t testing.TB) (int, *unix.SockaddrInet4) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -212,7 +212,7 @@ func dial(t testing.TB, to unix.Sockaddr) int {
 	return fd
 }
 
-// tcpPair is two connected TCP sockets.
+// tcpPair returns two connected TCP sockets.
 func tcpPair(t testing.TB) (a, b int) {
 	t.Helper()
 	fd, name := listener(t)
@@ -244,8 +244,8 @@ func read(t testing.TB, fd int) string {
 	return string(buf[:n])
 }
 
-// needs skips where the kernel is older than the feature, or a sandbox refuses
-// it. Where it is missing for another reason, the test is to fail.
+// needs skips the test if the kernel is older than the feature, or a sandbox
+// refuses it. If the feature is missing for another reason, the test must fail.
 func needs(t testing.TB, feature string) {
 	t.Helper()
 	f := ProbeOnce().Lookup(feature)
@@ -254,7 +254,7 @@ func needs(t testing.TB, feature string) {
 	}
 }
 
-// refused reports whether a sandbox or a limit keeps the feature away.
+// refused reports whether a sandbox or a limit withholds the feature.
 func refused(f Feature) bool {
 	return errors.Is(f.Err, syscall.EPERM) || errors.Is(f.Err, syscall.EACCES) ||
 		errors.Is(f.Err, syscall.ENOSYS) || errors.Is(f.Err, syscall.ENOMEM)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// collect takes n completions, by user data.
+// collect takes n completions and returns them by user data.
 func collect(t *testing.T, r *Ring, n int) map[uint64]CQE {
 	t.Helper()
 	got := map[uint64]CQE{}

@@ -386,7 +386,8 @@ func datagramSocket(t testing.TB) (int, *unix.SockaddrInet4) {
 	return fd, name.(*unix.SockaddrInet4)
 }
 
-// Buffers that come back must not run out, however often nothing was there.
+// Buffers that come back must not run out, however often there was nothing to
+// receive.
 func TestMultishotReceiveLosesNoBuffers(t *testing.T) {
 	needs(t, FeatureRecvMsgMultishot)
 	for _, test := range []struct {

@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Feature is what Probe found out about one thing that io_uring can do.
+// Feature is what Probe found out about one capability of io_uring.
 type Feature struct {
 	Name      string // one of Feature*
 	Supported bool
-	Err       error  // nil, or a *NotSupportedError around what was seen: mostly an errno
+	Err       error  // nil, or a *NotSupportedError that wraps what was seen, usually an errno
 	MinKernel string // the first Linux that has it, such as "6.1"
 	Remedy    string // what to do about Err
 }
 
-// String is a line such as "multishot accept: no: invalid argument (…)".
+// String returns a line such as "multishot accept: no: invalid argument (…)".
 func (f Feature) String() string {
 	if f.Supported {
 		return f.Name + ": yes"
@@ -32,10 +32,10 @@ func (f Feature) String() string {
 		f.Name, errors.Unwrap(f.Err), f.MinKernel, f.Remedy)
 }
 
-// Features is Probe's answer, in the order of the Feature* constants.
+// Features is the result of Probe, in the order of the Feature* constants.
 type Features []Feature
 
-// Lookup finds a feature by its name. One that nobody knows is not supported.
+// Lookup returns the feature called name. An unknown one is not supported.
 func (f Features) Lookup(name string) Feature {
 	i := slices.IndexFunc(f, func(x Feature) bool { return x.Name == name })
 	if i < 0 {
@@ -44,11 +44,11 @@ func (f Features) Lookup(name string) Feature {
 	return f[i]
 }
 
-// Has reports whether all of names are supported.
+// Has reports whether all the named features are supported.
 func (f Features) Has(names ...string) bool { return f.Missing(names...) == nil }
 
-// Missing is the *NotSupportedError of the first of names that is not supported,
-// nil if all are.
+// Missing returns the *NotSupportedError of the first of names that is not
+// supported, or nil if all are.
 func (f Features) Missing(names ...string) error {
 	for _, name := range names {
 		if x := f.Lookup(name); !x.Supported {
@@ -58,7 +58,7 @@ func (f Features) Missing(names ...string) error {
 	return nil
 }
 
-// String has a line for each feature.
+// String returns one line for each feature.
 func (f Features) String() string {
 	var b strings.Builder
 	for _, x := range f {
@@ -68,7 +68,7 @@ func (f Features) String() string {
 	return b.String()
 }
 
-// What is seen where a feature is missing and no errno says so.
+// Reasons for a missing feature when there is no errno that says so.
 var (
 	errNotProbed    = errors.New("unknown feature")
 	errSingleShot   = errors.New("taken, but it completes only once")
@@ -78,12 +78,12 @@ var (
 	errNotOffered   = errors.New("not among the kernel's features")
 )
 
-// Probe finds out what io_uring can do here, by doing each thing once on sockets
-// of its own: version numbers lie, because distributions backport, and sandboxes
-// refuse. It takes some milliseconds, may be called from any goroutine, and
-// leaves nothing open.
+// Probe finds out what io_uring can do here, by doing each thing once on sockets of
+// its own: version numbers are unreliable, because distributions backport features
+// and sandboxes refuse them. It takes a few milliseconds, may be called from any
+// goroutine, and leaves nothing open.
 //
-// Where io_uring is refused as a whole, each feature has that reason.
+// If io_uring as a whole is refused, every feature has that reason.
 func Probe() Features {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -104,11 +104,11 @@ func Probe() Features {
 			out = append(out, newFeature(c.name, p.run(c.do)))
 		}
 	}
-	_ = ring.Close() // what it undoes was done above: there is no error to be had
+	_ = ring.Close() // it undoes what was done above, so it has no error to report
 	return out
 }
 
-// allFor is every feature with the same reason.
+// allFor returns every feature with the same reason.
 func allFor(err error) Features {
 	var out Features
 	for _, c := range checks {
@@ -117,7 +117,7 @@ func allFor(err error) Features {
 	return out
 }
 
-// ProbeOnce is Probe's answer of the first time that it was asked.
+// ProbeOnce calls Probe the first time and returns the same result from then on.
 func ProbeOnce() Features { return slices.Clone(probeOnce()) }
 
 var probeOnce = sync.OnceValue(Probe)
@@ -136,16 +136,16 @@ const (
 	probePatience = time.Second // for what should take microseconds
 )
 
-// prober does one check after another on one ring.
+// prober runs one check after another on one ring.
 type prober struct {
 	ring  *Ring
-	user  uint64 // user data of the operation that is being looked at
+	user  uint64 // user data of the current operation
 	fds   []int  // to be closed at the end of the check
 	bufs  *BufRing
 	group uint16
 }
 
-// run does a check and cleans up after it.
+// run runs a check and cleans up after it.
 func (p *prober) run(check func(*prober) error) error {
 	err := check(p)
 	p.cancel()
@@ -176,7 +176,7 @@ func (p *prober) start(prep func(*SQE)) error {
 }
 
 // next waits for a completion of the operation that was started last. A negative
-// result is an error.
+// Res is returned as an error.
 func (p *prober) next() (CQE, error) {
 	for end := time.Now().Add(probePatience); ; {
 		for c := range p.ring.CQEs() {
@@ -209,16 +209,16 @@ func (p *prober) do(prep func(*SQE)) (CQE, error) {
 	return p.next()
 }
 
-// cancel ends the operation that was started last, if it still runs.
+// cancel ends the operation that was started last, if it is still running.
 func (p *prober) cancel() {
 	target := p.user
 	if _, err := p.do(func(s *SQE) { s.PrepCancel(target, 0) }); err == nil {
-		_, _ = p.ring.EnterNB() // its last completion is nobody's
+		_, _ = p.ring.EnterNB() // nobody wants its last completion
 	}
 	p.ring.Advance(p.ring.Ready())
 }
 
-// pair is two connected sockets.
+// pair returns two connected sockets.
 func (p *prober) pair() (a, b int, err error) { return p.pairOf(unix.SOCK_STREAM) }
 
 func (p *prober) pairOf(typ int) (a, b int, err error) {
@@ -230,7 +230,7 @@ func (p *prober) pairOf(typ int) (a, b int, err error) {
 	return fds[0], fds[1], nil
 }
 
-// pipe is a pipe's two ends.
+// pipe returns the two ends of a pipe.
 func (p *prober) pipe() (r, w int, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -240,7 +240,7 @@ func (p *prober) pipe() (r, w int, err error) {
 	return fds[0], fds[1], nil
 }
 
-// socket is a socket of its own.
+// socket returns a new socket, which run closes.
 func (p *prober) socket(domain, typ int) (int, error) {
 	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err == nil {
@@ -249,7 +249,7 @@ func (p *prober) socket(domain, typ int) (int, error) {
 	return fd, err
 }
 
-// tcpPair is two connected TCP sockets.
+// tcpPair returns two connected TCP sockets.
 func (p *prober) tcpPair() (a, b int, err error) {
 	fd, name, err := p.loopback(unix.SOCK_STREAM)
 	if err != nil {
@@ -273,7 +273,7 @@ func (p *prober) tcpPair() (a, b int, err error) {
 	return int(c.Res), b, nil
 }
 
-// loopback is a socket bound to a port of loopback, and its address.
+// loopback returns a socket bound to a loopback port, and its address.
 func (p *prober) loopback(typ int) (int, unix.Sockaddr, error) {
 	fd, err := p.socket(unix.AF_INET, typ)
 	if err != nil {
@@ -286,8 +286,8 @@ func (p *prober) loopback(typ int) (int, unix.Sockaddr, error) {
 	return fd, name, err
 }
 
-// buffers makes a group of four buffers of 64 bytes, all in circulation. It is a
-// new group each time, because of what BufRing.Close says of Linux 6.1.
+// buffers registers a group of four buffers of 64 bytes, all in circulation. It is
+// a new group each time, because of what BufRing.Close says about Linux 6.1.
 func (p *prober) buffers(incremental bool) error {
 	var err error
 	p.group++

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checks are the features in the order of their constants. A check returns why
+// checks lists the features in the order of their constants. A check returns why
 // the feature is missing.
 var checks = []struct {
 	name string
@@ -44,8 +44,8 @@ var checks = []struct {
 	{FeatureSocketUnsent, (*prober).socketUnsent},
 }
 
-// accepted tells whether setup took a flag. New gives up only what is refused, so
-// what is gone was answered with EINVAL.
+// accepted reports whether setup took a flag. New gives up only flags that are
+// refused, so one that is missing was answered with EINVAL.
 func (p *prober) accepted(flag uint32) error {
 	if p.ring.Flags()&flag == 0 {
 		return syscall.EINVAL
@@ -60,7 +60,7 @@ func offered(is bool) error {
 	return nil
 }
 
-// nop is the least that must work: setup may be allowed and enter refused.
+// nop checks the least that must work: setup may be allowed and enter refused.
 func nop(p *prober) error {
 	_, err := p.do((*SQE).PrepNop)
 	return err
@@ -79,7 +79,7 @@ func (p *prober) extArg() error {
 	return errNoCompletion
 }
 
-// registeredRing: New goes on without, so the errno is asked for again.
+// registeredRing asks again for the errno, because New continues without it.
 func (p *prober) registeredRing() error {
 	if p.ring.HasRegisteredFD() {
 		return nil
@@ -91,7 +91,7 @@ func (p *prober) registeredRing() error {
 	return err
 }
 
-// cqeSkip submits two NOPs, of which only the second may complete.
+// cqeSkip submits two NOPs, of which only the second may post a completion.
 func (p *prober) cqeSkip() error {
 	r := p.ring
 	before := r.Stats().Completed
@@ -142,7 +142,7 @@ func (p *prober) bufRingInc() error {
 // probeData is shorter than half a buffer of the group.
 var probeData = []byte("probe")
 
-// receives sends something to b that the operation must bring.
+// receives starts the operation and sends something to b that it must deliver.
 func (p *prober) receives(b int, prep func(*SQE)) error {
 	if err := p.start(prep); err != nil {
 		return err
@@ -150,8 +150,8 @@ func (p *prober) receives(b int, prep func(*SQE)) error {
 	return p.brings(b, false)
 }
 
-// brings sends something to b that the started operation must bring, and go on
-// if more.
+// brings sends something to b that the started operation must deliver; if more is
+// true the operation must also stay armed.
 func (p *prober) brings(b int, more bool) error {
 	if _, err := unix.Write(b, probeData); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (p *prober) brings(b int, more bool) error {
 	return nil
 }
 
-// repeats has a multishot operation on a bring what is sent to b, twice.
+// repeats checks that a multishot operation delivers what is sent to b, twice.
 func (p *prober) repeats(b int, prep func(*SQE)) error {
 	if err := p.buffers(false); err != nil {
 		return err
@@ -210,8 +210,8 @@ func (p *prober) readMultishot() error {
 	return p.repeats(b, func(s *SQE) { s.PrepReadMultishot(a, p.group, CurrentOffset) })
 }
 
-// recvBundle receives more than a buffer holds: from TCP, because a socket must
-// say how much it has, which AF_UNIX does not on 6.12.
+// recvBundle receives more than one buffer holds. It uses TCP, because the socket
+// must say how much it has, which AF_UNIX does not on 6.12.
 func (p *prober) recvBundle() error {
 	if !p.ring.HasBundles() {
 		return errNotOffered
@@ -320,7 +320,7 @@ func (p *prober) readFixed() error {
 	return err
 }
 
-// sendZC sends a datagram to nobody's port but its own.
+// sendZC sends a datagram to the socket's own port.
 func (p *prober) sendZC() error {
 	fd, name, err := p.loopback(unix.SOCK_DGRAM)
 	if err != nil {
@@ -381,13 +381,13 @@ func (p *prober) cancelFD() error {
 		err = errWrongResult
 	}
 	if err != nil {
-		p.user-- // it still runs
+		p.user-- // it is still running
 	}
 	return err
 }
 
 // msgRing sends a message from the ring to itself, under the operation's own user
-// data: the message and the operation complete, in any order.
+// data: both the message and the operation complete, in either order.
 func (p *prober) msgRing() error {
 	const message = 42
 	sum := int32(0)
@@ -425,8 +425,8 @@ func (p *prober) splice() error {
 	return err
 }
 
-// waitid waits for this process, which is not its own child: ECHILD says that the
-// operation is there, and no child of the caller's is disturbed.
+// waitid waits for this process, which is not its own child: ECHILD shows that the
+// operation exists, and no child of the caller's is disturbed.
 func (p *prober) waitid() error {
 	_, err := p.do(func(s *SQE) {
 		s.PrepWaitid(unix.P_PID, unix.Getpid(), nil, unix.WEXITED|unix.WNOHANG, 0)

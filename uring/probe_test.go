@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Every feature is there that the kernel's version promises: otherwise the claim
-// or the check is wrong.
+// Every feature that the kernel's version promises is there: otherwise the claim or
+// the check is wrong.
 func TestFeaturesAreThereFromTheirKernelOn(t *testing.T) {
 	features := Probe()
 	for _, f := range features {

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RecvMsgOut is what PrepRecvMsgMultishot left in a provided buffer. Its slices
-// are parts of the buffer and end with it.
+// RecvMsgOut is what PrepRecvMsgMultishot left in a provided buffer. Its slices are
+// parts of the buffer and are valid only as long as it is.
 type RecvMsgOut struct {
 	Name    []byte // the sender's socket address, empty if it has none
 	Control []byte // control messages
 	Payload []byte
-	// Len is the message's length, more than Payload's where that was cut off and
-	// the receive said MSG_TRUNC.
+	// Len is the message's length. It exceeds that of Payload if the message was
+	// truncated and the receive had MSG_TRUNC.
 	Len   int
 	Flags int // MSG_TRUNC, MSG_CTRUNC, …
 }
@@ -24,9 +24,9 @@ type RecvMsgOut struct {
 // payloadlen, flags.
 const recvMsgHeader = 16
 
-// Parse takes buf apart: the first CQE.Res bytes of the provided buffer. msg is
-// the header of the PrepRecvMsgMultishot. It is false if buf is too short to be
-// such a message.
+// Parse parses buf, the first CQE.Res bytes of the provided buffer. msg is the
+// header that was passed to PrepRecvMsgMultishot. Parse reports false if buf is too
+// short to be such a message.
 func (o *RecvMsgOut) Parse(buf []byte, msg *unix.Msghdr) bool {
 	room := recvMsgHeader + uint64(msg.Namelen) + uint64(msg.Controllen)
 	if uint64(len(buf)) < room {

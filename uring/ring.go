@@ -18,12 +18,12 @@ import (
 //
 //	disabled --Enable--> enabled --Close--> closed
 //
-// New returns it enabled, or with Options.Disabled disabled. All methods are for
-// one goroutine. With SINGLE_ISSUER, that is on every kernel since 6.0, the
-// kernel also wants one thread: the goroutine that calls Enable (or New, without
-// Disabled) must be locked by runtime.LockOSThread and stay so until Close. When
-// a locked goroutine ends, its thread ends, and with it whatever the ring had in
-// flight, without completions.
+// New returns it enabled, or, with Options.Disabled, disabled. All methods must be
+// called by one goroutine. With SINGLE_ISSUER, that is, on every kernel since 6.0,
+// the kernel also requires a single thread: the goroutine that calls Enable (or
+// New, without Disabled) must be locked by runtime.LockOSThread and stay so until
+// Close. When a locked goroutine ends, its thread ends, and with it whatever the
+// ring had in flight, without completions.
 type Ring struct {
 	// Submission: *head is the kernel's, *tail ours. sqTail counts the prepared
 	// entries, *tail those that the kernel may see.
@@ -47,7 +47,7 @@ type Ring struct {
 
 	enterFD    int // descriptor, or index of the registered one
 	enterFlags uint32
-	waitFlags  uint32 // besides, for an enter that may block
+	waitFlags  uint32 // additional flags for an enter that may block
 	ts         Timespec
 	arg        getEventsArg
 
@@ -78,7 +78,7 @@ const (
 	ringClosed
 )
 
-// Stats counts what a ring did, from New on.
+// Stats counts what a ring has done since New.
 type Stats struct {
 	Enters     uint64 // io_uring_enter calls, blocking or not
 	Blocking   uint64 // of these, those that were allowed to block
@@ -94,9 +94,9 @@ type Stats struct {
 // Stats returns the counters.
 func (r *Ring) Stats() Stats { return r.stats }
 
-// SQE lends the next free submission entry, nil when the queue is full: then
-// Submit and ask again. One Prep method must be called on it before the next
-// Submit: the entry holds what its last user left.
+// SQE returns the next free submission entry, or nil if the queue is full: then
+// call Submit and ask again. One Prep method must be called on the entry before the
+// next Submit, because the entry still holds what its last user left there.
 func (r *Ring) SQE() *SQE {
 	if r.sqTail-atomic.LoadUint32(r.sqHead) >= r.sqEntries {
 		return nil
@@ -106,17 +106,18 @@ func (r *Ring) SQE() *SQE {
 	return s
 }
 
-// Pending is how many prepared SQEs the kernel has not taken yet.
+// Pending returns the number of prepared SQEs that the kernel has not taken yet.
 func (r *Ring) Pending() int { return int(r.sqTail - atomic.LoadUint32(r.sqHead)) }
 
-// Space is how many more times SQE succeeds before a Submit. A chain of IOLink
-// must be submitted as a whole: ask before beginning one.
+// Space returns how many more times SQE will succeed before a Submit. A chain of
+// IOLink must be submitted as a whole: check Space before beginning one.
 func (r *Ring) Space() int { return int(r.sqEntries) - r.Pending() }
 
-// Ready is how many completions can be had without a system call.
+// Ready returns the number of completions that are available without a system call.
 func (r *Ring) Ready() int { return int(atomic.LoadUint32(r.cqTail) - r.cqHead) }
 
-// Peek is the oldest completion, nil if there is none. It stays until Advance.
+// Peek returns the oldest completion, or nil if there is none. It stays until
+// Advance.
 func (r *Ring) Peek() *CQE {
 	if r.cqHead == atomic.LoadUint32(r.cqTail) {
 		return nil
@@ -124,7 +125,7 @@ func (r *Ring) Peek() *CQE {
 	return r.cqe(r.cqHead)
 }
 
-// PeekAt is the i-th oldest completion; i is less than Ready, else it panics.
+// PeekAt returns the i-th oldest completion. It panics unless i is less than Ready.
 func (r *Ring) PeekAt(i int) *CQE {
 	if uint(i) >= uint(r.Ready()) {
 		panic("uring: PeekAt beyond Ready")
@@ -136,8 +137,9 @@ func (r *Ring) cqe(at uint32) *CQE {
 	return (*CQE)(unsafe.Add(r.cqes, uintptr(at&r.cqMask)*unsafe.Sizeof(CQE{})))
 }
 
-// Advance gives the n oldest completions' room back to the kernel; n is at most
-// Ready, else it panics. The *CQEs of Peek and PeekAt for them end here.
+// Advance releases the n oldest completions, so that the kernel can reuse their
+// room. It panics if n exceeds Ready. The *CQEs that Peek and PeekAt returned for
+// them are no longer valid.
 func (r *Ring) Advance(n int) {
 	if uint(n) > uint(r.Ready()) {
 		panic("uring: Advance beyond Ready")
@@ -147,8 +149,9 @@ func (r *Ring) Advance(n int) {
 	atomic.StoreUint32(r.cqHeadPub, r.cqHead)
 }
 
-// CQEs yields completions until there are none without a system call, those
-// included that arrive meanwhile. Each is a copy, passed to Advance already.
+// CQEs yields completions for as long as they are available without a system call,
+// including those that arrive in the meantime. Each is a copy; Advance has already
+// been called for it.
 func (r *Ring) CQEs() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
 		for c := r.Peek(); c != nil; c = r.Peek() {
@@ -161,42 +164,44 @@ func (r *Ring) CQEs() iter.Seq[CQE] {
 	}
 }
 
-// TaskrunPending reports that completions wait inside the kernel for the next
-// enter. It reads one word of memory, so that a loop can spin on it. Only with
+// TaskrunPending reports whether completions wait inside the kernel for the next
+// enter. It reads one word of memory, so a loop can spin on it. Only with
 // HasTaskrunFlag. Since Linux 5.19.
 func (r *Ring) TaskrunPending() bool { return atomic.LoadUint32(r.sqFlags)&sqTaskrun != 0 }
 
-// Overflowed reports that completions wait inside the kernel for room in the CQ.
-// The next enter of any kind brings them, as far as there is room.
+// Overflowed reports whether completions wait inside the kernel for room in the CQ.
+// The next enter of any kind collects them, as far as there is room.
 func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 }
 
-// Overflow is how many completions the kernel lost because it had no memory to
-// keep them; it wraps around. What it could keep counts in Stats.Overflows.
+// Overflow returns how many completions the kernel lost because it had no memory to
+// keep them; it wraps around. Those that it could keep count in Stats.Overflows.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqDropped) }
 
-// Dropped is how many SQEs the kernel found malformed and ignored: 0.
+// Dropped returns the number of SQEs that the kernel found malformed and ignored,
+// which is always 0.
 func (r *Ring) Dropped() uint32 { return atomic.LoadUint32(r.sqDropped) }
 
-// FD is the ring's descriptor, for poll and for PrepMsgRing from other rings.
+// FD returns the ring's descriptor, for poll and for PrepMsgRing from other rings.
 func (r *Ring) FD() int { return r.fd }
 
-// Entries is the size of the submission queue: a power of 2, which can be less
-// than what New was asked for, where memory was short.
+// Entries returns the size of the submission queue: a power of 2, which can be less
+// than New was asked for if memory was short.
 func (r *Ring) Entries() int { return int(r.sqEntries) }
 
-// CQEntries is the size of the completion queue, a power of 2.
+// CQEntries returns the size of the completion queue, a power of 2.
 func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 
-// Close cancels what is in flight, waits for that at most closePatience, and
-// frees the ring, its buffer rings included. Completions that were not taken are
-// lost. It is idempotent.
+// Close cancels everything in flight, waits at most closePatience for it to end,
+// and frees the ring, its buffer rings included. Completions that were not taken
+// are lost. It is idempotent.
 //
-// On the thread that enabled the ring, what was in flight has let go of its
-// sockets when Close returns, wherever the kernel can cancel in place (Linux
-// 6.0). From elsewhere the kernel does that later, and the ring itself lives
-// until that thread ends, because the thread's registered descriptor holds it.
-// As long as it is not known that the kernel has let go, the buffers that it may
-// still write to stay mapped, to the end of the process: see Quiet.
+// On the thread that enabled the ring, and where the kernel can cancel in place
+// (Linux 6.0), all operations have released their sockets when Close returns. If
+// Close is called on another thread, the kernel does that later, and the ring
+// itself lives until the enabling thread ends, because that thread's registered
+// descriptor holds it. Until it is known that the kernel has finished with them,
+// the buffers that it may still write to stay mapped, to the end of the process if
+// need be: see Quiet.
 func (r *Ring) Close() error {
 	if r.state == ringClosed {
 		return nil
@@ -223,13 +228,14 @@ func (r *Ring) Close() error {
 	return err
 }
 
-// Quiet cancels all that is in flight, waits for that at most 100 ms, and reports
-// whether it has ended: no memory is in use by the kernel any more but for the
-// completions, which Peek and Wait still bring. It is the first half of Close, for
-// who wants to see them. It is false on any thread but the one that enabled the ring,
-// before Linux 6.0, and where a kernel worker is busy with something that cannot be
-// cancelled: then the memory that was lent must stay as it is to the end of the
-// process. Nothing may be submitted afterwards.
+// Quiet cancels everything in flight, waits at most 100 ms for it to end, and
+// reports whether it has ended: if so, the kernel no longer uses any memory except
+// the completions, which Peek and Wait still deliver. It is the first half of
+// Close, for callers that want to see those completions. It returns false on any
+// thread other than the one that enabled the ring, before Linux 6.0, and if a
+// kernel worker is busy with something that cannot be cancelled; memory that was
+// lent must then stay as it is to the end of the process. Nothing may be submitted
+// afterwards.
 func (r *Ring) Quiet() bool {
 	if r.state != ringEnabled {
 		return true
@@ -248,7 +254,7 @@ func (r *Ring) Quiet() bool {
 	return ended
 }
 
-// abandoned keeps reachable what the kernel may still use.
+// abandoned keeps reachable the memory that the kernel may still use.
 var abandoned struct {
 	sync.Mutex
 	bufs [][]byte
@@ -277,14 +283,14 @@ func (r *Ring) unmap() error {
 	return err
 }
 
-// nothing is what a closed ring's queues are: always empty, always full.
+// nothing is what a closed ring's queues consist of: no completions, and no room.
 var nothing struct {
 	sqe SQE
 	cqe CQE
 }
 
-// pointAtNothing makes the methods of a closed ring harmless: no entries to be
-// had, no completions, instead of a fault in unmapped memory.
+// pointAtNothing makes the methods of a closed ring harmless: they find no free
+// entries and no completions, instead of faulting on unmapped memory.
 func (r *Ring) pointAtNothing() {
 	var zero [7]uint32
 	r.sqHead, r.sqTailPub, r.sqFlags, r.sqDropped = &zero[0], &zero[1], &zero[2], &zero[3]

@@ -85,7 +85,7 @@ func TestBeyondReadyIsAPanic(t *testing.T) {
 	}
 }
 
-// What the kernel answers seldom is sorted nevertheless, without allocating.
+// Even rare answers of the kernel are classified, without allocating.
 func TestEnterErrorsAreSorted(t *testing.T) {
 	r := newRing(t, 4, nil)
 	for errno, want := range map[syscall.Errno]error{
@@ -139,7 +139,7 @@ func TestWaitTimesOut(t *testing.T) {
 	r := newRing(t, 8, nil)
 	began := time.Now()
 	n, err := r.SubmitAndWait(1, 20*time.Millisecond)
-	// A signal may end the wait early: then it is no timeout.
+	// A signal may end the wait early: then it is not a timeout.
 	for err == nil {
 		n, err = r.SubmitAndWait(1, 20*time.Millisecond)
 	}
@@ -260,8 +260,8 @@ func TestClosedRingSaysSo(t *testing.T) {
 	}
 }
 
-// Whatever is in flight lets go of its socket before Close returns: the port is
-// free at once.
+// Operations in flight release their sockets before Close returns: the port is free
+// at once.
 func TestCloseEndsWhatIsInFlight(t *testing.T) {
 	needs(t, FeatureSyncCancel)
 	r := newRing(t, 8, nil)

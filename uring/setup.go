@@ -14,22 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options are New's; the zero value is the best the kernel has.
+// Options are the options of New; the zero value selects the best that the kernel
+// has.
 type Options struct {
-	// CQEntries is the size of the completion queue, at least the submission
-	// queue's and at most 65536; 0 is twice the submission queue's. Multishot
-	// operations post many completions for one SQE, so make it generous.
+	// CQEntries is the size of the completion queue, at least that of the
+	// submission queue and at most 65536; 0 means twice that of the submission
+	// queue. Multishot operations post many completions for one SQE, so make it
+	// generous.
 	CQEntries uint32
-	// Disabled creates the ring without an issuing thread: Enable, called by the
-	// thread that is to use it, starts it. Meanwhile buffers and files can be
+	// Disabled creates the ring without an issuing thread: Enable starts it, called
+	// by the thread that is to use it. Until then buffers and files can be
 	// registered from any thread. Since Linux 5.10.
 	Disabled bool
-	// Without is setup flags (Setup*) not to use even where the kernel has them,
+	// Without holds setup flags (Setup*) not to use even if the kernel has them,
 	// for comparison and for tests.
 	Without uint32
 	// NoRegisteredFD uses the plain descriptor in each io_uring_enter.
 	NoRegisteredFD bool
-	// System carries the ring out; nil is Linux.
+	// System carries out the ring's operations; nil means Linux.
 	System System
 }
 
@@ -52,15 +54,15 @@ const (
 	enterGetEvents = iosys.IORING_ENTER_FLAGS_GETEVENTS
 )
 
-// entriesMin is where shrinking a ring for want of memory ends.
+// entriesMin is the smallest size to which a ring shrinks when memory is short.
 const entriesMin = 16
 
 // closePatience bounds how long Close waits for what cannot be cancelled at
 // once, such as a read that a kernel worker is busy with.
 const closePatience = 100 * time.Millisecond
 
-// drops is what negotiate gives up, one step for each EINVAL, newest first:
-// every kernel has all that stands below the newest that it lacks.
+// drops lists what negotiate gives up, one step for each EINVAL, newest first: a
+// kernel that lacks a flag has all those listed below the newest that it lacks.
 var drops = [...]struct{ off, on uint32 }{
 	{off: setupNoSQArray},
 	{off: setupDeferTaskrun, on: SetupCoopTaskrun},
@@ -70,19 +72,20 @@ var drops = [...]struct{ off, on uint32 }{
 	{off: setupDisabled},
 }
 
-// New makes a ring for entries SQEs, rounded up to a power of 2, at most 32768.
+// New creates a ring for entries SQEs, rounded up to a power of 2, at most 32768.
 //
 // It asks for SINGLE_ISSUER, DEFER_TASKRUN, TASKRUN_FLAG, SUBMIT_ALL and
 // NO_SQARRAY, and gives up in a fixed order what the kernel refuses: NO_SQARRAY
 // (6.6), DEFER_TASKRUN (6.1; COOP_TASKRUN instead), SINGLE_ISSUER (6.0),
-// COOP_TASKRUN and TASKRUN_FLAG (5.19), SUBMIT_ALL (5.18), R_DISABLED (5.10).
-// Where memory is short it halves the queues, down to 16 entries.
+// COOP_TASKRUN and TASKRUN_FLAG (5.19), SUBMIT_ALL (5.18), R_DISABLED (5.10). If
+// memory is short it halves the queues, down to 16 entries.
 //
-// Errors: ErrSize; *NotSupportedError where io_uring is refused or older than
-// Linux 5.11; *MemlockError; else an *os.SyscallError, such as EMFILE.
+// Errors: ErrSize; *NotSupportedError if io_uring is refused or older than Linux
+// 5.11; *MemlockError; otherwise an *os.SyscallError, such as EMFILE.
 //
-// The ring runs with the credentials of the thread that made it. nil opts is
-// the zero Options. Without Options.Disabled the calling thread is the ring's.
+// The ring runs with the credentials of the thread that created it. A nil opts
+// means the zero Options. Without Options.Disabled the ring belongs to the calling
+// thread.
 func New(entries uint32, opts *Options) (*Ring, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -133,15 +136,15 @@ func New(entries uint32, opts *Options) (*Ring, error) {
 	return r, nil
 }
 
-// allowed tries io_uring_enter, which a sandbox can refuse where it allows the other
-// calls, also one that was put in place after other rings were made.
+// allowed tries io_uring_enter, which a sandbox can refuse even if it allows the
+// other calls, including a sandbox that was set up after other rings were created.
 func allowed(system System, fd int) syscall.Errno {
 	_, errno := system.Enter(fd, 0, 0, 0, nil, 0)
 	switch errno {
 	case syscall.EPERM, syscall.ENOSYS, syscall.EACCES:
 		return errno
 	}
-	return 0 // EBADFD of a ring that is still disabled, for one
+	return 0 // for example EBADFD, of a ring that is still disabled
 }
 
 // setup is io_uring_setup, or a stand-in.
@@ -154,7 +157,7 @@ func negotiate(call setup, entries uint32, o *Options, p *iosys.IOURingParams) (
 	if o.Without&setupDeferTaskrun != 0 {
 		flags |= SetupCoopTaskrun
 	}
-	if o.Without&setupSingleIssuer != 0 { // DEFER_TASKRUN is not to be had alone
+	if o.Without&setupSingleIssuer != 0 { // DEFER_TASKRUN does not work alone
 		flags = flags&^setupDeferTaskrun | SetupCoopTaskrun
 	}
 	flags = consistent(flags &^ o.Without)
@@ -184,7 +187,7 @@ func negotiate(call setup, entries uint32, o *Options, p *iosys.IOURingParams) (
 	}
 }
 
-// dropNext takes the next step of drops that makes a difference.
+// dropNext takes the next step of drops that changes anything.
 func dropNext(flags uint32, step int, without uint32) (uint32, int, bool) {
 	for ; step < len(drops); step++ {
 		d := drops[step]
@@ -195,7 +198,7 @@ func dropNext(flags uint32, step int, without uint32) (uint32, int, bool) {
 	return flags, step, false
 }
 
-// consistent leaves out TASKRUN_FLAG where there is no task work to flag.
+// consistent removes TASKRUN_FLAG if there is no task work to flag.
 func consistent(flags uint32) uint32 {
 	if flags&(SetupCoopTaskrun|setupDeferTaskrun) == 0 {
 		flags &^= SetupTaskrunFlag
@@ -231,7 +234,7 @@ func pages(n uint64) uint64 {
 	return (n + size - 1) / size * size
 }
 
-// setupError explains why there is no ring.
+// setupError returns the error that explains why there is no ring.
 func setupError(errno syscall.Errno, size ringSize) error {
 	switch errno {
 	case syscall.ENOMEM:
@@ -277,7 +280,8 @@ func (r *Ring) mmap(p *iosys.IOURingParams) error {
 	r.cqes = unsafe.Pointer(&r.rings[p.CQOffset.Cqes])
 	r.sqTail, r.cqHead = atomic.LoadUint32(r.sqTailPub), atomic.LoadUint32(r.cqHeadPub)
 	if p.Flags&setupNoSQArray == 0 {
-		// The array says which entry comes next: always the next one.
+		// The array says which entry comes next: it is always the next one in
+		// order.
 		for i := range p.SQEntries {
 			*r.word(p.SQOffset.Array + 4*i) = i
 		}

@@ -230,7 +230,8 @@ func TestCompletionQueueOverflowLosesNothing(t *testing.T) {
 	}
 }
 
-// With DEFER_TASKRUN nothing completes before the next enter, but the flag tells.
+// With DEFER_TASKRUN nothing completes before the next enter, but the flag reports
+// it.
 func TestTaskrunFlagTellsOfWork(t *testing.T) {
 	needs(t, FeatureDeferTaskrun)
 	r := newRing(t, 8, nil)
@@ -256,7 +257,8 @@ func TestTaskrunFlagTellsOfWork(t *testing.T) {
 	}
 }
 
-// What RLIMIT_MEMLOCK forbids is no matter of the kernel's version, and is told once.
+// A limit set by RLIMIT_MEMLOCK has nothing to do with the kernel's version, and is
+// reported once.
 func TestMemlockErrorOfTheProbeSaysOnceWhatHelps(t *testing.T) {
 	err := notSupported(FeatureSetup, &MemlockError{What: "ring", Need: 1 << 12})
 	text := err.Error()

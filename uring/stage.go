@@ -10,22 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stage is memory of a ring's own for what SQEs point to until the kernel has taken
-// them: message headers, vectors, addresses, times. It lies outside of Go's heap, so
-// that nothing of it can be freed or moved while an SQE, which holds addresses as
-// numbers, points to it; and its size bounds what one submission can point to.
+// stage is memory owned by a ring for what SQEs point to until the kernel has taken
+// them: message headers, vectors, addresses, times. It lies outside of Go's heap,
+// so that none of it can be freed or moved while an SQE, which holds addresses as
+// numbers, points to it. Its size limits what one submission can point to.
 //
 //	free --Stage*--> staged --Submit takes all SQEs--> free
 //	                 staged --Stage*: no room--> nil: submit first
 //
-// It is handed out from the front, and as a whole taken back when nothing is Pending
-// any more. The kernel has copied it by then (IORING_FEAT_SUBMIT_STABLE, Linux 5.5).
+// It is handed out from the front, and taken back as a whole when nothing is
+// Pending any more. The kernel has copied it by then (IORING_FEAT_SUBMIT_STABLE,
+// Linux 5.5).
 type stage struct {
 	memory []byte
 	used   int
 }
 
-// VectorsMax is the most slices of one message (UIO_MAXIOV).
+// VectorsMax is the maximum number of slices in one message (UIO_MAXIOV).
 const VectorsMax = 1024
 
 const (
@@ -36,9 +37,10 @@ const (
 	stageAlign    = 16
 )
 
-// vector is unix.Iovec, and header unix.Msghdr, with numbers for pointers. What is
-// staged is written through them alone: to store a pointer the collector would look
-// at the one that was there before, which may be of memory that has been freed since.
+// vector is unix.Iovec, and header is unix.Msghdr, with numbers for pointers.
+// Staged memory is written only through them: storing a pointer would make the
+// collector look at the pointer that was there before, whose memory may have been
+// freed since.
 type vector struct{ base, len uintptr }
 
 type header struct {
@@ -51,7 +53,7 @@ type header struct {
 	flags      int32
 }
 
-// A layout that is not the same does not compile.
+// A layout that differs does not compile.
 var (
 	_ [unsafe.Sizeof(unix.Iovec{})]struct{}          = [vectorSize]struct{}{}
 	_ [unsafe.Sizeof(unix.Msghdr{})]struct{}         = [headerSize]struct{}{}
@@ -59,7 +61,7 @@ var (
 	_ [unsafe.Offsetof(unix.Msghdr{}.Flags)]struct{} = [unsafe.Offsetof(header{}.flags)]struct{}{}
 )
 
-// stageSize has room for a header and an address of each SQE of a full queue, and
+// stageSize has room for a header and an address for each SQE of a full queue, and
 // always for one message of any size.
 func stageSize(entries int) int {
 	return stagedVectors*vectorSize + entries*(headerSize+stageAlign+stagedAddress)
@@ -71,7 +73,7 @@ func (r *Ring) openStage() error {
 	return callError("mmap", errno)
 }
 
-// take returns n bytes, nil where there is no room for them.
+// take returns n bytes, or nil if there is no room for them.
 func (s *stage) take(n int) unsafe.Pointer {
 	n = (n + stageAlign - 1) &^ (stageAlign - 1)
 	if n > len(s.memory)-s.used {
@@ -82,16 +84,17 @@ func (s *stage) take(n int) unsafe.Pointer {
 	return p
 }
 
-// taken frees all of it if the kernel has taken every SQE.
+// taken frees all of the stage if the kernel has taken every SQE.
 func (r *Ring) taken() {
 	if r.stage.used > 0 && r.Pending() == 0 {
 		r.stage.used = 0
 	}
 }
 
-// CanStage reports whether a message of so many slices can be staged now, or what
-// else Stage* takes: an address, a time. Where not it can after a Submit that took
-// every SQE. More than VectorsMax slices are never taken.
+// CanStage reports whether a message of that many slices, or anything else that a
+// Stage method takes (an address, a time), can be staged now. If not, it can be
+// after a Submit that took every SQE. More than VectorsMax slices can never be
+// staged.
 func (r *Ring) CanStage(slices int) bool {
 	if slices > VectorsMax {
 		return false
@@ -100,11 +103,11 @@ func (r *Ring) CanStage(slices int) bool {
 	return need <= len(r.stage.memory)-r.stage.used
 }
 
-// StageVectors returns bufs without its first skip bytes as PrepReadv and PrepWritev
-// want it, in memory of the ring's own. The bytes themselves stay where they are, and
-// are the kernel's until the completion: keep them reachable. What is staged is for
-// one SQE, which is to be prepared before the next Submit. It is nil where there is
-// no room: see CanStage.
+// StageVectors returns bufs without the first skip bytes in the form that PrepReadv
+// and PrepWritev take, in memory owned by the ring. The bytes themselves stay where
+// they are, and belong to the kernel until the completion: keep them reachable. The
+// result is for one SQE, which must be prepared before the next Submit. It is nil
+// if there is no room: see CanStage.
 func (r *Ring) StageVectors(bufs [][]byte, skip int) []unix.Iovec {
 	if len(bufs) > VectorsMax {
 		return nil
@@ -128,9 +131,9 @@ func (r *Ring) StageVectors(bufs [][]byte, skip int) []unix.Iovec {
 	return unsafe.Slice((*unix.Iovec)(p), n)
 }
 
-// StageMsg returns the header of a message of bufs without its first skip bytes, to
-// the socket address name, which may be empty and has at most 128 bytes. What
-// StageVectors says is true of it.
+// StageMsg returns the header of a message that consists of bufs without the first
+// skip bytes, for the socket address name, which may be empty and has at most 128
+// bytes. The rules of StageVectors apply to it.
 func (r *Ring) StageMsg(bufs [][]byte, skip int, name []byte) *unix.Msghdr {
 	if !r.CanStage(len(bufs)) || len(name) > stagedAddress {
 		return nil
@@ -145,9 +148,9 @@ func (r *Ring) StageMsg(bufs [][]byte, skip int, name []byte) *unix.Msghdr {
 	return msg
 }
 
-// StageHeader returns a header without memory, for PrepRecvMsgMultishot: it says how
-// much room to leave for a name and for control messages. It is nil where there is no
-// room: see CanStage.
+// StageHeader returns a header without memory, for PrepRecvMsgMultishot: it says
+// how much room to leave for a name and for control messages. It is nil if there is
+// no room: see CanStage.
 func (r *Ring) StageHeader(name, control int) *unix.Msghdr {
 	h := (*header)(r.stage.take(headerSize))
 	if h != nil {
@@ -156,8 +159,8 @@ func (r *Ring) StageHeader(name, control int) *unix.Msghdr {
 	return (*unix.Msghdr)(unsafe.Pointer(h))
 }
 
-// StageAddr returns a copy of a socket address of 1 to 128 bytes, for PrepConnect and
-// PrepSendTo. It is nil where there is no room: see CanStage.
+// StageAddr returns a copy of a socket address of 1 to 128 bytes, for PrepConnect
+// and PrepSendTo. It is nil if there is no room: see CanStage.
 func (r *Ring) StageAddr(name []byte) unsafe.Pointer {
 	if len(name) > stagedAddress {
 		return nil
@@ -169,8 +172,8 @@ func (r *Ring) StageAddr(name []byte) unsafe.Pointer {
 	return p
 }
 
-// StageTimespec returns d, which must not be negative, for PrepTimeout and the like.
-// It is nil where there is no room: see CanStage.
+// StageTimespec returns d, which must not be negative, for PrepTimeout and the
+// like. It is nil if there is no room: see CanStage.
 func (r *Ring) StageTimespec(d time.Duration) *Timespec {
 	ts := (*Timespec)(r.stage.take(int(unsafe.Sizeof(Timespec{}))))
 	if ts != nil {
@@ -179,7 +182,7 @@ func (r *Ring) StageTimespec(d time.Duration) *Timespec {
 	return ts
 }
 
-// closeStage unmaps it.
+// closeStage unmaps the stage.
 func (r *Ring) closeStage() syscall.Errno {
 	if r.stage.memory == nil {
 		return 0

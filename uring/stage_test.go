@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// garbage is what the collector finds where SQEs point to memory that was freed: each
+// garbage is what the collector finds if SQEs point to memory that was freed: each
 // piece is overwritten as soon as somebody gets it.
 func garbage(n int) {
 	for i := range n {
@@ -24,7 +24,7 @@ func garbage(n int) {
 	runtime.GC()
 }
 
-// Everything that messages point to, but for the bytes, is staged; whatever the
+// Everything that messages point to, except the bytes, is staged, whatever the
 // collector does between the preparation and the submission.
 func TestStagedMessagesArriveWhateverTheCollectorDoes(t *testing.T) {
 	r := newRing(t, 64, nil)
@@ -145,7 +145,8 @@ func TestWaitSubmitsNothing(t *testing.T) {
 	}
 }
 
-// Wait brings what did not fit into the completion queue, a queue full at a time.
+// Wait collects what did not fit into the completion queue, one full queue at a
+// time.
 func TestWaitBringsWhatOverflowed(t *testing.T) {
 	r := newRing(t, 2, &Options{CQEntries: 2})
 	const all = 20

@@ -10,26 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Params is struct io_uring_params, for who implements System.
+// Params is struct io_uring_params, for implementations of System.
 type Params = iosys.IOURingParams
 
-// System is all that a ring has of the kernel: three calls, and memory. Another one,
-// in Options.System, can carry out a ring's SQEs without Linux, for instance in
-// plain memory and virtual time. Its methods are called by the goroutine that calls
-// the ring's, and follow the manual pages; a call that fails returns its errno.
+// System is all that a ring needs from the kernel: three system calls, and memory.
+// Another implementation, set in Options.System, can carry out a ring's SQEs
+// without Linux, for instance in plain memory and virtual time. Its methods are
+// called on the goroutine that calls the ring's, and follow the manual pages; a
+// call that fails returns its errno.
 type System interface {
 	// Setup is io_uring_setup(2). It fills in p and returns a descriptor.
 	Setup(entries uint32, p *iosys.IOURingParams) (fd int, errno syscall.Errno)
 
-	// Map is mmap(2) of a ring's memory at one of the IORING_OFF_* offsets; with fd
-	// -1 of memory of no file, zeroed: the ring's own, for buffers, their table, and
-	// what SQEs point to.
+	// Map is mmap(2) of a ring's memory at one of the IORING_OFF_* offsets. With fd
+	// -1 it maps zeroed memory that belongs to no file, for the ring's own use: for
+	// buffers, for their table, and for what SQEs point to.
 	Map(fd int, offset int64, size int) (memory []byte, errno syscall.Errno)
 
-	// Unmap takes back what Map returned.
+	// Unmap releases what Map returned.
 	Unmap(memory []byte) syscall.Errno
 
-	// Enter is io_uring_enter(2). size is that of what arg points to.
+	// Enter is io_uring_enter(2). size is the size of what arg points to.
 	Enter(fd int, submit, wait, flags uint32, arg unsafe.Pointer, size uintptr) (
 		n int, errno syscall.Errno)
 
@@ -40,7 +41,7 @@ type System interface {
 	Close(fd int) syscall.Errno
 }
 
-// linux is the kernel below. Ring.enter does without it, see there.
+// linux calls the kernel. Ring.enterCall bypasses it where it can.
 type linux struct{}
 
 func (linux) Setup(entries uint32, p *iosys.IOURingParams) (int, syscall.Errno) {
@@ -54,7 +55,7 @@ func (linux) Setup(entries uint32, p *iosys.IOURingParams) (int, syscall.Errno) 
 func (linux) Map(fd int, offset int64, size int) ([]byte, syscall.Errno) {
 	flags := unix.MAP_SHARED | unix.MAP_POPULATE
 	if fd < 0 {
-		// MAP_NORESERVE: what is never touched is never paid for.
+		// MAP_NORESERVE: memory that is never touched is never allocated.
 		flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
 	}
 	memory, err := unix.Mmap(fd, offset, size, unix.PROT_READ|unix.PROT_WRITE, flags)
@@ -79,7 +80,7 @@ func (linux) Register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, sys
 
 func (linux) Close(fd int) syscall.Errno { return errnoOf(unix.Close(fd)) }
 
-// callError is an *os.SyscallError, nil where errno is 0.
+// callError returns an *os.SyscallError, or nil if errno is 0.
 func callError(name string, errno syscall.Errno) error {
 	if errno == 0 {
 		return nil

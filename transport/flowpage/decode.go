@@ -9,59 +9,59 @@ import (
 )
 
 var (
-	// ErrNoPage is wrapped by Open and Find where a descriptor is none of a flow
-	// page, or a process has none: it does not use sluice, or its loops were made
-	// without loop.Options.FlowPage.
+	// ErrNoPage is wrapped by the errors of Open and Find if a descriptor is not
+	// that of a flow page, or if a process has no page: it does not use sluice, or
+	// its loops were made without loop.Options.FlowPage.
 	ErrNoPage = errors.New("flowpage: not a flow page")
 
-	// ErrVersion is wrapped where a page is of another version of the format.
+	// ErrVersion is wrapped if a page has another version of the format.
 	ErrVersion = errors.New("flowpage: another version of the format")
 )
 
-// Header is what a page says of its loop.
+// Header is what a page says about its loop.
 type Header struct {
-	PID, TID  int           // as the process sees itself; TID 0: the loop did not run yet
+	PID, TID  int           // in the process's own namespace; TID 0: the loop has not run yet
 	Loop      int           // number of the loop in its process, from 1
-	Engine    Engine        // that carries operations out
+	Engine    Engine        // that carries out its operations
 	RingFD    int           // io_uring's descriptor, -1: none
 	Made      time.Duration // when, on CLOCK_MONOTONIC
-	Closed    bool          // the loop is closed, nothing changes any more
-	SlotCount int           // slots that were ever used
-	Used      int           // of those, how many transports have
+	Closed    bool          // the loop is closed, and nothing changes any more
+	SlotCount int           // number of slots ever used
+	Used      int           // of those, the number that transports occupy
 	Unlisted  uint64        // transports that got no slot: the page was full
 	Turns     uint64        // rounds
-	Now       time.Duration // when the page was read, in the time that the page has
+	Now       time.Duration // when the page was read, by the page's clock
 
-	// Busy is the time in which the loop worked, and Waiting that in which it was in
-	// a system call that may sleep: with io_uring that call also carries sends out,
-	// so the thread's CPU time (TID) says more where it matters. Neither runs while
-	// the loop does not.
+	// Busy is the time during which the loop worked, and Waiting that during which
+	// it was in a system call that may sleep. With io_uring that call also carries
+	// out sends, so the thread's CPU time (TID) tells more if that matters. Neither
+	// runs before the loop does or after it has stopped.
 	Busy, Waiting Span
 
-	// TurnAge is how long ago the loop last began to work. Where Busy runs and this
-	// is long, a callback keeps it.
+	// TurnAge is how long ago the loop last began to work. If Busy is running and
+	// TurnAge is long, a callback is holding up the loop.
 	TurnAge time.Duration
 }
 
-// Transport is what a slot says.
+// Transport is what a slot says about its transport.
 type Transport struct {
 	Slot       int    // its number
 	Generation uint32 // changes when the slot changes hands
 	Kind       Kind
 	State      State
 	FD         int           // in its process
-	Cookie     uint64        // SO_COOKIE of a socket, ss -e prints it; else the inode
+	Cookie     uint64        // SO_COOKIE of a socket, as ss -e prints it; otherwise the inode
 	Created    time.Duration // when, on CLOCK_MONOTONIC
 
-	BytesRead    uint64 // received, those held back too
+	BytesRead    uint64 // received, including those held back
 	BytesWritten uint64 // accepted
 	Buffered     int    // bytes accepted that the kernel has not taken; see High
 	High, Low    int    // the water marks, at most 4 GiB
-	InFlight     int    // bytes that the engine was given to send; at most 4 GiB
+	InFlight     int    // bytes that the engine is sending; at most 4 GiB
 	Held         int    // completions held back while reading is paused, at most 255
 	HeldBytes    int    // and their bytes
 
-	EOFReceived bool // the peer sends no more
+	EOFReceived bool // the peer will send no more
 	EOFWritten  bool // WriteEOF was called
 
 	Sending     Span // something is in flight
@@ -74,19 +74,19 @@ type Transport struct {
 	Starves     uint32 // how often
 }
 
-// Span is a time that adds up. Running says that it does so now, since For, which
-// has the resolution of a millisecond. Total includes that.
+// Span is an accumulated time. Running reports whether it is running now, and For
+// for how long it has been, with a resolution of a millisecond. Total includes For.
 type Span struct {
 	Total   time.Duration
 	Running bool
 	For     time.Duration
 }
 
-// headerBytes is how much of a header is decoded.
+// headerBytes is the number of bytes of a header that are decoded.
 const headerBytes = int(unsafe.Sizeof(header{}))
 
-// decodeHeader checks and decodes what a page begins with. now is the time of
-// CLOCK_MONOTONIC; a simulation's is what it last published.
+// decodeHeader checks and decodes the header of a page. now is the time of
+// CLOCK_MONOTONIC; for a simulation it is replaced by the time last published.
 func decodeHeader(raw []byte, now int64) (Header, error) {
 	if len(raw) < headerBytes || binary.NativeEndian.Uint64(raw) != magic {
 		return Header{}, ErrNoPage
@@ -117,8 +117,8 @@ func decodeHeader(raw []byte, now int64) (Header, error) {
 		TurnAge: time.Duration(min(max(now-h.turnAt, 0), max(age, 0)))}, nil
 }
 
-// decode returns the span at the time now; since is when it began to run if it does,
-// and atMost bounds both.
+// decode returns the span as of the time now. since is when it began to run, if it
+// is running, and atMost bounds the results.
 func (s span) decode(now, atMost, since int64) Span {
 	out := Span{Total: s.total(now, atMost), Running: s.running()}
 	if out.Running {
@@ -130,8 +130,8 @@ func (s span) decode(now, atMost, since int64) Span {
 // words is a slot as it was copied.
 type words [slotWords]uint64
 
-// decodeSlot decodes a slot of the page with the header h. It reports whether there
-// is a transport in it, of a kind and state that there are.
+// decodeSlot decodes a slot of the page with the header h. It reports whether the
+// slot holds a transport of a known kind and state.
 func decodeSlot(w *words, index int, h Header) (Transport, bool) {
 	s := *(*slot)(unsafe.Pointer(w))
 	if s.kind == 0 || s.kind >= kindEnd || s.state == StateFree || s.state >= stateEnd {

@@ -1,12 +1,13 @@
-// Package flowpage is what a loop publishes about its transports' pressure: plain
-// memory that other processes read without stopping it. The kernel knows its own
-// buffers; how much a transport has buffered in front of them, whether it or its
-// protocol is paused, and whether the loop has time at all, only the program does.
+// Package flowpage reads what a loop publishes about its transports' back-pressure:
+// plain memory that other processes read without stopping the loop. The kernel
+// knows its own buffers; but how much a transport has buffered in front of them,
+// whether it or its protocol is paused, and whether the loop is keeping up, only
+// the program knows.
 //
 // A page is a memfd with a header and an array of slots, one of 128 bytes for each
-// transport. A loop makes one with loop.Options.FlowPage and is its only writer.
-// Readers need no help of the loop's: Find opens the pages of a process through
-// /proc, which its own user may do, and root.
+// transport. A loop creates a page if loop.Options.FlowPage is set, and is its only
+// writer. Readers need no help from the loop: Find opens the pages of a process
+// through /proc, which is open to the process's own user and to root.
 //
 //	0            4096        4224        4352
 //	+------------+-----------+-----------+-----
@@ -15,19 +16,21 @@
 //
 // # What a reader may rely on
 //
-// Every number is one aligned word and is stored at once, so that it is never half
-// old and half new (on a 32-bit machine the words of 64 bits may be). Numbers of
-// one slot are not from one instant: a reader may see that bytes were accepted and
-// not yet that the buffer holds them. That is nanoseconds, and no number is
-// computed from another one's old value. What must hold together, which transport
-// a slot is of, is guarded by a sequence number that is odd while a slot changes
-// hands.
+// Every number is one aligned word and is stored at once, so a reader never sees it
+// half old and half new (except, on a 32-bit machine, words of 64 bits). The
+// numbers of one slot are not from a single instant: a reader may see that bytes
+// were accepted before it sees that the buffer holds them. The difference is
+// nanoseconds, and no number is computed from an old value of another. The one
+// thing that must be consistent, which transport a slot belongs to, is guarded by a
+// sequence number that is odd while a slot changes hands.
 //
-// A time that adds up, such as how long writing was paused, is one word too: the
-// sum while it does not run, and the sum less the time of its start while it does.
+// An accumulated time, such as how long writing was paused, is one word too: the
+// sum while the time is not running, and the sum less its start time while it is.
 //
-// Times are those of CLOCK_MONOTONIC, in nanoseconds, as the loop last looked at
-// its clock: once or twice a round. What happens inside one round takes no time.
+// Times are those of CLOCK_MONOTONIC, in nanoseconds, as of the loop's last look at
+// its clock, which is once or twice a round. What happens within one round takes no
+// time.
 //
-// A reader trusts nothing: what it reads is checked and bounded, whoever wrote it.
+// A reader trusts nothing: what it reads is checked and bounded, no matter who
+// wrote it.
 package flowpage

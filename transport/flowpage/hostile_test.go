@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memfd makes a file as a hostile process might.
+// memfd creates a file as a hostile process might.
 func memfd(t *testing.T, size int64, seals int) *os.File {
 	t.Helper()
 	fd, err := unix.MemfdCreate(Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
@@ -31,7 +31,7 @@ func memfd(t *testing.T, size int64, seals int) *os.File {
 	return f
 }
 
-// goodHeader is one that is accepted.
+// goodHeader returns a header that is accepted.
 func goodHeader() header {
 	return header{magic: magic, version: Version, headerSize: headerSize, slotSize: slotSize,
 		slotCount: 3, engine: uint32(EngineEpoll), ringFD: -1}
@@ -93,9 +93,9 @@ func TestAHeaderIsChecked(t *testing.T) {
 	}
 }
 
-// A page that says that it has more slots than its file holds is read as far as
-// that goes, and one that is cut off while it is read is an error: a reader that
-// somebody tricked into mapping it does not die.
+// A page that claims more slots than its file holds is read as far as the file
+// goes, and one that is cut off while it is read is an error: a reader that
+// somebody tricked into mapping it does not crash.
 func TestAPageThatIsShorterThanItSays(t *testing.T) {
 	f := memfd(t, headerSize+10*slotSize, unix.F_SEAL_SHRINK)
 	h := goodHeader()
@@ -146,8 +146,8 @@ func TestFindSaysWhyThereIsNothing(t *testing.T) {
 	}
 }
 
-// FuzzDecode gives the decoder anything: it must not panic, and what it returns must
-// be within its bounds.
+// FuzzDecode feeds the decoder arbitrary bytes: it must not panic, and what it
+// returns must be within its bounds.
 func FuzzDecode(f *testing.F) {
 	h := goodHeader()
 	seed := append(append([]byte(nil), bytesOf(&h)...), make([]byte, slotSize)...)

@@ -5,16 +5,16 @@ import (
 	"unsafe"
 )
 
-// Name is that of the memfd: its link in /proc/PID/fd reads "/memfd:sluice-flow
+// Name is the name of the memfd: its link in /proc/PID/fd reads "/memfd:sluice-flow
 // (deleted)".
 const Name = "sluice-flow"
 
-// Version is that of the format. A reader refuses any other: it is raised with
-// every change of the layout or of the meaning of a word.
+// Version is the version of the format. A reader refuses any other: it is
+// incremented with every change of the layout or of the meaning of a word.
 const Version = 1
 
-// SlotsMax is the most transports that one page has slots for. It bounds the
-// address space that a page takes, 32 MiB; memory is used as slots are.
+// SlotsMax is the maximum number of slots in one page. It bounds the address space
+// that a page takes, 32 MiB; memory is used only as slots are.
 const SlotsMax = 1 << 18
 
 // The layout.
@@ -25,7 +25,7 @@ const (
 	slotWords  = slotSize / 8
 )
 
-// Kind is what a transport is over.
+// Kind is what a transport runs over.
 type Kind uint8
 
 // The kinds.
@@ -34,7 +34,7 @@ const (
 	KindUnix          // a Unix stream
 	KindUDP           // datagrams over IP
 	KindUnixgram      // Unix datagrams
-	KindPipe          // a pipe or another file that is no socket
+	KindPipe          // a pipe or another file that is not a socket
 	kindEnd
 )
 
@@ -43,16 +43,16 @@ var kindNames = [...]string{"?", "tcp", "unix", "udp", "unixgram", "pipe"}
 // String returns "tcp", "unix", "udp", "unixgram" or "pipe".
 func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
 
-// State is where a transport is in its life.
+// State is the stage of a transport's life.
 type State uint8
 
 // The states.
 const (
-	StateFree    State = iota // no transport's slot
+	StateFree    State = iota // the slot is free
 	StateMade                 // before ConnectionMade
 	StateOpen                 // receives and writes
-	StateClosing              // receives nothing, its output drains
-	StateLost                 // output is dropped, ConnectionLost is due
+	StateClosing              // receives nothing; its output drains
+	StateLost                 // output is dropped; ConnectionLost is due
 	stateEnd
 )
 
@@ -61,7 +61,7 @@ var stateNames = [...]string{"free", "made", "open", "closing", "lost"}
 // String returns the state's name.
 func (s State) String() string { return nameOf(stateNames[:], int(s)) }
 
-// Engine is what carries a loop's operations out.
+// Engine is what carries out a loop's operations.
 type Engine uint8
 
 // The engines.

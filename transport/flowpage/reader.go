@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reader looks at a page, of this process or another one. It has its own mapping,
-// read-only, so that nothing that the loop does is slowed down by it. One goroutine
-// at a time may use it; what it returns is a copy.
+// Reader reads a page, of this process or another one. It has its own read-only
+// mapping, so it does not slow the loop down. It must not be used by several
+// goroutines at once; what it returns is a copy.
 //
-// The page of a process that has ended is still there, and does not change.
+// The page of a process that has ended remains readable, and no longer changes.
 type Reader struct {
 	file  *os.File
 	mem   []byte
@@ -27,18 +27,18 @@ type Reader struct {
 	err   error
 }
 
-// batchSlots is how many slots are copied at a time.
+// batchSlots is the number of slots copied at a time.
 const batchSlots = 64
 
-// attemptsMax is how often a slot that changes hands meanwhile is read again before
-// it is left out.
+// attemptsMax is how often a slot that changes hands while it is copied is read
+// again before it is left out.
 const attemptsMax = 8
 
 // Find opens the pages of a process, one for each of its loops that has one, in the
-// order in which they were made. The caller closes them.
+// order in which they were created. The caller must close them.
 //
-// Errors: ErrNoPage where there is none, fs.ErrNotExist where there is no such
-// process, fs.ErrPermission where it is another user's.
+// Errors: ErrNoPage if there is none, fs.ErrNotExist if there is no such process,
+// fs.ErrPermission if it belongs to another user.
 func Find(pid int) ([]*Reader, error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
@@ -68,7 +68,7 @@ func Find(pid int) ([]*Reader, error) {
 	return inOrder(readers), nil
 }
 
-// Open opens the page that is the descriptor fd of a process.
+// Open opens the page that the descriptor fd of a process refers to.
 //
 // Errors: ErrNoPage, ErrVersion, and those of os.Open.
 func Open(pid, fd int) (*Reader, error) {
@@ -79,9 +79,9 @@ func Open(pid, fd int) (*Reader, error) {
 	return NewReader(f)
 }
 
-// NewReader returns a reader of the page that f is open on, and owns f from then
-// on, also if it fails. What is no page is refused: the file must be on tmpfs and
-// sealed against being made smaller, so that reading it is safe.
+// NewReader returns a reader of the page that f has open, and takes ownership of f,
+// even if it fails. A file that is not a page is refused: it must be on tmpfs and
+// sealed against shrinking, so that reading it is safe.
 //
 // Errors: ErrNoPage, ErrVersion, and those of the system calls.
 func NewReader(f *os.File) (*Reader, error) {
@@ -99,12 +99,13 @@ func NewReader(f *os.File) (*Reader, error) {
 	return r, nil
 }
 
-// Close frees the reader.
+// Close unmaps the page and closes its file.
 func (r *Reader) Close() error { return errors.Join(r.unmap(), r.file.Close()) }
 
-// Header returns what the page says of its loop.
+// Header returns what the page says about its loop.
 //
-// Errors: ErrNoPage, ErrVersion; and where the kernel could not read the page.
+// Errors: ErrNoPage, ErrVersion; and an error if the kernel could not read the
+// page.
 func (r *Reader) Header() (Header, error) {
 	now := monotonic()
 	var raw [headerBytes / 8]uint64
@@ -114,8 +115,9 @@ func (r *Reader) Header() (Header, error) {
 	return decodeHeader(unsafe.Slice((*byte)(unsafe.Pointer(&raw)), headerBytes), now)
 }
 
-// Slots goes through the transports that have a slot now, in the order of slots.
-// Those that come and go meanwhile are left out or not. What went wrong is Err.
+// Slots iterates over the transports that have a slot now, in the order of slots.
+// Those that come or go during the iteration may be left out. Err returns the error
+// that ended it, if any.
 func (r *Reader) Slots() iter.Seq[Transport] {
 	return func(yield func(Transport) bool) {
 		h, err := r.Header()
@@ -139,14 +141,15 @@ func (r *Reader) Slots() iter.Seq[Transport] {
 	}
 }
 
-// Err returns what ended the last Slots early, nil if nothing did.
+// Err returns the error that ended the last Slots early, or nil.
 func (r *Reader) Err() error { return r.err }
 
-// slots is how many slots are mapped.
+// slots returns the number of slots that are mapped.
 func (r *Reader) slots() int { return (len(r.mem) - headerSize) / slotSize }
 
-// examine says whether it is safe to map the file. A file that shrinks, or one of
-// huge pages, of which the kernel may have none left, can kill who reads it.
+// examine returns an error if it is not safe to map the file. A file that shrinks,
+// or one of huge pages, of which the kernel may have none left, can kill its
+// reader.
 func (r *Reader) examine() error {
 	fd := int(r.file.Fd())
 	var fs unix.Statfs_t
@@ -160,7 +163,7 @@ func (r *Reader) examine() error {
 	return nil
 }
 
-// remap maps what there is of the file now.
+// remap maps the file at its current size.
 func (r *Reader) remap() error {
 	info, err := r.file.Stat()
 	if err != nil {
@@ -187,7 +190,7 @@ func (r *Reader) unmap() error {
 }
 
 // loadSlots copies n slots into the batch. Those that changed hands meanwhile are
-// empty there.
+// left empty there.
 func (r *Reader) loadSlots(first, n int) error {
 	return r.guard(func() {
 		for i := range n {
@@ -201,7 +204,7 @@ func (r *Reader) loadSlots(first, n int) error {
 	})
 }
 
-// loadSlot reports whether all that it copied is of one transport.
+// loadSlot copies a slot and reports whether all of it is of one transport.
 func (r *Reader) loadSlot(w *words, offset int) bool {
 	r.load(w[:], offset)
 	var after [1]uint64
@@ -210,7 +213,8 @@ func (r *Reader) loadSlot(w *words, offset int) bool {
 	return seq&1 == 0 && seq == seqOf(after[0])
 }
 
-// seqOf is the sequence number in the first word of a slot, in memory its first half.
+// seqOf returns the sequence number in the first word of a slot, whose first half
+// in memory it is.
 func seqOf(word uint64) uint32 { return *(*uint32)(unsafe.Pointer(&word)) }
 
 // load copies words in order.
@@ -220,9 +224,9 @@ func (r *Reader) load(dst []uint64, offset int) {
 	}
 }
 
-// guard calls f, which reads the page. That the page cannot be read, because the
-// kernel cannot bring it back from where it was swapped to, is an error and not the
-// end of the program; so is a page that is shorter than it says.
+// guard calls f, which reads the page. If the page cannot be read, because the
+// kernel cannot bring it back from swap or because the page is shorter than it
+// claims, guard returns an error instead of letting the program crash.
 func (r *Reader) guard(f func()) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -235,7 +239,7 @@ func (r *Reader) guard(f func()) (err error) {
 }
 
 // isPage reports whether a link in /proc is that of the writer's descriptor:
-// readers have it open too, but not for writing.
+// readers have the page open too, but not for writing.
 func isPage(link string) bool {
 	target, err := os.Readlink(link)
 	if err != nil || !strings.HasPrefix(target, "/memfd:"+Name) {
@@ -257,7 +261,7 @@ func inOrder(readers []*Reader) []*Reader {
 	return readers
 }
 
-// monotonic is the time of CLOCK_MONOTONIC.
+// monotonic returns the time of CLOCK_MONOTONIC.
 func monotonic() int64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

@@ -13,11 +13,11 @@ type Account struct {
 	// Local and Remote are its addresses.
 	Local  netip.AddrPort `json:"local,omitzero"`
 	Remote netip.AddrPort `json:"remote,omitzero"`
-	// From and To are the span, by CLOCK_MONOTONIC.
+	// From and To delimit the time span, by CLOCK_MONOTONIC.
 	From time.Duration `json:"from"`
 	To   time.Duration `json:"to"`
-	// Samples is how many intervals between snapshots were added up. With few of
-	// them, what is not known as a duration is coarse.
+	// Samples is the number of intervals between snapshots that were added up. If
+	// there are few, what is not known as a duration is coarse.
 	Samples int `json:"samples"`
 	// Send and Receive are the two directions, as this process sees them.
 	Send    Side `json:"send"`
@@ -26,14 +26,15 @@ type Account struct {
 
 // Side is the account of one direction.
 type Side struct {
-	// Shares are fractions by cause, which sum to 1.
+	// Shares are the fractions of the time by cause, which sum to 1.
 	Shares Shares `json:"shares"`
-	// Verdict is the cause that leads, CauseIdle where hardly anything waited, or
+	// Verdict is the cause that dominates, CauseIdle if hardly anything waited, or
 	// CauseMixed.
 	Verdict Cause `json:"verdict"`
 	// Reason is the evidence for Verdict in a few words.
 	Reason string `json:"reason,omitempty"`
-	// Bytes is what was moved in the span: acknowledged or received.
+	// Bytes is the number of bytes acknowledged (Send) or received (Receive) in the
+	// span.
 	Bytes uint64 `json:"bytes"`
 }
 
@@ -53,12 +54,14 @@ func (s Shares) Sum() float64 {
 const (
 	// idleBelow is the share of waiting below which a direction counts as idle.
 	idleBelow = 0.20
-	// leadsFrom is the part of all waiting that a cause needs in order to lead.
+	// leadsFrom is the fraction of all waiting that a cause needs in order to
+	// dominate.
 	leadsFrom = 0.60
 )
 
-// Verdict returns CauseIdle if less than a fifth of the time is another cause's;
-// the cause with at least 60 % of what is not idle; otherwise CauseMixed.
+// Verdict returns CauseIdle if all other causes together have less than a fifth of
+// the time; the cause with at least 60 % of what is not idle, if there is one;
+// otherwise CauseMixed.
 func (s Shares) Verdict() Cause {
 	waiting, lead := 0.0, CauseApp
 	for c := CauseApp; int(c) < Causes; c++ {

@@ -12,7 +12,7 @@ import (
 
 var peerAddress = netip.MustParseAddrPort("127.0.0.1:5000")
 
-// at makes a snapshot of one connection.
+// at returns a snapshot of one connection.
 func at(ms int, c Conn) *Snapshot {
 	c.FD, c.Cookie, c.Remote = 7, 77, peerAddress
 	return &Snapshot{
@@ -180,7 +180,7 @@ func TestTakeBeginsAnew(t *testing.T) {
 	}
 }
 
-// A recording is worked on as if it were live.
+// A recording is processed as if it were live.
 func TestPlainDataSurvivesJSON(t *testing.T) {
 	s := at(10, Conn{State: TCPEstablished, Transport: &Transport{Buffered: 5}})
 	s.Level = LevelSnapshot

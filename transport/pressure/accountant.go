@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// Accountant adds up accounts from snapshots, live or recorded. It is not safe
-// for concurrent use. The zero value is ready.
+// Accountant computes accounts from snapshots, live or recorded. It is not safe for
+// concurrent use. The zero value is ready to use.
 //
-// What is known as a duration, because the kernel or the loop accumulates it, is
-// taken as such: the peer's window, the send buffer, paused reading, starvation.
-// The rest of an interval is divided by what the snapshots at its two ends say,
-// half each.
+// Durations that the kernel or the loop accumulates are used as they are: the
+// peer's window, the send buffer, paused reading, starvation. The rest of an
+// interval is split evenly between the causes that the snapshots at its two ends
+// show.
 type Accountant struct {
 	time    time.Duration
 	last    map[uint64]scene
 	ledgers map[uint64]*ledger
 }
 
-// A ledger is what an account is made of.
+// A ledger holds what an account is computed from.
 type ledger struct {
 	first, last Conn
 	from, to    time.Duration
@@ -32,9 +32,9 @@ type ledger struct {
 	unread, unsent, unacked int
 }
 
-// Add takes the next snapshot, later than the ones before; one that is not is
-// ignored. A connection is known by its cookie. The snapshot must not change
-// afterwards.
+// Add adds the next snapshot, which must be later than the ones before; one that is
+// not is ignored. A connection is identified by its cookie. The snapshot must not
+// be modified afterwards.
 func (a *Accountant) Add(s *Snapshot) {
 	if s.Time <= a.time {
 		return
@@ -54,7 +54,7 @@ func (a *Accountant) Add(s *Snapshot) {
 	a.time, a.last = s.Time, seen
 }
 
-// connKey tells connections apart where there is no cookie as well.
+// connKey distinguishes connections even if there is no cookie.
 func connKey(c *Conn) uint64 {
 	if c.Cookie != 0 {
 		return c.Cookie
@@ -80,8 +80,8 @@ func (a *Accountant) book(key uint64, before, now scene) {
 	l.unacked = max(l.unacked, now.conn.OutQueue-now.conn.NotSent)
 }
 
-// Take returns the accounts of all connections that were in at least two
-// snapshots since the last call, in the order of descriptors, and begins anew.
+// Take returns the accounts of all connections that were in at least two snapshots
+// since the last call, in the order of descriptors, and starts afresh.
 func (a *Accountant) Take() []Account {
 	out := make([]Account, 0, len(a.ledgers))
 	for _, l := range a.ledgers {
@@ -94,7 +94,7 @@ func (a *Accountant) Take() []Account {
 	return out
 }
 
-// Integrate returns the accounts of a recording's snapshots.
+// Integrate returns the accounts computed from a recording's snapshots.
 func Integrate(snapshots []*Snapshot) []Account {
 	var a Accountant
 	for _, s := range snapshots {
@@ -103,7 +103,7 @@ func Integrate(snapshots []*Snapshot) []Account {
 	return a.Take()
 }
 
-// An interval hands its time out: no more of it than there is.
+// An interval distributes its time, and no more than it has.
 type interval struct {
 	into *[Causes]time.Duration
 	left time.Duration
@@ -115,7 +115,7 @@ func (t *interval) pay(c Cause, d time.Duration) {
 	t.left -= d
 }
 
-// halves pays the rest to the causes at both ends.
+// halves splits the rest between the causes at both ends.
 func (t *interval) halves(before, now Cause) {
 	t.pay(before, t.left/2)
 	t.pay(now, t.left)
@@ -131,7 +131,7 @@ func bookSend(into *[Causes]time.Duration, before, now scene) {
 func bookReceive(into *[Causes]time.Duration, before, now scene) {
 	t := interval{into, now.at - before.at}
 	if b, n := before.conn.Transport, now.conn.Transport; b != nil && n != nil {
-		paused := CauseIdle // there was nothing that it could have read
+		paused := CauseIdle // there was nothing to read
 		if before.conn.unread() || now.conn.unread() {
 			paused = CauseApp
 		}

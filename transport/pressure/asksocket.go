@@ -17,7 +17,7 @@ type memInfo struct {
 	backlog, drops             uint32
 }
 
-// option asks for an option of any type.
+// option gets a socket option of any type.
 func option[T any](fd, level, name int) (T, bool) {
 	var out T
 	size := uint32(unsafe.Sizeof(out))
@@ -26,7 +26,7 @@ func option[T any](fd, level, name int) (T, bool) {
 	return out, errno == 0
 }
 
-// askSocket adds a socket of a kind that is known. use is it or a copy of it.
+// askSocket adds a socket of a known kind. use is the descriptor or a copy of it.
 func askSocket(out *Snapshot, fd, use int) {
 	domain, _ := unix.GetsockoptInt(use, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	protocol, _ := unix.GetsockoptInt(use, unix.SOL_SOCKET, unix.SO_PROTOCOL)

@@ -1,11 +1,11 @@
 package pressure
 
-// Cause is where the time of one direction of a connection goes.
+// Cause says what the time of one direction of a connection is spent on.
 type Cause uint8
 
-// The causes. A connection is held back by one at a time, the one that is
-// nearest to the peer when it sends and nearest to the application when it
-// receives: what lies before it is waiting for it.
+// The causes. A connection is held back by one at a time: the one nearest to the
+// peer when it sends, and the one nearest to the application when it receives.
+// Everything before that one is waiting for it.
 const (
 	// CauseIdle: there is nothing to send or nothing to read.
 	CauseIdle Cause = iota
@@ -13,26 +13,27 @@ const (
 	CauseApp
 	// CauseLoop: the loop is busy with other callbacks.
 	CauseLoop
-	// CauseRing: the ring has the operation and does not carry it out: punted, not
-	// submitted, or its completion overflowed.
+	// CauseRing: the ring has the operation and does not carry it out: it was
+	// punted, was not submitted, or its completion overflowed.
 	CauseRing
-	// CauseBuffers: there is no receive buffer.
+	// CauseBuffers: no receive buffer is free.
 	CauseBuffers
-	// CauseSndBuf: the kernel's send buffer is too small: all of it is sent and
-	// waits to be acknowledged.
+	// CauseSndBuf: the kernel's send buffer is too small: everything in it has been
+	// sent and is waiting to be acknowledged.
 	CauseSndBuf
-	// CauseNet: the congestion window, or a segment that is lost.
+	// CauseNet: the congestion window, or a lost segment.
 	CauseNet
 	// CausePeer: the peer's window is closed, or too small.
 	CausePeer
-	// CauseUnknown: something waits and nothing of the above explains it.
+	// CauseUnknown: something is waiting and none of the above explains it.
 	CauseUnknown
 
-	// CauseMixed is a verdict only: none of the causes leads.
+	// CauseMixed is used only as a verdict: none of the causes dominates.
 	CauseMixed
 )
 
-// Causes is how many causes share the time; CauseMixed is none of them.
+// Causes is the number of causes that share the time; CauseMixed is not one of
+// them.
 const Causes = int(CauseMixed)
 
 var causeNames = []string{
@@ -45,5 +46,5 @@ func (c Cause) String() string { return nameOf(causeNames, c) }
 // MarshalText encodes c as its String.
 func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText decodes what String returns.
+// UnmarshalText decodes the output of String.
 func (c *Cause) UnmarshalText(text []byte) error { return parseName(causeNames, "cause", text, c) }

@@ -2,7 +2,8 @@ package pressure
 
 import "time"
 
-// A scene is a connection with what else matters to it in the same snapshot.
+// A scene is a connection together with whatever else in the same snapshot concerns
+// it.
 type scene struct {
 	conn *Conn
 	loop *Loop // or nil
@@ -24,9 +25,9 @@ func sceneOf(s *Snapshot, c *Conn) scene {
 	return v
 }
 
-// sendCause says what holds sending back at the moment of a snapshot. It looks from
-// the peer towards the application: the layer nearest to the peer that is full
-// makes all those before it wait.
+// sendCause returns what holds sending back at the moment of a snapshot. It looks
+// from the peer towards the application: the full layer nearest to the peer makes
+// all those before it wait.
 func sendCause(v scene) Cause {
 	c := v.conn
 	waits := c.Transport != nil && c.Transport.Buffered > 0
@@ -35,7 +36,7 @@ func sendCause(v scene) Cause {
 	}
 	switch {
 	case c.sendQueueFull() && (waits || c.Transport == nil):
-		return CauseSndBuf // all of it is sent, and there is no room for more
+		return CauseSndBuf // all of it has been sent, and there is no room for more
 	case !waits:
 		return CauseIdle
 	case v.inTurn():
@@ -43,22 +44,23 @@ func sendCause(v scene) Cause {
 	case v.ring != nil && (v.ring.SQPending > 0 || v.ring.Overflowing):
 		return CauseRing
 	}
-	// There is room and the loop sleeps: the kernel has taken it, and the loop will
-	// account for it when it wakes.
+	// There is room and the loop is sleeping: the kernel has taken the data, and
+	// the loop will account for it when it wakes.
 	return CauseIdle
 }
 
-// turnMin is how long a turn lasts before it is held against the loop. A thread that
-// shares its CPU is put aside for some milliseconds in the middle of a short one.
+// turnMin is how long a turn must last before it counts against the loop. A thread
+// that shares its CPU may be descheduled for some milliseconds in the middle of a
+// short turn.
 const turnMin = 10 * time.Millisecond
 
-// inTurn reports whether the loop does something for so long that it does not get
-// to its operations.
+// inTurn reports whether the loop has been busy with one turn for so long that it
+// does not get to its operations.
 func (v scene) inTurn() bool {
 	return v.loop != nil && v.loop.TurnStart != 0 && v.at-v.loop.TurnStart > turnMin
 }
 
-// unsentCause says why the kernel does not send what it has.
+// unsentCause returns why the kernel does not send what it has.
 func unsentCause(c *Conn) Cause {
 	sent := c.OutQueue - c.NotSent
 	room := c.PeerWindow - sent
@@ -72,8 +74,8 @@ func unsentCause(c *Conn) Cause {
 }
 
 // sendQueueFull reports whether a writer would have to wait although everything in
-// the queue is sent. SOCK_NOSPACE may be left over from long ago, so there must be
-// something that is not acknowledged.
+// the queue has been sent. SOCK_NOSPACE may be left over from long ago, so
+// something must still be unacknowledged.
 func (c *Conn) sendQueueFull() bool {
 	if c.OutQueue == 0 {
 		return false
@@ -81,11 +83,11 @@ func (c *Conn) sendQueueFull() bool {
 	return c.NoSpace || c.SndBuf > 0 && c.Queued >= c.SndBuf-c.SndBuf/3
 }
 
-// lateness is what two snapshots together say of a receive queue. That there is
-// something in it at one moment says nothing: it may have come just now.
+// lateness is what two snapshots together say about a receive queue. That it holds
+// something at one moment means nothing: the data may have only just arrived.
 type lateness struct {
-	starved bool // the ring found no buffer for this connection meanwhile
-	stale   bool // what was unread at the first is so still at the second
+	starved bool // the ring found no buffer for this connection in between
+	stale   bool // what was unread at the first is still unread at the second
 }
 
 func latenessOf(before, now *Conn) lateness {
@@ -96,7 +98,7 @@ func latenessOf(before, now *Conn) lateness {
 	}
 }
 
-// receiveCause says what holds receiving back at the moment of a snapshot.
+// receiveCause returns what holds receiving back at the moment of a snapshot.
 func receiveCause(v scene, late lateness) Cause {
 	c := v.conn
 	if t := c.Transport; t != nil {
@@ -113,31 +115,31 @@ func receiveCause(v scene, late lateness) Cause {
 	case c.InQueue > 0:
 		return unreadCause(v, late)
 	case c.OutOfOrder:
-		return CauseNet // what is missing is on its way, or lost
+		return CauseNet // the missing segment is on its way, or lost
 	}
 	return CauseIdle
 }
 
-// unreadCause says why what has arrived is not read, by a reader that has not
-// paused.
+// unreadCause returns why data that has arrived is not being read, by a reader that
+// has not paused.
 func unreadCause(v scene, late lateness) Cause {
 	full := v.conn.RcvBuf > 0 && v.conn.Rmem >= v.conn.RcvBuf/2
 	switch {
 	case v.conn.Transport == nil && (late.stale || full):
 		return CauseApp // nobody reads, or not fast enough
 	case v.conn.Transport == nil:
-		return CauseIdle // it came just now
+		return CauseIdle // it has only just arrived
 	case v.ring != nil && v.ring.Overflowing:
 		return CauseRing
 	case v.inTurn(), full:
-		return CauseLoop // it does not get round to it
+		return CauseLoop // it does not get around to it
 	case late.stale:
-		return CauseRing // the loop sleeps, so it was not told
+		return CauseRing // the loop is sleeping, so it was not notified
 	}
 	return CauseIdle // the loop is about to wake
 }
 
-// unread reports whether there is something that a reader could have.
+// unread reports whether there is data for a reader.
 func (c *Conn) unread() bool {
 	return c.InQueue > 0 || c.Transport != nil && c.Transport.HeldBytes > 0
 }

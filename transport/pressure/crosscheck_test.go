@@ -26,7 +26,7 @@ func ssFields(t *testing.T, local, remote netip.AddrPort) string {
 	return string(out)
 }
 
-// ssNumber finds the number after a word, 0 where ss left it out.
+// ssNumber finds the number after a word, or 0 if ss left it out.
 func ssNumber(t *testing.T, text, pattern string) int {
 	t.Helper()
 	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
@@ -40,8 +40,8 @@ func ssNumber(t *testing.T, text, pattern string) int {
 	return int(n)
 }
 
-// A connection whose peer does not read changes no more, so ss must see the same,
-// through both kinds of snapshot.
+// A connection whose peer does not read no longer changes, so ss must see the same,
+// with both kinds of snapshot.
 func TestFieldsAreThoseOfSS(t *testing.T) {
 	a, b := tcpPair(t)
 	a.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// errRecord is returned for what no iterator of ours wrote.
+// errRecord is returned for records that none of our iterators wrote.
 var errRecord = errors.New("pressure: malformed record")
 
 const (
@@ -22,8 +22,8 @@ type beginning struct {
 	jiffies uint64
 }
 
-// decodeSnapshot takes the iterator's records apart. tick is how long a jiffy is.
-// The beginning is zero where there was no record at all.
+// decodeSnapshot decodes the iterator's records. tick is the length of a jiffy. The
+// beginning is zero if there was no record at all.
 func decodeSnapshot(buf []byte, tick time.Duration, s *Snapshot) (beginning, error) {
 	var b beginning
 	for len(buf) > 0 {
@@ -160,8 +160,8 @@ func decodeSocket(kind bpfRecordKind, r *bpfSocketRecord, s *Snapshot) {
 	}
 }
 
-// unixPath returns a name as the kernel has it: with an end of zeros, or a zero in
-// front where it is abstract.
+// unixPath returns a socket's name as text. The kernel's form ends in zeros, or
+// begins with a zero if the name is abstract.
 func unixPath(r *bpfSocketRecord) string {
 	path := make([]byte, 0, len(r.Path))
 	for _, c := range r.Path[:min(int(r.PathLen), len(r.Path))] {
@@ -193,7 +193,8 @@ func decodeRing(r *bpfRingRecord) Ring {
 	return ring
 }
 
-// address makes an address of the kernel's; the zero one where it has none.
+// address converts an address of the kernel's; it returns the zero one if there is
+// none.
 func address(family uint16, bytes [16]byte, port uint16) netip.AddrPort {
 	switch family {
 	case afInet:
@@ -204,7 +205,7 @@ func address(family uint16, bytes [16]byte, port uint16) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// decodeEvent makes an Event of a record of the ring buffer.
+// decodeEvent decodes a record of the ring buffer into an Event.
 func decodeEvent(buf []byte) (Event, error) {
 	r, ok := record[bpfEvent](buf)
 	if !ok {

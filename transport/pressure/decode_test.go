@@ -85,7 +85,7 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// The fdinfo of a ring, of Linux 6.18 but for lines that are of no use here.
+// The fdinfo of a ring on Linux 6.18, without the lines that are of no use here.
 func TestFdinfoOfARing(t *testing.T) {
 	const text = "pos:\t0\nflags:\t02000002\nmnt_id:\t15\nSqMask:\t0x3\nSqHead:\t7\nSqTail:\t9\n" +
 		"CachedSqHead:\t7\nCqMask:\t0x7\nCqHead:\t4294967290\nCqTail:\t2\nCachedCqTail:\t2\n" +

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Diagnose applies all rules and returns what they find, the most severe first.
-// Nothing is found where nothing is wrong.
+// Diagnose applies all rules and returns their findings, the most severe first. It
+// returns none if nothing is wrong.
 func Diagnose(e Evidence) []Finding {
 	if len(e.Snapshots) < 2 {
 		return nil
@@ -34,22 +34,25 @@ func Diagnose(e Evidence) []Finding {
 
 // The thresholds of the rules.
 const (
-	// fullShare is the part of snapshots in which a pipe or Unix socket must be full.
+	// fullShare is the fraction of snapshots in which a pipe or Unix socket must be
+	// full.
 	fullShare = 0.5
-	// busyFrom is the part of its time that a loop must work to be called busy.
+	// busyFrom is the fraction of its time that a loop must work to be called busy.
 	busyFrom = 0.95
 	// stuckFrom is how long one callback may take.
 	stuckFrom = 100 * time.Millisecond
-	// puntsASecond and starvedASecond are rates above which it matters.
+	// puntsASecond and starvedASecond are the rates above which punts and
+	// starvation matter.
 	puntsASecond   = 100
 	starvedASecond = 10
-	// resentPart is the part of the segments sent that may be sent again.
+	// resentPart is the fraction of the segments sent that may be retransmitted.
 	resentPart = 0.01
-	// resentMin is how many must be, or one in few would count.
+	// resentMin is the least number of retransmissions that matters, so that one
+	// among a few segments does not count.
 	resentMin = 10
 )
 
-// A diagnosis is Diagnose at work.
+// A diagnosis is one run of Diagnose.
 type diagnosis struct {
 	snapshots   []*Snapshot
 	first, last *Snapshot
@@ -81,7 +84,7 @@ func newDiagnosis(e Evidence) *diagnosis {
 
 func (d *diagnosis) find(f Finding) { d.found = append(d.found, f) }
 
-// connection looks at the account of one connection.
+// connection examines the account of one connection.
 func (d *diagnosis) connection(a *Account) {
 	key := connKey(&Conn{Cookie: a.Cookie, FD: a.FD})
 	pair := d.conns[key]
@@ -105,7 +108,7 @@ func (d *diagnosis) connection(a *Account) {
 	}
 }
 
-// verdicts are the findings that a verdict is in itself.
+// verdicts maps each verdict to the finding that it amounts to.
 var verdicts = map[Cause]Finding{
 	CausePeer: {
 		Name: FindSlowPeer, Severity: Warning,
@@ -160,7 +163,7 @@ func (d *diagnosis) resent(subject string, first, last *Conn) {
 }
 
 // writingPaused looks for a protocol that was paused for nearly all of the time,
-// where nothing else explains it.
+// when nothing else explains it.
 func (d *diagnosis) writingPaused(subject string, first, last *Conn) {
 	f, l := first.Transport, last.Transport
 	if f == nil || l == nil || !l.WritingPaused {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// earlier returns the first state of what is now in last, by its key.
+// earlier returns, by key, the first state of everything that is in last.
 func earlier[T any, K comparable](d *diagnosis, of func(*Snapshot) []T, key func(*T) K,
 	now *T) *T {
 	for _, s := range d.snapshots {
@@ -19,7 +19,8 @@ func earlier[T any, K comparable](d *diagnosis, of func(*Snapshot) []T, key func
 	return now
 }
 
-// share returns in which part of the snapshots that have it something holds.
+// share returns the fraction of the snapshots that contain it in which something
+// holds.
 func share[T any, K comparable](d *diagnosis, of func(*Snapshot) []T, key func(*T) K,
 	now *T, holds func(*T) bool) float64 {
 	seen, held := 0, 0
@@ -150,7 +151,7 @@ func overflowSeverity(lost uint64) Severity {
 	return Warning
 }
 
-// ringRates looks at what is harmless now and then.
+// ringRates looks at events that are harmless unless they are frequent.
 func (d *diagnosis) ringRates(subject string, r, before *Ring) {
 	punts := r.Edges.Punts - before.Edges.Punts
 	if punts > 0 {
@@ -190,7 +191,8 @@ func buffersText(buffers []BufferRing) string {
 	return text
 }
 
-// process looks at the loops, and at what is not about one connection.
+// process looks at the loops, and at anything that does not concern a single
+// connection.
 func (d *diagnosis) process() {
 	key := func(l *Loop) int { return l.ID }
 	for i := range d.last.Loops {
@@ -224,7 +226,7 @@ func (d *diagnosis) process() {
 	}
 }
 
-// countRules are about events that need no connection to be named.
+// countRules are the rules about events for which no connection need be named.
 var countRules = []struct {
 	kind    EventKind
 	aSecond float64

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// two returns snapshots a second apart, made by f from 0 and 1.
+// two returns two snapshots a second apart, made by f from 0 and 1.
 func two(f func(i uint64) Snapshot) []*Snapshot {
 	var out []*Snapshot
 	for i := range uint64(2) {

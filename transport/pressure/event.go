@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// An Event is something rare that happened in the kernel. It is plain data.
+// An Event is a rare event in the kernel. It is plain data.
 type Event struct {
-	// Time is when, by CLOCK_MONOTONIC.
+	// Time is when it happened, by CLOCK_MONOTONIC.
 	Time time.Duration `json:"time"`
-	// Kind is what.
+	// Kind is what happened.
 	Kind EventKind `json:"kind"`
-	// Cookie is the socket's SO_COOKIE, 0 where it is not about a socket or the
-	// socket is not known yet.
+	// Cookie is the socket's SO_COOKIE, or 0 if the event is not about a socket or
+	// the socket is not known yet.
 	Cookie uint64 `json:"cookie,omitempty"`
-	// Ring is the Ring.ID, 0 where it is not about a ring.
+	// Ring is the Ring.ID, or 0 if the event is not about a ring.
 	Ring uint64 `json:"ring,omitempty"`
-	// Local and Remote are the addresses of the socket, of TCP and UDP.
+	// Local and Remote are the addresses of the socket, for TCP and UDP.
 	Local  netip.AddrPort `json:"local,omitzero"`
 	Remote netip.AddrPort `json:"remote,omitzero"`
-	// Op is the io_uring opcode where there is one.
+	// Op is the io_uring opcode, if there is one.
 	Op uint8 `json:"op,omitempty"`
 	// Value and Limit depend on Kind.
 	Value int64 `json:"value,omitempty"`
 	Limit int64 `json:"limit,omitempty"`
 }
 
-// EventKind is what an Event is.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 // The kinds of events, each with the level that it needs.
@@ -34,20 +34,20 @@ const (
 	// EventState: a connection changed its state (LevelEdges). Value is the new
 	// TCPState, Limit the old one.
 	EventState EventKind = iota
-	// EventQueueFull: a segment or datagram was refused for want of receive buffer
-	// (LevelEdges). Value is sk_rmem_alloc, Limit sk_rcvbuf.
+	// EventQueueFull: a segment or datagram was refused because the receive buffer
+	// was full (LevelEdges). Value is sk_rmem_alloc, Limit sk_rcvbuf.
 	EventQueueFull
-	// EventMemoryLimit: the protocol's memory is at its limit (LevelEdges). Value is
-	// the pages allocated.
+	// EventMemoryLimit: the protocol's memory is at its limit (LevelEdges). Value
+	// is the number of pages allocated.
 	EventMemoryLimit
 	// EventUDPDrop: a datagram was dropped (LevelEdges). Value is sk_rmem_alloc,
 	// Limit sk_rcvbuf.
 	EventUDPDrop
-	// EventRetransmit: a segment is sent again (LevelEdges).
+	// EventRetransmit: a segment was retransmitted (LevelEdges).
 	EventRetransmit
 	// EventResetIn: the peer reset the connection (LevelEdges).
 	EventResetIn
-	// EventResetOut: a reset is sent (LevelEdges).
+	// EventResetOut: a reset was sent (LevelEdges).
 	EventResetOut
 	// EventDrop: a segment for this socket was dropped (LevelEdges, seen on Linux
 	// 6.12 and 6.18). Value is the skb_drop_reason.
@@ -55,13 +55,13 @@ const (
 	// EventPunt: a request was handed to a worker thread (LevelEdges).
 	EventPunt
 	// EventShortWrite: a write took less than it was given (LevelEdges). Value is
-	// what it took, Limit what it was given.
+	// the number of bytes it took, Limit the number it was given.
 	EventShortWrite
 	// EventCQOverflow: a completion found the CQ full (LevelEdges). Value is the
 	// completion's result.
 	EventCQOverflow
-	// EventNoBuffers: a receive ended with ENOBUFS, as its buffer ring was empty
-	// (LevelEdges).
+	// EventNoBuffers: a receive ended with ENOBUFS because its buffer ring was
+	// empty (LevelEdges).
 	EventNoBuffers
 	// EventArmWrite: a request waits for the socket to become writable (LevelEdges).
 	EventArmWrite
@@ -70,8 +70,8 @@ const (
 	EventArmRead
 	// EventPeerClosed: the peer closed its window (LevelFlow).
 	EventPeerClosed
-	// EventPeerOpened: the peer opened its window again (LevelFlow). Value is for
-	// how long it was closed, in nanoseconds.
+	// EventPeerOpened: the peer opened its window again (LevelFlow). Value is how
+	// long it was closed, in nanoseconds.
 	EventPeerOpened
 	// EventSendBlocked: a send was answered with EAGAIN (LevelFlow).
 	EventSendBlocked
@@ -98,10 +98,11 @@ func (k *EventKind) UnmarshalText(text []byte) error {
 	return parseName(eventNames, "event", text, k)
 }
 
-// Counts are numbers of events by kind; a kind that never happened is absent.
+// Counts maps each kind of event to its number; a kind that never happened is
+// absent.
 type Counts map[EventKind]uint64
 
-// Since returns what was added after earlier was taken.
+// Since returns what was added since earlier was taken.
 func (c Counts) Since(earlier Counts) Counts {
 	out := Counts{}
 	for kind, n := range c {

@@ -51,7 +51,7 @@ func TestStatesAreToldInOrder(t *testing.T) {
 	}
 }
 
-// attached reports whether a probe runs: older kernels lack some hooks.
+// attached reports whether a probe is running: older kernels lack some hooks.
 func attached(tracer *Tracer, name string) bool {
 	for _, p := range tracer.Support().Probes {
 		if p.Name == name {
@@ -61,7 +61,8 @@ func attached(tracer *Tracer, name string) bool {
 	return false
 }
 
-// The window's edges are exact, and the time between them is in the snapshot.
+// The times at which the window closes and opens are exact, and the time between
+// them is in the snapshot.
 func TestAClosedWindowIsTold(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelFlow, Duration: -1})
@@ -127,7 +128,8 @@ func TestLatencyOfRequestsIsMeasured(t *testing.T) {
 	}
 }
 
-// What costs every process of the host ends by itself; the rest goes on.
+// The levels that cost every process of the host something end by themselves; the
+// others continue.
 func TestCostlyLevelsExpire(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelRing, Duration: time.Millisecond})
@@ -201,7 +203,7 @@ func TestNoSuchProcess(t *testing.T) {
 	}
 }
 
-// LevelFuncs needs fexit, which some machines refuse: then the table says so.
+// LevelFuncs needs fexit, which some machines refuse: the table then says so.
 func TestOurOwnClosedWindowIsTold(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelFuncs, Duration: -1})
@@ -222,7 +224,7 @@ func TestOurOwnClosedWindowIsTold(t *testing.T) {
 	}
 }
 
-// fillUntilBlocked writes what nobody reads.
+// fillUntilBlocked writes data that nobody reads.
 func fillUntilBlocked(c net.Conn) {
 	c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 	for buf := make([]byte, 64<<10); ; {
@@ -232,7 +234,7 @@ func fillUntilBlocked(c net.Conn) {
 	}
 }
 
-// net.Listen makes MPTCP listeners; a dialer does so if asked.
+// net.Listen creates MPTCP listeners; a dialer does so if asked.
 func TestMultipathConnectionsAreSeen(t *testing.T) {
 	needBPF(t)
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -267,7 +269,7 @@ func TestMultipathConnectionsAreSeen(t *testing.T) {
 	}
 }
 
-// Whatever hook a kernel has, the verifier takes the program for it; but functions
+// If a kernel has a hook, the verifier accepts the program for it; but functions
 // may be refused by policy.
 func TestTheVerifierTakesAllPrograms(t *testing.T) {
 	needBPF(t)

@@ -1,14 +1,14 @@
 package pressure
 
-// A Finding is something that is wrong, with what shows it and what to do.
+// A Finding is a problem, with the evidence for it and what to do about it.
 type Finding struct {
 	// Name is one of the Find constants.
 	Name string `json:"name"`
 	// Severity orders findings.
 	Severity Severity `json:"severity"`
-	// Subject is what it is about: "fd 7 127.0.0.1:80 → 127.0.0.1:5123".
+	// Subject is what the finding is about: "fd 7 127.0.0.1:80 → 127.0.0.1:5123".
 	Subject string `json:"subject"`
-	// FD is the descriptor, -1 where it is about none; Cookie the socket's, or 0.
+	// FD is the descriptor, or -1 if there is none; Cookie is the socket's, or 0.
 	FD     int    `json:"fd"`
 	Cookie uint64 `json:"cookie,omitempty"`
 	// Evidence is what was seen, in numbers.
@@ -22,7 +22,7 @@ type Severity uint8
 
 // The severities.
 const (
-	// Info: worth knowing, and perhaps meant so.
+	// Info: worth knowing, and perhaps intended.
 	Info Severity = iota
 	// Warning: it costs throughput or latency.
 	Warning
@@ -45,11 +45,11 @@ func (s *Severity) UnmarshalText(text []byte) error {
 
 // The names of findings.
 const (
-	FindSlowPeer     = "slow-peer"           // the peer's window holds sending back
+	FindSlowPeer     = "slow-peer"           // the peer's window holds back sending
 	FindReadPaused   = "reading-paused"      // the application does not read
-	FindWritePaused  = "writing-paused"      // the protocol is paused for long
+	FindWritePaused  = "writing-paused"      // the protocol is paused for a long time
 	FindStarved      = "starved-buffer-ring" // receives find no buffer
-	FindSmallSndBuf  = "small-sndbuf"        // SO_SNDBUF holds sending back
+	FindSmallSndBuf  = "small-sndbuf"        // SO_SNDBUF holds back sending
 	FindBusyLoop     = "busy-loop"           // the loop hardly ever waits
 	FindNetwork      = "network"             // congestion window or loss
 	FindCQOverflow   = "cq-overflow"         // completions found the CQ full
@@ -61,14 +61,15 @@ const (
 	FindRetransmits  = "retransmits"         // segments were lost
 	FindResets       = "resets"              // connections were reset
 	FindMemoryLimit  = "protocol-memory"     // tcp_mem or udp_mem is used up
-	FindReceiveQueue = "receive-queue-full"  // segments were refused for want of buffer
+	FindReceiveQueue = "receive-queue-full"  // segments were refused because the buffer was full
 )
 
-// Evidence is what Diagnose looks at. It may come from a recording.
+// Evidence is the input of Diagnose. It may come from a recording.
 type Evidence struct {
-	// Snapshots are in the order of time; two at least, or what accumulates can not
-	// be told from what is old.
+	// Snapshots are in order of time. There must be at least two, or increments
+	// cannot be told from old totals.
 	Snapshots []*Snapshot
-	// Accounts are those of the same span. nil means: integrate Snapshots.
+	// Accounts are those of the same span. nil means that they are computed by
+	// Integrate.
 	Accounts []Account
 }

@@ -14,11 +14,11 @@ type flows struct {
 	once    bool
 }
 
-// lookAgain is how often loops that begin later are looked for.
+// lookAgain is how often to look for loops that were started later.
 const lookAgain = 2 * time.Second
 
-// join adds what the loops publish to a snapshot. A process without pages, or
-// whose pages may not be read, is one without transports.
+// join adds what the loops publish to a snapshot. A process without pages, or whose
+// pages may not be read, counts as one without transports.
 func (f *flows) join(s *Snapshot) {
 	if !f.once || s.Time-f.looked > lookAgain {
 		f.find()
@@ -57,8 +57,8 @@ func (f *flows) close() {
 	f.readers = nil
 }
 
-// attach gives each transport to the descriptor that it is of: by number, and by
-// cookie, or a descriptor that was used again would get another's.
+// attach assigns each transport to its descriptor, by number and by cookie; by
+// number alone, a reused descriptor would get the wrong transport.
 func attach(s *Snapshot, byFD map[int]*Transport) {
 	of := func(fd int, cookie uint64) *Transport {
 		if t := byFD[fd]; t != nil && t.Cookie == cookie {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The object in the repository is what its sources give, to the byte, with the
-// compiler that generate.go names.
+// The object in the repository is exactly what its sources produce, byte for byte,
+// with the compiler that generate.go names.
 func TestTheObjectIsThatOfItsSources(t *testing.T) {
 	version, err := exec.Command("clang-14", "--version").Output()
 	if err != nil || !strings.Contains(string(version), "Debian clang version 14.0.6") {

@@ -15,7 +15,7 @@ import (
 
 var probeOnce = sync.OnceValue(Probe)
 
-// needBPF skips where eBPF does not work, with the sentence that says why.
+// needBPF skips the test if eBPF does not work, with the sentence that says why.
 func needBPF(t *testing.T) {
 	t.Helper()
 	if s := probeOnce(); s.Err != nil {
@@ -23,8 +23,8 @@ func needBPF(t *testing.T) {
 	}
 }
 
-// truth is the verdict for each scene: of the direction that is held back, the
-// other one being idle.
+// truth is the verdict for each scene, for the direction that is held back; the
+// other one is idle.
 var truth = map[string]struct {
 	send, receive Cause
 	finding       string
@@ -106,9 +106,9 @@ func TestVerdictNamesWhatIsStaged(t *testing.T) {
 	}
 }
 
-// needTwoPs skips where there is a single P: a loop also waits for the load and the
-// tracer then, which it shares it with, and the verdict of a connection that waits for
-// nothing else is rightly "loop".
+// needTwoPs skips the test if there is only one P: a loop then also waits for the
+// load and the tracer, with which it shares the P, and the verdict of a connection
+// that waits for nothing else is rightly "loop".
 func needTwoPs(t *testing.T) {
 	t.Helper()
 	if runtime.GOMAXPROCS(0) < 2 {
@@ -116,7 +116,7 @@ func needTwoPs(t *testing.T) {
 	}
 }
 
-// settle waits until buffers are full, and returns what is seen then.
+// settle waits until buffers are full, and returns what is observed then.
 func settle(t *testing.T, tracer *Tracer) ([]Account, []*Snapshot) {
 	t.Helper()
 	watch(t, tracer, time.Second)

@@ -2,17 +2,18 @@ package pressure
 
 import "math"
 
-// HistogramKind is what a Histogram measures.
+// HistogramKind is the quantity that a Histogram measures.
 type HistogramKind uint8
 
 // The kinds of histograms.
 const (
 	// HistogramLatency: nanoseconds from submission to completion of ring requests,
-	// by opcode, one of Options.SampleLatency (LevelRing).
+	// by opcode, for one in Options.SampleLatency requests (LevelRing).
 	HistogramLatency HistogramKind = iota
-	// HistogramBatch: completions worked out at once by task work (LevelRing).
+	// HistogramBatch: completions processed at once by task work (LevelRing).
 	HistogramBatch
-	// HistogramWait: completions that a process wants before it wakes (LevelRing).
+	// HistogramWait: completions that a process waits for before it wakes
+	// (LevelRing).
 	HistogramWait
 	// HistogramSojourn: nanoseconds from the arrival of data to the read that takes
 	// it (LevelFlow, seen on Linux 6.12 and 6.18).
@@ -34,7 +35,7 @@ func (k *HistogramKind) UnmarshalText(text []byte) error {
 	return parseName(histogramNames, "histogram", text, k)
 }
 
-// histogramSlots is how many powers of two a Histogram has.
+// histogramSlots is the number of powers of two in a Histogram.
 const histogramSlots = 64
 
 // Histogram counts values by powers of two.
@@ -46,7 +47,7 @@ type Histogram struct {
 	Slots [histogramSlots]uint64 `json:"slots"`
 }
 
-// Count returns how many values were counted.
+// Count returns the number of values counted.
 func (h Histogram) Count() uint64 {
 	count := uint64(0)
 	for _, n := range h.Slots {
@@ -56,7 +57,7 @@ func (h Histogram) Count() uint64 {
 }
 
 // Quantile returns a value that the fraction q of all values does not exceed,
-// interpolated within a power of two; 0 where nothing was counted.
+// interpolated within a power of two, or 0 if nothing was counted.
 func (h Histogram) Quantile(q float64) float64 {
 	rank := q * float64(h.Count())
 	for i, n := range h.Slots {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachHere traces this process without snapshots but those that a test takes.
+// attachHere traces this process without snapshots except those that a test takes.
 func attachHere(t *testing.T, o Options) *Tracer {
 	t.Helper()
 	o.Interval = -1
@@ -38,7 +38,7 @@ func snapshot(t *testing.T, tracer *Tracer) *Snapshot {
 	return s
 }
 
-// newRing makes a ring and returns how it looks in a snapshot.
+// newRing creates a ring and returns a function that finds it in a snapshot.
 func newRing(t *testing.T, o *uring.Options) (*uring.Ring, func(*Snapshot) Ring) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -59,7 +59,7 @@ func newRing(t *testing.T, o *uring.Options) (*uring.Ring, func(*Snapshot) Ring)
 	}
 }
 
-// names returns those of the findings.
+// names returns the names of the findings.
 func names(findings []Finding) map[string]bool {
 	out := map[string]bool{}
 	for _, f := range findings {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkCreate is what bpf(BPF_LINK_CREATE) takes for an iterator.
+// linkCreate is the argument of bpf(BPF_LINK_CREATE) for an iterator.
 type linkCreate struct {
 	progFD     uint32
 	targetFD   uint32
@@ -33,10 +33,10 @@ const (
 	bpfTraceIter  = 28
 )
 
-// attachIterator makes an iterator that visits the descriptors of one process.
-// The kernel filters by itself since Linux 6.1 (bpf_iter_link_info.task); it is
-// done by hand here, as package link cannot ask for that. errNoFilter where the
-// kernel does not know the filter.
+// attachIterator returns an iterator that visits the descriptors of one process.
+// The kernel has done the filtering since Linux 6.1 (bpf_iter_link_info.task); the
+// system call is made here because package link cannot ask for that. The error is
+// errNoFilter if the kernel does not know the filter.
 func attachIterator(prog *ebpf.Program, pid int) (*link.Iter, error) {
 	info := &iterInfo{pid: uint32(pid)}
 	attr := &linkCreate{
@@ -67,7 +67,7 @@ func attachIterator(prog *ebpf.Program, pid int) (*link.Iter, error) {
 
 var errNoFilter = errors.New("the kernel does not filter iterators by process")
 
-// readIterator runs the iterator once and appends what it writes to buf.
+// readIterator runs the iterator once and appends its output to buf.
 func readIterator(iterator *link.Iter, buf []byte) ([]byte, error) {
 	run, err := iterator.Open()
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// A kernel is the object, loaded: its maps, and its programs that could be.
+// A kernel is the loaded eBPF object: its maps, and those of its programs that
+// loaded.
 type kernel struct {
 	types    *btf.Spec
 	maps     *ebpf.Collection
@@ -60,7 +61,7 @@ func loadKernel(o Options) (*kernel, error) {
 	return k, nil
 }
 
-// configure writes the settings of the programs.
+// configure sets the parameters of the programs.
 func configure(spec *ebpf.CollectionSpec, o Options) error {
 	below := (uint64(1) << 32) / uint64(o.SampleLatency)
 	return errors.Join(
@@ -70,8 +71,8 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	)
 }
 
-// add loads one probe, if its level is wanted, and notes what came of it. Only
-// the iterator must load.
+// add loads one probe, if its level is wanted, and records the result. Only the
+// iterator must load.
 func (k *kernel) add(spec *ebpf.CollectionSpec, p probe, o Options) error {
 	state := Probing{Name: p.name, Hook: p.where(), Level: p.level}
 	if why := p.absent(k.types); why != "" {
@@ -103,8 +104,9 @@ func (k *kernel) loadOne(spec *ebpf.CollectionSpec, p probe, o Options) error {
 	return k.load(spec, []string{p.name}, o)
 }
 
-// loadTogether loads at once what is likely to load, in a fifth of the time. Where
-// that fails nothing is loaded, and add finds out which program it was.
+// loadTogether loads everything that is likely to load at once, in a fifth of the
+// time. If that fails nothing is loaded, and add finds out which program was at
+// fault.
 func (k *kernel) loadTogether(spec *ebpf.CollectionSpec, o Options) {
 	var names []string
 	for _, p := range probes {
@@ -117,7 +119,7 @@ func (k *kernel) loadTogether(spec *ebpf.CollectionSpec, o Options) {
 	}
 }
 
-// load loads programs. The first ones bring the maps, which the others share.
+// load loads programs. The first ones create the maps, which the others share.
 func (k *kernel) load(spec *ebpf.CollectionSpec, names []string, o Options) error {
 	some := spec.Copy()
 	some.Programs = map[string]*ebpf.ProgramSpec{}
@@ -145,7 +147,7 @@ func (k *kernel) load(spec *ebpf.CollectionSpec, names []string, o Options) erro
 	return nil
 }
 
-// attach attaches what is loaded of the levels, the iterator to a process.
+// attach attaches the loaded programs of the levels, the iterator to a process.
 func (k *kernel) attach(o Options) error {
 	program := k.programs["snap"]
 	iterator, err := attachIterator(program, o.PID)
@@ -164,8 +166,8 @@ func (k *kernel) attach(o Options) error {
 	return nil
 }
 
-// attachUnfiltered lets the program compare the process. The number is that of the
-// initial PID namespace, so it is of use in that alone.
+// attachUnfiltered makes the program itself compare the process ID. The ID is that
+// of the initial PID namespace, so this works only there.
 func (k *kernel) attachUnfiltered(program *ebpf.Program, pid int) (*link.Iter, error) {
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err != nil {
 		return nil, os.ErrProcessDone
@@ -191,7 +193,7 @@ func (k *kernel) attachProbe(state *Probing, o Options) {
 	k.links[state.Name], state.Status = attached, ProbeAttached
 }
 
-// expire detaches what costs every process of the host.
+// expire detaches the programs that cost every process of the host something.
 func (k *kernel) expire() {
 	var links []link.Link
 	for i := range k.table {
@@ -207,8 +209,8 @@ func (k *kernel) expire() {
 	}
 }
 
-// detach closes links at the same time: the kernel makes each wait until no CPU is
-// in the program any more, and they can wait together.
+// detach closes links concurrently: for each, the kernel waits until no CPU is in
+// the program any more, and these waits can overlap.
 func detach(links []link.Link) error {
 	errs := make([]error, len(links))
 	var group sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelSource takes snapshots by the iterator.
+// kernelSource takes snapshots with the iterator.
 type kernelSource struct {
 	kernel *kernel
 	pid    int
@@ -54,12 +54,13 @@ func (s *kernelSource) snapshot() (*Snapshot, error) {
 
 func (s *kernelSource) close() error { return s.kernel.close() }
 
-// hertz are the rates at which kernels are built to tick.
+// hertz lists the tick rates that kernels are built with.
 var hertz = []int{100, 250, 300, 1000}
 
-// tick measures how long a jiffy is, in which the kernel keeps its durations of
-// TCP: it is a choice of whoever built the kernel and cannot be asked for. It looks
-// at this process, which has few descriptors, until some have passed.
+// tick measures the length of a jiffy, the unit in which the kernel keeps its TCP
+// durations: it is chosen when the kernel is built and cannot be queried. It takes
+// snapshots of this process, which has few descriptors, until enough jiffies have
+// passed.
 func (k *kernel) tick() (time.Duration, error) {
 	iterator, err := attachIterator(k.programs["snap"], os.Getpid())
 	if errors.Is(err, errNoFilter) {
@@ -90,10 +91,11 @@ func (k *kernel) tick() (time.Duration, error) {
 	return 0, errors.New("the kernel's clock does not tick")
 }
 
-// jiffiesEnough tells 250 from 300 ticks a second.
+// jiffiesEnough is enough to tell 250 from 300 ticks a second.
 const jiffiesEnough = 12
 
-// nearestTick returns the length of a jiffy that explains best how many passed.
+// nearestTick returns the length of a jiffy that best explains how many have
+// passed.
 func nearestTick(elapsed time.Duration, jiffies uint64) time.Duration {
 	measured := float64(jiffies) / elapsed.Seconds()
 	best := hertz[0]
@@ -109,7 +111,8 @@ func relative(measured float64, hz int) float64 {
 	return max(measured/float64(hz), float64(hz)/measured)
 }
 
-// addZeroWindows adds to the time that a peer's window was closed what goes on.
+// addZeroWindows adds the time of windows that are still closed to the time that a
+// peer's window was closed.
 func addZeroWindows(s *Snapshot, buf []byte) {
 	for i := 0; len(buf) > 0; {
 		head, ok := record[recordHead](buf)
@@ -126,7 +129,7 @@ func addZeroWindows(s *Snapshot, buf []byte) {
 	}
 }
 
-// tallies adds up what all CPUs have counted.
+// tallies sums the counts of all CPUs.
 func (k *kernel) tallies() (Counts, uint64) {
 	counts, lost := Counts{}, uint64(0)
 	var perCPU []bpfTally
@@ -144,7 +147,7 @@ func (k *kernel) tallies() (Counts, uint64) {
 	return counts, lost
 }
 
-// histogram adds up what all CPUs have measured.
+// histogram sums the measurements of all CPUs.
 func (k *kernel) histogram(h *Histogram) {
 	index := uint32(h.Op)
 	if h.Kind != HistogramLatency {
@@ -164,10 +167,10 @@ func (k *kernel) histogram(h *Histogram) {
 	}
 }
 
-// latencyOps is how many opcodes are told apart.
+// latencyOps is the number of opcodes that are distinguished.
 const latencyOps = 64
 
-// alive reports whether a process is there and no zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -177,7 +180,8 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
 }
 
-// monotonic returns CLOCK_MONOTONIC, which the programs and flow pages use too.
+// monotonic returns the time of CLOCK_MONOTONIC, which the programs and flow pages
+// use too.
 func monotonic() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

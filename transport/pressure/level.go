@@ -3,40 +3,41 @@ package pressure
 import "strings"
 
 // Level says how closely to look. It is a set: LevelEdges|LevelRing. Every level
-// but LevelProcess includes LevelSnapshot.
+// except LevelProcess includes LevelSnapshot.
 type Level uint8
 
-// The levels, from what costs nothing to what costs most.
+// The levels, from the cheapest to the most expensive.
 const (
-	// LevelProcess needs no privilege: socket options, /proc and the flow page, of
-	// this process or of another one of the same user (pidfd_getfd, Linux 5.6,
-	// where ptrace is allowed). It excludes the others.
+	// LevelProcess needs no privilege: it uses socket options, /proc and the flow
+	// page, of this process or of another process of the same user (pidfd_getfd,
+	// Linux 5.6, if ptrace is allowed). It excludes the other levels.
 	LevelProcess Level = 1 << iota
 
-	// LevelSnapshot pulls the state of all descriptors through an eBPF iterator.
-	// It puts nothing on the path of data.
+	// LevelSnapshot pulls the state of all descriptors through an eBPF iterator. It
+	// adds nothing to the data path.
 	LevelSnapshot
 
-	// LevelEdges adds events that are rare: state changes, full queues, drops,
-	// retransmissions, resets; of rings punts, overflows and missing buffers.
+	// LevelEdges adds rare events: state changes, full queues, drops,
+	// retransmissions and resets; for rings, punts, overflows and missing buffers.
 	LevelEdges
 
-	// LevelFlow adds events of each segment and call: exact edges of the peer's
-	// window, and how long data waits in the receive queue. Every process of the
-	// host pays for it, so it ends after Options.Duration.
+	// LevelFlow adds events for each segment and call: the exact times at which the
+	// peer's window closes and opens, and how long data waits in the receive queue.
+	// Every process of the host pays for it, so it ends after Options.Duration.
 	LevelFlow
 
 	// LevelRing adds the latency of ring requests by opcode. Every process of the
 	// host that uses io_uring pays for it, so it ends after Options.Duration.
 	LevelRing
 
-	// LevelFuncs adds what needs fexit: exact edges of our own window. Some
-	// machines refuse to load it. It ends after Options.Duration.
+	// LevelFuncs adds what needs fexit: the exact times at which our own window
+	// closes and opens. Some machines refuse to load it. It ends after
+	// Options.Duration.
 	LevelFuncs
 )
 
-// LevelDefault is the best of LevelSnapshot|LevelEdges that is allowed, and
-// LevelProcess where nothing of them is.
+// LevelDefault is the best of LevelSnapshot|LevelEdges that is allowed, or
+// LevelProcess if neither is.
 const LevelDefault Level = 0
 
 var levelNames = []struct {
@@ -47,7 +48,7 @@ var levelNames = []struct {
 	{LevelFlow, "flow"}, {LevelRing, "ring"}, {LevelFuncs, "funcs"},
 }
 
-// boxed are the levels that end after Options.Duration.
+// boxed is the set of levels that end after Options.Duration.
 const boxed = LevelFlow | LevelRing | LevelFuncs
 
 // Has reports whether all of want are in l.
@@ -70,8 +71,8 @@ func (l Level) String() string {
 // MarshalText encodes l as its String.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText decodes what String returns. It is an error wrapping ErrName
-// where a name is unknown.
+// UnmarshalText decodes the output of String. If a name is unknown, the error wraps
+// ErrName.
 func (l *Level) UnmarshalText(text []byte) error {
 	*l = 0
 	if string(text) == "default" || len(text) == 0 {

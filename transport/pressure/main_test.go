@@ -48,7 +48,7 @@ func descriptors() map[string]string {
 	return out
 }
 
-// leftBehind waits for what is ending, and returns what does not.
+// leftBehind waits for what is ending, and returns what does not end.
 func leftBehind(before map[string]string) string {
 	patience := time.NewTimer(5 * time.Second)
 	defer patience.Stop()

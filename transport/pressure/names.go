@@ -5,15 +5,16 @@ import (
 	"fmt"
 )
 
-// ErrName is what the UnmarshalText of an enumeration wraps: a recording of
-// another version may have names that this one does not know.
+// ErrName is wrapped by the errors of an enumeration's UnmarshalText: a recording
+// from another version may contain names that this one does not know.
 var ErrName = errors.New("unknown name")
 
 func unknownName(what, name string) error {
 	return fmt.Errorf("pressure: %s %q: %w", what, name, ErrName)
 }
 
-// nameOf returns the name of an enumeration's value, or its number.
+// nameOf returns the name of an enumeration's value, or its number if it has no
+// name.
 func nameOf[E ~uint8](names []string, value E) string {
 	if int(value) < len(names) {
 		return names[value]

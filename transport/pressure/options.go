@@ -8,58 +8,60 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Defaults of Options.
+// The defaults of Options.
 const (
-	// DefaultInterval is that of Options.Interval.
+	// DefaultInterval is the default of Options.Interval.
 	DefaultInterval = 100 * time.Millisecond
-	// DefaultBudget is that of Options.BudgetPercent.
+	// DefaultBudget is the default of Options.BudgetPercent.
 	DefaultBudget = 1.0
-	// DefaultDuration is that of Options.Duration.
+	// DefaultDuration is the default of Options.Duration.
 	DefaultDuration = 10 * time.Second
-	// DefaultSample is that of Options.SampleLatency.
+	// DefaultSample is the default of Options.SampleLatency.
 	DefaultSample = 64
 )
 
-// Options says what to trace. The zero value traces this process at the best
-// allowed of LevelSnapshot|LevelEdges.
+// Options says what to trace. The zero value traces this process at the best level
+// of LevelSnapshot|LevelEdges that is allowed.
 type Options struct {
-	// PID is the process as this PID namespace sees it; 0 means this one.
+	// PID is the ID of the process in this PID namespace; 0 means this process.
 	PID int
 
 	// Level says how closely to look. 0 means LevelDefault.
 	Level Level
 
 	// Interval is the time between two snapshots that the Tracer takes by itself
-	// for Accounts. 0 means DefaultInterval; negative means none: only calls of
-	// Tracer.Snapshot count. It is stretched, to a second at most, where
-	// snapshots would cost more than BudgetPercent.
+	// for Accounts. 0 means DefaultInterval; a negative value means none, so that
+	// only calls of Tracer.Snapshot count. The Tracer lengthens it, to a second at
+	// most, if snapshots would cost more than BudgetPercent.
 	Interval time.Duration
 
-	// SampleLatency makes LevelRing measure one of so many requests. 0 means
+	// SampleLatency makes LevelRing measure one in that many requests. 0 means
 	// DefaultSample; 1 measures all.
 	SampleLatency int
 
-	// BudgetPercent is what snapshots may cost of one CPU. 0 means DefaultBudget.
+	// BudgetPercent is the percentage of one CPU that snapshots may cost. 0 means
+	// DefaultBudget.
 	BudgetPercent float64
 
-	// Duration is after how long LevelFlow, LevelRing and LevelFuncs are detached;
-	// what they found remains. 0 means DefaultDuration; negative means never.
+	// Duration is the time after which LevelFlow, LevelRing and LevelFuncs are
+	// detached; their results so far remain. 0 means DefaultDuration; a negative
+	// value means never.
 	Duration time.Duration
 
-	// QueuedOnly leaves descriptors out of the snapshots in which nothing waits, of
-	// use where there are very many.
+	// QueuedOnly restricts snapshots to descriptors in which something waits, which
+	// is useful if there are very many.
 	QueuedOnly bool
 
-	// KernelTypes is the BTF of the running kernel, for kernels that do not bring
+	// KernelTypes is the BTF of the running kernel, for kernels that do not provide
 	// it themselves. nil means /sys/kernel/btf/vmlinux.
 	KernelTypes *btf.Spec
 
-	// Logger is told what could not be attached and what was detached. nil means
-	// nobody is.
+	// Logger receives messages about what could not be attached and what was
+	// detached. nil discards them.
 	Logger *slog.Logger
 }
 
-// filled returns o with its defaults in place.
+// filled returns o with its defaults filled in.
 func (o Options) filled() Options {
 	if o.PID == 0 {
 		o.PID = os.Getpid()

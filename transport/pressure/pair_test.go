@@ -28,7 +28,7 @@ func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	return dialed.(*net.TCPConn), accepted
 }
 
-// fdOf returns the descriptor of a connection or file, which stays its own.
+// fdOf returns the descriptor of a connection or file, which keeps ownership of it.
 func fdOf(t *testing.T, c syscall.Conn) int {
 	t.Helper()
 	raw, err := c.SyscallConn()

@@ -1,7 +1,7 @@
 package pressure
 
-// Probe finds out what would work, by loading each program once and attaching
-// none, and what is missing where something would not.
+// Probe finds out what would work here, and what is missing if something would not.
+// It loads each program once and attaches none.
 func Probe() Support {
 	o := Options{
 		Level: LevelSnapshot | LevelEdges | LevelFlow | LevelRing | LevelFuncs,
@@ -23,7 +23,8 @@ func Probe() Support {
 	return s
 }
 
-// withoutKernel is the table where eBPF does not work at all, or is not wanted.
+// withoutKernel returns the table for when eBPF does not work at all, or is not
+// wanted.
 func withoutKernel(err error) []Probing {
 	status, why := ProbeOff, ""
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// A hook is what a program attaches to.
+// A hook is the kind of thing that a program attaches to.
 type hook uint8
 
 const (
@@ -17,20 +17,20 @@ const (
 	hookFunction
 )
 
-// A probe is a program of the object, and what a kernel must have for it.
+// A probe is one program of the object, and what a kernel must have for it.
 type probe struct {
 	name  string // of the program
 	hook  hook
 	on    string // the tracepoint or function
 	level Level
-	// params is how many parameters the tracepoint has in the kernels that the
-	// program is written for, 0 if any number will do: it is how the forms of one
-	// tracepoint are told apart.
+	// params is the number of parameters of the tracepoint in the kernels that the
+	// program is written for, or 0 if any number will do: this distinguishes the
+	// forms of one tracepoint.
 	params int
 }
 
-// probes are in the order of their levels. Which kernel has what was read from
-// the BTF of Linux 5.10, 6.1, 6.12 and 6.18.
+// probes are in the order of their levels. Which kernel has which hook was read
+// from the BTF of Linux 5.10, 6.1, 6.12 and 6.18.
 var probes = []probe{
 	{"snap", hookIterator, "task_file", LevelSnapshot, 0},
 
@@ -67,7 +67,7 @@ var probes = []probe{
 	{"own_window", hookFunction, "__tcp_select_window", LevelFuncs, 0},
 }
 
-// where returns the hook's name as people write it.
+// where returns the hook's name as it is usually written.
 func (p probe) where() string {
 	switch p.hook {
 	case hookIterator:
@@ -78,8 +78,8 @@ func (p probe) where() string {
 	return "tp_btf/" + p.on
 }
 
-// absent says why a kernel with these types does not have the probe's hook, ""
-// if it has.
+// absent returns why a kernel with these types lacks the probe's hook, or "" if it
+// has it.
 func (p probe) absent(types *btf.Spec) string {
 	switch p.hook {
 	case hookIterator:
@@ -97,8 +97,8 @@ func (p probe) absent(types *btf.Spec) string {
 	return ""
 }
 
-// Hooks returns the names under which a kernel's BTF has what the programs attach
-// to, each once: typedefs of tracepoints, and functions.
+// Hooks returns the names, each once, by which a kernel's BTF lists what the
+// programs attach to: typedefs for tracepoints, and functions.
 func Hooks() []string {
 	var out []string
 	for _, p := range probes {
@@ -116,7 +116,7 @@ func Hooks() []string {
 	return out
 }
 
-// missingFunc says that there is no function of a name.
+// missingFunc returns why the function called name is missing, or "" if it is not.
 func missingFunc(types *btf.Spec, name string) string {
 	var found *btf.Func
 	if err := types.TypeByName(name, &found); err != nil {
@@ -127,8 +127,8 @@ func missingFunc(types *btf.Spec, name string) string {
 
 var errNoTracepoint = errors.New("no such tracepoint")
 
-// tracepointParams returns how many parameters a tracepoint has, without the
-// pointer to private data that comes first.
+// tracepointParams returns the number of parameters of a tracepoint, not counting
+// the pointer to private data that comes first.
 func tracepointParams(types *btf.Spec, name string) (int, error) {
 	var def *btf.Typedef
 	if err := types.TypeByName("btf_trace_"+name, &def); err != nil {
@@ -146,7 +146,7 @@ func tracepointParams(types *btf.Spec, name string) (int, error) {
 }
 
 // superseded reports whether another form of the same program fits instead: the
-// table of Support shows one of them.
+// table of Support shows only one of them.
 func superseded(p probe, types *btf.Spec) bool {
 	if p.absent(types) == "" {
 		return false
@@ -159,8 +159,8 @@ func superseded(p probe, types *btf.Spec) bool {
 	return false
 }
 
-// rivals reports whether two probes are forms of one: of which one kernel can
-// have only one.
+// rivals reports whether two probes are forms of the same one, of which a kernel
+// can have only one.
 func rivals(a, b probe) bool {
 	if a.level != b.level {
 		return false

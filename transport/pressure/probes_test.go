@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// fits returns the programs that a saved kernel would get.
+// fits returns the programs that would be loaded on a saved kernel.
 func fits(t *testing.T, types *btf.Spec) []string {
 	t.Helper()
 	var out []string
@@ -21,7 +21,7 @@ func fits(t *testing.T, types *btf.Spec) []string {
 	return out
 }
 
-// The files of testdata are what savebtf keeps of Debian's kernels 6.1.192 and
+// The files in testdata are what savebtf keeps of Debian's kernels 6.1.192 and
 // 6.12.118 and of a 6.18.44.
 func TestProgramsAreChosenByTheKernelsTypes(t *testing.T) {
 	everywhere := []string{
@@ -51,8 +51,8 @@ func TestProgramsAreChosenByTheKernelsTypes(t *testing.T) {
 	}
 }
 
-// What 5.10 has of io_uring_complete and submit_sqe is in no kernel that is tested
-// on: the prototype is made by hand.
+// The 5.10 forms of io_uring_complete and submit_sqe are in no kernel that is
+// tested on, so the prototype is made by hand.
 func TestTheOldestFormOfCompleteIsKnown(t *testing.T) {
 	types := typesWith(t, map[string]int{"io_uring_complete": 4, "io_uring_submit_sqe": 7})
 	if got := fits(t, types); !slices.Equal(got, []string{"starved_v1", "complete_v1"}) {
@@ -68,7 +68,8 @@ func TestTheOldestFormOfCompleteIsKnown(t *testing.T) {
 	}
 }
 
-// typesWith makes types that have tracepoints with so many parameters.
+// typesWith returns types that have tracepoints with the given numbers of
+// parameters.
 func typesWith(t *testing.T, tracepoints map[string]int) *btf.Spec {
 	t.Helper()
 	builder, err := btf.NewBuilder(nil, nil)
@@ -122,8 +123,8 @@ func TestOneFormOfEachProbeIsInTheTable(t *testing.T) {
 	}
 }
 
-// A program without a hook, or the other way round, would only be seen by who
-// looks for it.
+// Nobody would notice a program without a hook, or a hook without a program, except
+// by looking for it.
 func TestEveryProgramHasItsProbe(t *testing.T) {
 	spec, err := loadBpf()
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processSource takes snapshots without any privilege: by asking each socket.
-// Those of another process are borrowed one at a time with pidfd_getfd, Linux
-// 5.6, which wants what ptrace wants: the same user, and no policy against it.
+// processSource takes snapshots without any privilege, by asking each socket. It
+// borrows the sockets of another process one at a time with pidfd_getfd, Linux 5.6,
+// which requires what ptrace requires: the same user, and no policy against it.
 type processSource struct {
 	pid   int
 	pidfd int // -1: this process
@@ -71,7 +71,7 @@ func (s *processSource) path(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(s.pid), name)
 }
 
-// look adds what a descriptor is. One that was closed meanwhile is left out.
+// look adds the state of a descriptor. One that was closed meanwhile is left out.
 func (s *processSource) look(out *Snapshot, fd int) error {
 	target, err := os.Readlink(filepath.Join(s.path("fd"), strconv.Itoa(fd)))
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *processSource) look(out *Snapshot, fd int) error {
 	return nil
 }
 
-// ask looks through the descriptor itself, or a copy of it.
+// ask queries the descriptor itself, or a copy of it.
 func (s *processSource) ask(out *Snapshot, fd int, target string) error {
 	use := fd
 	if s.pidfd >= 0 {

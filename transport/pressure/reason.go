@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// sendReason puts the evidence for a verdict into words. What waits is the most that
-// waited.
+// sendReason returns the evidence for a verdict in words. An amount that waits is
+// the maximum over the snapshots.
 func (l *ledger) sendReason(verdict Cause) string {
 	c, span := &l.last, l.to-l.from
 	switch verdict {
@@ -35,7 +35,7 @@ func (l *ledger) sendReason(verdict Cause) string {
 	return ""
 }
 
-// receiveReason does so for receiving.
+// receiveReason is sendReason for the receiving direction.
 func (l *ledger) receiveReason(verdict Cause) string {
 	c, span := &l.last, l.to-l.from
 	switch verdict {
@@ -78,7 +78,7 @@ func percent(part, whole time.Duration) string {
 	return fmt.Sprintf("%.0f %%", min(100*float64(part)/float64(max(whole, 1)), 100))
 }
 
-// bytesText returns a size for people.
+// bytesText returns a human-readable size.
 func bytesText(n int) string {
 	switch {
 	case n >= 10<<20:

@@ -8,14 +8,15 @@ import (
 // A Snapshot is the state of all descriptors of a process at about one moment:
 // what the kernel has, joined with what its loops publish. It is plain data.
 type Snapshot struct {
-	// Time is when it was begun, by CLOCK_MONOTONIC, the clock of Events as well.
+	// Time is when it was started, by CLOCK_MONOTONIC, the clock that Events use as
+	// well.
 	Time time.Duration `json:"time"`
-	// Took is how long it took. The state of the last descriptor is as much
-	// younger than that of the first.
+	// Took is how long it took. The state of the last descriptor is that much newer
+	// than that of the first.
 	Took time.Duration `json:"took"`
-	// PID is the process.
+	// PID is the ID of the process.
 	PID int `json:"pid"`
-	// Level is LevelProcess or LevelSnapshot: where it is from.
+	// Level is where the snapshot came from: LevelProcess or LevelSnapshot.
 	Level Level `json:"level"`
 
 	// Conns are the TCP sockets that do not listen, in the order of descriptors.
@@ -33,12 +34,13 @@ type Snapshot struct {
 	// Loops are the loops that publish a flow page.
 	Loops []Loop `json:"loops,omitempty"`
 
-	// Counts are the events of the process since Attach, by kind. They are exact
-	// even where Events is limited or lost some. Empty below LevelEdges.
+	// Counts are the numbers of events of the process since Attach, by kind. They
+	// are exact even if Events is rate-limited or lost some. Empty below
+	// LevelEdges.
 	Counts Counts `json:"counts,omitempty"`
 }
 
-// Conn is a TCP connection. Sizes are in bytes where nothing else is said.
+// Conn is a TCP connection. Sizes are in bytes unless stated otherwise.
 type Conn struct {
 	// FD is its descriptor; Cookie its SO_COOKIE, which ss -e prints as sk:.
 	FD     int    `json:"fd"`
@@ -47,22 +49,22 @@ type Conn struct {
 	// as IPv4.
 	Local  netip.AddrPort `json:"local,omitzero"`
 	Remote netip.AddrPort `json:"remote,omitzero"`
-	// State is TCP's.
+	// State is the TCP state.
 	State TCPState `json:"state"`
-	// MPTCP says that this is an MPTCP connection. What TCP knows is then that of its
-	// first subflow, without the durations; InQueue is Rmem.
+	// MPTCP says that this is an MPTCP connection. The TCP values are then those of
+	// its first subflow, without the durations; InQueue is Rmem.
 	MPTCP bool `json:"mptcp,omitempty"`
 
 	// Queued is the memory of the send queue (sk_wmem_queued), SndBuf its limit
 	// (sk_sndbuf). A socket takes no more once Queued reaches SndBuf.
 	Queued int `json:"queued"`
 	SndBuf int `json:"sndbuf"`
-	// OutQueue are the bytes written and not acknowledged; NotSent those of them
-	// that were not sent yet.
+	// OutQueue is the number of bytes written and not acknowledged, NotSent the
+	// number of those that have not been sent yet.
 	OutQueue int `json:"outq"`
 	NotSent  int `json:"notsent"`
-	// NoSpace says that a writer met a full send queue and waits (SOCK_NOSPACE).
-	// Not known at LevelProcess.
+	// NoSpace says that a writer found the send queue full and is waiting
+	// (SOCK_NOSPACE). It is not known at LevelProcess.
 	NoSpace bool `json:"nospace,omitempty"`
 	// PeerWindow is the window that the peer offers.
 	PeerWindow int `json:"peer_window"`
@@ -72,39 +74,40 @@ type Conn struct {
 	MSS      int `json:"mss"`
 	// SRTT is the smoothed round trip time.
 	SRTT time.Duration `json:"srtt"`
-	// Probes is how many window probes the peer did not answer.
+	// Probes is the number of window probes that the peer has not answered.
 	Probes int `json:"probes,omitempty"`
-	// Busy, RwndLimited and SndbufLimited accumulate since the connection began:
-	// while data was outstanding; while only the peer's window held it; while
-	// only the send buffer did. Busy includes the others. Their resolution is a
-	// jiffy.
+	// Busy, RwndLimited and SndbufLimited accumulate from the beginning of the
+	// connection: Busy while data was outstanding, RwndLimited while only the
+	// peer's window held it back, SndbufLimited while only the send buffer did.
+	// Busy includes the other two. Their resolution is a jiffy.
 	Busy          time.Duration `json:"busy"`
 	RwndLimited   time.Duration `json:"rwnd_limited"`
 	SndbufLimited time.Duration `json:"sndbuf_limited"`
-	// Retrans counts the segments sent again.
+	// Retrans counts retransmitted segments.
 	Retrans uint64 `json:"retrans,omitempty"`
 
-	// InQueue are the bytes received in order and not read.
+	// InQueue is the number of bytes received in order and not read.
 	InQueue int `json:"inq"`
 	// Rmem is the memory of the receive queue (sk_rmem_alloc), RcvBuf its limit.
 	Rmem   int `json:"rmem"`
 	RcvBuf int `json:"rcvbuf"`
-	// Backlog is the memory of what came in while the socket was locked.
+	// Backlog is the memory of what arrived while the socket was locked.
 	Backlog int `json:"backlog,omitempty"`
-	// OwnWindow is the window that we offer and that is not used up. At
+	// OwnWindow is the part of the window we offer that is not used up. At
 	// LevelProcess it is tcpi_rcv_wnd, Linux 6.2.
 	OwnWindow int `json:"own_window"`
-	// OutOfOrder says that data waits for a segment that is missing. At
-	// LevelProcess it is not known.
+	// OutOfOrder says that data is waiting for a missing segment. It is not known
+	// at LevelProcess.
 	OutOfOrder bool `json:"ooo,omitempty"`
-	// Drops counts segments dropped at the socket.
+	// Drops counts the segments dropped at the socket.
 	Drops uint64 `json:"drops,omitempty"`
 
 	// BytesAcked and BytesReceived are totals.
 	BytesAcked    uint64 `json:"bytes_acked"`
 	BytesReceived uint64 `json:"bytes_received"`
 
-	// Edges counts events of this connection since Attach. Zero below LevelEdges.
+	// Edges counts the events of this connection since Attach. Zero below
+	// LevelEdges.
 	Edges ConnEdges `json:"edges"`
 
 	// Transport is what its loop publishes, nil without a flow page.
@@ -114,20 +117,21 @@ type Conn struct {
 // ConnEdges counts the events of one connection since Attach, or since its
 // socket was first seen.
 type ConnEdges struct {
-	// ZeroWindows is how often the peer closed its window, ZeroWindowTime for how
-	// long in all, this time included (LevelFlow). PeerClosed says it is closed.
+	// ZeroWindows is how often the peer closed its window, and ZeroWindowTime how
+	// long it was closed in total, including now (LevelFlow). PeerClosed says
+	// whether it is closed now.
 	ZeroWindows    uint64        `json:"zero_windows,omitempty"`
 	ZeroWindowTime time.Duration `json:"zero_window_time,omitempty"`
 	PeerClosed     bool          `json:"peer_closed,omitempty"`
 	// OwnZeroWindows is how often we offered a window of 0 (LevelFuncs).
 	OwnZeroWindows uint64 `json:"own_zero_windows,omitempty"`
-	// NoBuffers counts receives of a ring that ended with ENOBUFS.
+	// NoBuffers counts a ring's receives that ended with ENOBUFS.
 	NoBuffers uint64 `json:"no_buffers,omitempty"`
-	// ArmedWrite and ArmedRead count requests of a ring that found the socket not
+	// ArmedWrite and ArmedRead count a ring's requests that found the socket not
 	// ready and waited for it.
 	ArmedWrite uint64 `json:"armed_write,omitempty"`
 	ArmedRead  uint64 `json:"armed_read,omitempty"`
-	// QueueFull counts segments refused for want of receive buffer.
+	// QueueFull counts segments refused because the receive buffer was full.
 	QueueFull uint64 `json:"queue_full,omitempty"`
 	// SendBlocked counts sends answered with EAGAIN (LevelFlow, seen on Linux 6.12
 	// and 6.18, absent from 6.1).
@@ -140,14 +144,14 @@ type Listener struct {
 	FD     int            `json:"fd"`
 	Cookie uint64         `json:"cookie"`
 	Local  netip.AddrPort `json:"local,omitzero"`
-	// Queue is how many connections wait to be accepted, Backlog the limit. The
-	// kernel drops handshakes once Queue exceeds Backlog.
+	// Queue is the number of connections waiting to be accepted, Backlog the limit.
+	// The kernel drops handshakes once Queue exceeds Backlog.
 	Queue   int `json:"queue"`
 	Backlog int `json:"backlog"`
-	// Drops counts what was dropped at the socket, handshakes included. At
-	// LevelProcess it is SO_MEMINFO's.
+	// Drops counts everything dropped at the socket, handshakes included. At
+	// LevelProcess it is taken from SO_MEMINFO.
 	Drops uint64 `json:"drops,omitempty"`
-	// MPTCP says that it was made with IPPROTO_MPTCP, as net.Listen does.
+	// MPTCP says that it was created with IPPROTO_MPTCP, as by net.Listen.
 	MPTCP bool `json:"mptcp,omitempty"`
 }
 
@@ -159,13 +163,13 @@ type Datagram struct {
 	// Local and Remote are its addresses; Remote is zero unless connected.
 	Local  netip.AddrPort `json:"local,omitzero"`
 	Remote netip.AddrPort `json:"remote,omitzero"`
-	// Rmem is the memory of what waits to be read, RcvBuf the limit; Wmem that of
-	// what waits to be sent, SndBuf the limit.
+	// Rmem is the memory of data waiting to be read, RcvBuf its limit; Wmem is that
+	// of data waiting to be sent, SndBuf its limit.
 	Rmem   int `json:"rmem"`
 	RcvBuf int `json:"rcvbuf"`
 	Wmem   int `json:"wmem"`
 	SndBuf int `json:"sndbuf"`
-	// Drops counts the datagrams dropped since the socket was made.
+	// Drops counts the datagrams dropped since the socket was created.
 	Drops uint64 `json:"drops"`
 	// Transport is what its loop publishes, nil without a flow page.
 	Transport *Transport `json:"transport,omitempty"`
@@ -178,16 +182,16 @@ type Unix struct {
 	Cookie uint64 `json:"cookie"`
 	// Type is SOCK_STREAM (1), SOCK_DGRAM (2) or SOCK_SEQPACKET (5).
 	Type int `json:"type"`
-	// Path is the name it is bound to, "@" in front of an abstract one; empty if
-	// it has none.
+	// Path is the name that the socket is bound to, with "@" in front of an
+	// abstract one; empty if it has none.
 	Path string `json:"path,omitempty"`
-	// Listening says that it is a listener: Queue are then the connections that
-	// wait to be accepted, Backlog the limit.
+	// Listening says that the socket is listening: Queue is then the number of
+	// connections waiting to be accepted, Backlog the limit.
 	Listening bool `json:"listening,omitempty"`
 	Queue     int  `json:"queue,omitempty"`
 	Backlog   int  `json:"backlog,omitempty"`
-	// Wmem is the memory of what was sent and not read by the peer, SndBuf the
-	// limit. What waits to be read here is charged to the peer's Wmem.
+	// Wmem is the memory of what was sent and has not been read by the peer, SndBuf
+	// its limit. Data waiting to be read here is charged to the peer's Wmem.
 	Wmem   int `json:"wmem"`
 	SndBuf int `json:"sndbuf"`
 	// Transport is what its loop publishes, nil without a flow page.
@@ -196,14 +200,14 @@ type Unix struct {
 
 // Pipe is one end of a pipe or FIFO.
 type Pipe struct {
-	// FD is its descriptor; Inode that of the pipe, the same at both ends.
+	// FD is its descriptor; Inode is that of the pipe, the same at both ends.
 	FD    int    `json:"fd"`
 	Inode uint64 `json:"inode"`
-	// Writer says that this is the end to write to.
+	// Writer says that this is the writing end.
 	Writer bool `json:"writer"`
-	// Used and Size are in buffers of a page, which may be partly filled. A write
-	// waits once Used reaches Size. At LevelProcess they are bytes, rounded up to
-	// pages.
+	// Used and Size are in page-sized buffers, which may be partly filled. A write
+	// waits once Used reaches Size. At LevelProcess they are in bytes, rounded up
+	// to pages.
 	Used int `json:"used"`
 	Size int `json:"size"`
 	// Transport is what its loop publishes, nil without a flow page.
@@ -212,19 +216,23 @@ type Pipe struct {
 
 // Ring is an io_uring instance.
 type Ring struct {
-	// FD is its descriptor; ID tells rings apart in Events, 0 at LevelProcess.
+	// FD is its descriptor; ID identifies the ring in Events, and is 0 at
+	// LevelProcess.
 	FD int    `json:"fd"`
 	ID uint64 `json:"id,omitempty"`
-	// Flags are those of io_uring_setup.
+	// Flags are the flags of io_uring_setup.
 	Flags uint32 `json:"flags"`
-	// SQPending are the submissions that the kernel has not taken, of SQEntries.
+	// SQPending is the number of submissions that the kernel has not taken, of
+	// SQEntries.
 	SQPending int `json:"sq_pending"`
 	SQEntries int `json:"sq_entries"`
-	// CQReady are the completions that the process has not taken, of CQEntries.
+	// CQReady is the number of completions that the process has not taken, of
+	// CQEntries.
 	CQReady   int `json:"cq_ready"`
 	CQEntries int `json:"cq_entries"`
-	// Overflow is the ring's own count of completions that were dropped for want
-	// of memory. Overflowing says that completions wait outside the CQ now.
+	// Overflow is the ring's own count of completions that were dropped because
+	// memory was short. Overflowing says that completions are waiting outside the
+	// CQ now.
 	Overflow    uint64 `json:"overflow,omitempty"`
 	Overflowing bool   `json:"overflowing,omitempty"`
 	// Buffers are its buffer rings, of groups below 64; unknown at LevelProcess.
@@ -235,9 +243,9 @@ type Ring struct {
 
 // BufferRing is a ring of provided receive buffers.
 type BufferRing struct {
-	// Group is its number.
+	// Group is its group number.
 	Group uint16 `json:"group"`
-	// Available is how many of Size buffers the kernel may take.
+	// Available is the number of buffers, of Size in all, that the kernel may take.
 	Available int `json:"available"`
 	Size      int `json:"size"`
 }
@@ -248,7 +256,8 @@ type RingEdges struct {
 	Punts uint64 `json:"punts,omitempty"`
 	// Overflows counts completions that found the CQ full.
 	Overflows uint64 `json:"overflows,omitempty"`
-	// NoBuffers counts completions with ENOBUFS: a buffer ring was empty.
+	// NoBuffers counts completions with ENOBUFS, which means that a buffer ring was
+	// empty.
 	NoBuffers uint64 `json:"no_buffers,omitempty"`
 	// ShortWrites counts writes that took less than they were given.
 	ShortWrites uint64 `json:"short_writes,omitempty"`

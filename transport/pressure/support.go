@@ -8,28 +8,28 @@ import (
 
 // Support says what can be traced here, probe by probe.
 type Support struct {
-	// Level is the best of LevelSnapshot|LevelEdges that there is, or LevelProcess.
-	// Of a Tracer it is what it traces.
+	// Level is the best of LevelSnapshot|LevelEdges that works, or LevelProcess.
+	// For a Tracer, it is the level at which it traces.
 	Level Level `json:"level"`
-	// Err is what is in the way of eBPF altogether, in one sentence with the remedy;
-	// nil if nothing is.
+	// Err says what prevents eBPF altogether, in one sentence with the remedy; it
+	// is nil if nothing does.
 	Err error `json:"-"`
 	// Kernel is the release of the running kernel.
 	Kernel string `json:"kernel"`
-	// Probes are all that there might be, in the order of levels.
+	// Probes lists all possible probes, in the order of levels.
 	Probes []Probing `json:"probes"`
 }
 
 // Probing is the state of one probe.
 type Probing struct {
-	// Name is that of the program; Hook what it attaches to.
+	// Name is the name of the program, Hook what it attaches to.
 	Name string `json:"name"`
 	Hook string `json:"hook"`
 	// Level is the level that it belongs to.
 	Level Level `json:"level"`
-	// Status is whether it works.
+	// Status says whether it works.
 	Status ProbeStatus `json:"status"`
-	// Why says why it does not, Remedy what to do about it, if anything.
+	// Why says why it does not work, Remedy what to do about it, if anything.
 	Why    string `json:"why,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
 }
@@ -41,9 +41,9 @@ type ProbeStatus uint8
 const (
 	// ProbeOff: its level was not asked for.
 	ProbeOff ProbeStatus = iota
-	// ProbeAvailable: it would work (Probe), or it loaded.
+	// ProbeAvailable: it would work (for Probe), or it is loaded (for a Tracer).
 	ProbeAvailable
-	// ProbeAttached: it runs.
+	// ProbeAttached: it is running.
 	ProbeAttached
 	// ProbeAbsent: this kernel does not have its hook.
 	ProbeAbsent
@@ -66,7 +66,7 @@ func (s *ProbeStatus) UnmarshalText(text []byte) error {
 	return parseName(probeStatusNames, "probe status", text, s)
 }
 
-// String returns a table for people, a line for each probe.
+// String returns a human-readable table with one line for each probe.
 func (s Support) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "kernel %s: level %s\n", s.Kernel, s.Level)

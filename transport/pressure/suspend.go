@@ -2,10 +2,11 @@ package pressure
 
 import "github.com/cilium/ebpf/link"
 
-// Suspend detaches all programs and stops the snapshots that are taken by
-// themselves, so that the process runs as if nobody traced it. The programs stay
-// loaded: Resume is quick. What happens meanwhile is in no count and no event, but
-// Snapshot may be called. It does nothing to a Tracer that is suspended or closed.
+// Suspend detaches all programs and stops the automatic snapshots, so that the
+// process runs as if it were not traced. The programs stay loaded, which makes
+// Resume quick. Events in the meantime are neither counted nor reported, but
+// Snapshot may be called. Suspend does nothing if the Tracer is suspended or
+// closed.
 func (t *Tracer) Suspend() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -19,8 +20,8 @@ func (t *Tracer) Suspend() error {
 	return t.kernel.suspend()
 }
 
-// Resume undoes Suspend. A probe that can not be attached any more is refused then,
-// as Support says. Error: ErrClosed.
+// Resume undoes Suspend. A probe that can no longer be attached is then refused, as
+// Support shows. Error: ErrClosed.
 func (t *Tracer) Resume() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,6 +1,6 @@
 package pressure
 
-// TCPState is the state of a TCP connection, by the kernel's numbers.
+// TCPState is the state of a TCP connection, with the kernel's numbers.
 type TCPState uint8
 
 // The states, as in the kernel's tcp_states.h.

@@ -45,11 +45,11 @@ type source interface {
 	close() error
 }
 
-// Attach begins to trace. What is absent from this kernel is left out; Support
-// says what. It fails with *UnsupportedError where a level other than LevelDefault
-// and LevelProcess is asked for and eBPF does not work at all, and with
-// os.ErrProcessDone where there is no such process. When ctx ends, the Tracer is
-// closed. It takes some tenths of a second and 17 MiB of memory.
+// Attach starts tracing. Whatever this kernel lacks is left out; Support lists it.
+// Attach fails with *UnsupportedError if a level other than LevelDefault and
+// LevelProcess is requested and eBPF does not work at all, and with
+// os.ErrProcessDone if there is no such process. When ctx ends, the Tracer is
+// closed. Attach takes some tenths of a second, and the Tracer 17 MiB of memory.
 func Attach(ctx context.Context, o Options) (*Tracer, error) {
 	asked := o.Level
 	if asked == LevelDefault {
@@ -72,7 +72,7 @@ func Attach(ctx context.Context, o Options) (*Tracer, error) {
 	return t, nil
 }
 
-// open makes the source, and falls back where that is allowed.
+// open creates the source, and falls back if that is allowed.
 func (t *Tracer) open(asked Level) error {
 	if t.level == LevelProcess {
 		return t.openProcess()
@@ -108,7 +108,7 @@ func (t *Tracer) openKernel() error {
 	return nil
 }
 
-// begin starts what goes on by itself. The first snapshot is taken before Attach
+// begin starts the background work. The first snapshot is taken before Attach
 // returns: it marks the sockets whose events are wanted.
 func (t *Tracer) begin() {
 	if t.level != LevelProcess {
@@ -124,7 +124,7 @@ func (t *Tracer) begin() {
 	}
 }
 
-// Support returns the state of each probe now.
+// Support returns the current state of each probe.
 func (t *Tracer) Support() Support {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,8 +137,8 @@ func (t *Tracer) Support() Support {
 	return s
 }
 
-// Snapshot takes one now. It counts for Accounts as well. ErrClosed after Close;
-// os.ErrProcessDone once the process is gone.
+// Snapshot takes a snapshot now. It counts for Accounts as well. Errors: ErrClosed
+// after Close; os.ErrProcessDone once the process is gone.
 func (t *Tracer) Snapshot() (*Snapshot, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,12 +155,13 @@ func (t *Tracer) Snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
-// Events yields events as they come, blocking between them, until the Tracer is
-// closed or the caller breaks out. A second call waits until the first has ended.
-// They are in order but for those of different CPUs, which may be apart by as much
-// as the kernel took to store them, and come up to a tenth of a second late. An
-// error, if any, is the last thing yielded. The rate is limited by kind; Counts are
-// exact nevertheless. Below LevelEdges there are none.
+// Events yields events as they arrive, blocking between them, until the Tracer is
+// closed or the caller breaks out of the loop. A second call waits until the first
+// has ended. Events are in order, except that those of different CPUs may be out of
+// order by as much time as the kernel took to store them. They may arrive up to a
+// tenth of a second late. An error, if any, is the last thing yielded. The rate is
+// limited by kind; Counts are exact nevertheless. Below LevelEdges there are no
+// events.
 func (t *Tracer) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		t.iterating.Lock()
@@ -181,9 +182,9 @@ func (t *Tracer) Events() iter.Seq2[Event, error] {
 	}
 }
 
-// next waits for a record; it is empty where time has passed. It returns false
-// when the Tracer is closed. The programs wake nobody, so that they cost little:
-// what is there is taken every tenth of a second.
+// next waits for a record, which is empty if the wait timed out. It returns false
+// when the Tracer is closed. To keep their cost low, the programs do not wake the
+// reader, which instead polls every tenth of a second.
 func (t *Tracer) next(record *ringbuf.Record) bool {
 	t.reader.SetDeadline(time.Now().Add(100 * time.Millisecond))
 	record.RawSample = record.RawSample[:0]
@@ -194,8 +195,8 @@ func (t *Tracer) next(record *ringbuf.Record) bool {
 	return true
 }
 
-// Lost returns how many events were left out: by the limits of rate, or because
-// nobody took them in time.
+// Lost returns how many events were left out, because of the rate limits or because
+// they were not taken in time.
 func (t *Tracer) Lost() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -207,7 +208,7 @@ func (t *Tracer) Lost() uint64 {
 }
 
 // Accounts yields an account for each connection that was seen in at least two
-// snapshots since the last call, in the order of descriptors, and begins anew.
+// snapshots since the last call, in the order of descriptors, and starts afresh.
 func (t *Tracer) Accounts() iter.Seq[Account] {
 	return func(yield func(Account) bool) {
 		t.mu.Lock()
@@ -221,8 +222,8 @@ func (t *Tracer) Accounts() iter.Seq[Account] {
 	}
 }
 
-// Histogram returns what was counted since Attach. op is the io_uring opcode for
-// HistogramLatency and 0 for the others. After Close it is empty.
+// Histogram returns what has been counted since Attach. op is the io_uring opcode
+// for HistogramLatency and 0 for the others. After Close the histogram is empty.
 func (t *Tracer) Histogram(kind HistogramKind, op uint8) Histogram {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -233,7 +234,7 @@ func (t *Tracer) Histogram(kind HistogramKind, op uint8) Histogram {
 	return h
 }
 
-// Close detaches everything and waits until it is. It is idempotent.
+// Close detaches everything and waits until that is done. It is idempotent.
 func (t *Tracer) Close() error {
 	t.closing.Do(func() { t.closeErr = t.end() })
 	return t.closeErr
@@ -259,11 +260,12 @@ func (t *Tracer) end() error {
 	return errors.Join(append(errs, t.source.close())...)
 }
 
-// slowest is how far the interval is stretched for want of budget.
+// slowest is the longest interval to which the budget may lengthen
+// Options.Interval.
 const slowest = time.Second
 
-// sample takes a snapshot every Options.Interval, or less often where that costs
-// more than the budget.
+// sample takes a snapshot every Options.Interval, or less often if that costs more
+// than the budget.
 func (t *Tracer) sample() {
 	timer := time.NewTimer(t.options.Interval)
 	defer timer.Stop()
@@ -291,13 +293,15 @@ func (t *Tracer) sample() {
 	}
 }
 
-// stretched returns the interval at which what took so long keeps to the budget.
+// stretched returns the interval at which snapshots that take so long keep to the
+// budget.
 func stretched(interval, took time.Duration, percent float64) time.Duration {
 	needed := time.Duration(float64(took) * 100 / percent)
 	return max(interval, min(needed, max(slowest, interval)))
 }
 
-// expire detaches what costs every process of the host, in time.
+// expire detaches, after Options.Duration, the programs that cost every process of
+// the host something.
 func (t *Tracer) expire() {
 	timer := time.NewTimer(t.options.Duration)
 	defer timer.Stop()

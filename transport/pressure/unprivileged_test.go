@@ -30,7 +30,7 @@ type report struct {
 	Error string // of Attach or Snapshot
 }
 
-// beChild is main in a child: it traces the process that it is told to.
+// beChild is the child's main: it traces the process that it is told to.
 func beChild() {
 	if os.Getenv(childEnv) == "" {
 		return
@@ -138,7 +138,7 @@ func TestTwoCapabilitiesSuffice(t *testing.T) {
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	if s := probeOnce(); s.Err != nil && strings.Contains(s.Err.Error(), "needs Linux") {
-		t.Skipf("needs %v", s.Err) // that is named first
+		t.Skipf("needs %v", s.Err) // Probe names that first
 	}
 	for _, c := range []struct {
 		caps []uintptr
@@ -165,8 +165,8 @@ func TestAnotherUsersProcessIsRefusedInOneSentence(t *testing.T) {
 	}
 }
 
-// Without eBPF the process of the demo server can be looked into as well, by its
-// own user: the verdicts are the same but for what only the ring knows.
+// Even without eBPF the demo server's process can be examined by its own user: the
+// verdicts are the same, except where only the ring knows.
 func TestProcessLevelGivesTheSameVerdicts(t *testing.T) {
 	needTwoPs(t)
 	server := stage(t)

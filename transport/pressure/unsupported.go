@@ -21,7 +21,7 @@ const (
 
 const capRemedy = "run as root, or: setcap cap_bpf,cap_perfmon+ep PROGRAM"
 
-// preconditions finds what can be known before anything is loaded.
+// preconditions checks what can be known before anything is loaded.
 func preconditions() error {
 	if major, minor := kernelVersion(); major < 5 || major == 5 && minor < 15 {
 		return &UnsupportedError{Need: fmt.Sprintf(
@@ -47,7 +47,7 @@ func preconditions() error {
 	}
 }
 
-// capabilities returns the effective ones of this process.
+// capabilities returns the effective capabilities of this process.
 func capabilities() (uint64, error) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -61,7 +61,7 @@ func capabilities() (uint64, error) {
 	return 0, errors.New("no CapEff in /proc/self/status")
 }
 
-// kernelTypes returns the types to match the programs with.
+// kernelTypes returns the kernel types to match the programs against.
 func kernelTypes(o Options) (*btf.Spec, error) {
 	if o.KernelTypes != nil {
 		return o.KernelTypes, nil
@@ -77,7 +77,7 @@ func kernelTypes(o Options) (*btf.Spec, error) {
 	return types, nil
 }
 
-// refused explains why the kernel does not take the iterator.
+// refused returns an error that explains why the kernel rejects the iterator.
 func refused(err error) error {
 	need := "a kernel that takes its programs"
 	switch {
@@ -92,7 +92,7 @@ func refused(err error) error {
 	return &UnsupportedError{Need: need, Err: err}
 }
 
-// explain says why a probe did not load, and what may help.
+// explain returns why a probe did not load, and what may help.
 func explain(p probe, err error) (why, remedy string) {
 	why = err.Error()
 	if p.hook == hookFunction && errors.Is(err, unix.EPERM) {
@@ -102,7 +102,7 @@ func explain(p probe, err error) (why, remedy string) {
 	return why, ""
 }
 
-// release returns that of the running kernel.
+// release returns the release of the running kernel.
 func release() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -1,6 +1,6 @@
 package transporttest
 
-// buffered is a Recorder as a protocol.BufferedProtocol.
+// buffered adapts a Recorder to protocol.BufferedProtocol.
 type buffered struct{ *Recorder }
 
 // GetBuffer implements protocol.BufferedProtocol.

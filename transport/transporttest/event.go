@@ -7,15 +7,15 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Event is one callback as a Recorder saw it.
+// Event is one callback as recorded by a Recorder.
 type Event struct {
 	Name  string // made, data, get, updated, eof, pause, resume or lost
 	N     int    // data, updated: how many bytes. get: the hint
 	Err   error  // lost
-	Depth int    // 0, or 1 and more inside another callback of the recorder
+	Depth int    // 0, or 1 and above inside another callback of the recorder
 }
 
-// String returns the event in a few letters: "data 5", "lost <nil>".
+// String returns the event in short form: "data 5", "lost <nil>".
 func (e Event) String() string {
 	switch e.Name {
 	case "data", "get", "updated":
@@ -26,8 +26,8 @@ func (e Event) String() string {
 	return e.Name
 }
 
-// merged makes one event of adjacent data events, because where one chunk ends
-// and the next begins means nothing.
+// merged merges adjacent data events, because the boundary between chunks has no
+// meaning.
 func merged(events []Event) []Event {
 	var out []Event
 	for _, e := range events {
@@ -40,8 +40,8 @@ func merged(events []Event) []Event {
 	return out
 }
 
-// Trace returns the events so far, adjacent data merged, separated by commas:
-// "made, data 5, eof, lost <nil>".
+// Trace returns the events so far, with adjacent data events merged, separated by
+// commas: "made, data 5, eof, lost <nil>".
 func (r *Recorder) Trace() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,14 +52,14 @@ func (r *Recorder) Trace() string {
 	return strings.Join(parts, ", ")
 }
 
-// Events returns the events so far as they came.
+// Events returns the events so far, unmerged.
 func (r *Recorder) Events() []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Event(nil), r.events...)
 }
 
-// Count returns how many events of that name there were.
+// Count returns the number of events so far that have that name.
 func (r *Recorder) Count(name string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,36 +72,36 @@ func (r *Recorder) Count(name string) int {
 	return n
 }
 
-// Data returns a copy of all that was received.
+// Data returns a copy of all data received.
 func (r *Recorder) Data() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]byte(nil), r.data...)
 }
 
-// Received returns how many bytes were received.
+// Received returns the number of bytes received.
 func (r *Recorder) Received() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.data)
 }
 
-// Transport returns what ConnectionMade got, nil before.
+// Transport returns the transport passed to ConnectionMade, or nil before that.
 func (r *Recorder) Transport() transport.Transport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.transport
 }
 
-// SetTransport says that the connection has another transport from now on: that
-// which Loop.StartTLS has returned.
+// SetTransport replaces the connection's transport, for example with the one that
+// Loop.StartTLS returned.
 func (r *Recorder) SetTransport(t transport.Transport) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.transport = t
 }
 
-// Lost reports whether ConnectionLost was called, and with what.
+// Lost reports whether ConnectionLost was called, and with which error.
 func (r *Recorder) Lost() (lost bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,7 +115,7 @@ func (r *Recorder) GotEOF() bool {
 	return r.eof
 }
 
-// Violations describes each callback that the contract does not allow.
+// Violations describes each callback that the contract did not allow.
 func (r *Recorder) Violations() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

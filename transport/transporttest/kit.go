@@ -12,64 +12,65 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Link is a connection that Connect made, and the means to drive its loop.
+// Link is a connection made by Connect, and the means to drive its loop.
 type Link struct {
-	// Do runs f on the loop's goroutine and waits for its end.
+	// Do runs f on the loop's goroutine and waits for it to return.
 	Do func(f func())
 
-	// Wait waits until cond, which it evaluates on the loop's goroutine over
-	// and over, is true, and ends the test when that does not come.
+	// Wait waits until cond is true, evaluating it repeatedly on the loop's
+	// goroutine, and fails the test if that does not happen.
 	Wait func(what string, cond func() bool)
 
 	// Pass lets d pass on the loop's clock.
 	Pass func(d time.Duration)
 
-	// Expect says that the loop will report an exception whose message
-	// contains part. What is not expected should fail the test.
+	// Expect announces that the loop will report an exception whose message
+	// contains part. Reports that were not announced should fail the test.
 	Expect func(part string)
 
 	// Reports returns what the loop has reported to its exception handler.
 	Reports func() []Report
 
-	// Reset breaks the connection from the peer's end, as a peer that died
-	// does. nil where that is not possible: the cases that need it are skipped.
+	// Reset breaks the connection from the peer's end, as if the peer had died. It
+	// is nil if that is not possible: the cases that need it are then skipped.
 	Reset func()
 
-	// Limits are the water marks that the transports under test have at first;
-	// the zero Limits stand for transport.DefaultLimits.
+	// Limits are the initial water marks of the transports under test; the zero
+	// Limits stand for transport.DefaultLimits.
 	Limits transport.Limits
 
-	// MessageMax is the longest message of transports that keep the bounds of
-	// messages: the kit writes more in several calls. 0: a call may have any length.
+	// MessageMax is the maximum message length of transports that preserve message
+	// boundaries: the kit splits longer writes into several calls. 0 means that a
+	// call may have any length.
 	MessageMax int
 }
 
-// Report is what an exception handler is told.
+// Report is what an exception handler receives.
 type Report struct {
-	Message   string                  // what went wrong, in asyncio's words where it has any
+	Message   string                  // what went wrong, in asyncio's words if it has any
 	Err       error                   // the cause; of a panic a *protocol.PanicError
-	Transport transport.BaseTransport // the one concerned, or nil
+	Transport transport.BaseTransport // the transport concerned, or nil
 	Protocol  transport.BaseProtocol  // its protocol, or nil
 }
 
-// Connect connects p, on the transport under test, with peer, on a transport
-// that plays the peer, both on one loop. It is called on the test's goroutine
-// and returns when ConnectionMade of both has been called. What it needs besides
-// is torn down in a cleanup of t; the connection itself is the kit's to end.
+// Connect connects p, on the transport under test, with peer, on a transport that
+// plays the peer, both on one loop. It is called on the test's goroutine and
+// returns after ConnectionMade of both has been called. Anything else that it needs
+// is torn down in a cleanup of t; the kit itself ends the connection.
 type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
 
-// Except names a statement of the contract, docs/contract.md in this module's
-// repository, that a transport does not show, and why. Its case is skipped, saying
-// "needs " and Why.
+// Except names a statement of the contract (docs/contract.md in this module's
+// repository) that a transport does not show, and why. Its case is skipped with the
+// message "needs " followed by Why.
 type Except struct {
 	Number int    // of the statement in docs/contract.md, 1 to 462
 	Why    string // what the transport would need for it, "half-close" say
 }
 
-// TestTransport runs the conformance kit: a subtest for each statement of the
-// contract, docs/contract.md, sections A to E, that a stream transport shows, named
-// by the statement's number: S008_… shows statement 8. A case that shows two is
-// excepted by the first. Each connects anew.
+// TestTransport runs the conformance kit: one subtest for each statement in
+// sections A to E of the contract (docs/contract.md) that a stream transport shows,
+// named by the statement's number: S008_… shows statement 8. To except a case that
+// shows two statements, give the first. Each subtest makes a new connection.
 func TestTransport(t *testing.T, connect Connect, except ...Except) {
 	for _, cases := range [][]kitCase{
 		lifecycleCases, identityCases, readingCases, readErrorCases, writingCases,
@@ -90,16 +91,16 @@ func TestTransport(t *testing.T, connect Connect, except ...Except) {
 	}
 }
 
-// kitCase is a statement's case.
+// kitCase is the case for one statement.
 type kitCase struct {
 	name string
 	run  func(k *kit)
 }
 
-// errPlanned is what protocols of the kit panic with.
+// errPlanned is the value that the kit's protocols panic with.
 var errPlanned = errors.New("planned")
 
-// kit is one case under way.
+// kit is one running case.
 type kit struct {
 	*testing.T
 	open      Connect
@@ -108,7 +109,7 @@ type kit struct {
 	written   int // bytes of the pattern that the transport under test accepted
 }
 
-// connect makes the connection with the recorders as they are.
+// connect makes the connection, with the recorders as they are.
 func (k *kit) connect() { k.connectAs(k.rec) }
 
 // connectBuffered makes it with a buffered recorder.
@@ -122,7 +123,7 @@ func (k *kit) connectAs(p protocol.Protocol) {
 	}
 }
 
-// tr is the transport under test, pt its peer's.
+// tr returns the transport under test, pt its peer's.
 func (k *kit) tr() transport.Transport { return k.rec.Transport() }
 func (k *kit) pt() transport.Transport { return k.peer.Transport() }
 
@@ -140,7 +141,7 @@ func (k *kit) wait(what string, cond func() bool) {
 	came = true
 }
 
-// describe logs how far both ends have come.
+// describe logs the state of both ends.
 func (k *kit) describe() {
 	for _, r := range []*Recorder{k.rec, k.peer} {
 		events := r.Trace()
@@ -153,10 +154,10 @@ func (k *kit) describe() {
 	}
 }
 
-// quiet lets things happen that must not happen.
+// quiet allows time for things that must not happen.
 func (k *kit) quiet() { k.link.Pass(20 * time.Millisecond) }
 
-// finish ends what is left of the connection.
+// finish ends whatever is left of the connection.
 func (k *kit) finish() {
 	if k.link == nil {
 		return
@@ -170,10 +171,10 @@ func (k *kit) finish() {
 	}
 }
 
-// send has the peer send a string.
+// send makes the peer send a string.
 func (k *kit) send(s string) { k.do(func() { k.mustWrite(k.pt(), []byte(s)) }) }
 
-// messageMax is the link's, 0 before the connection is made.
+// messageMax returns the link's MessageMax, or 0 before the connection is made.
 func (k *kit) messageMax() int {
 	if k.link == nil {
 		return 0
@@ -181,7 +182,7 @@ func (k *kit) messageMax() int {
 	return k.link.MessageMax
 }
 
-// piece is n, or what one message holds of it.
+// piece returns n, or the most that one message holds if that is less.
 func (k *kit) piece(n int) int {
 	if most := k.messageMax(); most > 0 {
 		return min(n, most)
@@ -198,14 +199,14 @@ func (k *kit) mustWrite(t transport.Transport, p []byte) {
 	}
 }
 
-// write has the transport under test write n more bytes of the pattern. It is
-// for the loop's goroutine.
+// write makes the transport under test write n more bytes of the pattern. It must
+// be called on the loop's goroutine.
 func (k *kit) write(n int) {
 	k.mustWrite(k.tr(), pattern(k.written, n))
 	k.written += n
 }
 
-// waitTrace waits until the trace is as wanted.
+// waitTrace waits until the trace equals want.
 func (k *kit) waitTrace(want string) {
 	k.Helper()
 	defer func() {
@@ -232,8 +233,8 @@ func (k *kit) waitLostNil() {
 	}
 }
 
-// waitPeerGot waits until the peer has received all that was written, and
-// compares.
+// waitPeerGot waits until the peer has received everything that was written, and
+// compares it.
 func (k *kit) waitPeerGot() {
 	k.Helper()
 	k.wait("the peer to receive all", func() bool { return k.peer.Received() >= k.written })
@@ -243,7 +244,7 @@ func (k *kit) waitPeerGot() {
 	}
 }
 
-// waitPeerEnd waits until the peer's side has ended, too, in order.
+// waitPeerEnd waits until the peer's side has ended as well, without an error.
 func (k *kit) waitPeerEnd() {
 	k.Helper()
 	k.wait("the peer's ConnectionLost", func() bool { lost, _ := k.peer.Lost(); return lost })
@@ -252,8 +253,8 @@ func (k *kit) waitPeerEnd() {
 	}
 }
 
-// writeUntilPaused writes until the kernel takes no more for now. It is for the
-// loop's goroutine.
+// writeUntilPaused writes until the kernel takes no more for now. It must be called
+// on the loop's goroutine.
 func (k *kit) writeUntilPaused() {
 	for !k.tr().WritePaused() && k.written < clogMax {
 		k.write(32 << 10)
@@ -263,8 +264,8 @@ func (k *kit) writeUntilPaused() {
 // clogMax is more than any pair of socket buffers holds.
 const clogMax = 64 << 20
 
-// clog has the peer stop reading and writes until the kernel takes no more: the
-// protocol is paused then and stays so.
+// clog makes the peer stop reading and writes until the kernel takes no more: the
+// protocol is then paused and stays so.
 func (k *kit) clog() {
 	k.Helper()
 	k.do(func() { k.pt().PauseReading() })
@@ -288,10 +289,10 @@ func (k *kit) clog() {
 	}
 }
 
-// unclog has the peer read again.
+// unclog makes the peer read again.
 func (k *kit) unclog() { k.do(func() { k.pt().ResumeReading() }) }
 
-// margin makes the high mark of a clogged transport n bytes more than what is
+// margin sets the high mark of a clogged transport to n bytes more than what is
 // buffered, which becomes the low mark, and waits until writing is resumed.
 func (k *kit) margin(n int) {
 	k.Helper()
@@ -299,7 +300,7 @@ func (k *kit) margin(n int) {
 	k.wait("ResumeWriting", func() bool { return !k.tr().WritePaused() })
 }
 
-// setMargin is what margin does on the loop's goroutine.
+// setMargin does the part of margin that runs on the loop's goroutine.
 func (k *kit) setMargin(n int) {
 	size := k.tr().WriteBufferSize()
 	if err := k.tr().SetWriteBufferLimits(transport.Limits{High: size + n, Low: size}); err != nil {
@@ -314,21 +315,21 @@ func (k *kit) lacks(what string) {
 	k.Skip("needs " + what)
 }
 
-// needsReset skips the case where the peer cannot reset.
+// needsReset skips the case if the peer cannot reset.
 func (k *kit) needsReset() {
 	if k.link.Reset == nil {
 		k.lacks("a peer that can reset the connection")
 	}
 }
 
-// needsHalfClose skips the case where a stream cannot end in one direction alone.
+// needsHalfClose skips the case if a stream cannot end in one direction alone.
 func (k *kit) needsHalfClose() {
 	if !k.tr().CanWriteEOF() {
 		k.lacks("half-close")
 	}
 }
 
-// endInput has the peer send no more: by half-close where there is one.
+// endInput makes the peer end its output, by half-close if that is supported.
 func (k *kit) endInput() {
 	if k.pt().CanWriteEOF() {
 		k.pt().WriteEOF()
@@ -337,7 +338,7 @@ func (k *kit) endInput() {
 	}
 }
 
-// limits are the water marks of the transport's kind.
+// limits returns the initial water marks of the transport under test.
 func (k *kit) limits() transport.Limits {
 	if k.link.Limits == (transport.Limits{}) {
 		return transport.DefaultLimits
@@ -345,7 +346,8 @@ func (k *kit) limits() transport.Limits {
 	return k.link.Limits
 }
 
-// reported returns the only report, which must name the transport under test.
+// reported returns the error of the report with that message, which must name the
+// transport under test.
 func (k *kit) reported(message string) error {
 	k.Helper()
 	for _, r := range k.link.Reports() {
@@ -357,7 +359,7 @@ func (k *kit) reported(message string) error {
 	return nil
 }
 
-// pattern is n bytes of an endless sequence, from offset on.
+// pattern returns n bytes of an endless sequence, starting at offset.
 func pattern(offset, n int) []byte {
 	period := onePeriod()
 	b := make([]byte, n)
@@ -367,9 +369,9 @@ func pattern(offset, n int) []byte {
 	return b
 }
 
-// onePeriod is what pattern repeats. It is made once, because a loop over
-// megabytes is slow under the race detector, and its length is a prime number,
-// so that no buffer that is lost or sent twice goes unseen.
+// onePeriod returns the bytes that pattern repeats. They are computed once, because
+// a loop over megabytes is slow under the race detector, and their number is prime,
+// so that no buffer that is lost or sent twice goes unnoticed.
 var onePeriod = sync.OnceValue(func() []byte {
 	b := make([]byte, 65521)
 	for i := range b {

@@ -10,10 +10,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// bufferedTrace is the automaton of a buffered protocol that is not paused.
+// bufferedTrace is the state machine of a buffered protocol that is not paused.
 var bufferedTrace = regexp.MustCompile(`^made(, get -?\d+(, updated \d+)?)+, eof, lost <nil>$`)
 
-// bufferedCases are of section E.
+// bufferedCases are the cases of section E.
 var bufferedCases = []kitCase{
 	{"S124_automaton_of_a_buffered_protocol", func(k *kit) {
 		k.connectBuffered(64)
@@ -314,7 +314,7 @@ func (k *kit) unfilled() {
 	}
 }
 
-// succeed puts a protocol in place of the one of now.
+// succeed replaces the current protocol.
 func (k *kit) succeed(kind func(r *Recorder) protocol.Protocol) (next *Recorder) {
 	k.do(func() {
 		next = Successor(k.T, k.tr())
@@ -325,7 +325,7 @@ func (k *kit) succeed(kind func(r *Recorder) protocol.Protocol) (next *Recorder)
 	return next
 }
 
-// hintsOf are those of all calls of GetBuffer.
+// hintsOf returns the hints of all calls of GetBuffer.
 func hintsOf(r *Recorder) (hints []int) {
 	for _, e := range r.Events() {
 		if e.Name == "get" {

@@ -2,7 +2,7 @@ package transporttest
 
 import "github.com/sluice-net/sluice/transport"
 
-// callbackCases are of section D.
+// callbackCases are the cases of section D.
 var callbackCases = []kitCase{
 	{"S114_the_whole_automaton", func(k *kit) {
 		k.rec.On.EOF = func() bool { return true }

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// flowCases are of section C: the write buffer and its marks.
+// flowCases are cases of section C: the write buffer and its marks.
 var flowCases = []kitCase{
 	{"S091_size_is_what_the_kernel_has_not_taken", func(k *kit) {
 		k.connect()

@@ -6,7 +6,8 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// flowCallbackCases are of section C: what PauseWriting and ResumeWriting may do.
+// flowCallbackCases are cases of section C: what PauseWriting and ResumeWriting may
+// do.
 var flowCallbackCases = []kitCase{
 	{"S102_pause_is_called_inside_write", func(k *kit) {
 		k.connect()

@@ -16,7 +16,7 @@ func (notAStream) ConnectionLost(error) {}
 func (notAStream) PauseWriting()        {}
 func (notAStream) ResumeWriting()       {}
 
-// identityCases are of section A: the protocol, and what is known.
+// identityCases are cases of section A: the protocol, and what is known.
 var identityCases = []kitCase{
 	{"S001_transport_has_the_protocol_that_was_given", func(k *kit) {
 		k.connect()

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// lifecycleCases are of section A: life and end.
+// lifecycleCases are cases of section A: life and end.
 var lifecycleCases = []kitCase{
 	{"S003_ConnectionMade_once_and_first", func(k *kit) {
 		k.connect()

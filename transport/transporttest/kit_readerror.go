@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// readErrorCases are of section B: errors, and what callbacks may do.
+// readErrorCases are cases of section B: errors, and what callbacks may do.
 var readErrorCases = []kitCase{
 	{"S042_read_error_is_not_reported_to_the_handler", func(k *kit) {
 		k.connect()

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// readingCases are of section B: delivery, pausing and EOF.
+// readingCases are cases of section B: delivery, pausing and EOF.
 var readingCases = []kitCase{
 	{"S038_data_in_order_and_never_empty", func(k *kit) {
 		k.connect()

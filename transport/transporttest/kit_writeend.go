@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// writeEndCases are of section C: errors and the end of writing.
+// writeEndCases are cases of section C: errors and the end of writing.
 var writeEndCases = []kitCase{
 	{"S070_ErrEOFWritten_also_for_an_empty_write", func(k *kit) {
 		k.connect()

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// writingCases are of section C: what is written arrives.
+// writingCases are cases of section C: what is written arrives.
 var writingCases = []kitCase{
 	{"S068_bytes_in_call_order", func(k *kit) {
 		k.connect()
@@ -238,7 +238,7 @@ var writingCases = []kitCase{
 	}},
 }
 
-// writeSomehow writes n bytes of the pattern with one method or another.
+// writeSomehow writes n bytes of the pattern by one method or another.
 func (k *kit) writeSomehow(i, n int) {
 	w, ok := k.tr().(transport.OwnedWriter)
 	switch {

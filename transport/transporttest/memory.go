@@ -8,20 +8,17 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Options configure a Transport of NewTransport.
+// Options configure a Transport made by NewTransport.
 type Options struct {
-	// Info is what ExtraInfo knows, by name.
+	// Info holds the values that ExtraInfo returns, by name.
 	Info map[string]any
 
-	// Full keeps what is written in the write buffer until Drain, as with a
-	// peer that does not read. Otherwise all of it is sent at once.
+	// Full keeps written data in the write buffer until Drain, as if the peer did
+	// not read. Otherwise all of it is sent at once.
 	Full bool
 }
 
-// phase is where a Transport is in its life.
-//
-//	open --Close | EOF--> closing --drained--> lost --Turn--> gone
-//	open | closing --Abort, Lose, panic------> lost
+// phase is the stage of a Transport's life.
 type phase uint8
 
 const (
@@ -31,12 +28,12 @@ const (
 	gone
 )
 
-// Transport is a transport.Transport in memory, without a loop: for testing a
-// protocol alone. It is for one goroutine. The test plays the peer with Receive,
-// ReceiveEOF, Lose and Drain, and looks at Written; everything that a loop would
-// call later happens in these and in Turn.
+// Transport is an in-memory transport.Transport without a loop, for testing a
+// protocol on its own. It must be used by one goroutine. The test plays the peer
+// with Receive, ReceiveEOF, Lose and Drain, and inspects Written; everything that a
+// loop would call later happens in these and in Turn.
 //
-// A panic of the protocol is treated as a loop does and kept for Panics.
+// A panic in the protocol is handled as a loop handles it, and kept for Panics.
 type Transport struct {
 	opts     Options
 	phase    phase
@@ -44,7 +41,7 @@ type Transport struct {
 	flow     transport.FlowControl
 	queue    []byte // written, not sent
 	written  []byte // sent
-	input    []byte // came while paused
+	input    []byte // received while paused
 	inputEOF bool
 	gotEOF   bool
 	paused   bool
@@ -60,8 +57,8 @@ var (
 	_ transport.OwnedWriter = (*Transport)(nil)
 )
 
-// NewTransport makes a transport in memory for p and calls its ConnectionMade.
-// nil options are the zero Options.
+// NewTransport returns an in-memory transport for p, after calling p's
+// ConnectionMade. A nil opts means the zero Options.
 func NewTransport(p protocol.Protocol, opts *Options) *Transport {
 	t := &Transport{proto: p}
 	if opts != nil {
@@ -71,8 +68,8 @@ func NewTransport(p protocol.Protocol, opts *Options) *Transport {
 	return t
 }
 
-// Receive plays data that the peer sent. What the protocol does not take, because
-// it paused reading, waits for ResumeReading and the next Turn. It is dropped on
+// Receive simulates data from the peer. What the protocol does not take, because it
+// has paused reading, waits for ResumeReading and the next Turn. Data is dropped on
 // a transport that is closing or has received EOF.
 func (t *Transport) Receive(data []byte) {
 	if t.phase != open || t.inputEOF || t.gotEOF {
@@ -82,14 +79,14 @@ func (t *Transport) Receive(data []byte) {
 	t.Turn()
 }
 
-// ReceiveEOF plays that the peer sends no more.
+// ReceiveEOF simulates the end of the peer's output.
 func (t *Transport) ReceiveEOF() {
 	t.inputEOF = true
 	t.Turn()
 }
 
-// Lose plays that the connection broke: ConnectionLost(err) is called. nil means
-// an *net.OpError with ECONNRESET.
+// Lose simulates a broken connection: ConnectionLost(err) is called. A nil err
+// means an *net.OpError with ECONNRESET.
 func (t *Transport) Lose(err error) {
 	if err == nil {
 		err = &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
@@ -98,8 +95,8 @@ func (t *Transport) Lose(err error) {
 	t.Turn()
 }
 
-// Drain plays that the kernel takes n bytes of the write buffer, all of it where
-// n is negative.
+// Drain simulates the kernel taking n bytes of the write buffer, or all of it if n
+// is negative.
 func (t *Transport) Drain(n int) {
 	if n < 0 || n > len(t.queue) {
 		n = len(t.queue)
@@ -108,7 +105,7 @@ func (t *Transport) Drain(n int) {
 	t.Turn()
 }
 
-// Turn plays a round of a loop: what was put off is done now.
+// Turn simulates one round of a loop: everything that was deferred happens now.
 func (t *Transport) Turn() {
 	t.release()
 	t.deliver()
@@ -129,11 +126,11 @@ func (t *Transport) Turn() {
 	}
 }
 
-// Written returns what was sent so far: what the peer would have. It is valid
-// until the next call of a method.
+// Written returns what has been sent so far, which is what the peer would have
+// received. It is valid until the next call of a method.
 func (t *Transport) Written() []byte { return t.written }
 
-// TakeWritten returns what was sent since it was last called.
+// TakeWritten returns what has been sent since it was last called.
 func (t *Transport) TakeWritten() []byte {
 	b := t.written
 	t.written = nil
@@ -141,13 +138,14 @@ func (t *Transport) TakeWritten() []byte {
 }
 
 // WroteEOF reports whether the peer would have seen the end of the output: after
-// WriteEOF or the loss of the connection, with all that was written before sent.
+// WriteEOF or the loss of the connection, once everything written before has been
+// sent.
 func (t *Transport) WroteEOF() bool { return t.sentEOF || t.phase == gone }
 
-// Panics returns the panics of the protocol, in order.
+// Panics returns the protocol's panics, in order.
 func (t *Transport) Panics() []*protocol.PanicError { return t.panics }
 
-// deliver passes input on as long as the protocol takes it.
+// deliver passes input on for as long as the protocol accepts it.
 func (t *Transport) deliver() {
 	for t.IsReading() && len(t.input) > 0 {
 		t.deliverOne()

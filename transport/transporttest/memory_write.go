@@ -37,8 +37,8 @@ func (t *Transport) WriteLines(lines [][]byte) error {
 	return nil
 }
 
-// WriteOwned implements transport.OwnedWriter. release is called in the next
-// Turn, whatever became of p.
+// WriteOwned implements transport.OwnedWriter. release is called in the next Turn,
+// no matter what became of p.
 func (t *Transport) WriteOwned(p []byte, release func()) error {
 	if err := t.WriteLines([][]byte{p}); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (t *Transport) WriteEOF() error {
 // CanWriteEOF implements transport.WriteTransport.
 func (t *Transport) CanWriteEOF() bool { return true }
 
-// Close implements transport.BaseTransport. ConnectionLost follows in a Turn.
+// Close implements transport.BaseTransport. ConnectionLost follows in a later Turn.
 func (t *Transport) Close() error {
 	if t.phase == open {
 		t.phase = closing
@@ -89,7 +89,8 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// Abort implements transport.WriteTransport. ConnectionLost follows in a Turn.
+// Abort implements transport.WriteTransport. ConnectionLost follows in a later
+// Turn.
 func (t *Transport) Abort() { t.lose(nil) }
 
 // IsClosing implements transport.BaseTransport.
@@ -123,8 +124,8 @@ func (t *Transport) IsReading() bool { return t.phase == open && !t.paused && !t
 // PauseReading implements transport.ReadTransport.
 func (t *Transport) PauseReading() { t.paused = true }
 
-// ResumeReading implements transport.ReadTransport. What waits is delivered in
-// the next Turn.
+// ResumeReading implements transport.ReadTransport. Data that is waiting is
+// delivered in the next Turn.
 func (t *Transport) ResumeReading() { t.paused = false }
 
 // WriteBufferSize implements transport.WriteTransport.
@@ -153,7 +154,7 @@ func (t *Transport) release() {
 	}
 }
 
-// guard calls f and keeps its panic. It reports whether there was none.
+// guard calls f and records its panic. It reports whether f returned without one.
 func (t *Transport) guard(callback string, f func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Hooks are called by a Recorder inside its callbacks, after it has written the
-// event down, without a lock held. Each may be nil and may do what a protocol
-// may do: call methods of the transport, or panic. Set them before the
-// connection is made or on the loop's goroutine.
+// Hooks are called by a Recorder inside its callbacks, after it has recorded the
+// event, without a lock held. Each may be nil and may do whatever a protocol may
+// do: call methods of the transport, or panic. Set them before the connection is
+// made, or on the loop's goroutine.
 type Hooks struct {
 	Made    func(t transport.Transport) // ConnectionMade
 	Data    func(data []byte)           // DataReceived
@@ -24,16 +24,16 @@ type Hooks struct {
 	Lost    func(err error)             // ConnectionLost
 }
 
-// Recorder is a protocol.Protocol that writes down every callback and checks
-// them against the automaton of the contract. The zero value is ready for use;
-// Buffered makes a protocol.BufferedProtocol of it. One Recorder is for one
+// Recorder is a protocol.Protocol that records every callback and checks it against
+// the state machine of the contract. The zero value is ready to use; Buffered
+// returns a protocol.BufferedProtocol that records to it. A Recorder is for one
 // connection. Its methods other than the callbacks may be called from any
 // goroutine.
 //
 //	start -> made [-> data | get [-> updated]]* [-> eof]? -> lost -> end
 //	         pause and resume alternate, between made and lost
 type Recorder struct {
-	// On is what the recorder does besides writing down.
+	// On holds what the recorder does in addition to recording.
 	On Hooks
 
 	mu         sync.Mutex
@@ -52,17 +52,17 @@ type Recorder struct {
 
 var _ protocol.Protocol = (*Recorder)(nil)
 
-// NewRecorder returns a Recorder whose violations fail tb when they happen.
+// NewRecorder returns a Recorder that fails tb as soon as a violation happens.
 func NewRecorder(tb testing.TB) *Recorder { return &Recorder{tb: tb} }
 
-// Successor returns a Recorder that is to be put in place with SetProtocol on t:
-// it expects no ConnectionMade.
+// Successor returns a Recorder to be installed with SetProtocol on t: it expects no
+// ConnectionMade.
 func Successor(tb testing.TB, t transport.Transport) *Recorder {
 	return &Recorder{tb: tb, transport: t, made: true, paused: t.WritePaused()}
 }
 
-// Buffered returns the Recorder as a BufferedProtocol, for a Factory, with a
-// buffer of size bytes that it offers again and again.
+// Buffered returns the Recorder as a BufferedProtocol, for a Factory, with a buffer
+// of size bytes that it offers every time.
 func (r *Recorder) Buffered(size int) protocol.Protocol {
 	r.own = make([]byte, size)
 	return protocol.Buffered(&buffered{r})
@@ -157,8 +157,8 @@ func (r *Recorder) ConnectionLost(err error) {
 	}
 }
 
-// enter writes e down, lets go of the lock and counts the callback's depth. What
-// it returns is called at the callback's end.
+// enter records e, releases the lock and counts the callback's depth. The function
+// that it returns must be called at the end of the callback.
 func (r *Recorder) enter(e Event) (leave func()) {
 	e.Depth = r.depth
 	r.events = append(r.events, e)
@@ -171,14 +171,14 @@ func (r *Recorder) enter(e Event) (leave func()) {
 	}
 }
 
-// checkAlive says that only a connection that was made and is not lost may make
-// the callback.
+// checkAlive checks that the connection has been made and is not lost, as the
+// callback requires.
 func (r *Recorder) checkAlive(callback string) {
 	r.check(r.made, "I1: "+callback+" before ConnectionMade")
 	r.check(!r.lost, "I2: "+callback+" after ConnectionLost")
 }
 
-// checkReceives says when input may be delivered.
+// checkReceives checks that input may be delivered now.
 func (r *Recorder) checkReceives(callback string) {
 	r.checkAlive(callback)
 	r.check(!r.eof, "I3: "+callback+" after EOFReceived")
@@ -189,7 +189,7 @@ func (r *Recorder) checkReceives(callback string) {
 	}
 }
 
-// check notes a violation. It is called with the lock held.
+// check records a violation. It is called with the lock held.
 func (r *Recorder) check(ok bool, violation string) {
 	if ok {
 		return

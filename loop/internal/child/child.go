@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// state is where a child is in its life.
+// state is the state of a child.
 //
 //	starting --started--> running --exited--> exited --all pipes lost--> lost
 //	starting --failed---> lost
@@ -26,8 +26,8 @@ const (
 
 var stateNames = [...]string{"starting", "running", "exited", "lost"}
 
-// Child is a child process on a loop: a transport.SubprocessTransport. Its methods
-// are for the loop's goroutine, but for Exited.
+// Child is a child process on a loop: a transport.SubprocessTransport. All its
+// methods except Exited must be called on the loop's goroutine.
 type Child struct {
 	loop  Host
 	cmd   Command
@@ -39,7 +39,7 @@ type Child struct {
 	closing bool
 	err     error // of ConnectionLost, or of the start
 	process Process
-	stop    func() // ends the watch for the exit
+	stop    func() // stops waiting for the exit
 	code    int
 	pipes   [3]*pipe
 	open    int // pipes that are not lost
@@ -48,9 +48,10 @@ type Child struct {
 
 var _ transport.SubprocessTransport = (*Child)(nil)
 
-// Spawn starts a child. done is called once, after ConnectionMade or with why there
-// is no child; over is called when nothing is left of it, after ConnectionLost. It
-// is for package loop, on the loop's goroutine; Start is for everybody else.
+// Spawn starts a child. done is called once, after ConnectionMade, or with the
+// reason why there is no child. over is called when nothing is left of the child,
+// after ConnectionLost. Spawn is for package loop, on the loop's goroutine;
+// everybody else uses Start.
 func Spawn(l Host, p protocol.SubprocessProtocol, c Command,
 	done func(transport.SubprocessTransport, error), over func()) *Child {
 	child := &Child{loop: l, cmd: c, proto: p, done: done, over: over,
@@ -63,7 +64,7 @@ func Spawn(l Host, p protocol.SubprocessProtocol, c Command,
 	return child
 }
 
-// started takes the process and connects its pipes.
+// started takes over the process and connects its pipes.
 func (c *Child) started(p Process, err error) {
 	if err != nil {
 		c.fail(err)
@@ -90,7 +91,7 @@ func (c *Child) started(p Process, err error) {
 	}
 }
 
-// connect makes the transport of one pipe.
+// connect creates the transport of one pipe.
 func (c *Child) connect(fd int, f *os.File) {
 	p := &pipe{child: c, fd: fd}
 	connected := func(t transport.BaseTransport, err error) {
@@ -113,7 +114,7 @@ func (c *Child) connect(fd int, f *os.File) {
 	})
 }
 
-// fail is the end of what never ran.
+// fail ends a child that never ran.
 func (c *Child) fail(err error) {
 	c.state, c.closing, c.err = lost, true, err
 	c.answer(nil, err)
@@ -128,8 +129,8 @@ func (c *Child) answer(t transport.SubprocessTransport, err error) {
 	}
 }
 
-// Cancel gives the start up: the child is killed and reaped, and done is called
-// with err then. It does nothing once done was called.
+// Cancel abandons the start: the child is killed and reaped, and done is then
+// called with err. It does nothing once done has been called.
 func (c *Child) Cancel(err error) {
 	if c.done == nil || c.err != nil {
 		return
@@ -141,8 +142,8 @@ func (c *Child) Cancel(err error) {
 }
 
 // Close implements transport.BaseTransport: it closes the pipes and kills the child
-// where it still runs. Output to the child's standard input that it cannot read any
-// more is lost.
+// if it is still running. Output to the child's standard input that it can no
+// longer read is lost.
 func (c *Child) Close() error {
 	if !c.closing && c.state != starting {
 		c.closeAll()
@@ -159,15 +160,15 @@ func (c *Child) closeAll() {
 	}
 	switch c.state {
 	case running:
-		_ = c.process.Signal(syscall.SIGKILL) // it may have exited just now
+		_ = c.process.Signal(syscall.SIGKILL) // it may have just exited
 	case exited:
 		c.dropInput()
 	}
 }
 
-// Fail ends the child without waiting for it: it is killed, and reaped by somebody
-// else. ConnectionLost(err) follows as soon as the pipes are lost, which is the
-// loop's affair.
+// Fail ends the child without waiting for it: it is killed, and reaped elsewhere.
+// ConnectionLost(err) follows as soon as the pipes are lost, which is up to the
+// loop.
 func (c *Child) Fail(err error) {
 	if c.state == starting {
 		c.Cancel(err)
@@ -185,7 +186,7 @@ func (c *Child) Fail(err error) {
 	c.checkOver()
 }
 
-// processExited is told by the loop.
+// processExited is called by the loop when the process has exited.
 func (c *Child) processExited() {
 	if c.state != running {
 		return
@@ -205,15 +206,15 @@ func (c *Child) processExited() {
 	c.checkOver()
 }
 
-// dropInput drops what a child that has exited will not read, or a grandchild that
-// holds the pipe could keep a closing transport for ever.
+// dropInput drops what a child that has exited will not read; otherwise a
+// grandchild that holds the pipe could keep a closing transport open forever.
 func (c *Child) dropInput() {
 	if p := c.pipes[0]; p != nil && !p.lost {
 		p.drop()
 	}
 }
 
-// checkOver ends a child that has exited and lost its pipes.
+// checkOver ends a child that has exited and whose pipes are lost.
 func (c *Child) checkOver() {
 	if c.state != exited || c.open > 0 {
 		return
@@ -261,7 +262,7 @@ func (c *Child) SetProtocol(p transport.BaseProtocol) error {
 }
 
 // ExtraInfo implements transport.BaseTransport. "subprocess" is the
-// *os.ProcessState of a child that has exited: its status and what it used.
+// *os.ProcessState of a child that has exited: its status and its resource usage.
 func (c *Child) ExtraInfo(name string) any {
 	if name == "subprocess" && c.process != nil && c.state >= exited {
 		if s := c.process.State(); s != nil {
@@ -292,8 +293,8 @@ func (c *Child) ReturnCode() (code int, exited bool) {
 	}
 }
 
-// SendSignal implements transport.SubprocessTransport. A child that has exited and
-// of which ProcessExited has not told yet is no error.
+// SendSignal implements transport.SubprocessTransport. A child that has exited, but
+// for which ProcessExited has not been called yet, is not an error.
 func (c *Child) SendSignal(sig os.Signal) error {
 	s, ok := sig.(syscall.Signal)
 	if !ok || s < 0 || s > signalMax {
@@ -318,8 +319,8 @@ func (c *Child) Terminate() error { return c.SendSignal(syscall.SIGTERM) }
 // Kill implements transport.SubprocessTransport.
 func (c *Child) Kill() error { return c.SendSignal(syscall.SIGKILL) }
 
-// Exited is closed when the child has exited and its return code is known, just
-// before ProcessExited. Any goroutine.
+// Exited returns a channel that is closed when the child has exited and its return
+// code is known, just before ProcessExited. It may be called on any goroutine.
 func (c *Child) Exited() <-chan struct{} { return c.exited }
 
 // String describes the child as asyncio's repr does.

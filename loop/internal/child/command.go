@@ -19,18 +19,18 @@ type Command struct {
 	Options subprocess.Options
 }
 
-// Process is a child that was started: by Command.Start, or by a loop that
-// simulates children.
+// Process is a child that was started by Command.Start, or by a loop that simulates
+// children.
 type Process interface {
-	// Pid is its process id.
+	// Pid returns its process ID.
 	Pid() int
 
-	// PidFD is the descriptor that is readable once the child has exited, which is
-	// the loop's to close, or -1 where there is none.
+	// PidFD returns the descriptor that becomes readable once the child has exited,
+	// which the loop must close, or -1 if there is none.
 	PidFD() int
 
 	// TakePipe returns our end of the pipe to the child's descriptor fd, which the
-	// caller then owns, or nil where there is none.
+	// caller then owns, or nil if there is none.
 	TakePipe(fd int) *os.File
 
 	// ClosePipes closes our ends of the pipes that were not taken.
@@ -39,16 +39,16 @@ type Process interface {
 	// Signal sends a signal. Error: os.ErrProcessDone.
 	Signal(sig syscall.Signal) error
 
-	// Wait waits for the exit, which a readable PidFD says has come, and reaps. The
+	// Wait waits for the exit, which a readable PidFD announces, and reaps. The
 	// code is negative for a signal. Error: subprocess.ErrStolen.
 	Wait() (code int, err error)
 
-	// State is what the operating system says of the exit; nil before, and for a
-	// simulated child.
+	// State returns what the operating system says about the exit; nil before it,
+	// and for a simulated child.
 	State() *os.ProcessState
 }
 
-// Check says what is wrong with the command itself.
+// Check returns an error if the command itself is invalid.
 func (c *Command) Check() error {
 	if len(c.Args) == 0 && c.Options.Executable == "" {
 		return subprocess.ErrNoProgram
@@ -67,13 +67,13 @@ func (c *Command) IsPipe(fd int) bool { return streams(&c.Options)[fd] == subpro
 // Merged reports whether the child's standard error output is its standard output.
 func (c *Command) Merged() bool { return c.Options.Stderr == subprocess.Stdout }
 
-// streams are the child's standard streams in the order of their descriptors.
+// streams returns the child's standard streams in the order of their descriptors.
 func streams(o *subprocess.Options) [3]subprocess.Stdio {
 	return [3]subprocess.Stdio{o.Stdin, o.Stdout, o.Stderr}
 }
 
-// Start starts the program. It blocks its caller for as long as fork takes: it is
-// not for a loop's goroutine. Nothing is left behind by an error.
+// Start starts the program. It blocks its caller for as long as fork takes, so it
+// must not be called on a loop's goroutine. If it fails, nothing is left behind.
 func (c *Command) Start() (Process, error) {
 	path, err := c.find()
 	if err != nil {
@@ -96,8 +96,8 @@ func (c *Command) Start() (Process, error) {
 	return p, nil
 }
 
-// find returns the path of the program: a name without a slash is looked for in
-// PATH, that of the child's environment where that has one.
+// find returns the path of the program: a name without a slash is looked up in
+// PATH, the child's own if its environment has one.
 func (c *Command) find() (string, error) {
 	if dir := c.Options.Dir; dir != "" {
 		info, err := os.Stat(dir)
@@ -135,7 +135,7 @@ func (c *Command) find() (string, error) {
 	return "", &fs.PathError{Op: "exec", Path: name, Err: result}
 }
 
-// pathOf is the PATH to look for programs in.
+// pathOf returns the PATH in which to look for programs.
 func pathOf(env []string) string {
 	for _, e := range slices.Backward(env) {
 		if path, ok := strings.CutPrefix(e, "PATH="); ok {
@@ -145,7 +145,7 @@ func pathOf(env []string) string {
 	return os.Getenv("PATH")
 }
 
-// renamed gives a PathError the name of what was to be done.
+// renamed sets the operation of a PathError to op.
 func renamed(err error, op string) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

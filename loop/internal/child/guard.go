@@ -6,14 +6,14 @@ import (
 	"github.com/sluice-net/sluice/protocol"
 )
 
-// The user's code is called only from this file, and a panic in it is reported. It
-// ends the child in ConnectionMade alone.
+// User code is called only from this file, and a panic in it is reported. A panic
+// ends the child only if it comes from ConnectionMade.
 
-// tells reports whether the protocol may be told of anything: after ConnectionMade,
-// and if the start was not given up.
+// tells reports whether the protocol's callbacks may be called: after
+// ConnectionMade, and if the start was not abandoned.
 func (c *Child) tells() bool { return c.done == nil && c.proto != nil }
 
-// guard calls a callback; python is asyncio's name of it.
+// guard calls a callback; python is asyncio's name for it.
 func (c *Child) guard(callback, python string, f func()) {
 	leave := c.loop.Enter(callback, c.proto)
 	defer func() {
@@ -23,7 +23,8 @@ func (c *Child) guard(callback, python string, f func()) {
 	f()
 }
 
-// caught reports a recovered panic and returns it as an error, nil if there was none.
+// caught reports a recovered panic and returns it as an error, or nil if there was
+// none.
 func (c *Child) caught(r any, callback, message string) error {
 	if r == nil {
 		return nil
@@ -33,8 +34,8 @@ func (c *Child) caught(r any, callback, message string) error {
 	return err
 }
 
-// connectionMade calls ConnectionMade. A panic of it is the result of the start;
-// the child is killed, and the protocol hears of its end.
+// connectionMade calls ConnectionMade. If it panics, the panic is the result of the
+// start; the child is killed, and the protocol is told when it ends.
 func (c *Child) connectionMade() {
 	done := c.done
 	c.done = nil // from now on the protocol is told

@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Host is what a child needs of its loop. Package loop implements it. All of it is
-// for the loop's goroutine, and all functions are called there.
+// Host is what a child needs from its loop. Package loop implements it. Its methods
+// must be called on the loop's goroutine, and all functions passed to it are called
+// there.
 type Host interface {
 	// ConnectReadPipeFunc and ConnectWritePipeFunc are those of loop.Loop; they
 	// call done before they return.
@@ -17,16 +18,16 @@ type Host interface {
 	ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 		done func(transport.WriteTransport, error))
 
-	// StartProcess calls Start of c off the loop, and then done. Where the loop is
-	// closed first, done is not called and the process is killed and reaped.
+	// StartProcess calls c.Start off the loop, and then done. If the loop is closed
+	// first, done is not called and the process is killed and reaped.
 	StartProcess(c *Command, done func(Process, error))
 
-	// WatchExit calls exited once p has exited, and closes its PidFD then. stop ends
-	// that, and kills and reaps p off the loop.
+	// WatchExit calls exited once p has exited, and then closes its PidFD. stop
+	// ends the watch, and kills and reaps p off the loop.
 	WatchExit(p Process, exited func()) (stop func())
 
-	// Enter begins to watch a callback of p for slowness, in debug mode, and leave
-	// ends that.
+	// Enter begins to time a callback of p in debug mode, to detect slow ones;
+	// leave ends that.
 	Enter(callback string, p transport.BaseProtocol) (leave func())
 
 	// Report passes what a callback did wrong to the exception handler.

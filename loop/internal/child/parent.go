@@ -13,32 +13,32 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Loop is what the starts and ends of children need of a loop. All of it is for the
-// loop's goroutine, except Post.
+// Loop is what starting and ending children requires of a loop. All its methods
+// except Post must be called on the loop's goroutine.
 type Loop interface {
 	// Engine is the loop's engine.
 	Engine() proactor.Proactor
 
-	// ReadPipe and WritePipe make transports of a child's pipes; they call done
-	// before they return.
+	// ReadPipe and WritePipe create the transports of a child's pipes; they call
+	// done before they return.
 	ReadPipe(p protocol.Protocol, f *os.File, done func(transport.ReadTransport, error))
 	WritePipe(p protocol.Protocol, f *os.File, done func(transport.WriteTransport, error))
 
-	// Next runs f in the next round; Post does that from any goroutine.
+	// Next runs f in the next round; Post does the same from any goroutine.
 	Next(f func())
 	Post(f func())
 
-	// After runs f once d has passed, unless the timer is stopped before.
+	// After runs f once d has passed, unless the timer is stopped first.
 	After(d time.Duration, f func()) fdio.Timer
 
-	// Opened and Closed tell of what the loop's end has to end.
+	// Opened and Closed add and remove a resource that must be ended with the loop.
 	Opened(r registry.Resource)
 	Closed(r registry.Resource)
 
 	// Drop closes a descriptor.
 	Drop(fd int)
 
-	// EnterCallback begins to watch a callback of p in debug mode, leave ends that.
+	// EnterCallback begins to time a callback of p in debug mode; leave ends that.
 	EnterCallback(callback string, p transport.BaseProtocol) (leave func())
 
 	// ReportChild passes what a callback did wrong to the exception handler.
@@ -67,19 +67,19 @@ func (h Parent) ConnectWritePipeFunc(p protocol.Protocol, f *os.File,
 	h.Loop.WritePipe(p, f, done)
 }
 
-// pendingStart is a child that is being started: on a goroutine of its own, unless it is
-// simulated.
+// pendingStart is a child that is being started, on a goroutine of its own unless
+// it is simulated.
 //
 //	starting --started--> posted --the loop's turn--> delivered
 //	starting | posted --the loop is closed--> abandoned: it is killed and reaped
 type pendingStart struct {
 	mu        sync.Mutex
-	process   Process // once it was started
+	process   Process // once it has been started
 	abandoned bool
 }
 
-// StartProcess implements Host. An engine that has children of its own
-// starts those.
+// StartProcess implements Host. An engine that has children of its own starts one
+// of those.
 func (h Parent) StartProcess(c *Command, done func(Process, error)) {
 	engine := h.Loop.Engine()
 	if s, ok := engine.(proactor.Spawner); ok {
@@ -96,14 +96,14 @@ func (h Parent) StartProcess(c *Command, done func(Process, error)) {
 	}()
 }
 
-// newStart notes a start.
+// newStart records a start.
 func (h Parent) newStart(p Process) *pendingStart {
 	b := &pendingStart{process: p}
 	h.Loop.Opened(b)
 	return b
 }
 
-// deliver returns what the loop does in its turn.
+// deliver returns the function that the loop runs in its turn.
 func (b *pendingStart) deliver(l Loop, err error, done func(Process, error)) func() {
 	return func() {
 		l.Closed(b)
@@ -111,7 +111,7 @@ func (b *pendingStart) deliver(l Loop, err error, done func(Process, error)) fun
 	}
 }
 
-// keep takes a new process, or ends it where nobody wants it any more.
+// keep takes over a new process, or ends it if it is no longer wanted.
 func (b *pendingStart) keep(p Process) (wanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,7 +122,7 @@ func (b *pendingStart) keep(p Process) (wanted bool) {
 	return !b.abandoned
 }
 
-// abandon ends the process, now or when it is there.
+// abandon ends the process, now or as soon as it exists.
 func (b *pendingStart) abandon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,19 +141,21 @@ func (b *pendingStart) Fail(error) {}
 // Descriptors implements registry.Resource.
 func (b *pendingStart) Descriptors(fds []int) []int { return fds }
 
-// Abandon implements registry.Resource: the process ends, now or when it is there.
+// Abandon implements registry.Resource: the process ends, now or as soon as it
+// exists.
 func (b *pendingStart) Abandon() { b.abandon() }
 
-// Gone implements registry.Resource. It is taken out when the process was delivered.
+// Gone implements registry.Resource. The resource is removed when the process is
+// delivered.
 func (b *pendingStart) Gone() bool { return false }
 
-// discard ends a process that never came to the loop.
+// discard ends a process that never reached the loop.
 func discard(p Process) {
 	p.ClosePipes()
 	killAndReap(p)
 	switch fd, simulated := p.PidFD(), simulatedOf(p); {
 	case simulated != nil:
-		_ = simulated.engine.CloseFD(fd) // nobody is left to tell
+		_ = simulated.engine.CloseFD(fd) // there is nobody to report an error to
 	case fd >= 0:
 		syscall.Close(fd)
 	}
@@ -162,7 +164,7 @@ func discard(p Process) {
 // killAndReap ends p, and returns when it has been reaped.
 func killAndReap(p Process) {
 	_ = p.Signal(syscall.SIGKILL) // it may have exited by itself
-	_, _ = p.Wait()               // whatever its code, nobody asks for it
+	_, _ = p.Wait()               // nobody asks for its code
 }
 
 // exitWatch waits for the exit of a child.
@@ -173,21 +175,21 @@ type exitWatch struct {
 	loop    Loop
 	process Process
 	op      proactor.Op
-	exited  func() // nil once it was called or must not be any more
+	exited  func() // nil once it has been called or must no longer be called
 	gone    bool
 }
 
-// rewatchPause is how long a child is left alone whose exit could not be waited for.
+// rewatchPause is how long to wait before trying again to wait for a child's exit.
 const rewatchPause = 10 * time.Millisecond
 
-// WatchExit implements Host. Without a pidfd (before Linux 5.4, or in a
-// sandbox that forbids it) a goroutine waits.
+// WatchExit implements Host. Without a pidfd (before Linux 5.4, or in a sandbox
+// that forbids it) a goroutine waits.
 func (h Parent) WatchExit(p Process, exited func()) (stop func()) {
 	w := &exitWatch{loop: h.Loop, process: p, exited: exited}
 	h.Loop.Opened(w)
 	if p.PidFD() < 0 {
 		go func() {
-			_, _ = p.Wait() // it is asked again for its result
+			_, _ = p.Wait() // it is called again for the result
 			h.Loop.Post(w.finish)
 		}()
 		return w.stop
@@ -214,7 +216,7 @@ func (w *exitWatch) again() {
 	w.loop.Engine().Submit(&w.op)
 }
 
-// finish tells of the exit, if anybody still wants to know, and closes the pidfd.
+// finish reports the exit, if that is still wanted, and closes the pidfd.
 func (w *exitWatch) finish() {
 	if f := w.exited; f != nil {
 		w.exited = nil
@@ -282,7 +284,7 @@ func (h Parent) Report(message string, err error, t transport.BaseTransport,
 	h.Loop.ReportChild(message, err, t, p)
 }
 
-// simulated is a child of an engine that has its own.
+// simulated is a child of an engine that has children of its own.
 type simulated struct {
 	engine  proactor.Proactor
 	spawner proactor.Spawner
@@ -305,7 +307,7 @@ func spawn(e proactor.Proactor, s proactor.Spawner, c *Command) (
 	return &simulated{engine: e, spawner: s, Spawned: spawned}, nil
 }
 
-// simulatedOf returns a process that is simulated, nil for others.
+// simulatedOf returns p if it is simulated, and nil otherwise.
 func simulatedOf(p Process) *simulated {
 	s, _ := p.(*simulated)
 	return s
@@ -324,13 +326,12 @@ func (p *simulated) TakePipe(fd int) *os.File {
 	return f
 }
 
-// ClosePipes implements Process. Only the engine knows what the files
-// stand for.
+// ClosePipes implements Process. Only the engine knows what the files stand for.
 func (p *simulated) ClosePipes() {
 	for fd := range p.Pipes {
 		if f := p.TakePipe(fd); f != nil {
 			if pipe, err := p.engine.AdoptPipe(f, fd == 0); err == nil {
-				_ = p.engine.CloseFD(pipe.FD) // nobody is left to tell
+				_ = p.engine.CloseFD(pipe.FD) // there is nobody to report an error to
 			}
 		}
 	}

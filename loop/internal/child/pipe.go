@@ -9,14 +9,15 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// pipe is the protocol of one of a child's pipes: it passes on to the child's.
+// pipe is the protocol of one of a child's pipes: it forwards to the child's
+// protocol.
 type pipe struct {
 	protocol.Base
 	child     *Child
 	fd        int
 	transport transport.BaseTransport
 	lost      bool
-	dropped   bool // output was, for nobody will read it
+	dropped   bool // output was dropped, because nobody will read it
 }
 
 // DataReceived implements protocol.Protocol.
@@ -59,7 +60,8 @@ func (p *pipe) ConnectionLost(err error) {
 	c.checkOver()
 }
 
-// drop ends the pipe to the child's input and notes whether anything was lost by it.
+// drop ends the pipe to the child's input and records whether anything was lost by
+// that.
 func (p *pipe) drop() {
 	w := p.transport.(transport.WriteTransport)
 	p.dropped = w.WriteBufferSize() > 0

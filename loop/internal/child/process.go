@@ -9,19 +9,19 @@ import (
 	"github.com/sluice-net/sluice/subprocess"
 )
 
-// process is a child of the operating system.
+// process is a child process of the operating system.
 type process struct {
 	os    *os.Process
 	pidfd int
 	pipes [3]*os.File // our ends, until they are taken
 
-	once  sync.Once // the wait
+	once  sync.Once // guards the wait
 	state *os.ProcessState
 	code  int
 	err   error
 }
 
-// stdio is what a child gets, and what of that is closed once it has it.
+// stdio is what a child gets, and which of that is closed once it has it.
 type stdio struct {
 	child  [3]*os.File
 	opened []*os.File
@@ -55,8 +55,8 @@ func (p *process) connect(o *subprocess.Options) (stdio, error) {
 	return s, nil
 }
 
-// newPipe makes a pipe, close-on-exec. Our end does not block, the child's does, as
-// children expect.
+// newPipe creates a pipe, close-on-exec. Our end is non-blocking; the child's end
+// blocks, as children expect.
 func newPipe(childReads bool) (ours, childs *os.File, err error) {
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
@@ -88,7 +88,7 @@ func (p *process) start(path string, c *Command, files []*os.File) (err error) {
 	set := &os.ProcAttr{Dir: c.Options.Dir, Env: c.Options.Env, Files: files, Sys: &attr}
 	p.os, err = startProcess(path, args, set)
 	if errors.Is(err, syscall.EINVAL) {
-		// A kernel that is only imitated, by qemu's user mode say, may not know CLONE_PIDFD.
+		// An imitated kernel, such as qemu's user mode, may not know CLONE_PIDFD.
 		p.pidfd, attr.PidFD = -1, nil
 		p.os, err = startProcess(path, args, set)
 	}
@@ -124,7 +124,7 @@ func (p *process) ClosePipes() {
 }
 
 // Signal implements Process. With a pidfd behind it, it cannot reach another
-// process that has got the child's number since.
+// process that has reused the child's ID.
 func (p *process) Signal(sig syscall.Signal) error { return p.os.Signal(sig) }
 
 // Wait implements Process.
@@ -132,7 +132,7 @@ func (p *process) Wait() (int, error) {
 	p.once.Do(func() {
 		p.state, p.err = p.os.Wait()
 		if p.err != nil {
-			_ = p.os.Release() // its descriptor; Wait does that only when it succeeds
+			_ = p.os.Release() // the descriptor; Wait releases it only if it succeeds
 		}
 		switch {
 		case errors.Is(p.err, syscall.ECHILD):
@@ -149,10 +149,11 @@ func (p *process) Wait() (int, error) {
 // State implements Process.
 func (p *process) State() *os.ProcessState { return p.state }
 
-// codeUnknown is the return code of a child whose own is not known, as in asyncio.
+// codeUnknown is the return code of a child whose real one is not known, as in
+// asyncio.
 const codeUnknown = 255
 
-// codeOf is the exit code, or the negated number of the signal that ended it.
+// codeOf returns the exit code, or the negated number of the signal that ended it.
 func codeOf(s *os.ProcessState) int {
 	if status, ok := s.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return -int(status.Signal())

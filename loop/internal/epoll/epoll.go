@@ -1,11 +1,11 @@
 // Package epoll is the engine on level-triggered epoll, for kernels and
 // containers without io_uring. It needs Linux 4.5.
 //
-// An operation that writes is tried at once in Wait; an operation that reads
-// waits for its descriptor to be readable, for until then there is mostly
-// nothing to read. What the kernel watches is changed lazily: a descriptor
-// whose operation ends stays watched until an event finds nobody to take it, so
-// that an owner who submits again at once costs no system call.
+// An operation that writes is tried at once in Wait; an operation that reads waits
+// for its descriptor to become readable, because until then there is usually
+// nothing to read. What the kernel watches is changed lazily: a descriptor whose
+// operation has ended stays watched until an event finds no operation to take it,
+// so that an owner who submits again at once costs no system call.
 package epoll
 
 import (
@@ -38,16 +38,16 @@ type engine struct {
 	cfg      proactor.Config
 	waker    sys.Waker
 	table    table
-	head     *proactor.Op // submitted or cancelled and not looked at yet, in order
+	head     *proactor.Op // submitted or cancelled and not processed yet, in order
 	tail     *proactor.Op
 	memory   *arena.Arena
 	pool     *arena.Pool
-	batch    *batch            // of RecvMsg; nil until there is one
+	batch    *batch            // for RecvMsg; nil until there is one
 	observer proactor.Observer // nil: nobody watches
 	stats    proactor.Stats
-	eager    uint64 // completions that somebody waits for
+	eager    uint64 // completions that an owner waits for
 
-	thread  int // that called Start; checked builds only
+	thread  int // the thread that called Start; checked builds only
 	yielder sys.Yielder
 	closed  bool
 
@@ -57,10 +57,10 @@ type engine struct {
 	events [eventsMax]unix.EpollEvent
 }
 
-// New makes an engine. Errors are *os.SyscallError.
+// New creates an engine. Errors are *os.SyscallError.
 func New(cfg proactor.Config) (proactor.Proactor, error) { return NewOn(&linux{}, cfg) }
 
-// NewOn makes an engine on a machine of its own.
+// NewOn creates an engine on a machine of its own.
 func NewOn(m Machine, cfg proactor.Config) (proactor.Proactor, error) {
 	e := &engine{Kernel: m, machine: m, cfg: cfg.WithDefaults()}
 	if err := m.OpenEpoll(); err != nil {
@@ -106,8 +106,8 @@ func (e *engine) Submit(op *proactor.Op) {
 	e.enqueue(op)
 }
 
-// Cancel takes op off its descriptor, so that nothing more happens to it, and
-// puts it on the list for its last completion.
+// Cancel takes op off its descriptor, so that nothing more happens to it, and puts
+// it on the list for its last completion.
 func (e *engine) Cancel(op *proactor.Op) {
 	if !op.BeginCancel() {
 		return
@@ -119,7 +119,7 @@ func (e *engine) Cancel(op *proactor.Op) {
 	e.enqueue(op)
 }
 
-// Wait makes one turn: what was submitted, then the events, then what their
+// Wait makes one turn: first what was submitted, then the events, then what their
 // handlers submitted, so that an answer is on its way before the loop sleeps.
 func (e *engine) Wait(timeout time.Duration) error {
 	if e.closed {
@@ -148,17 +148,18 @@ func (e *engine) Wait(timeout time.Duration) error {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
-// Watch has o told of time. Buffers never lack.
+// Watch makes o observe time. Buffers are never lacking.
 func (e *engine) Watch(o proactor.Observer) { e.observer = o }
 
-// Now is the machine's clock.
+// Now returns the time of the machine's clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
 
-// Halt forgets what is in flight. The kernel does when descriptors are closed.
+// Halt forgets what is in flight. The kernel forgets it when the descriptors are
+// closed.
 func (e *engine) Halt() { e.head, e.tail, e.table = nil, nil, table{} }
 
-// Close frees everything: also the memory of Alloc, which must not be touched
-// afterwards.
+// Close frees everything, including the memory from Alloc, which must not be
+// touched afterwards.
 func (e *engine) Close() error {
 	if e.closed {
 		return nil
@@ -176,7 +177,7 @@ func (e *engine) Close() error {
 	return err
 }
 
-// Stats counts.
+// Stats returns the counters.
 func (e *engine) Stats() proactor.Stats {
 	s := e.stats
 	s.Syscalls += e.machine.KernelCalls()
@@ -187,14 +188,14 @@ func (e *engine) Stats() proactor.Stats {
 	return s
 }
 
-// Alloc returns zeroed memory. Epoll has no use for any in particular.
+// Alloc returns zeroed memory. To epoll all memory is alike.
 func (e *engine) Alloc(n int) []byte { return e.memory.Alloc(n) }
 
 // Free takes back what Alloc returned.
 func (e *engine) Free(b []byte) { e.memory.Free(b) }
 
-// CloseFD forgets what is known of fd and closes it. The kernel would stop
-// watching by itself only if no duplicate of the descriptor were open.
+// CloseFD forgets what is known about fd and closes it. The kernel by itself would
+// stop watching only if no duplicate of the descriptor were open.
 func (e *engine) CloseFD(fd int) error {
 	if s := e.table.find(fd); s != nil {
 		if s.reader != nil || s.writer != nil || s.polls[0] != nil || s.polls[1] != nil {
@@ -218,8 +219,8 @@ func (e *engine) enqueue(op *proactor.Op) {
 	e.tail = op
 }
 
-// pass carries out what is on the list now. What handlers submit meanwhile
-// waits for the next pass, so that no handler can keep a pass from ending.
+// pass carries out what is on the list now. What handlers submit meanwhile waits
+// for the next pass, so that no handler can keep a pass from ending.
 func (e *engine) pass() {
 	op := e.head
 	e.head, e.tail = nil, nil
@@ -235,7 +236,7 @@ func (e *engine) pass() {
 // isSend reports whether an operation can be lazy.
 func isSend(c proactor.Code) bool { return c == proactor.Send || c == proactor.SendMsg }
 
-// finish completes op for good.
+// finish delivers the last completion of op.
 func (e *engine) finish(op *proactor.Op, res int32) {
 	e.stats.Completed++
 	if !op.Lazy || res < 0 || op.Cancelling() || !isSend(op.Code) {
@@ -244,9 +245,9 @@ func (e *engine) finish(op *proactor.Op, res int32) {
 	op.Deliver(res, false, nil)
 }
 
-// fail completes op with an errno. If it was cancelled and had done something already,
-// that is with how much it was; an error of the descriptor is told only once, and must
-// not get lost.
+// fail completes op with an errno. If op was cancelled after it had done something,
+// it completes with how much that was. An error of the descriptor is reported only
+// once, and must not get lost.
 func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 	if op.Engine.Done > 0 && errno == syscall.ECANCELED {
 		e.finish(op, int32(op.Engine.Done))
@@ -255,8 +256,8 @@ func (e *engine) fail(op *proactor.Op, errno syscall.Errno) {
 	e.finish(op, -int32(errno))
 }
 
-// beginRound tells the scheduler that this goroutine is alive, and who watches that a
-// round begins.
+// beginRound tells the scheduler that this goroutine is alive, and the observer
+// that a round begins.
 func (e *engine) beginRound() {
 	now := e.machine.Now()
 	if e.observer != nil {
@@ -265,8 +266,8 @@ func (e *engine) beginRound() {
 	e.yielder.Yield(now)
 }
 
-// wait returns how many events there are, sleeping for at most timeout until
-// there are some. Being interrupted is having none.
+// wait returns the number of events there are, sleeping for at most timeout until
+// there are some. An interruption counts as no events.
 func (e *engine) wait(timeout time.Duration) (int, error) {
 	if timeout != 0 && !e.waker.Sleep() {
 		timeout = 0

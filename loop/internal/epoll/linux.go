@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linux is the machine that is there. One goroutine at a time uses it: it has scratch
+// linux is the real machine. It is used by one goroutine at a time: it has scratch
 // memory, so that no call allocates.
 type linux struct {
 	sys.Kernel
@@ -21,7 +21,7 @@ type linux struct {
 	timeout  timespec
 }
 
-// OpenEpoll makes the instance, and finds out how exactly it can sleep.
+// OpenEpoll creates the instance, and finds out how precisely it can sleep.
 func (l *linux) OpenEpoll() error {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -42,7 +42,7 @@ func (l *linux) Control(call, fd int, mask uint32, generation int32) syscall.Err
 	return errno
 }
 
-// PollNow does not sleep, so the scheduler need not know.
+// PollNow does not sleep, so the scheduler need not be told.
 func (l *linux) PollNow(events []unix.EpollEvent) (int, syscall.Errno) {
 	return count(unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0))
@@ -51,9 +51,9 @@ func (l *linux) PollNow(events []unix.EpollEvent) (int, syscall.Errno) {
 // timespec is __kernel_timespec: 64 bits on every architecture.
 type timespec struct{ sec, nsec int64 }
 
-// Sleep sleeps as exactly as the kernel can: epoll_pwait2 (Linux 5.11,
-// epoll_wait(2)) takes nanoseconds; before, whole milliseconds are rounded up,
-// because a timer must not be early.
+// Sleep sleeps as precisely as the kernel can: epoll_pwait2 (Linux 5.11,
+// epoll_wait(2)) takes nanoseconds; before that, the timeout is rounded up to whole
+// milliseconds, because a timer must not fire early.
 func (l *linux) Sleep(events []unix.EpollEvent, timeout time.Duration) (int, syscall.Errno) {
 	if l.noPwait2 {
 		ms := -1
@@ -75,7 +75,7 @@ func (l *linux) Sleep(events []unix.EpollEvent, timeout time.Duration) (int, sys
 }
 
 // hasPwait2 tries epoll_pwait2 once, on an instance that watches nothing. A seccomp
-// filter may refuse it too.
+// filter may refuse it as well.
 func (l *linux) hasPwait2() bool {
 	var none [1]unix.EpollEvent
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epfd),
@@ -150,7 +150,7 @@ func (*linux) Now() time.Duration { return sys.Monotonic() }
 
 func (l *linux) KernelCalls() uint64 { return l.Calls }
 
-// count is what a system call returned: a number, or an errno.
+// count returns what a system call returned: a number, or an errno.
 func count(n, _ uintptr, errno syscall.Errno) (int, syscall.Errno) {
 	if errno != 0 {
 		return 0, errno

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchMax is the number of datagrams of one recvmmsg.
+// batchMax is the maximum number of datagrams in one recvmmsg.
 const batchMax = 16
 
 // batch is what recvmmsg fills in.
@@ -23,8 +23,9 @@ type batch struct {
 	size     int // of the arrays, in use
 }
 
-// newBatch takes up to batchMax buffers out of the pool, for good, and leaves
-// RecvAny the one that it needs: where there is only that, it makes one of its own.
+// newBatch takes up to batchMax buffers out of the pool, permanently, and leaves
+// RecvAny the one that it needs: if that is the only one, newBatch allocates one of
+// its own.
 func (e *engine) newBatch() *batch {
 	b := &batch{size: max(1, min(batchMax, e.cfg.BuffersMax-1))}
 	for i := range b.size {
@@ -45,9 +46,9 @@ func (e *engine) newBatch() *batch {
 	return b
 }
 
-// recvMsg receives as many datagrams as are there, one batch of them at most.
-// All are delivered even if a handler cancels the operation meanwhile, for
-// nobody else will get them.
+// recvMsg receives as many datagrams as are there, up to one batch. All are
+// delivered even if a handler cancels the operation meanwhile, because nobody else
+// will get them.
 func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 	if e.batch == nil {
 		e.batch = e.newBatch()
@@ -81,13 +82,13 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 	op.Truncated = false
 }
 
-// controls are the control messages of a datagram that was received.
+// controls returns the control messages of a received datagram.
 func (b *batch) controls(i int) []byte {
 	all := unsafe.Slice((*byte)(unsafe.Pointer(&b.control[i])), sys.ControlRoom)
 	return all[:min(uint64(b.messages[i].Controllen), sys.ControlRoom)]
 }
 
-// recv receives. With MSG_TRUNC a length is the datagram's, also where there was
+// recv receives. With MSG_TRUNC a length is that of the datagram, even if there was
 // no room for all of it.
 func (b *batch) recv(e *engine, op *proactor.Op) (int, syscall.Errno) {
 	for i := range b.size {

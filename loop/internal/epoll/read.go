@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// acceptsMax is the number of connections that one listener may take in a turn.
+// acceptsMax is the number of connections that one listener may accept in a turn.
 const acceptsMax = 64
 
 // begin starts op, or ends it if it was cancelled.
@@ -41,14 +41,15 @@ func (e *engine) read(s *slot, op *proactor.Op) {
 	case proactor.RecvMsg:
 		e.recvMsg(s, op)
 	case proactor.Waitid:
-		// The descriptor is its owner's, who may close it now.
+		// The descriptor belongs to its owner, who may close it now.
 		e.detach(op)
 		e.finish(op, 0)
 	}
 }
 
-// readUnwatched reads once from what epoll refuses to watch because it is always
-// ready, such as /dev/null. What goes on waits for the next pass.
+// readUnwatched reads once from a file that epoll refuses to watch because it is
+// always ready, such as /dev/null. An operation that continues waits for the next
+// pass.
 func (e *engine) readUnwatched(s *slot, op *proactor.Op) {
 	s.reader = op
 	op.Engine.Flag = reading
@@ -74,11 +75,11 @@ func (e *engine) result(op *proactor.Op, n int, errno syscall.Errno) {
 	e.finish(op, int32(n))
 }
 
-// accept takes what is in the listener's queue. A connection that was reset
-// while it waited there is no error.
+// accept accepts what is in the listener's queue. A connection that was reset while
+// it waited there is not an error.
 //
-// accept4(2) has no flag that says not to wait, so the listener's mode is seen to, which
-// whoever shares it can change.
+// accept4(2) has no flag that says not to wait, so the listener's mode is checked,
+// because anybody who shares the listener can change it.
 func (e *engine) accept(s *slot, op *proactor.Op) {
 	e.stats.Syscalls++
 	e.machine.StayNonblocking(op.FD)
@@ -103,8 +104,8 @@ func (e *engine) accept(s *slot, op *proactor.Op) {
 	}
 }
 
-// recvAny receives once. A turn later there may be more, which epoll says
-// again; so no second call finds out that there is not.
+// recvAny receives once. There may be more a turn later, which epoll reports again,
+// so no second call is made just to find out that there is not.
 func (e *engine) recvAny(s *slot, op *proactor.Op) {
 	buf := e.pool.Get()
 	n, errno := e.recv(s, op.FD, buf)

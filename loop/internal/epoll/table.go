@@ -13,28 +13,28 @@ const (
 	always     = unix.EPOLLERR | unix.EPOLLHUP // reported whether watched or not
 )
 
-// slot is what is known of one descriptor.
+// slot is what is known about one descriptor.
 //
 //	unwatched --arm--> watched(mask) --arm, a useless event--> watched(other mask)
 //	watched --useless event and no operations, CloseFD--> unwatched
-//	watched --an error that nobody gets told--> watched by edges
+//	watched --an error that no operation receives--> watched by edges
 //	watched by edges --an event without one--> watched
 //
-// By edges: the socket's queue of errors holds what only its owner can fetch, such as
-// the timestamps of what was sent. It counts as an error as long as it lies there, in
-// every turn, though no call fails with it.
+// By edges (edge-triggered): the socket's error queue holds what only its owner can
+// fetch, such as the timestamps of what was sent. That counts as an error in every
+// turn for as long as it lies there, although no call fails with it.
 type slot struct {
 	reader *proactor.Op
 	writer *proactor.Op
 	polls  [2]*proactor.Op
 	mask   uint32 // what the kernel watches; 0: unwatched
-	gen    uint32 // of the descriptor: events of its namesakes before are stale
+	gen    uint32 // of the descriptor: events of earlier ones with its number are stale
 	edge   bool   // watched by edges
-	file   bool   // no socket: read and write instead of recv and send
-	plain  bool   // such a one that does not know RWF_NOWAIT
+	file   bool   // not a socket: read and write instead of recv and send
+	plain  bool   // a file that does not support RWF_NOWAIT
 }
 
-// wanted is the mask that the operations need.
+// wanted returns the mask that the operations need.
 func (s *slot) wanted() uint32 {
 	mask := uint32(0)
 	if s.reader != nil {
@@ -54,11 +54,11 @@ func (s *slot) wanted() uint32 {
 // pageSlots is the number of slots in one page of the table.
 const pageSlots = 256
 
-// table has a slot for each descriptor that had an operation. Slots do not
+// table has a slot for each descriptor that has had an operation. Slots do not
 // move.
 type table struct{ pages []*[pageSlots]slot }
 
-// find returns fd's slot, nil if there never was one.
+// find returns fd's slot, or nil if there never was one.
 func (t *table) find(fd int) *slot {
 	if fd < 0 || fd/pageSlots >= len(t.pages) || t.pages[fd/pageSlots] == nil {
 		return nil
@@ -78,9 +78,10 @@ func (t *table) slotFor(fd int) *slot {
 	return &t.pages[page][fd%pageSlots]
 }
 
-// arm gives op its place in fd's slot and has the kernel watch fd. If that is
-// impossible op fails: EBADF, EBUSY if another operation is there, EPERM for a
-// regular file. A device that is always ready is read from all the same.
+// arm puts op in its place in fd's slot and makes the kernel watch fd. If that is
+// impossible op fails: with EBADF; with EBUSY if another operation is there; with
+// EPERM for a regular file. A device that is always ready is read from all the
+// same.
 func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 	if fd < 0 {
 		e.fail(op, syscall.EBADF)
@@ -100,7 +101,7 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 	op.Engine.Flag = flag
 	op.Engine.Slot = uint32(fd)
 	want := s.wanted()
-	// What waits to write was tried: the edge is still to come.
+	// An operation that waits to write was tried: the edge is still to come.
 	if want&^s.mask == 0 && (!s.edge || flag == writing) {
 		return
 	}
@@ -116,7 +117,7 @@ func (e *engine) arm(op *proactor.Op, fd int, flag uint16) {
 	}
 }
 
-// place is where an operation with that flag is kept.
+// place returns where an operation with that flag is kept.
 func (s *slot) place(flag uint16) **proactor.Op {
 	switch flag {
 	case reading:
@@ -127,8 +128,8 @@ func (s *slot) place(flag uint16) **proactor.Op {
 	return &s.polls[flag-pollFirst]
 }
 
-// detach takes op off its slot. The descriptor of a poll and of a child belongs to the
-// user, who may close it behind the engine's back; so it is not left watched.
+// detach takes op off its slot. The descriptor of a poll or of a child belongs to
+// the user, who may close it behind the engine's back, so it is not left watched.
 func (e *engine) detach(op *proactor.Op) {
 	s := e.table.find(int(op.Engine.Slot))
 	flag := op.Engine.Flag
@@ -139,16 +140,16 @@ func (e *engine) detach(op *proactor.Op) {
 	}
 }
 
-// watch makes mask what the kernel watches fd for.
+// watch makes mask the events that the kernel watches fd for.
 func (e *engine) watch(s *slot, fd int, mask uint32) {
 	if mask != s.mask {
 		e.watchAnew(s, fd, mask)
 	}
 }
 
-// watchAnew is watch that also has the kernel tell again of what is there. It repairs
-// what is out of step because the descriptor was closed, or duplicated, by somebody
-// else.
+// watchAnew is watch that also makes the kernel report again what is there. It
+// repairs what has got out of step because somebody else closed or duplicated the
+// descriptor.
 func (e *engine) watchAnew(s *slot, fd int, mask uint32) syscall.Errno {
 	call := unix.EPOLL_CTL_MOD
 	switch {
@@ -160,7 +161,7 @@ func (e *engine) watchAnew(s *slot, fd int, mask uint32) syscall.Errno {
 	errno := e.control(call, s, fd, mask)
 	switch {
 	case call == unix.EPOLL_CTL_DEL:
-		errno = 0 // whatever it says, nothing is watched
+		errno = 0 // whatever the result, nothing is watched
 	case errno == syscall.ENOENT:
 		errno = e.control(unix.EPOLL_CTL_ADD, s, fd, mask)
 	case errno == syscall.EEXIST:
@@ -182,7 +183,7 @@ func (e *engine) control(call int, s *slot, fd int, mask uint32) syscall.Errno {
 	return e.machine.Control(call, fd, mask, int32(s.gen))
 }
 
-// event carries out what became possible on one descriptor. Handlers may cancel
+// event carries out what has become possible on one descriptor. Handlers may cancel
 // the other operations of the slot or close the descriptor meanwhile.
 func (e *engine) event(ev *unix.EpollEvent) {
 	fd, bits := int(ev.Fd), ev.Events
@@ -221,8 +222,8 @@ func (e *engine) event(ev *unix.EpollEvent) {
 	}
 }
 
-// chooseEdge has fd watched by edges or not, after an event that somebody took or not.
-// By edges what is left must be asked for.
+// chooseEdge chooses whether fd is watched by edges, after an event that an
+// operation took or did not take. By edges, what is left over must be asked for.
 func (e *engine) chooseEdge(s *slot, fd int, bits uint32, took bool) {
 	const some = watchRead | watchWrite | always
 	switch {

@@ -22,9 +22,9 @@ func (e *engine) write(op *proactor.Op) {
 	}
 }
 
-// connect asks the kernel to connect or, when that was done already, how it
-// went. A Unix socket whose listener's queue is full fails with EAGAIN, because
-// the kernel has no event for that.
+// connect asks the kernel to connect or, if that was done already, for the result.
+// A Unix socket whose listener's queue is full fails with EAGAIN, because the
+// kernel has no event for that.
 func (e *engine) connect(op *proactor.Op) {
 	if op.Engine.Done == connecting {
 		op.Engine.Done = 0
@@ -47,11 +47,11 @@ func (e *engine) connect(op *proactor.Op) {
 	}
 }
 
-// connecting marks, in place of a count, that connect(2) was called.
+// connecting indicates, in place of a count, that connect(2) was called.
 const connecting = -1
 
-// send sends the rest of op.Buf. After a short send the buffers of the socket
-// are full, so there is no second call before epoll says otherwise.
+// send sends the rest of op.Buf. After a short send the socket's buffers are full,
+// so there is no second call before epoll says otherwise.
 func (e *engine) send(op *proactor.Op) {
 	s := e.table.slotOf(op.FD)
 	rest := op.Buf[op.Engine.Done:]
@@ -117,7 +117,7 @@ func (e *engine) sendIovecs(s *slot, fd, used int) (int, syscall.Errno) {
 	}
 }
 
-// sent goes on from n more bytes of total sent.
+// sent continues after n more bytes of total were sent.
 func (e *engine) sent(op *proactor.Op, n, total int, errno syscall.Errno) {
 	op.Engine.Done += n
 	switch {
@@ -130,7 +130,7 @@ func (e *engine) sent(op *proactor.Op, n, total int, errno syscall.Errno) {
 	}
 }
 
-// slotOf returns fd's slot, or a slot for nothing if fd is no descriptor.
+// slotOf returns fd's slot, or an empty slot if fd is negative.
 func (t *table) slotOf(fd int) *slot {
 	if fd < 0 {
 		return &slot{}

@@ -17,18 +17,18 @@ const (
 	enotsock  = -int32(syscall.ENOTSOCK)
 )
 
-// fairShare is how many bytes one operation may bring in a round: what asyncio
-// receives at a time, at most. What it has brought besides waits for the next round,
-// in its buffers, so that timers and other connections do not wait for one sender.
-// An accepted connection counts as acceptCost.
+// fairShare is how many bytes one operation may deliver in a round: the most that
+// asyncio receives at a time. Anything beyond that waits in its buffers for the
+// next round, so that timers and other connections do not wait for one sender. An
+// accepted connection counts as acceptCost.
 const (
 	fairShare  = 256 << 10
 	acceptCost = 4 << 10
 )
 
 // reap delivers the completions that were moved out of the queue: first those of
-// writes, so that whoever writes in a callback finds as sent what is sent, then those
-// that the last round left over.
+// writes, so that code that writes in a callback sees everything sent so far as
+// sent, then those left over from the last round.
 func (e *engine) reap() {
 	debug.Assert(len(e.silent) == 0 || e.silent[0].at >= e.taken,
 		"sends are accounted for before anything is delivered")
@@ -84,8 +84,8 @@ func (e *engine) complete(cqe uring.CQE) {
 func (e *engine) hadShare(s *slot) bool { return s.round == e.round && s.got >= fairShare }
 
 // putOff reports whether the next completion of the operation waits for the next
-// round. What was cancelled is to end in this one, however much it has brought; but a
-// completion never overtakes one that was put off before it.
+// round. A cancelled operation must end in this one, however much it has delivered;
+// but a completion never overtakes one that was put off before it.
 func (e *engine) putOff(s *slot) bool {
 	if s.pass == e.pass || e.hadShare(s) && !s.op.Cancelling() {
 		s.pass = e.pass
@@ -104,7 +104,7 @@ func (e *engine) share(op *proactor.Op, n int) (got int) {
 	return s.got
 }
 
-// finish lets go of op and delivers its last completion.
+// finish releases op and delivers its last completion.
 func (e *engine) finish(op *proactor.Op, res int32) {
 	if op.Cancelling() {
 		e.ending--
@@ -115,8 +115,8 @@ func (e *engine) finish(op *proactor.Op, res int32) {
 	op.Deliver(res, false, nil)
 }
 
-// finishDone ends an operation that was cancelled: by what it had done, if that was
-// anything.
+// finishDone ends an operation that was cancelled: with what it had done, if that
+// was anything.
 func (e *engine) finishDone(op *proactor.Op, errno int32) {
 	if op.Engine.Done > 0 {
 		errno = int32(op.Engine.Done)
@@ -124,13 +124,13 @@ func (e *engine) finishDone(op *proactor.Op, errno int32) {
 	e.finish(op, errno)
 }
 
-// more delivers a completion of an operation that goes on.
+// more delivers a completion of an operation that continues.
 func (e *engine) more(op *proactor.Op, res int32, data []byte) {
 	e.stats.Completed++
 	op.Deliver(res, true, data)
 }
 
-// again puts op, whose last completion in the kernel has come, back into the
+// again puts op, whose last completion in the kernel has arrived, back into the
 // queue, unless it was cancelled meanwhile.
 func (e *engine) again(op *proactor.Op) {
 	if op.Cancelling() {
@@ -140,10 +140,11 @@ func (e *engine) again(op *proactor.Op) {
 	e.issue(op)
 }
 
-// early reports whether a read met a FIFO that nobody has opened for writing yet. The
-// kernel answers it with 0 like the end, but a poll waits for the first writer
-// (pipe_poll in fs/pipe.c, f_version), after which 0 is the end. Others are not asked
-// again: what a read has taken of a terminal, its end too, is gone.
+// early reports whether a read met a FIFO that nobody has opened for writing yet.
+// The kernel answers it with 0, as at the end, but a poll waits for the first
+// writer (pipe_poll in fs/pipe.c, f_version), after which 0 means the end. Other
+// files are not read again: what a read has consumed from a terminal, including its
+// end, is gone.
 func (e *engine) early(op *proactor.Op, res int32) bool {
 	return res == 0 && op.Engine.Flag&flagReady == 0 && e.isFile(op.FD) &&
 		e.machine.IsFIFO(op.FD)
@@ -163,9 +164,9 @@ func (e *engine) completeOnce(op *proactor.Op, res int32) {
 	}
 }
 
-// completeWaitid takes the events of a poll of the pidfd, or waitid's 0. ECHILD
-// says that somebody else has reaped the child, or that it is not this process's:
-// the pidfd itself knows which.
+// completeWaitid handles the events of a poll of the pidfd, or waitid's 0. ECHILD
+// means that somebody else has reaped the child, or that it is not this process's:
+// the pidfd itself tells which.
 func (e *engine) completeWaitid(op *proactor.Op, res int32) {
 	if res == -int32(syscall.ECHILD) && op.Engine.Flag&flagPollFirst == 0 {
 		op.Engine.Flag |= flagPollFirst
@@ -194,7 +195,8 @@ func (e *engine) completeAccept(op *proactor.Op, cqe uring.CQE) {
 	}
 }
 
-// completeSend ends a send or has the rest of it sent, when there is room.
+// completeSend ends a send, or arranges for the rest of it to be sent when there is
+// room.
 func (e *engine) completeSend(op *proactor.Op, res int32) {
 	switch {
 	case res == enotsock && !e.isFile(op.FD):
@@ -202,7 +204,7 @@ func (e *engine) completeSend(op *proactor.Op, res int32) {
 		e.again(op)
 		return
 	case res == enotsock || endsConnection(res):
-		e.finish(op, res) // a socket tells its error once: it must not get lost
+		e.finish(op, res) // a socket reports its error once: it must not get lost
 		return
 	}
 	op.Engine.Done += int(max(res, 0))
@@ -222,9 +224,10 @@ func (e *engine) completeSend(op *proactor.Op, res int32) {
 	e.again(op)
 }
 
-// restFor is how long a send is left alone for which a poll tells of room that there is
-// not: the kernel is short of memory for sockets, and neither tells when that is over
-// nor lets a poll wait for it (tcp_poll looks at the socket's own buffer alone).
+// restFor is how long a send is left alone if a poll reports room that does not
+// exist: the kernel is short of memory for sockets, and neither reports when that
+// is over nor lets a poll wait for it (tcp_poll looks only at the socket's own
+// buffer).
 const restFor = 5 * time.Millisecond
 
 // rest leaves op alone for a while.
@@ -241,7 +244,8 @@ func (e *engine) rest(op *proactor.Op) {
 	e.resting.push(op)
 }
 
-// wakeRested has those go on that have rested, and returns by when others have to.
+// wakeRested continues those that have rested, and returns the time until others
+// are due.
 func (e *engine) wakeRested(timeout time.Duration) time.Duration {
 	if e.resting.empty() {
 		return timeout

@@ -2,8 +2,8 @@
 // receive into a buffer ring, and task work that is deferred until the loop asks
 // for it (IORING_SETUP_DEFER_TASKRUN).
 //
-// All of a turn's operations are handed over, and all of its completions
-// fetched, by one io_uring_enter where they fit into the queues: see turn.
+// All of a turn's operations are handed over, and all of its completions fetched,
+// by one io_uring_enter if they fit into the queues: see turn.
 //
 // An operation is in one place at a time:
 //
@@ -44,19 +44,19 @@ type engine struct {
 	waker   sys.Waker
 	wakeBuf [8]byte
 	spin    spinner
-	name    sys.Sockaddr // scratch, of an address that is about to be staged
+	name    sys.Sockaddr // scratch for an address that is about to be staged
 	layouts [2]unix.Msghdr
 
 	turn
 	waiting        list     // operations without an SQE yet
 	cancels        []uint64 // user_data to cancel, without an SQE yet
-	cancelledEarly list     // cancelled, and not the kernel's
+	cancelledEarly list     // cancelled, and not in the kernel
 	wakerDue       bool     // the waker has no SQE yet
-	scarce         bool     // receives found no buffer in the last turn, and are to be first
+	scarce         bool     // receives found no buffer in the last turn, and go first
 	unlisted       int      // cancelled while on a list
-	ending         int      // cancelled, and not over
-	ended          uint64   // were cancelled, and are over
-	resting        list     // sends that found no room though a poll had told of some
+	ending         int      // cancelled, and not ended yet
+	ended          uint64   // were cancelled, and have ended
+	resting        list     // sends that found no room although a poll had reported some
 	restedAt       time.Duration
 	files          []bool // by descriptor: found not to be a socket
 
@@ -70,7 +70,7 @@ type engine struct {
 	closed  bool
 }
 
-// New makes an engine. Errors wrap errors.ErrUnsupported, or an errno of
+// New creates an engine. Errors wrap errors.ErrUnsupported, or an errno of
 // io_uring_setup, with the reason and the remedy.
 func New(cfg proactor.Config) (proactor.Proactor, error) {
 	if err := supported(); err != nil {
@@ -84,8 +84,8 @@ func New(cfg proactor.Config) (proactor.Proactor, error) {
 	return e, nil
 }
 
-// NewOn makes an engine on a machine that is not Linux. It never spins before it
-// sleeps: there time passes only asleep.
+// NewOn creates an engine on a machine other than Linux. It never spins before it
+// sleeps: on such a machine time passes only during sleep.
 func NewOn(m Machine, cfg proactor.Config) (proactor.Proactor, error) {
 	e, err := newEngine(m, cfg)
 	if err != nil {
@@ -119,8 +119,8 @@ func newEngine(m Machine, cfg proactor.Config) (*engine, error) {
 }
 
 // cqEntries leaves room for several completions of each submission, unless the
-// configuration knows better: multishot operations post more than one. What does not
-// fit is kept by the kernel and counted.
+// configuration overrides it: multishot operations post more than one. What does
+// not fit is kept by the kernel and counted.
 func cqEntries(cfg proactor.Config) uint32 {
 	if cfg.CQEntries != 0 {
 		return max(cfg.CQEntries, cfg.Entries)
@@ -128,7 +128,7 @@ func cqEntries(cfg proactor.Config) uint32 {
 	return min(max(4*cfg.Entries, 4096), cqEntriesMax)
 }
 
-// cqEntriesMax is the kernel's bound (IORING_MAX_CQ_ENTRIES).
+// cqEntriesMax is the kernel's limit (IORING_MAX_CQ_ENTRIES).
 const cqEntriesMax = 65536
 
 // Start enables the ring for the calling thread.
@@ -146,8 +146,8 @@ func (e *engine) Start() error {
 	return nil
 }
 
-// Submit gives op a slot and an SQE. Where the queue is full it waits for the
-// next Wait: only that may make system calls.
+// Submit gives op a slot and an SQE. If the queue is full op waits for the next
+// Wait, which alone may make system calls.
 func (e *engine) Submit(op *proactor.Op) {
 	op.Begin()
 	e.stats.Submitted++
@@ -156,8 +156,9 @@ func (e *engine) Submit(op *proactor.Op) {
 	e.issue(op)
 }
 
-// issue puts op into the submission queue, or on the list of those that wait: that
-// while buffers are scarce as well, so that the queue is free for issueFirst.
+// issue puts op into the submission queue, or on the list of waiting operations. It
+// uses the list also while buffers are scarce, so that the queue is free for
+// issueFirst.
 func (e *engine) issue(op *proactor.Op) {
 	if e.waiting.empty() && !e.scarce {
 		e.issueFirst(op)
@@ -167,7 +168,7 @@ func (e *engine) issue(op *proactor.Op) {
 	e.waiting.push(op)
 }
 
-// issueFirst puts op before those that wait, as far as the queue has room.
+// issueFirst puts op ahead of those that wait, as far as the queue has room.
 func (e *engine) issueFirst(op *proactor.Op) {
 	if e.hasRoom(op) {
 		e.prepare(op)
@@ -177,7 +178,7 @@ func (e *engine) issueFirst(op *proactor.Op) {
 	e.waiting.push(op)
 }
 
-// Cancel asks the kernel to end op where the kernel has it.
+// Cancel asks the kernel to end op if the kernel has it.
 func (e *engine) Cancel(op *proactor.Op) {
 	if !op.BeginCancel() {
 		return
@@ -204,22 +205,22 @@ func (e *engine) cancel(op *proactor.Op) {
 // Wake makes the current or the next Wait return.
 func (e *engine) Wake() { e.waker.Wake() }
 
-// Now is the machine's monotonic clock.
+// Now returns the time of the machine's monotonic clock.
 func (e *engine) Now() time.Duration { return e.machine.Now() }
 
-// Watch has o told of time and of a lack of buffers.
+// Watch makes o observe time and the lack of buffers.
 func (e *engine) Watch(o proactor.Observer) { e.observer = o }
 
-// RingFD is the ring's descriptor.
+// RingFD returns the ring's descriptor.
 func (e *engine) RingFD() int { return e.ring.FD() }
 
-// Halt cancels what is in flight, and waits until the kernel has let go of it.
+// Halt cancels what is in flight, and waits until the kernel has released it.
 func (e *engine) Halt() { e.ring.Quiet() }
 
-// Close cancels what is in flight and, on the ring's thread, waits until the
-// kernel has let go of it, so that neither buffers nor ports are still in use.
-// Where it does not let go in time, all memory that it may use stays as it is and
-// reachable, to the end of the process.
+// Close cancels what is in flight and, on the ring's thread, waits until the kernel
+// has released it, so that neither buffers nor ports are still in use. If the
+// kernel does not release it in time, all memory that it may use stays as it is and
+// reachable, until the process ends.
 func (e *engine) Close() error {
 	if e.closed {
 		return nil
@@ -239,14 +240,14 @@ func (e *engine) Close() error {
 	return err
 }
 
-// abandoned keeps reachable what the kernel may still use, by its slots.
+// abandoned keeps reachable, through its slots, what the kernel may still use.
 var abandoned struct {
 	sync.Mutex
 	engines []*engine
 }
 
-// dropAccepted closes the connections that were accepted and not delivered: nobody
-// else knows of them.
+// dropAccepted closes the connections that were accepted and not delivered: nothing
+// else knows about them.
 func (e *engine) dropAccepted() {
 	left := append(e.later, e.arrived...)
 	for {
@@ -260,13 +261,13 @@ func (e *engine) dropAccepted() {
 	for _, cqe := range left {
 		s := e.slots.find(cqe.UserData)
 		if s != nil && cqe.UserData>>56 == kindOp && s.op.Code == proactor.Accept && cqe.Res >= 0 {
-			_ = e.CloseFD(int(cqe.Res)) // nobody is left to be told
+			_ = e.CloseFD(int(cqe.Res)) // there is nobody to report an error to
 		}
 	}
 	e.later, e.arrived = nil, nil
 }
 
-// Stats counts.
+// Stats returns the counters.
 func (e *engine) Stats() proactor.Stats {
 	s := e.stats
 	s.Syscalls = e.ring.Stats().Enters + e.machine.KernelCalls()

@@ -2,7 +2,7 @@ package iouring
 
 import "github.com/sluice-net/sluice/loop/internal/proactor"
 
-// list is operations in order, first in, first out.
+// list is a queue of operations, first in, first out.
 type list struct {
 	ops  []*proactor.Op
 	head int
@@ -12,7 +12,7 @@ func (l *list) empty() bool { return l.head == len(l.ops) }
 
 func (l *list) push(op *proactor.Op) { l.ops = append(l.ops, op) }
 
-// pop removes and returns the first operation, nil if there is none.
+// pop removes and returns the first operation, or nil if there is none.
 func (l *list) pop() *proactor.Op {
 	if l.empty() {
 		return nil
@@ -28,7 +28,7 @@ func (l *list) pop() *proactor.Op {
 
 func (l *list) len() int { return len(l.ops) - l.head }
 
-// first is the first operation of a list that is not empty.
+// first returns the first operation of a list that is not empty.
 func (l *list) first() *proactor.Op { return l.ops[l.head] }
 
 // sweep moves the operations that were cancelled to the list cancelledEarly.

@@ -9,20 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine is what an engine runs on: all of the kernel that it sees. There are two,
-// Linux, and the simulated one of package simio, on which the very same engine is
-// tested.
+// Machine is what an engine runs on: everything that it sees of the kernel. There
+// are two: Linux, and the simulated one of package simio, on which the very same
+// engine is tested.
 type Machine interface {
 	proactor.Kernel
 
-	// System carries out the ring; nil is Linux.
+	// System carries out the ring's operations; nil means Linux.
 	System() uring.System
 
-	// Eventfd makes a descriptor that is readable, eight bytes, after write was
-	// called, by any goroutine.
+	// Eventfd creates a descriptor from which eight bytes are readable after write
+	// was called, by any goroutine.
 	Eventfd() (fd int, write func(), err error)
 
-	// CloseEventfd closes it. Nobody calls write any more.
+	// CloseEventfd closes it. write is no longer called by then.
 	CloseEventfd(fd int)
 
 	// IsFIFO reports whether fd is a pipe.
@@ -32,14 +32,14 @@ type Machine interface {
 	Mmap(n int) ([]byte, error)
 	Munmap(b []byte) error
 
-	// Now is the monotonic clock.
+	// Now returns the time of the monotonic clock.
 	Now() time.Duration
 
 	// KernelCalls counts the calls of Kernel.
 	KernelCalls() uint64
 }
 
-// linux is the machine that is there.
+// linux is the real machine.
 type linux struct{ sys.Kernel }
 
 func (*linux) System() uring.System { return nil }

@@ -4,12 +4,12 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/arena"
 )
 
-// tableMax is how many chunks of memory can be registered.
+// tableMax is the maximum number of chunks of memory that can be registered.
 const tableMax = 64
 
-// memory is what Alloc hands out: chunks that are registered with the ring one
-// by one, by the loop's thread, when they are first there. Without registration
-// they are received into like any other memory.
+// memory is what Alloc hands out: chunks that the loop's thread registers with the
+// ring one by one as they appear. If they cannot be registered, they are received
+// into like any other memory.
 //
 //	unregistered --registerChunks--> registered
 //	             --ENOMEM, EPERM …--> refused, and so are all later ones
@@ -39,7 +39,7 @@ func (m *memory) registeredIndex(b []byte) int {
 	return index
 }
 
-// registerChunks registers the chunks that are new.
+// registerChunks registers the new chunks.
 func (e *engine) registerChunks() {
 	m := &e.memory
 	if m.refused || m.arena.Count() == m.registered {
@@ -75,9 +75,9 @@ func (e *engine) registerNew() error {
 	return nil
 }
 
-// unmap frees the chunks. The ring is closed.
+// unmap frees the chunks. The ring is closed by then.
 func (m *memory) unmap(munmap func([]byte) error) {
 	for _, chunk := range m.arena.Chunks() {
-		_ = munmap(chunk) // it was mapped by us: this cannot fail
+		_ = munmap(chunk) // we mapped it, so this cannot fail
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Waiting for readiness. A poll of io_uring tells of POLLRDHUP whether that was asked
-// for or not (IO_POLL_UNMASK in io_uring/poll.c), and so does the poll with which the
-// kernel itself waits for room in a send: on a connection whose peer has ended its
-// half both are over at once, again and again, though there is no room. So nothing
-// here waits by a send, and a poll that saw only what it was not asked for goes on by
-// edges: as a multishot poll, which tells once of what is there and then of what
-// comes.
+// Waiting for readiness. A poll of io_uring reports POLLRDHUP whether or not that
+// was asked for (IO_POLL_UNMASK in io_uring/poll.c), and so does the poll with
+// which the kernel itself waits for room in a send: on a connection whose peer has
+// ended its half, both complete at once, again and again, although there is no
+// room. So nothing here waits by means of a send, and a poll that saw only what it
+// was not asked for continues edge-triggered: as a multishot poll, which reports
+// once what is there and then what arrives.
 //
 //	              events that are wanted
 //	one shot ---------------------------------------------------------> ready
@@ -22,8 +22,8 @@ import (
 //	                     +--+ others only
 const always = unix.POLLERR | unix.POLLHUP | unix.POLLNVAL
 
-// preparePoll waits until op's descriptor has an event of mask, or one of those that
-// are always told.
+// preparePoll waits until op's descriptor has an event of mask, or one of those
+// that are always reported.
 func (e *engine) preparePoll(op *proactor.Op, sqe *uring.SQE, mask uint32) {
 	op.Engine.Flag &^= flagPollFirst
 	op.Engine.Flag |= flagPolling
@@ -34,8 +34,8 @@ func (e *engine) preparePoll(op *proactor.Op, sqe *uring.SQE, mask uint32) {
 	sqe.PrepPollAdd(op.FD, mask)
 }
 
-// waitFirst reports whether op is to wait until its descriptor is ready, and then has
-// prepared that.
+// waitFirst reports whether op is to wait until its descriptor is ready, and if so
+// prepares that.
 func (e *engine) waitFirst(op *proactor.Op, sqe *uring.SQE, mask uint32) bool {
 	if op.Engine.Flag&flagPollFirst == 0 {
 		return false
@@ -44,7 +44,7 @@ func (e *engine) waitFirst(op *proactor.Op, sqe *uring.SQE, mask uint32) bool {
 	return true
 }
 
-// pollMask is what the poll of op, which is waiting, was asked for.
+// pollMask returns the mask of the poll of op, which is waiting.
 func pollMask(op *proactor.Op) int32 {
 	switch op.Code {
 	case proactor.Poll:
@@ -55,7 +55,8 @@ func pollMask(op *proactor.Op) int32 {
 	return unix.POLLOUT
 }
 
-// polled takes a completion of the poll of op, and has op go on once it is over.
+// polled handles a completion of the poll of op, and lets op continue once the poll
+// is over.
 func (e *engine) polled(s *slot, cqe uring.CQE) {
 	op := s.op
 	got := cqe.Res
@@ -86,7 +87,7 @@ func (e *engine) polled(s *slot, cqe uring.CQE) {
 	}
 }
 
-// ready goes on with what waited for readiness, which an error ends.
+// ready continues an operation that waited for readiness; an error ends it.
 func (e *engine) ready(op *proactor.Op, res int32) {
 	switch {
 	case res == ecanceled:

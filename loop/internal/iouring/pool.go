@@ -6,18 +6,18 @@ import (
 	"github.com/sluice-net/sluice/uring"
 )
 
-// footprint is how much memory the buffers in circulation may be filled with: what
+// footprint is the amount of memory that the buffers in circulation may fill: what
 // stays in a processor's second-level cache.
 const footprint = 1 << 20
 
 // pool is the provided buffers of RecvAny, or of RecvMsg. Only some of them are in
 // circulation. The ring hands them out first in, first out, so all of them pass
-// through the cache in turn: few are best for large messages (receiving 64 KiB at
-// a time cost an eighth less with 16 buffers than with 256), while small messages
-// from many connections need many, which they touch the beginning of only. So as
-// many are in circulation as hold footprint bytes of messages of the lately usual
-// size, within BuffersMin and BuffersMax. They are added when a receive found
-// none.
+// through the cache in turn. Few are best for large messages (receiving 64 KiB at a
+// time cost an eighth less with 16 buffers than with 256), while small messages
+// from many connections need many buffers, of which they touch only the beginning.
+// So the number in circulation is what holds footprint bytes of messages of the
+// recent average size, within BuffersMin and BuffersMax. Buffers are added when a
+// receive found none.
 //
 //	spare --grow--> kernel's --CQE--> lent to the handler --giveBack--> kernel's
 //	                                                      --too many--> spare
@@ -31,7 +31,7 @@ type pool struct {
 	usual              int // bytes of a message, times 16: a moving average
 
 	starved  list // receives that wait for a buffer
-	unserved list // those of them that found none at all since they were tried
+	unserved list // those of them that found none at all when last tried
 }
 
 // open registers the pool. No buffer is in circulation yet.
@@ -48,10 +48,10 @@ func (p *pool) open(r *uring.Ring, group uint16, size int, cfg proactor.Config) 
 	return nil
 }
 
-// openPools makes the two groups. Datagrams have one of their own because the
-// kernel puts a header and the sender's address in front of each: with it the
-// longest datagram fits into a buffer of 64 KiB and a little. None of its buffers
-// is in circulation before the first RecvMsg.
+// openPools registers the two groups. Datagrams have their own because the kernel
+// puts a header and the sender's address in front of each: with these, the longest
+// datagram fits into a buffer of slightly more than 64 KiB. None of its buffers is
+// in circulation before the first RecvMsg.
 func (e *engine) openPools(cfg proactor.Config) error {
 	if err := e.pool.open(e.ring, group, cfg.BufferSize, cfg); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (e *engine) openPools(cfg proactor.Config) error {
 	return e.datagrams.open(e.ring, datagramGroup, datagramHead+cfg.BufferSize, cfg)
 }
 
-// poolOf is where op's buffers come from.
+// poolOf returns the pool that op's buffers come from.
 func (e *engine) poolOf(op *proactor.Op) *pool {
 	if op.Code == proactor.RecvMsg {
 		return &e.datagrams
@@ -68,7 +68,7 @@ func (e *engine) poolOf(op *proactor.Op) *pool {
 	return &e.pool
 }
 
-// grow puts n more buffers into circulation, as far as there are any.
+// grow puts up to n more buffers into circulation.
 func (p *pool) grow(n int) {
 	for ; n > 0 && len(p.spare) > 0; n-- {
 		last := len(p.spare) - 1
@@ -80,7 +80,7 @@ func (p *pool) grow(n int) {
 	p.ring.Advance()
 }
 
-// wanted is how many buffers should be in circulation at most.
+// wanted returns the maximum number of buffers that should be in circulation.
 func (p *pool) wanted() int {
 	return min(max(footprint*16/(p.usual+1), p.countMin), p.countMax)
 }
@@ -112,8 +112,9 @@ func (p *pool) canRetry() bool {
 	return p.inKernel > 0 && !(p.unserved.empty() && p.starved.empty())
 }
 
-// next takes the receive off its list that is to have the next buffer, nil if none
-// waits: first those that got nothing when they were last tried.
+// next removes from its list the receive that is to have the next buffer, and
+// returns it, or nil if none waits: first those that got nothing when they were
+// last tried.
 func (p *pool) next() *proactor.Op {
 	if op := p.unserved.pop(); op != nil {
 		return op
@@ -121,8 +122,8 @@ func (p *pool) next() *proactor.Op {
 	return p.starved.pop()
 }
 
-// starve has a receive wait for a buffer: one that found none, or one that has had
-// one and wants more while others wait.
+// starve makes a receive wait for a buffer: one that found none, or one that has
+// had one and wants more while others wait.
 func (e *engine) starve(op *proactor.Op) {
 	p := e.poolOf(op)
 	e.stats.BuffersExhausted++
@@ -144,15 +145,16 @@ func (e *engine) starve(op *proactor.Op) {
 	}
 }
 
-// retryStarved has as many starved receives tried again as there are buffers, at the
-// end of the turn, when those of the turn are back: more of them would find none, and
-// each that finds none costs as much as one that does. What has to wait longer keeps
-// the loop from sleeping as long as there is a buffer that nobody takes.
+// retryStarved retries as many starved receives as there are buffers, at the end of
+// the turn, when those of the turn have been returned: any more would find none,
+// and a receive that finds none costs as much as one that does. While receives
+// still wait and there is a buffer that nobody takes, the loop does not sleep.
 //
-// They are handed over before all else. A queue full of sends makes an enter of its
-// own, in which receives that were armed all the time would take the buffers, again
-// and again: connections got nothing for good, a thousand busy ones on Linux 6.1 and
-// 6.12, and on 6.18 with a queue of less than 20 entries.
+// Retries are handed over before everything else. A queue full of sends causes an
+// enter of its own, in which receives that were armed all along would take the
+// buffers, again and again: some connections then got nothing at all, among a
+// thousand busy ones on Linux 6.1 and 6.12, and on 6.18 with a queue of fewer than
+// 20 entries.
 func (e *engine) retryStarved() {
 	e.scarce = false
 	for _, p := range [...]*pool{&e.pool, &e.datagrams} {
@@ -179,11 +181,11 @@ func (e *engine) retryStarved() {
 	}
 }
 
-// canRetry reports whether a receive waits for a buffer that is there.
+// canRetry reports whether a receive waits for a buffer that is available.
 func (e *engine) canRetry() bool { return e.pool.canRetry() || e.datagrams.canRetry() }
 
-// sweep takes the operations off their lists that were cancelled while they were on
-// one, so that they end in the next turn.
+// sweep removes from their lists the operations that were cancelled while on one,
+// so that they end in the next turn.
 func (e *engine) sweep() {
 	if e.unlisted == 0 {
 		return
@@ -198,14 +200,15 @@ func (e *engine) sweep() {
 	}
 }
 
-// cancelEarly has a cancelled operation that the kernel does not have completed in the
-// next turn, or at the end of this one.
+// cancelEarly arranges for a cancelled operation that the kernel does not have to
+// complete in the next turn, or at the end of this one.
 func (e *engine) cancelEarly(op *proactor.Op) {
 	op.Engine.Flag |= flagCancelledEarly
 	e.cancelledEarly.push(op)
 }
 
-// deliverCancelledEarly reports whether there were any.
+// deliverCancelledEarly completes those operations and reports whether there were
+// any.
 func (e *engine) deliverCancelledEarly() bool {
 	n := e.cancelledEarly.len()
 	for range n {

@@ -18,7 +18,7 @@ const (
 	flagPolling                           // the kernel is waiting, not moving
 	flagEdge                              // waits by edges, see poll.go
 	flagSated                             // the poll has seen what it waited for, and is to end
-	flagReady                             // was told by a poll that it can go on
+	flagReady                             // a poll has reported that it can continue
 	flagTried                             // a send that is the rest of one
 	flagServed                            // a receive that got a buffer since it was starved
 	flagBulk                              // a receive that takes one buffer at a time
@@ -26,13 +26,13 @@ const (
 	flagResting                           // on the list resting
 )
 
-// Every send says MSG_WAITALL, so that a short send counts as failed and posts a
-// completion, MSG_DONTWAIT, so that it is over when enter returns, and MSG_NOSIGNAL,
-// so that EPIPE is all that a lost peer causes.
+// Every send has MSG_WAITALL, so that a short send counts as failed and posts a
+// completion; MSG_DONTWAIT, so that it is over when enter returns; and
+// MSG_NOSIGNAL, so that a lost peer causes only EPIPE.
 const sendFlags = unix.MSG_WAITALL | unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
-// hasRoom reports whether op can be prepared now: there is an SQE, and room for what
-// that is to point to.
+// hasRoom reports whether op can be prepared now: there is an SQE, and room for
+// what it is to point to.
 func (e *engine) hasRoom(op *proactor.Op) bool {
 	if e.ring.Space() == 0 {
 		return false
@@ -46,7 +46,7 @@ func (e *engine) hasRoom(op *proactor.Op) bool {
 	return true
 }
 
-// sqe lends an SQE, nil if the queue is full.
+// sqe returns a free SQE, or nil if the queue is full.
 func (e *engine) sqe() *uring.SQE {
 	sqe := e.ring.SQE()
 	if sqe != nil {
@@ -55,9 +55,10 @@ func (e *engine) sqe() *uring.SQE {
 	return sqe
 }
 
-// prepare fills in an SQE for op, or for what is left of it. All that the SQE points
-// to is either staged in memory of the ring, or the op's own buffers, which its slot
-// keeps reachable; no other file of this package makes SQEs of operations.
+// prepare fills in an SQE for op, or for what is left of it. Everything that the
+// SQE points to is either staged in memory of the ring, or one of op's own buffers,
+// which its slot keeps reachable; no other file of this package fills in SQEs of
+// operations.
 func (e *engine) prepare(op *proactor.Op) {
 	sqe := e.sqe()
 	s := &e.slots.all[op.Engine.Slot]
@@ -91,7 +92,7 @@ func (e *engine) prepare(op *proactor.Op) {
 	}
 }
 
-// prepareCancel reports whether there was an SQE for it.
+// prepareCancel prepares a cancel and reports whether there was an SQE for it.
 func (e *engine) prepareCancel(target uint64) bool {
 	sqe := e.sqe()
 	if sqe == nil {
@@ -103,7 +104,7 @@ func (e *engine) prepareCancel(target uint64) bool {
 	return true
 }
 
-// armWaker has the ring tell of writes to the waker's eventfd.
+// armWaker makes the ring report writes to the waker's eventfd.
 func (e *engine) armWaker() {
 	sqe := e.sqe()
 	e.wakerDue = sqe == nil
@@ -113,7 +114,7 @@ func (e *engine) armWaker() {
 	}
 }
 
-// pollFirst has a receive wait for readiness before it is tried.
+// pollFirst makes a receive wait for readiness before its first attempt.
 func (e *engine) pollFirst(op *proactor.Op, sqe *uring.SQE) {
 	if op.Engine.Flag&flagPollFirst != 0 {
 		op.Engine.Flag &^= flagPollFirst
@@ -121,9 +122,9 @@ func (e *engine) pollFirst(op *proactor.Op, sqe *uring.SQE) {
 	}
 }
 
-// prepareRecvAny takes one buffer at a time from what is not a socket, and from a
-// socket that fills them. A receive that would find no buffer waits until there is
-// data: only then it starves.
+// prepareRecvAny takes one buffer at a time for anything that is not a socket, and
+// for a socket that fills its buffers. A receive that would find no buffer waits
+// until there is data: only then does it starve.
 func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 	if e.isFile(op.FD) {
 		if e.waitFirst(op, sqe, unix.POLLIN) {
@@ -145,9 +146,9 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 	e.pollFirst(op, sqe)
 }
 
-// prepareRecvMsg leaves room for the sender's address in front of each datagram, and
-// for control messages where there are to be some: see datagramLayouts. Without room
-// for control messages no descriptor comes that way.
+// prepareRecvMsg leaves room for the sender's address in front of each datagram,
+// and for control messages if there are to be any: see datagramLayouts. Without
+// room for control messages no descriptors arrive that way.
 func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 	if e.datagrams.circulating == 0 {
 		e.datagrams.grow(e.datagrams.countMin)
@@ -172,8 +173,8 @@ func (e *engine) prepareWaitid(op *proactor.Op, sqe *uring.SQE) {
 	sqe.PrepWaitid(unix.P_PIDFD, op.FD, nil, unix.WEXITED|unix.WNOWAIT, 0)
 }
 
-// prepareConnect lets the kernel refuse an address that cannot be encoded: one of no
-// bytes is EINVAL.
+// prepareConnect leaves it to the kernel to refuse an address that cannot be
+// encoded: one of no bytes is EINVAL.
 func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
 	if err := e.name.Set(op.Addr); err != nil {
 		e.name.Len = 0
@@ -181,8 +182,8 @@ func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
 	sqe.PrepConnect(op.FD, e.ring.StageAddr(e.name.Bytes()), e.name.Len)
 }
 
-// prepareRecv receives into the owner's buffer: as a fixed buffer where it lies
-// in registered memory, which saves the kernel pinning its pages.
+// prepareRecv receives into the owner's buffer, as a fixed buffer if it lies in
+// registered memory, which saves the kernel from pinning its pages.
 func (e *engine) prepareRecv(op *proactor.Op, sqe *uring.SQE) {
 	index := -1
 	if e.isFile(op.FD) {
@@ -200,7 +201,7 @@ func (e *engine) prepareRecv(op *proactor.Op, sqe *uring.SQE) {
 	e.pollFirst(op, sqe)
 }
 
-// prepareRead is prepareRecv of what is not a socket.
+// prepareRead is prepareRecv for anything that is not a socket.
 func (e *engine) prepareRead(op *proactor.Op, sqe *uring.SQE) {
 	if e.waitFirst(op, sqe, unix.POLLIN) {
 		return
@@ -231,8 +232,8 @@ func (e *engine) prepareSend(op *proactor.Op, sqe *uring.SQE) uint64 {
 	return kindSend
 }
 
-// nameOf is where a datagram goes, empty for the connected peer. Where it cannot be
-// encoded the kernel's EINVAL is the answer.
+// nameOf returns the address to which a datagram goes, empty for the connected
+// peer. If it cannot be encoded, the kernel answers EINVAL.
 func (e *engine) nameOf(op *proactor.Op) []byte {
 	if op.Addr.IsZero() {
 		return nil
@@ -243,7 +244,7 @@ func (e *engine) nameOf(op *proactor.Op) []byte {
 	return e.name.Bytes()
 }
 
-// prepareWrite is a send to what is not a socket.
+// prepareWrite is a send to something that is not a socket.
 func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
 	if op.Code != proactor.SendMsg {
 		sqe.PrepWrite(op.FD, op.Buf[op.Engine.Done:], uring.CurrentOffset)
@@ -252,7 +253,7 @@ func (e *engine) prepareWrite(op *proactor.Op, sqe *uring.SQE) {
 	sqe.PrepWritev(op.FD, e.ring.StageVectors(op.Bufs, op.Engine.Done), uring.CurrentOffset)
 }
 
-// isFile reports whether fd was found not to be a socket.
+// isFile reports whether fd is known not to be a socket.
 func (e *engine) isFile(fd int) bool { return uint(fd) < uint(len(e.files)) && e.files[fd] }
 
 // noteFile remembers that fd is not a socket, until it is closed.
@@ -263,8 +264,8 @@ func (e *engine) noteFile(fd int) {
 	e.files[fd] = true
 }
 
-// AdoptPipe implements proactor.Kernel. What is no socket is known from the start, or
-// the first write would still be in flight when the second one comes.
+// AdoptPipe implements proactor.Kernel. It records at once what is not a socket;
+// otherwise the first write would still be in flight when the second one comes.
 func (e *engine) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
 	p, err := e.Kernel.AdoptPipe(f, write)
 	if err == nil {

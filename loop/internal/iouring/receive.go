@@ -9,21 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A receive into shared buffers is multishot as long as there is little to receive:
-// then it costs a completion for each message and nothing else. A connection that
-// fills buffers would take all there are in one go, and find none for more. So it
-// takes one at a time until it is quiet again:
+// A receive into shared buffers is multishot for as long as there is little to
+// receive: it then costs one completion for each message and nothing else. A
+// connection that fills buffers would take all there are at once, and find none for
+// more. So such a connection takes one at a time until it is quiet again:
 //
 //	multishot --bulkAfter bytes in a round--> leaving --cancelled--> one at a time
 //	          --no buffer---------------------------------starved--> one at a time
 //	one at a time --buffers are scarce and there is more--> starved
 //	              --a buffer not full, and no more--> multishot
 //
-// starved: on the list of those that wait for a buffer, see pool.
+// starved: on the list of receives that wait for a buffer, see pool.
 const bulkAfter = fairShare / 2
 
-// completeAny delivers what a multishot receive put into a shared buffer, and
-// gives the buffer back.
+// completeAny delivers what a multishot receive put into a shared buffer, and gives
+// the buffer back.
 func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	if cqe.Res == enobufs {
 		op.Engine.Flag |= flagBulk
@@ -52,8 +52,8 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	}
 }
 
-// deliverBuffer delivers what is in the buffer of a completion, and gives that back.
-// It reports whether the receive goes on.
+// deliverBuffer delivers the contents of a completion's buffer, and gives the
+// buffer back. It reports whether the receive continues.
 func (e *engine) deliverBuffer(op *proactor.Op, cqe uring.CQE) bool {
 	id, p := cqe.BufID(), e.poolOf(op)
 	op.Engine.Flag |= flagServed
@@ -73,7 +73,7 @@ func (e *engine) deliverBuffer(op *proactor.Op, cqe uring.CQE) bool {
 	return goesOn
 }
 
-// leaveBulk ends a multishot receive that brings too much.
+// leaveBulk ends a multishot receive that delivers too much.
 func (e *engine) leaveBulk(op *proactor.Op) {
 	if op.Engine.Flag&flagLeaving == 0 && !op.Cancelling() && e.share(op, 0) >= bulkAfter {
 		op.Engine.Flag |= flagLeaving
@@ -81,7 +81,7 @@ func (e *engine) leaveBulk(op *proactor.Op) {
 	}
 }
 
-// receiveOn arms a receive again whose last completion in the kernel was cqe.
+// receiveOn rearms a receive whose last completion in the kernel was cqe.
 func (e *engine) receiveOn(op *proactor.Op, cqe uring.CQE) {
 	if op.Engine.Flag&flagLeaving != 0 {
 		op.Engine.Flag &^= flagLeaving
@@ -101,8 +101,9 @@ func (e *engine) receiveOn(op *proactor.Op, cqe uring.CQE) {
 	e.again(op)
 }
 
-// deliverDatagram delivers what multishot RECVMSG has written. With MSG_TRUNC the
-// payload's length is the datagram's, also where there was no room for all of it.
+// deliverDatagram delivers what a multishot RECVMSG has written. With MSG_TRUNC the
+// payload's length is that of the datagram, even if there was no room for all of
+// it.
 func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
 	var out uring.RecvMsgOut
 	ok := out.Parse(data, e.layoutOf(op))
@@ -117,9 +118,10 @@ func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
 	e.more(op, int32(len(out.Payload)), out.Payload)
 }
 
-// datagramLayouts are what is put in front of a datagram: struct io_uring_recvmsg_out,
-// the sender's address and, in the second one, control messages. So that all begin at
-// the same place, all of it is the address's in the first one.
+// datagramLayouts returns the two layouts of what precedes a datagram: struct
+// io_uring_recvmsg_out, the sender's address and, in the second one, control
+// messages. So that all datagrams begin at the same place, the first layout gives
+// all of that room to the address.
 func datagramLayouts() (layouts [2]unix.Msghdr) {
 	layouts[0].Namelen = sys.SockaddrSize + sys.ControlRoom
 	layouts[1].Namelen = sys.SockaddrSize
@@ -127,7 +129,7 @@ func datagramLayouts() (layouts [2]unix.Msghdr) {
 	return layouts
 }
 
-// layoutOf is what is put in front of the datagrams of op.
+// layoutOf returns the layout for the datagrams of op.
 func (e *engine) layoutOf(op *proactor.Op) *unix.Msghdr {
 	if op.Coalesced {
 		return &e.layouts[1]

@@ -3,14 +3,14 @@ package iouring
 import "github.com/sluice-net/sluice/loop/internal/proactor"
 
 // A completion finds its operation by its user_data: kind 8 bits, generation 24
-// bits, slot 32 bits. It is never a pointer, and a completion that comes late
-// for a slot that has a new owner is recognised by its generation.
+// bits, slot 32 bits. It is never a pointer, and a completion that arrives late for
+// a slot with a new owner is recognised by its generation.
 const (
 	kindOp     uint64 = iota // a slot's operation, or the poll that it waits for
 	kindMsg                  // a slot's RecvMsg
 	kindSend                 // a slot's send that posts a completion only when it fails
-	kindWrite                // a slot's write to what is no socket
-	kindIgnore               // nobody's
+	kindWrite                // a slot's write to something that is not a socket
+	kindIgnore               // belongs to no operation
 	kindWake                 // the waker's
 )
 
@@ -20,8 +20,8 @@ func pack(kind uint64, gen, slot uint32) uint64 {
 	return kind<<56 | uint64(gen&genMask)<<32 | uint64(slot)
 }
 
-// slot is an operation in flight. It keeps reachable what the kernel uses: the Op,
-// and by it the buffers, until the operation's last completion.
+// slot is an operation in flight. It keeps what the kernel uses reachable until the
+// operation's last completion: the Op and, through it, the buffers.
 type slot struct {
 	op     *proactor.Op
 	gen    uint32
@@ -55,7 +55,7 @@ func (s *slots) take(op *proactor.Op) uint32 {
 	return i
 }
 
-// drop takes the slot back: the kernel has let go of the operation.
+// drop frees the slot: the kernel has released the operation.
 func (s *slots) drop(i uint32) {
 	s.used--
 	s.all[i] = slot{gen: s.all[i].gen + 1, next: s.free}
@@ -65,7 +65,7 @@ func (s *slots) drop(i uint32) {
 // userData names the last request of the operation in slot i.
 func (s *slots) userData(i uint32) uint64 { return pack(uint64(s.all[i].kind), s.all[i].gen, i) }
 
-// find returns the slot that a user_data names, or nil if that has gone.
+// find returns the slot that a user_data names, or nil if the operation has ended.
 func (s *slots) find(userData uint64) *slot {
 	i := uint32(userData)
 	if int(i) >= len(s.all) {

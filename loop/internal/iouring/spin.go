@@ -6,17 +6,17 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
-// A loop that would sleep for a very short time had better not: going to sleep
-// and being woken costs more than looking at a flag meanwhile. So the loop spins
-// for spinMax before it sleeps, but only as long as that pays: when the last
-// sleeps were all shorter than that, and few operations are in flight. With many,
-// sleeping a little lets more of them complete at once, which is cheaper.
+// A loop should not sleep for a very short time: going to sleep and being woken
+// costs more than looking at a flag meanwhile. So the loop spins for spinMax before
+// it sleeps, but only as long as that pays: when the last sleeps were all shorter
+// than that, and few operations are in flight. With many, sleeping a little lets
+// more of them complete at once, which is cheaper.
 //
 //	sleeping --spinAfter short sleeps--> spinning --a spin in vain--------> sleeping
 //	                                     spinning --spins take too long---> resting
 //	resting --spinRest sleeps--> sleeping
 //
-// resting: what is waited for takes longer than a sleep costs, about spinWorth, so
+// resting: the awaited event takes longer than a sleep costs, about spinWorth, so
 // that spinning would be quicker but not cheaper.
 const (
 	spinMax   = 50 * time.Microsecond
@@ -34,7 +34,8 @@ type spinner struct {
 
 func (s *spinner) worthwhile(ops int) bool { return s.short >= spinAfter && ops <= spinOps }
 
-// slept notes how long a sleep took. It returns the time, 0 if it did not look.
+// slept records how long a sleep took. It returns the time, or 0 if it did not look
+// at the clock.
 func (s *spinner) slept(began time.Duration, clock interface{ Now() time.Duration }) time.Duration {
 	if s.rest > 0 {
 		s.rest--
@@ -49,7 +50,7 @@ func (s *spinner) slept(began time.Duration, clock interface{ Now() time.Duratio
 	return now
 }
 
-// spun notes how long a spin took.
+// spun records how long a spin took.
 func (s *spinner) spun(took time.Duration) {
 	s.usual += (took - s.usual) / 16
 	if s.usual > spinWorth {
@@ -57,14 +58,15 @@ func (s *spinner) spun(took time.Duration) {
 	}
 }
 
-// vain notes that a spin brought nothing: it was as dear as they come.
+// vain records that a spin brought nothing: it counts as one of the most expensive
+// kind.
 func (s *spinner) vain() {
 	s.short = 0
 	s.spun(spinMax)
 }
 
-// spinFor hands the queue over and looks for completions without a system call.
-// It reports whether there are any.
+// spinFor hands the queue over and checks for completions without a system call. It
+// reports whether there are any.
 func (e *engine) spinFor() (bool, error) {
 	if err := e.enterNow(); err != nil {
 		return false, err

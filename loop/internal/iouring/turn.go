@@ -10,13 +10,13 @@ import (
 	"github.com/sluice-net/sluice/uring"
 )
 
-// errLost ends an engine: the kernel had no memory left to keep a completion that did
-// not fit into the queue. Whose it was nobody knows.
+// errLost ends an engine: the kernel had no memory left to keep a completion that
+// did not fit into the queue. There is no telling whose it was.
 var errLost = errors.New("iouring: the kernel lost a completion for want of memory")
 
-// turn is what is known of the operations of a turn. A turn makes one enter, or
-// several: when there are more SQEs than the queue holds, when completions overflow,
-// when something was cancelled. Each enter is followed by settle, whatever it
+// turn holds what is known about the operations of a turn. A turn makes one enter,
+// or several if there are more SQEs than the queue holds, if completions overflow,
+// or if something was cancelled. Each enter is followed by settle, whatever it
 // returned, and nothing is concluded from an enter before it is settled.
 //
 //	            SQE filled in               the kernel's head has passed it
@@ -30,26 +30,27 @@ var errLost = errors.New("iouring: the kernel lost a completion for want of memo
 //	                              |            accounted
 //	                              +--> prepared again: the rest, or a wait for room
 //
-// What an enter took is known by the queue's head alone, never by what the call
-// returned. The completion queue is whole when everything that the kernel had for it
-// was moved to our own lists: those that overflowed are fetched until there are none,
-// and a completion that the kernel had no memory for ends the engine (errLost).
+// What an enter took is known from the queue's head alone, never from what the call
+// returned. The completion queue is whole when everything that the kernel had for
+// it has been moved to our own lists: those that overflowed are fetched until there
+// are none, and a completion that the kernel had no memory for ends the engine
+// (errLost).
 //
-// A send to a socket is silent: it says MSG_DONTWAIT, so the enter that takes it
+// A send to a socket is silent: it has MSG_DONTWAIT, so the enter that takes it
 // carries it out, and IOSQE_CQE_SKIP_SUCCESS with MSG_WAITALL, so it posts a
-// completion exactly if not all of it was sent. It is accounted for when it was taken
-// and the queue is whole: then it has failed by its completion, or it is done. Each
-// completion is looked at once, when it is moved.
+// completion exactly if not all of it was sent. It is accounted for once it has
+// been taken and the queue is whole: it has then either failed, according to its
+// completion, or succeeded. Each completion is looked at once, when it is moved.
 type turn struct {
 	prepared uint64 // SQEs filled in since the ring was made
 	taken    uint64 // of those, how many the kernel has taken
 
 	silent  []silentSend // prepared or taken, not accounted for, in that order
 	head    int          // the first of them
-	eager   bool         // somebody waits for one of them: do not sleep
+	eager   bool         // an owner waits for one of them: do not sleep
 	arrived []uring.CQE  // moved out of the queue, not delivered yet, in order
-	writes  []uring.CQE  // the same, of writes to what is no socket
-	later   []uring.CQE  // of those who have had their share of the round
+	writes  []uring.CQE  // the same, of writes to anything but a socket
+	later   []uring.CQE  // of operations that have had their share of the round
 	late    []uring.CQE  // the other buffer of later
 
 	lost      uint32 // what the ring counted as dropped when it was made
@@ -59,17 +60,17 @@ type turn struct {
 	stalled   bool   // the kernel took nothing of what it was offered
 }
 
-// silentSend is a send that says nothing if it succeeds.
+// silentSend is a send that posts nothing if it succeeds.
 type silentSend struct {
 	slot uint32
 	at   uint64 // which SQE it was
 }
 
-// nap is how long to wait before a kernel is asked again that took nothing.
+// nap is how long to wait before asking a kernel again that took nothing.
 const nap = time.Millisecond
 
-// flushesMax bounds the fruitless calls in a row to fetch what overflowed. Then the
-// turn ends without having concluded anything, and the next one goes on.
+// flushesMax bounds the fruitless calls in a row that try to fetch what overflowed.
+// The turn then ends without having concluded anything, and the next one continues.
 const flushesMax = 64
 
 // Wait makes one turn.
@@ -104,8 +105,9 @@ func (e *engine) Wait(timeout time.Duration) error {
 	return nil
 }
 
-// handLast makes the enter that may sleep, and says what settle says. A kernel that
-// takes nothing is left alone for a moment, in which it may go on with what it has.
+// handLast makes the enter that may sleep, and returns what settle returns. A
+// kernel that takes nothing is left alone for a moment, in which it may make
+// progress with what it has.
 func (e *engine) handLast(timeout time.Duration) (whole bool, err error) {
 	if !e.stalled {
 		if err := e.enter(timeout); err != nil {
@@ -123,17 +125,17 @@ func (e *engine) handLast(timeout time.Duration) (whole bool, err error) {
 	return e.settle()
 }
 
-// busy reports whether there is something to do that no completion will tell of.
+// busy reports whether there is work that no completion will announce.
 func (e *engine) busy() bool {
 	return e.eager || len(e.arrived) > 0 || len(e.writes) > 0 || len(e.later) > 0 ||
 		!e.waiting.empty() || len(e.cancels) > 0 || !e.cancelledEarly.empty() || e.canRetry()
 }
 
-// endCancelled has what was cancelled in this turn end in it, as far as the kernel
-// lets go of it at once: as with epoll, who aborts a connection is told of its end
-// before what it schedules afterwards is run. The kernel ends some twenty operations
-// in each enter (IO_LOCAL_TW_DEFAULT_MAX in io_uring.c); what an enter did not end any
-// of is busy with a worker.
+// endCancelled makes what was cancelled in this turn end in it, as far as the
+// kernel releases it at once: as with epoll, code that aborts a connection is told
+// of its end before anything that it schedules afterwards is run. The kernel ends
+// some twenty operations in each enter (IO_LOCAL_TW_DEFAULT_MAX in io_uring.c); if
+// an enter ended none, the rest are busy in a worker.
 func (e *engine) endCancelled() error {
 	for before := e.ended - 1; e.ending > 0 && e.ended != before; {
 		before = e.ended
@@ -152,9 +154,9 @@ func (e *engine) endCancelled() error {
 	return nil
 }
 
-// hand moves what waits for an SQE into the queue, handing full queues over. What
-// its handlers add waits for the next turn, so that none can keep this one from
-// ending.
+// hand moves operations that wait for an SQE into the queue, and hands over each
+// full queue. What its handlers add waits for the next turn, so that none of them
+// can keep this one from ending.
 func (e *engine) hand() error {
 	e.sweep()
 	left := e.waiting.len()
@@ -169,9 +171,9 @@ func (e *engine) hand() error {
 	return nil
 }
 
-// fill reports whether everything that waited has an SQE now: the waker, without
-// which nobody can end the loop's sleep, all cancels, and as many operations as are
-// left.
+// fill fills the queue and reports whether everything that waited has an SQE now:
+// the waker, without which nobody can end the loop's sleep, all cancels, and as
+// many operations as are left.
 func (e *engine) fill(left *int) bool {
 	if e.wakerDue {
 		e.armWaker()
@@ -232,7 +234,8 @@ func (e *engine) enter(timeout time.Duration) error {
 	return fatal(err)
 }
 
-// enterNow hands the queue over and fetches what is there, without waiting.
+// enterNow hands the queue over and fetches the completions that are there, without
+// waiting.
 func (e *engine) enterNow() error {
 	if e.ring.Pending() == 0 && !e.ring.TaskrunPending() && !e.ring.Overflowed() {
 		return nil
@@ -241,9 +244,9 @@ func (e *engine) enterNow() error {
 	return fatal(err)
 }
 
-// settle is called after every enter. It moves the completions out of the queue,
-// until none is left in the kernel that overflowed, and then accounts for the sends
-// that were taken. It reports whether the queue is whole; where it is not, nothing is
+// settle is called after every enter. It moves the completions out of the queue
+// until no overflowed ones are left in the kernel, and then accounts for the sends
+// that were taken. It reports whether the queue is whole; if it is not, nothing is
 // known and nothing may be delivered.
 func (e *engine) settle() (whole bool, err error) {
 	before := e.taken
@@ -271,7 +274,7 @@ func (e *engine) settle() (whole bool, err error) {
 }
 
 // collect moves the completions that are in the queue to our own lists, and returns
-// how many there were. The failure of a silent send is noted in its slot.
+// how many there were. The failure of a silent send is recorded in its slot.
 func (e *engine) collect() int {
 	n := e.ring.Ready()
 	for i := range n {
@@ -299,9 +302,9 @@ func (e *engine) collect() int {
 	return n
 }
 
-// failed notes that a silent send was not done. An error of the connection is
-// delivered in its order: a receive of the same enter may have been told of it first,
-// and better, since a socket tells its error once.
+// failed records that a silent send was not done. A connection's error is delivered
+// in order: a receive of the same enter may have been told of it first, and in more
+// detail, because a socket reports its error once.
 func (e *engine) failed(cqe uring.CQE) {
 	s := e.slots.find(cqe.UserData)
 	if s == nil || !s.silent || s.failed {
@@ -341,8 +344,8 @@ func (e *engine) account() {
 	e.eager = e.eager && len(e.silent) > 0
 }
 
-// beginRound tells the scheduler that this goroutine is alive, and who watches that a
-// round begins.
+// beginRound tells the scheduler that this goroutine is alive, and the observer
+// that a round begins.
 func (e *engine) beginRound() {
 	now := e.Now()
 	if e.observer != nil {
@@ -351,7 +354,7 @@ func (e *engine) beginRound() {
 	e.yielder.Yield(now)
 }
 
-// woke tells that a sleep has ended, at the time now where that is known.
+// woke tells the observer that a sleep has ended, at the time now if that is known.
 func (e *engine) woke(now time.Duration) {
 	if now == 0 {
 		now = e.Now()

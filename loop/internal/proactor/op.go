@@ -1,9 +1,9 @@
 // Package proactor is the contract between the transports and the engines that
 // carry out their operations: io_uring, epoll and the simulator.
 //
-// An operation is data, an Op embedded in its owner. It is handed over with
-// Submit and comes back with Complete, which an engine calls only inside Wait.
-// Between the two its descriptor and its buffers are the engine's.
+// An operation is data: an Op embedded in its owner. It is handed over with Submit
+// and comes back with Complete, which an engine calls only inside Wait. In between,
+// its descriptor and its buffers belong to the engine.
 package proactor
 
 import (
@@ -18,40 +18,40 @@ type Code uint8
 // The operations. Res is a count, a descriptor, 0, or a negated errno.
 const (
 	_ Code = iota // the zero value is no operation
-	// Accept takes connections from the listener FD until it is cancelled or
-	// fails: each is a completion with More and the new descriptor in Res,
-	// which is non-blocking where the engine needs that, and close-on-exec.
-	// An error ends it, also ENFILE and EMFILE; nothing is retried.
+	// Accept accepts connections on the listener FD until it is cancelled or fails:
+	// each is a completion with More and the new descriptor in Res, which is
+	// non-blocking if the engine needs that, and close-on-exec. Any error ends it,
+	// ENFILE and EMFILE included; nothing is retried.
 	Accept
 	// Connect connects FD to Addr.
 	Connect
-	// Recv receives once, into Buf, at least one byte unless the peer is done
-	// (Res 0). Buf may lie in memory of Alloc.
+	// Recv receives once, into Buf, at least one byte unless the peer is done (Res
+	// 0). Buf may lie in memory returned by Alloc.
 	Recv
-	// RecvAny receives into the engine's own buffers until it is cancelled,
-	// fails, or the peer is done (Res 0, no More). Each completion with Res > 0
-	// has More and its bytes in Data, which is valid during Complete. Lack of
-	// buffers is the engine's affair.
+	// RecvAny receives into the engine's own buffers until it is cancelled, fails,
+	// or the peer is done (Res 0, no More). Each completion with Res > 0 has More
+	// and its bytes in Data, which is valid during Complete. The engine handles a
+	// lack of buffers by itself.
 	RecvAny
-	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender.
-	// Res may be 0 with More. Truncated says that the datagram did not fit, Size is
-	// how long it was. Where Coalesced is set, and the option Coalesce of FD, Data
-	// may be several datagrams of one sender: see Segment.
+	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender. Res
+	// may be 0 with More. Truncated says that the datagram did not fit, Size how
+	// long it was. If Coalesced is set, and FD has the option Coalesce, Data may be
+	// several datagrams from one sender: see Segment.
 	RecvMsg
-	// Send sends all of Buf. Res is len(Buf), or an error, or, when it was
-	// cancelled midway, the number of bytes that were sent. An error is told however
-	// much was sent before: the kernel tells it once.
+	// Send sends all of Buf. Res is len(Buf), or an error, or, if it was cancelled
+	// midway, the number of bytes that were sent. An error is reported however much
+	// was sent before it, because the kernel reports it only once.
 	Send
-	// SendMsg sends all of Bufs in order as Send does; to Addr where that is
-	// not zero. The slice of slices and its elements are the engine's until
-	// Complete. At most IOVMax of them. On a Unix datagram socket it must not have
-	// to wait for room: the kernel copies the bytes before it looks for some, and
-	// io_uring's second try is then an empty datagram (seen on 6.18). TrySendMany
-	// and Poll do it there.
+	// SendMsg sends all of Bufs in order as Send does, to Addr unless that is zero.
+	// The slice of slices and its elements belong to the engine until Complete. It
+	// takes at most IOVMax slices. On a Unix datagram socket it must not have to
+	// wait for room: the kernel copies the bytes before it looks for room, and
+	// io_uring's second attempt is then an empty datagram (seen on 6.18).
+	// TrySendMany and Poll are used there instead.
 	SendMsg
 	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
 	// completion has More and the events in Res. It is level-triggered: it
-	// completes once a Wait as long as the condition holds.
+	// completes once per Wait for as long as the condition holds.
 	Poll
 	// Waitid waits until the child behind the pidfd FD has exited. It does not
 	// reap.
@@ -67,7 +67,7 @@ func (c Code) String() string { return codeNames[c] }
 // IOVMax is the largest number of slices in one SendMsg (Linux: UIO_MAXIOV).
 const IOVMax = 1024
 
-// opState is where an operation is.
+// opState is the state of an operation.
 //
 //	idle --Submit--> inflight --Complete(!More)--> idle
 //	                 inflight --Complete(More)--> inflight
@@ -80,14 +80,14 @@ const (
 	cancelling
 )
 
-// Op is one operation. It is embedded in its owner and used again and again,
-// for one thing at a time. The zero value is idle. While it is in flight its
-// owner touches nothing of it, but may ask InFlight.
+// Op is one operation. It is embedded in its owner and reused, for one thing at a
+// time. The zero value is idle. While it is in flight its owner must not touch it,
+// but may call InFlight.
 //
 // Lazy says that a success in the Wait that took the submission need not end that
-// Wait: an engine may keep it until something else happens, but delivers it
-// before any completion that happened later. An operation that is not done at
-// once is not lazy any more: its owner may have begun to wait for it. With
+// Wait: an engine may hold the completion back until something else happens, but
+// delivers it before any completion that happened later. An operation that is not
+// done at once is no longer lazy: its owner may have begun to wait for it. With
 // io_uring such a send posts no CQE, which halves the system calls of a
 // request-response exchange. Engines may ignore it.
 type Op struct {
@@ -95,32 +95,32 @@ type Op struct {
 
 	Code    Code
 	Mask    uint16         // Poll: the events
-	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see below
+	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see above
 	FD      int            // the descriptor
 	Buf     []byte         // Recv: the destination. Send: the source
 	Bufs    [][]byte       // SendMsg: the sources
 	Addr    transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
-	Handler Handler        // is told of completions
+	Handler Handler        // receives completions
 
-	Coalesced bool // RecvMsg: the owner takes datagrams apart; UDP only
+	Coalesced bool // RecvMsg: the owner splits coalesced datagrams; UDP only
 
 	// Out: valid during Complete.
 
 	Res       int32  // the result, or a negated errno
 	More      bool   // the operation is still in flight
 	Truncated bool   // RecvMsg: the datagram was longer than the buffer
-	Size      int    // RecvMsg: how long the datagram was; of several: all of them
-	Segment   int    // RecvMsg: Data is datagrams of so many bytes, the last maybe less; or 0
-	Uncut     bool   // RecvMsg: Data may be several datagrams, of a size that got lost
+	Size      int    // RecvMsg: length of the datagram; of several: of all of them
+	Segment   int    // RecvMsg: Data is datagrams of this many bytes, the last maybe fewer; or 0
+	Uncut     bool   // RecvMsg: Data may be several datagrams, whose size is unknown
 	Data      []byte // RecvAny, RecvMsg: what was received
 
 	state opState
 
-	// Engine is the engine's own; nobody else looks at it.
+	// Engine belongs to the engine; nobody else looks at it.
 	Engine EngineState
 }
 
-// EngineState is what an engine keeps in an operation in flight.
+// EngineState is what an engine stores in an operation in flight.
 type EngineState struct {
 	Slot uint32 // index in the engine's slab, or whatever it needs
 	Done int    // bytes done so far
@@ -128,12 +128,12 @@ type EngineState struct {
 	Next *Op    // link of the engine's lists
 }
 
-// Handler is told of completions. It is an interface on the owner; the Op's
-// address tells which of its operations it was.
+// Handler receives completions. It is implemented by the owner; the Op's address
+// tells which of its operations completed.
 type Handler interface {
-	// Complete is called inside Wait. When op.More is false, op is idle again
-	// and may be submitted from inside the call. Complete must not panic:
-	// whoever calls the user's code recovers.
+	// Complete is called inside Wait. If op.More is false, op is idle again and may
+	// be submitted from inside the call. Complete must not panic: code that calls
+	// user code recovers there.
 	Complete(op *Op)
 }
 
@@ -143,7 +143,7 @@ func (op *Op) InFlight() bool { return op.state != idle }
 // Cancelling reports whether Cancel was called and the last completion is due.
 func (op *Op) Cancelling() bool { return op.state == cancelling }
 
-// Errno returns the errno of a failed completion, 0 if it did not fail.
+// Errno returns the errno of a failed completion, or 0 if it did not fail.
 func (op *Op) Errno() syscall.Errno {
 	if op.Res >= 0 {
 		return 0
@@ -151,8 +151,8 @@ func (op *Op) Errno() syscall.Errno {
 	return syscall.Errno(-op.Res)
 }
 
-// Begin is called by an engine's Submit. It panics where going on would corrupt
-// a stream: when the operation is in flight already, has no code or no handler, or has
+// Begin is called by an engine's Submit. It panics if continuing would corrupt a
+// stream: if the operation is already in flight, has no code or no handler, or has
 // no memory to work on.
 func (op *Op) Begin() {
 	if op.state != idle {
@@ -187,8 +187,8 @@ func (op *Op) BeginCancel() bool {
 	return true
 }
 
-// Deliver is called by an engine inside Wait: it sets the results, lets go of
-// the operation unless more is to come, and calls its handler.
+// Deliver is called by an engine inside Wait: it sets the results, releases the
+// operation unless more is to come, and calls its handler.
 func (op *Op) Deliver(res int32, more bool, data []byte) {
 	if op.state == idle {
 		panic("proactor: " + op.Code.String() + " completed while idle")

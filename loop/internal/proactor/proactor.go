@@ -19,58 +19,60 @@ var (
 	ErrNotPipe = errors.New("not a pipe, FIFO, socket or character device")
 )
 
-// Proactor is an engine. All methods but Wake are called by one goroutine at a
+// Proactor is an engine. All methods except Wake are called by one goroutine at a
 // time; Start and Wait always on the same thread, to which that goroutine is
-// locked. No method but Wait, Start and Close makes a ring's system calls, so
-// that the others may also be called before Start, on another thread.
+// locked. No method except Wait, Start and Close makes a ring's system calls, so
+// the others may also be called before Start, on another thread.
 type Proactor interface {
 	// Start binds the engine to the calling thread. It is called once, before
 	// the first Wait.
 	Start() error
 
-	// Submit hands op over. It never calls its handler and never fails: what
-	// goes wrong is a completion. The work may begin only in the next Wait.
+	// Submit hands op over. It never calls its handler and never fails: any error
+	// is reported as a completion. The work may not begin until the next Wait.
 	Submit(op *Op)
 
-	// Cancel asks for the end of op, which still completes: with its result,
-	// or with ECANCELED. It does nothing to an idle operation, or twice.
+	// Cancel requests the end of op, which still completes: with its result, or
+	// with ECANCELED. It does nothing to an idle operation, or when called again.
 	Cancel(op *Op)
 
 	// Wait carries out what was submitted, waits for completions no longer than
-	// timeout (negative: for ever; 0: not at all) and delivers those that are
-	// there. It also returns after Wake, or with nothing at all. Handlers may
-	// call every method but Wait and Close. An error is fatal to the engine.
+	// timeout (negative: forever; 0: not at all) and delivers those that have
+	// arrived. It also returns after Wake, or without any reason. Handlers may call
+	// every method except Wait and Close. An error is fatal to the engine.
 	Wait(timeout time.Duration) error
 
-	// Wake makes the current or the next Wait return soon. Any goroutine.
+	// Wake makes the current or the next Wait return soon. It may be called on any
+	// goroutine.
 	Wake()
 
-	// Now is the engine's monotonic clock, from some time in the past.
+	// Now returns the time of the engine's monotonic clock, since some time in the
+	// past.
 	Now() time.Duration
 
-	// Halt ends what is in flight, without completions, after Wait has failed. Then
-	// descriptors may be closed, and memory of Alloc is still there until Close.
+	// Halt ends what is in flight, without completions, after Wait has failed.
+	// Descriptors may then be closed; memory from Alloc remains valid until Close.
 	Halt()
 
-	// Close ends what is in flight, without completions, and frees everything.
-	// Descriptors of connections are not its business. It is called on the
-	// thread that called Start, if any did.
+	// Close ends what is in flight, without completions, and frees everything. It
+	// does not close the descriptors of connections. It is called on the thread
+	// that called Start, if any did.
 	Close() error
 
-	// Stats counts.
+	// Stats returns the counters.
 	Stats() Stats
 
-	// Watch has o told of time and of a lack of buffers, from now on. It is called
-	// before Start. Without it none of that costs anything.
+	// Watch makes o observe time and the lack of buffers from now on. It is called
+	// before Start. Without it, observation costs nothing.
 	Watch(o Observer)
 
 	Memory
 	Kernel
 }
 
-// Observer is told by an engine, inside Wait, what its loop cannot see: when it sleeps
-// and which operation lacks a buffer. now is the time of Now. It must not call the
-// engine.
+// Observer is told by an engine, inside Wait, what its loop cannot see: when the
+// engine sleeps and which operation lacks a buffer. now is the time of Now. It must
+// not call the engine.
 type Observer interface {
 	// Round is called at the beginning of each Wait.
 	Round(now time.Duration)
@@ -80,57 +82,57 @@ type Observer interface {
 	Sleep(now time.Duration)
 	Woke(now time.Duration)
 
-	// Starved is called when a RecvAny or RecvMsg found no buffer, and Retried when it
-	// is tried again.
+	// Starved is called when a RecvAny or RecvMsg found no buffer, and Retried when
+	// that operation is tried again.
 	Starved(op *Op)
 	Retried(op *Op)
 }
 
-// Memory is buffers that an engine can receive into best: with io_uring,
-// registered ones.
+// Memory provides the buffers that are best for an engine to receive into: with
+// io_uring, registered ones.
 type Memory interface {
-	// Alloc returns n > 0 bytes, zeroed. It falls back to plain memory, and
-	// tells Config.Fallback, where registered memory is not to be had.
+	// Alloc returns n > 0 bytes, zeroed. If no registered memory is available, it
+	// falls back to plain memory and calls Config.Fallback.
 	Alloc(n int) []byte
 
-	// Free takes back what Alloc returned, whole. It panics at a slice that is
+	// Free takes back, whole, what Alloc returned. It panics for a slice that is
 	// not from Alloc. No operation may be using it.
 	Free(b []byte)
 }
 
-// FDsMax is the most descriptors that one message carries (Linux: SCM_MAX_FD).
+// FDsMax is the maximum number of descriptors in one message (Linux: SCM_MAX_FD).
 const FDsMax = 253
 
 // File is an open regular file to send from.
 type File struct {
-	io.ReaderAt                 // its content, for who reads it on another goroutine
-	Conn        syscall.RawConn // its descriptor; nil where the kernel is simulated
+	io.ReaderAt                 // its content, for reading on another goroutine
+	Conn        syscall.RawConn // its descriptor; nil if the kernel is simulated
 	ID          FileID          // which file it is; zero if that is not known
 }
 
-// FileID is what tells a file from all others that exist.
+// FileID distinguishes a file from all others that exist.
 type FileID struct{ Device, Inode uint64 }
 
-// FileStat is what StatFile says of a file.
+// FileStat is what StatFile returns about a file.
 type FileStat struct {
 	File
 	Size    int64 // bytes
-	Regular bool  // it is no pipe, device or directory
+	Regular bool  // not a pipe, device or directory
 }
 
-// Spawner is an engine that has children of its own: the simulated kernel. Where it
-// is one, no process of the operating system is started.
+// Spawner is an engine that has children of its own: the simulated kernel. With a
+// Spawner, no process of the operating system is started.
 type Spawner interface {
-	// Spawn starts a simulated program. pipes says which of its standard streams are
-	// connected to us, merged that its error output is its output.
+	// Spawn starts a simulated program. pipes says which of its standard streams
+	// are connected to us, merged whether its error output goes to its output.
 	Spawn(args []string, pipes [3]bool, merged bool) (Spawned, error)
 
 	// SignalChild sends a signal to the child behind a pidfd. Error:
 	// os.ErrProcessDone.
 	SignalChild(pidfd int, sig syscall.Signal) error
 
-	// ReapChild returns the exit code of a child, the negated number of a signal.
-	// What still runs is killed.
+	// ReapChild returns the exit code of a child, or the negated number of a
+	// signal. A child that is still running is killed.
 	ReapChild(pidfd int) (code int)
 }
 
@@ -141,26 +143,26 @@ type Spawned struct {
 	Pipes [3]*os.File // our ends, for AdoptPipe
 }
 
-// BatchMax is the most that TrySendMany sends at once.
+// BatchMax is the maximum number of packets that TrySendMany sends at once.
 const BatchMax = 64
 
-// SegmentsMax is the most datagrams that one Packet can be (Linux: UDP_MAX_SEGMENTS
-// was 64 before 6.9 and is 128 since).
+// SegmentsMax is the maximum number of datagrams in one Packet (Linux:
+// UDP_MAX_SEGMENTS was 64 before 6.9 and is 128 since).
 const SegmentsMax = 64
 
-// SegmentedMax is the most bytes that one Packet of several datagrams can have:
+// SegmentedMax is the maximum number of bytes in one Packet of several datagrams:
 // what an IPv4 packet has room for.
 const SegmentedMax = 65507
 
-// Packet is one datagram to send, or several to the same address. The zero Addr is
-// the connected peer.
+// Packet is one datagram to send, or several to the same address. The zero Addr
+// means the connected peer.
 type Packet struct {
 	Data    []byte         // the bytes
 	Addr    transport.Addr // where they go
-	Segment int            // Data is datagrams of so many bytes, the last maybe less; 0: one
+	Segment int            // Data is datagrams of this many bytes, the last maybe fewer; 0: one
 }
 
-// Count is how many datagrams p is.
+// Count returns the number of datagrams in p.
 func (p *Packet) Count() int {
 	if p.Segment == 0 {
 		return 1
@@ -171,10 +173,10 @@ func (p *Packet) Count() int {
 // QueuedError is a message of a socket's error queue (ip(7): IP_RECVERR).
 type QueuedError struct {
 	Errno      syscall.Errno  // what it means
-	Local      bool           // the call that sent the datagram failed with it already
+	Local      bool           // the call that sent the datagram already failed with it
 	V6         bool           // from ICMPv6
 	Type, Code uint8          // of the ICMP message
-	Info       uint32         // the path's MTU where it is about that
+	Info       uint32         // the path MTU if that is the subject
 	Dest       transport.Addr // where the datagram was to go
 	Offender   netip.Addr     // who answered
 }
@@ -183,7 +185,7 @@ type QueuedError struct {
 type Pipe struct {
 	FD      int  // non-blocking, or a socket
 	Device  bool // a character device: a terminal, mostly
-	Restore bool // others share its mode, which was blocking
+	Restore bool // its mode, shared with others, was blocking
 }
 
 // Family is an address family.
@@ -205,7 +207,7 @@ const (
 	NotSocket Kind = iota // Describe alone returns it
 	Stream
 	Datagram
-	SeqPacket // connected, and keeps the bounds of messages; Unix alone
+	SeqPacket // connected, preserves message boundaries; Unix only
 )
 
 // Option is a socket option.
@@ -229,21 +231,21 @@ const (
 	MulticastHops                // IPV6_MULTICAST_HOPS
 	MulticastLoop                // IP_MULTICAST_LOOP
 	MulticastLoop6               // IPV6_MULTICAST_LOOP
-	Segmentation                 // UDP_SEGMENT: read to see whether it is there
+	Segmentation                 // UDP_SEGMENT: read to see whether it is supported
 	Coalesce                     // UDP_GRO
 	RecvErr                      // IP_RECVERR
 	RecvErr6                     // IPV6_RECVERR
 	optionCount
 )
 
-// TCPClosed is the state of a connection that was reset (TCP_CLOSE), or whose both ends
-// have sent FIN.
+// TCPClosed is the state of a connection that was reset (TCP_CLOSE), or both ends
+// of which have sent FIN.
 const TCPClosed = 7
 
-// OptionCount is how many options there are.
+// OptionCount is the number of options.
 const OptionCount = int(optionCount)
 
-// Config is what an engine is made with. The zero value has defaults.
+// Config is the configuration of an engine. The zero value means the defaults.
 type Config struct {
 	Entries   uint32 // submission queue entries, a power of two; 0: 256
 	CQEntries uint32 // completion queue entries, a power of two; 0: enough
@@ -277,7 +279,7 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Stats counts what an engine did since it was made.
+// Stats counts what an engine has done since it was created.
 type Stats struct {
 	Syscalls         uint64 // made for operations and waiting, all kinds
 	Waits            uint64 // of those, ones that may have slept

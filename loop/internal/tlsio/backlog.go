@@ -1,10 +1,11 @@
 package tlsio
 
-// chunk is a part of the plaintext that waits: a copy, the user's, or a source.
+// chunk is a part of the waiting plaintext: a copy, a slice of the user's, or a
+// source.
 type chunk struct {
 	buf     []byte // what is left to encrypt
 	base    []byte // the host's buffer that buf is a part of, or nil
-	release func() // the user's, called once buf is not read any more
+	release func() // the user's, called once buf is no longer read
 	source  *sourcing
 }
 
@@ -48,8 +49,8 @@ func (b *backlog) own(p []byte, release func()) {
 	b.chunks = append(b.chunks, chunk{buf: p, release: release})
 }
 
-// took removes the first n bytes, which are of one chunk, and returns the release
-// functions that are due, appended to due.
+// took removes the first n bytes, which belong to one chunk, appends the release
+// functions that are due to due, and returns it.
 func (b *backlog) took(n int, host Host, due []func()) []func() {
 	c := &b.chunks[0]
 	c.buf = c.buf[n:]
@@ -60,10 +61,11 @@ func (b *backlog) took(n int, host Host, due []func()) []func() {
 	return b.pop(host, due)
 }
 
-// empty reports whether nothing waits. A source may be there that has no bytes yet.
+// empty reports whether nothing waits. A source that has no bytes yet counts as
+// waiting.
 func (b *backlog) empty() bool { return len(b.chunks) == 0 }
 
-// pop lets go of the first chunk.
+// pop releases the first chunk.
 func (b *backlog) pop(host Host, due []func()) []func() {
 	due = b.chunks[0].let(host, due)
 	b.chunks = b.chunks[1:]
@@ -73,7 +75,7 @@ func (b *backlog) pop(host Host, due []func()) []func() {
 	return due
 }
 
-// let lets go of a chunk.
+// let releases a chunk.
 func (c *chunk) let(host Host, due []func()) []func() {
 	if c.base != nil {
 		host.Free(c.base)
@@ -85,7 +87,7 @@ func (c *chunk) let(host Host, due []func()) []func() {
 	return due
 }
 
-// drop lets go of everything.
+// drop releases everything.
 func (b *backlog) drop(host Host, due []func()) []func() {
 	for i := range b.chunks {
 		due = b.chunks[i].let(host, due)

@@ -9,20 +9,20 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// bio is the connection in memory that crypto/tls reads and writes.
+// bio is the in-memory connection that crypto/tls reads and writes.
 type bio struct {
 	t       *Transport
 	in      []byte // ciphertext to read: lent by the transport below, or held
 	eof     bool   // nothing follows in
-	eofRead bool   // and crypto/tls has seen that
+	eofRead bool   // crypto/tls has seen that
 	flooded bool   // more than floodMax waits below
 	records records
 }
 
 var _ net.Conn = (*bio)(nil)
 
-// wouldBlock is the error of a bio without bytes. crypto/tls passes a temporary net.Error
-// on and can be called again.
+// wouldBlock is the error of a bio without bytes. crypto/tls passes a temporary
+// net.Error on and can be called again.
 type wouldBlock struct{}
 
 // Error, Timeout and Temporary implement net.Error.
@@ -32,13 +32,12 @@ func (wouldBlock) Temporary() bool { return true }
 
 var errWouldBlock error = wouldBlock{}
 
-// floodMax bounds the ciphertext below. The application's output stays far from
-// it, for it waits as plaintext; a peer that asks for answers of the protocol, to
-// key updates say, and does not read them, reaches it.
+// floodMax bounds the ciphertext below. The application's output stays far from it,
+// because it waits as plaintext; but a peer that asks for protocol responses, for
+// example to key updates, and does not read them can reach it.
 const floodMax = 256 << 10
 
-// Read implements net.Conn. During the handshake it gives way until there are
-// bytes.
+// Read implements net.Conn. During the handshake it yields until there are bytes.
 func (b *bio) Read(p []byte) (int, error) {
 	for len(b.in) == 0 {
 		switch {
@@ -62,15 +61,15 @@ func (b *bio) Read(p []byte) (int, error) {
 // wouldWait reports whether crypto/tls would ask for bytes and get none.
 func (b *bio) wouldWait() bool { return len(b.in) == 0 && b.records.none() && !b.eof }
 
-// Write implements net.Conn. The transport below copies p and sends what came of a
-// round of the loop together. That it is closed is learned from its ConnectionLost.
+// Write implements net.Conn. The transport below copies p and sends the output of
+// one round of the loop together. If it is closed, its ConnectionLost says so.
 func (b *bio) Write(p []byte) (int, error) {
 	t := b.t
 	if t.state >= lost {
 		return 0, net.ErrClosed // a handshake that was stopped
 	}
 	if t.rawPaused && t.raw.WriteBufferSize() > t.inherited+floodMax {
-		b.flooded = true // crypto/tls would tell it to the next Write only
+		b.flooded = true // crypto/tls would report it only to the next Write
 		return 0, transport.ErrBufferFull
 	}
 	_, err := t.raw.Write(p)
@@ -81,7 +80,8 @@ func (b *bio) Write(p []byte) (int, error) {
 	return 0, err
 }
 
-// Close implements net.Conn: a callback of tls.Config may end its handshake so.
+// Close implements net.Conn: this is how a callback of tls.Config may end its
+// handshake.
 func (b *bio) Close() error {
 	b.in, b.eof = nil, true
 	return nil

@@ -7,12 +7,12 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// lingerTime bounds how long an alert, which says why a connection ends, may take
-// to be sent.
+// lingerTime bounds how long it may take to send an alert, which says why a
+// connection ends.
 const lingerTime = DefaultShutdownTimeout
 
-// Close implements transport.BaseTransport. What was written is sent, then
-// close_notify, then the peer's is waited for. During the handshake it aborts.
+// Close implements transport.BaseTransport. It sends what was written, then
+// close_notify, and then waits for the peer's. During the handshake it aborts.
 func (t *Transport) Close() error {
 	t.host.Check()
 	switch t.state {
@@ -24,7 +24,7 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// leave begins to close.
+// leave starts to close.
 func (t *Transport) leave() {
 	t.move(closing)
 	t.lent = nil
@@ -32,7 +32,7 @@ func (t *Transport) leave() {
 		t.close = t.host.After(d, func() { t.lose(transport.ErrCloseTimeout) })
 	}
 	t.raw.ResumeReading()
-	t.schedule() // to look for the peer's close_notify in what is held
+	t.schedule() // to look for the peer's close_notify in the held input
 	t.shut()
 }
 
@@ -42,20 +42,20 @@ func (t *Transport) shut() {
 		return
 	}
 	t.move(notified)
-	_ = t.conn.CloseWrite() // its errors are the transport's below
+	_ = t.conn.CloseWrite() // its errors are those of the transport below
 	if t.peerDone {
 		t.raw.Close()
 		return
 	}
 	if t.raw.CanWriteEOF() {
-		_ = t.raw.WriteEOF() // the peer may be gone, which reading will tell
+		_ = t.raw.WriteEOF() // the peer may be gone, which reading will show
 	}
 	t.lowMarksSet = true
 	_ = t.raw.SetWriteBufferLimits(transport.Limits{})
 	t.flushed()
 }
 
-// flushed starts the wait for the peer's close_notify once ours has been sent. The
+// flushed starts to wait for the peer's close_notify once ours has been sent. The
 // time that sending takes is not the peer's fault alone; CloseTimeout bounds it.
 func (t *Transport) flushed() {
 	if t.state != notified || t.rawPaused || t.emptied || t.peerDone {
@@ -69,7 +69,7 @@ func (t *Transport) flushed() {
 	t.timer = t.host.After(wait, func() { t.lose(err) })
 }
 
-// answered takes the peer's end: nothing is waited for any more.
+// answered handles the end of the peer's output: nothing is waited for any more.
 func (t *Transport) answered() {
 	t.peerDone = true
 	if t.state == notified {
@@ -77,8 +77,8 @@ func (t *Transport) answered() {
 	}
 }
 
-// HandOver gives the limits that concern the protocol's own output to a transport
-// that is put on top of this one, and forgets them.
+// HandOver passes the limits that concern the protocol's own output on to a
+// transport that is stacked on top of this one, and clears them.
 func (t *Transport) HandOver() (writeCap int, closeTimeout time.Duration) {
 	writeCap, closeTimeout = t.config.WriteCap, t.config.CloseTimeout
 	t.config.WriteCap, t.config.CloseTimeout = 0, 0
@@ -91,8 +91,8 @@ func (t *Transport) Abort() {
 	t.lose(nil)
 }
 
-// lose ends the connection at once. The first reason wins. An alert that is still on
-// its way is given up.
+// lose ends the connection at once. The first reason wins. An alert that has not
+// been sent yet is dropped.
 func (t *Transport) lose(err error) {
 	switch {
 	case t.state < lost:
@@ -103,7 +103,7 @@ func (t *Transport) lose(err error) {
 	}
 }
 
-// fail ends the connection because of err, but has the alert sent in which
+// fail ends the connection because of err, but first sends the alert in which
 // crypto/tls may have told the peer why.
 func (t *Transport) fail(err error) {
 	if t.state >= lost {
@@ -141,14 +141,14 @@ func (t *Transport) stopTimers() {
 	}
 }
 
-// finish takes the ConnectionLost of the transport below.
+// finish handles ConnectionLost of the transport below.
 func (t *Transport) finish(err error) {
 	if t.state < lost {
 		if t.state == handshaking && err == nil {
 			err = transport.ErrClosed
 		}
 		if t.emptied {
-			err = nil // all was sent; how the peer then ends it says nothing
+			err = nil // everything was sent; how the peer then ends it says nothing
 		}
 		t.part(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzPeer has a peer whose bytes are right but for some: a handshake and data with
+// FuzzPeer has a peer whose bytes are all right except some: a handshake and data with
 // a patch somewhere. Whatever that is, both sides must end, with ConnectionLost
 // where there was ConnectionMade, and nothing may panic.
 func FuzzPeer(f *testing.F) {

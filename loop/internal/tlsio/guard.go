@@ -2,8 +2,9 @@ package tlsio
 
 import "github.com/sluice-net/sluice/loop/internal/guard"
 
-// What is called of the user's here besides the protocol's callbacks: through crypto/tls
-// the functions of the tls.Config, and who waits for the handshake.
+// The user code that is called here in addition to the protocol's callbacks:
+// through crypto/tls, the functions of the tls.Config; and the caller that waits
+// for the handshake.
 var (
 	handshakeStep = guard.Harmless("TLS handshake", "")
 	configCall    = guard.Harmless("tls.Config",
@@ -34,8 +35,9 @@ func (t *Transport) read(buf []byte) (n int, err error) {
 	return t.conn.Read(buf)
 }
 
-// connectionMade does not drop the output after a panic: the end of the handshake
-// may be in it, without which the peer would not know that there was a connection.
+// connectionMade does not drop the output after a panic: the output may contain the
+// end of the handshake, without which the peer would not know that there was a
+// connection.
 func (t *Transport) connectionMade() {
 	if err := t.guard.ConnectionMade(t); err != nil {
 		t.fail(err)
@@ -55,7 +57,7 @@ func (t *Transport) resumeWriting() {
 // Fail implements guard.Transport: it ends the connection at once.
 func (t *Transport) Fail(err error) { t.lose(err) }
 
-// done tells whoever waits for the handshake, once.
+// done notifies the caller that waits for the handshake, once.
 func (t *Transport) done(err error) {
 	f := t.config.Done
 	if f == nil {

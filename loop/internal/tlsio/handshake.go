@@ -12,15 +12,16 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// negotiation is a handshake under way: a coroutine that the next bytes resume.
+// negotiation is a handshake in progress: a coroutine that is resumed by the next
+// bytes.
 //
 //	waiting --bytes | EOF--> running --memory is empty--> waiting
 //	                         running --done | failed----> over
 //	waiting --stop--> over
 //
 // running: crypto/tls computes and may call functions of the tls.Config, which may
-// do anything, also abort this connection; the coroutine is stopped only when it
-// waits again.
+// do anything, including aborting this connection; the coroutine is stopped only
+// when it waits again.
 type negotiation struct {
 	next    func() (struct{}, bool)
 	stop    func()
@@ -30,7 +31,7 @@ type negotiation struct {
 	timer   guard.Timer
 }
 
-// begin starts the handshake, with the bytes that were received already.
+// begin starts the handshake, with the bytes that were already received.
 func (t *Transport) begin() {
 	s := &negotiation{}
 	t.negotiation = s
@@ -44,7 +45,7 @@ func (t *Transport) begin() {
 	t.digestHeld()
 }
 
-// step lets the handshake go on until it wants bytes or is over.
+// step continues the handshake until it needs more bytes or is over.
 func (t *Transport) step() {
 	s := t.negotiation
 	s.running = true
@@ -64,7 +65,7 @@ func (t *Transport) step() {
 	}
 }
 
-// named makes clear what happened where crypto/tls only says EOF.
+// named makes clear what happened if crypto/tls says only EOF.
 func (t *Transport) named(err error) error {
 	if t.bio.eofRead && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		return fmt.Errorf("transport: the peer closed during the TLS handshake: %w (%w)",
@@ -73,8 +74,8 @@ func (t *Transport) named(err error) error {
 	return err
 }
 
-// established passes the connection to the application. What the peer sent along
-// with the end of its handshake is delivered after that, by the caller.
+// established passes the connection to the application. The caller afterwards
+// delivers what the peer sent along with the end of its handshake.
 func (t *Transport) established() {
 	t.move(open)
 	t.handshakeOK = true
@@ -91,22 +92,23 @@ func (t *Transport) established() {
 		t.connectionMade()
 	}
 	if t.state == lost && t.err != nil {
-		return // Done is told in the end
+		return // Done is called at the end
 	}
 	t.done(nil)
 	t.drain()
 	t.settle()
 }
 
-// Cancel ends a handshake under way: Done is told err. Afterwards it does nothing.
+// Cancel ends a handshake in progress: Done is called with err. Once the handshake
+// is over it does nothing.
 func (t *Transport) Cancel(err error) {
 	if t.state == handshaking {
 		t.lose(err)
 	}
 }
 
-// Forget stops a handshake under way without telling anybody. It is for a loop that
-// is closed and will not call the transport again.
+// Forget stops a handshake in progress without notifying anybody. It is for a loop
+// that is closed and will not call the transport again.
 func (t *Transport) Forget() {
 	s := t.negotiation
 	if s == nil || t.state != handshaking {
@@ -117,10 +119,10 @@ func (t *Transport) Forget() {
 	s.stop()
 }
 
-// inheritPause makes the application's paused state that of the transport below,
-// whose protocol it was until now.
+// inheritPause gives the application the paused state of the transport below, whose
+// protocol it was until now.
 func (t *Transport) inheritPause() {
-	// 0 marks and a byte pause; the true size is counted at the next change.
+	// Marks of 0 and one byte pause; the true size is counted at the next change.
 	_, _ = t.flow.SetLimits(transport.Limits{})
 	t.flow.Grew(1)
 	_, _ = t.flow.SetLimits(DefaultLimits)

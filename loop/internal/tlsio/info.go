@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ExtraInfo implements transport.BaseTransport. Beside the names of the transport
-// below it knows, from the end of the handshake until ConnectionLost has returned:
+// ExtraInfo implements transport.BaseTransport. In addition to the names of the
+// transport below it knows these, from the end of the handshake until
+// ConnectionLost has returned:
 //
 //	"ssl_object"    the tls.ConnectionState, see transport.TLSState
 //	"sslcontext"    the *tls.Config

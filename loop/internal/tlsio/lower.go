@@ -10,19 +10,19 @@ type lower Transport
 
 var _ protocol.Protocol = (*lower)(nil)
 
-// Lower is the protocol to give to the transport below: in place from its
-// beginning, or with SetProtocol and then Attach.
+// Lower returns the protocol to give to the transport below: either from its
+// beginning, or with SetProtocol followed by Attach.
 func (t *Transport) Lower() protocol.Protocol { return (*lower)(t) }
 
-// Over returns the TLS transport whose lower half p is: that which lies over a
-// transport with this protocol.
+// Over returns the TLS transport whose lower half is p, that is, the one stacked on
+// the transport that has p as its protocol.
 func Over(p transport.BaseProtocol) (*Transport, bool) {
 	l, ok := p.(*lower)
 	return (*Transport)(l), ok
 }
 
-// Attach begins the handshake over raw, whose protocol Lower has been made by
-// SetProtocol. Reading is resumed; writing may be paused.
+// Attach starts the handshake over raw, whose protocol SetProtocol has set to
+// Lower. Reading is resumed; writing may be paused.
 func (t *Transport) Attach(raw transport.Transport) {
 	paused := raw.WritePaused() // by the marks that the application knows of
 	t.attach(raw)
@@ -33,7 +33,7 @@ func (t *Transport) Attach(raw transport.Transport) {
 	t.begin()
 }
 
-// ConnectionMade begins the handshake over a transport that is new.
+// ConnectionMade starts the handshake over a new transport.
 func (l *lower) ConnectionMade(raw transport.Transport) {
 	t := (*Transport)(l)
 	t.attach(raw)
@@ -41,7 +41,8 @@ func (l *lower) ConnectionMade(raw transport.Transport) {
 }
 
 // attach makes raw the transport below. Its marks must be such that whenever the
-// application is paused the transport below is, too, and says when it goes on.
+// application is paused, so is the transport below, which then reports when it
+// resumes.
 func (t *Transport) attach(raw transport.Transport) {
 	t.raw = raw
 	t.rawPaused = raw.WritePaused()
@@ -52,8 +53,8 @@ func (t *Transport) attach(raw transport.Transport) {
 // DataReceived implements protocol.Protocol.
 func (l *lower) DataReceived(data []byte) { (*Transport)(l).feed(data) }
 
-// EOFReceived implements protocol.Protocol. The transport below is kept open where
-// it can be, for our own close_notify and what is written before.
+// EOFReceived implements protocol.Protocol. The transport below is kept open if
+// possible, for our own close_notify and what was written before it.
 func (l *lower) EOFReceived() (keepOpen bool) {
 	t := (*Transport)(l)
 	t.bio.eof = true

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// joinedMax is the most plaintext that one DataReceived has.
+// joinedMax is the maximum amount of plaintext in one DataReceived.
 const joinedMax = 4 * recordMax
 
-// feed takes ciphertext, which belongs to the transport below.
+// feed handles ciphertext, which belongs to the transport below.
 func (t *Transport) feed(data []byte) {
 	if t.state >= lost {
 		return
@@ -38,7 +38,7 @@ func (t *Transport) hold(data []byte) {
 	t.regulate()
 }
 
-// digestHeld uses what was held back, as far as may be.
+// digestHeld processes what was held back, as far as is allowed.
 func (t *Transport) digestHeld() {
 	if t.state == open && t.paused {
 		return
@@ -51,7 +51,7 @@ func (t *Transport) digestHeld() {
 	t.bio.in = nil
 }
 
-// digest does with the bytes at hand what the state asks for.
+// digest processes the bytes at hand as the state requires.
 func (t *Transport) digest() {
 	if t.state == handshaking && t.negotiation != nil {
 		t.step()
@@ -65,8 +65,9 @@ func (t *Transport) digest() {
 	}
 }
 
-// readable reports whether bytes may be passed to the protocol. They may not when the
-// transport below has failed: that is closing, too, and ConnectionLost is to follow.
+// readable reports whether bytes may be passed to the protocol. They may not if the
+// transport below has failed: it is then closing as well, and ConnectionLost
+// follows.
 func (t *Transport) readable() bool {
 	return t.state == open && !t.paused && !t.eof && !t.raw.IsClosing()
 }
@@ -89,8 +90,8 @@ func (t *Transport) receive() (more bool) {
 	return t.goOn(err)
 }
 
-// plaintextMax is how much plaintext there may be now, as far as it is passed on in one
-// piece. What crypto/tls has taken already is not in our hands any more.
+// plaintextMax returns the maximum amount of plaintext now, as far as it is
+// delivered in one piece. What crypto/tls has already taken is out of our hands.
 func (t *Transport) plaintextMax() int {
 	if !t.bio.records.none() {
 		return joinedMax
@@ -99,7 +100,8 @@ func (t *Transport) plaintextMax() int {
 }
 
 // receiveInto decrypts into the memory of a buffered protocol. It asks for that
-// only when there is plaintext, of which it has read the first byte to know.
+// memory only if there is plaintext, of which it has read the first byte to find
+// out.
 func (t *Transport) receiveInto() (more bool) {
 	if !t.peeked {
 		hint := [1]byte{}
@@ -122,8 +124,8 @@ func (t *Transport) receiveInto() (more bool) {
 	return t.goOn(err)
 }
 
-// lend asks the protocol for a buffer. It reports whether that may be used now:
-// inside GetBuffer the protocol may have paused, closed, or given way to another.
+// lend asks the protocol for a buffer. It reports whether the buffer may be used
+// now: inside GetBuffer the protocol may have paused, closed, or been replaced.
 func (t *Transport) lend() bool {
 	owner := t.guard.Protocol()
 	buf := t.guard.GetBuffer(max(len(t.bio.in), 1))
@@ -139,7 +141,7 @@ func (t *Transport) lend() bool {
 	return !t.paused
 }
 
-// unpeek puts the byte that was read to know whether there is any into buf.
+// unpeek puts the byte that was read to find out whether there is any into buf.
 func (t *Transport) unpeek(buf []byte) int {
 	if !t.peeked {
 		return 0
@@ -174,8 +176,8 @@ func (t *Transport) fill(buf []byte) (n int, err error) {
 	return n, nil
 }
 
-// goOn takes the end of fill. An end that came while the protocol may not be told
-// is kept.
+// goOn handles the result of fill. An end that came while the protocol may not be
+// told is kept.
 func (t *Transport) goOn(err error) bool {
 	switch {
 	case err == nil:
@@ -188,7 +190,7 @@ func (t *Transport) goOn(err error) bool {
 	return false
 }
 
-// ended is the end of the input: the peer's close_notify, EOF, or an error.
+// ended handles the end of the input: the peer's close_notify, EOF, or an error.
 func (t *Transport) ended(err error) {
 	switch {
 	case err == io.EOF && !t.bio.eofRead:
@@ -229,15 +231,15 @@ func (t *Transport) discard() {
 		t.notice = err == io.EOF && !t.bio.eofRead
 		t.answered()
 	default:
-		t.fail(err) // an alert, say: the peer did not accept what we sent
+		t.fail(err) // for example an alert: the peer did not accept what we sent
 	}
 }
 
 // IsReading implements transport.ReadTransport.
 func (t *Transport) IsReading() bool { return !t.IsClosing() && !t.paused && !t.eof }
 
-// PauseReading implements transport.ReadTransport. The transport below reads on
-// until there is as much as SetReadBufferLimits allows.
+// PauseReading implements transport.ReadTransport. The transport below continues to
+// read until it has as much as SetReadBufferLimits allows.
 func (t *Transport) PauseReading() {
 	t.host.Check()
 	if t.state > open || t.paused {
@@ -261,9 +263,9 @@ func (t *Transport) ResumeReading() {
 	}
 }
 
-// SetReadBufferLimits sets the marks of the input that was received and not yet
-// decrypted, because the protocol paused reading: strictly above High the
-// transport below is paused, at Low or below it is resumed. Negative ones mean
+// SetReadBufferLimits sets the water marks of input that was received and not yet
+// decrypted because the protocol paused reading: strictly above High the transport
+// below is paused, at Low or below it is resumed. Negative marks mean
 // DefaultReadLimits. Error: transport.ErrBadLimits; the old marks then stay.
 func (t *Transport) SetReadBufferLimits(l transport.Limits) error {
 	t.host.Check()
@@ -280,7 +282,7 @@ func (t *Transport) SetReadBufferLimits(l transport.Limits) error {
 	return nil
 }
 
-// ReadBufferLimits returns the marks of SetReadBufferLimits.
+// ReadBufferLimits returns the marks set by SetReadBufferLimits.
 func (t *Transport) ReadBufferLimits() transport.Limits {
 	if t.limits == nil {
 		return DefaultReadLimits
@@ -288,12 +290,13 @@ func (t *Transport) ReadBufferLimits() transport.Limits {
 	return *t.limits
 }
 
-// ReadBufferSize is the number of bytes that wait to be decrypted.
+// ReadBufferSize returns the number of bytes that wait to be decrypted.
 func (t *Transport) ReadBufferSize() int { return len(t.held) }
 
-// regulate pauses the transport below when too much is held, and resumes it. One
-// that cannot be half-closed would not survive its EOF, so that is left to come
-// when it can be used: it is paused whenever the protocol is.
+// regulate pauses the transport below if too much is held, and resumes it. A
+// transport that cannot be half-closed would not survive its EOF, so the EOF must
+// not arrive before it can be used: such a transport is paused whenever the
+// protocol is.
 func (t *Transport) regulate() {
 	if t.raw == nil || t.state >= lost {
 		return

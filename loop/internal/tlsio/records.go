@@ -1,23 +1,25 @@
 package tlsio
 
-// headerSize is that of a record's header, whose last two bytes are the body's size.
+// headerSize is the size of a record's header, whose last two bytes are the size of
+// its body.
 const headerSize = 5
 
-// records follows the records in what crypto/tls is given, to know without asking
-// when it has used up all of it.
+// records follows the records in the bytes given to crypto/tls, to know without
+// asking when all of them have been used.
 //
 //	header --its 5 bytes--> body --as many as it said--> header
 //
-// left is whole records that crypto/tls may still have, or not: at least as many as
-// it has.
+// left is the number of whole records that crypto/tls may still have: it is never
+// too small.
 type records struct {
-	header int  // bytes of a header that were seen
+	header int  // bytes of a header seen so far
 	high   byte // of the body's size
-	body   int  // bytes of a body that are to come
+	body   int  // bytes of a body still to come
 	left   int
 }
 
-// give takes what crypto/tls gets, which asks only when it has no whole record.
+// give counts what is given to crypto/tls, which asks only if it has no whole
+// record.
 func (r *records) give(p []byte) {
 	r.left = 0
 	for len(p) > 0 {
@@ -39,7 +41,7 @@ func (r *records) give(p []byte) {
 	}
 }
 
-// next takes a byte of a header that comes in pieces.
+// next handles a byte of a header that arrives in pieces.
 func (r *records) next(b byte) {
 	r.header++
 	switch r.header {

@@ -6,23 +6,23 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Source is output that is read block by block when its turn has come: a file. All
-// of its methods are called on the loop's goroutine, and none from inside a call of
-// the transport's.
+// Source is output that is read block by block when its turn has come, such as a
+// file. All its methods are called on the loop's goroutine, and none from inside a
+// call to the transport.
 type Source interface {
-	// Read asks for what follows, at most limit bytes. done is called on the loop's
+	// Read requests the next bytes, at most limit. done is called on the loop's
 	// goroutine, never from inside Read: with io.EOF along with the last block or
 	// after it, with another error along with what could still be read. The block
-	// is the transport's until the next Read or Ended. After Ended done is not
-	// called any more, or has no effect.
+	// belongs to the transport until the next Read or Ended. After Ended, done is
+	// no longer called, or has no effect.
 	Read(limit int, done func(block []byte, err error))
 
-	// Ended is called once, before ConnectionLost: how many bytes were encrypted,
-	// and why it was not all of them.
+	// Ended is called once, before ConnectionLost, with the number of bytes that
+	// were encrypted and the reason if that was not all of them.
 	Ended(sent int64, err error)
 }
 
-// blockMax is the most that is asked of a source at once.
+// blockMax is the maximum size of a block requested from a source.
 const blockMax = 256 << 10
 
 // sourcing is a source in the backlog.
@@ -31,13 +31,13 @@ const blockMax = 256 << 10
 //	                     reading | sealing --the last block is encrypted--> over
 //	any --CancelSource, or the transport is lost--> over
 //
-// While the transport below is paused, sealing stands still. The next block is read
-// as soon as there is none left, so that the reading and the sending overlap.
+// While the transport below is paused, sealing stops. The next block is read as
+// soon as none is left, so that reading and sending overlap.
 type sourcing struct {
 	phase sourcePhase
 	from  Source
 	took  func(block []byte, err error) // of Read
-	block []byte                        // what is left of the block in hand
+	block []byte                        // what is left of the current block
 	sent  int64
 	last  bool  // nothing follows the block
 	err   error // why that is so
@@ -53,8 +53,8 @@ const (
 )
 
 // WriteSource queues a source behind what was written before. Of its bytes only
-// those of the block in hand count as buffered. What is written meanwhile queues
-// behind it, and Close sends it to its end. Error: transport.ErrClosed.
+// those of the current block count as buffered. What is written meanwhile queues
+// behind the source, and Close still sends all of it. Error: transport.ErrClosed.
 func (t *Transport) WriteSource(from Source) error {
 	t.host.Check()
 	if t.IsClosing() {
@@ -68,8 +68,8 @@ func (t *Transport) WriteSource(from Source) error {
 	return nil
 }
 
-// CancelSource ends a source with err if it has not ended. What was encrypted of it
-// is sent; what was written after it goes on.
+// CancelSource ends a source with err if it has not ended yet. What was encrypted
+// of it is sent; what was written after it continues.
 func (t *Transport) CancelSource(from Source, err error) {
 	for i := range t.backlog.chunks {
 		c := &t.backlog.chunks[i]
@@ -89,8 +89,8 @@ func (t *Transport) CancelSource(from Source, err error) {
 // On reports whether h is the host.
 func (t *Transport) On(h Host) bool { return t.host == h }
 
-// sourceEnded tells the source, as a release does. Where the transport was lost,
-// something is left of it.
+// sourceEnded notifies the source, as a release does. If the transport was lost,
+// something is left of the source.
 func (t *Transport) sourceEnded(s *sourcing) {
 	if s.phase != sourceOver {
 		s.phase, s.block, s.err = sourceOver, nil, t.whyLost()
@@ -98,7 +98,7 @@ func (t *Transport) sourceEnded(s *sourcing) {
 	s.from.Ended(s.sent, s.err)
 }
 
-// whyLost is why the transport did not send what it had accepted.
+// whyLost returns why the transport did not send what it had accepted.
 func (t *Transport) whyLost() error {
 	if t.err != nil {
 		return t.err
@@ -106,7 +106,7 @@ func (t *Transport) whyLost() error {
 	return transport.ErrClosed
 }
 
-// sourceRead takes a block.
+// sourceRead handles a block.
 func (t *Transport) sourceRead(s *sourcing, block []byte, err error) {
 	if s.phase != sourceReading {
 		return
@@ -123,10 +123,10 @@ func (t *Transport) sourceRead(s *sourcing, block []byte, err error) {
 	t.settle()
 }
 
-// sealSource encrypts what is in hand of the first chunk, a source. It reports
-// whether the chunk after it may follow.
+// sealSource encrypts what is at hand of the first chunk, which is a source. It
+// reports whether the chunk after it may follow.
 func (t *Transport) sealSource(s *sourcing) (over bool) {
-	ends := t.raw.IsClosing() // which its ConnectionLost will tell
+	ends := t.raw.IsClosing() // its ConnectionLost will report that
 	for len(s.block) > 0 && !t.rawPaused && !ends {
 		n := t.seal(s.block[:min(len(s.block), recordMax)])
 		if t.state >= lost {
@@ -147,14 +147,14 @@ func (t *Transport) sealSource(s *sourcing) (over bool) {
 	return true
 }
 
-// blockSize is how much to read at once: where the marks are low, the block alone
-// is not to pause the protocol.
+// blockSize returns how much to read at once: if the marks are low, the block alone
+// must not pause the protocol.
 func (t *Transport) blockSize() int {
 	return max(min(blockMax, t.flow.Limits().High/2), recordMax)
 }
 
-// drainOne encrypts of the first chunk what the transport below takes. It reports
-// whether the next may follow.
+// drainOne encrypts as much of the first chunk as the transport below accepts. It
+// reports whether the next may follow.
 func (t *Transport) drainOne() bool {
 	c := &t.backlog.chunks[0]
 	if c.source != nil {
@@ -174,8 +174,8 @@ func (t *Transport) drainOne() bool {
 	return t.state < lost
 }
 
-// awaitsSource reports whether the output waits for a block, whose coming will
-// tell.
+// awaitsSource reports whether the output waits for a block, whose arrival will
+// resume it.
 func (t *Transport) awaitsSource() bool {
 	c := t.backlog.chunks
 	return len(c) > 0 && c[0].source != nil && c[0].source.phase == sourceReading

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// state is where a TLS transport is in its life.
+// state is the state of a TLS transport.
 //
 //	handshaking --done--> open --Close | EOF--> closing --all encrypted--> notified
 //	notified --the peer's close_notify | EOF | timeout--> the transport below closes
@@ -17,9 +17,9 @@ import (
 //	any --ConnectionLost of the transport below--> gone
 //
 // closing: nothing is received any more; the plaintext drains. notified: our
-// close_notify has been written, and that of the peer is waited for, unless it
-// came before. lost: the transport below was told to end. gone: ConnectionLost
-// was called.
+// close_notify has been written, and the peer's is waited for, unless it came
+// before. lost: the transport below was told to end. gone: ConnectionLost was
+// called.
 type state uint8
 
 const (
@@ -36,8 +36,8 @@ var stateNames = [...]string{"handshaking", "open", "closing", "notified", "lost
 // String returns the state's name.
 func (s state) String() string { return stateNames[s] }
 
-// Transport is a transport over TLS over a transport. Its methods are those of
-// transport.Transport, with what is said there, and few more.
+// Transport is a transport that runs TLS over another transport. Its methods are
+// those of transport.Transport, as documented there, and a few more.
 type Transport struct {
 	host        Host
 	guard       guard.Guard
@@ -50,8 +50,8 @@ type Transport struct {
 	err         error // why it was lost
 
 	// Reading.
-	held     []byte // ciphertext that came while it could not be used
-	readErr  error  // of crypto/tls, to be delivered
+	held     []byte // ciphertext that arrived while it could not be used
+	readErr  error  // from crypto/tls, to be delivered
 	lent     []byte // what GetBuffer returned, until BufferUpdated
 	limits   *transport.Limits
 	peek     byte // the first byte of plaintext that is there
@@ -59,13 +59,13 @@ type Transport struct {
 	paused   bool // by the application
 	eof      bool // EOFReceived was called
 	peerDone bool // the peer will send no more
-	notice   bool // and said so with close_notify
+	notice   bool // the peer said so with close_notify
 
 	// Writing.
 	flow        transport.FlowControl
 	backlog     backlog
 	rawPaused   bool // the transport below takes no more for now
-	lowMarksSet bool // its marks are at our low one, to learn when it gets there
+	lowMarksSet bool // its marks equal our low one, to learn when it gets there
 	inherited   int  // bytes that it had before it was ours
 	emptied     bool // it has sent our close_notify
 
@@ -91,7 +91,7 @@ var (
 	ErrNoCertificate = errors.New("loop: a server's tls.Config needs Certificates, " +
 		"GetCertificate or GetConfigForClient")
 
-	// ErrNoServerName: a client's tls.Config names no server, nor does it say
+	// ErrNoServerName: a client's tls.Config names no server and does not set
 	// InsecureSkipVerify.
 	ErrNoServerName = errors.New("loop: a TLS client needs a ServerName")
 
@@ -103,7 +103,7 @@ var (
 	ErrTimeout = errors.New("loop: TLS timeouts must be positive")
 )
 
-// Check says whether a transport can be made of c. The tests are those that would
+// Check returns an error if no transport can be made of c. It tests for what would
 // otherwise fail in each handshake.
 func (c *Config) Check() error {
 	t := c.TLS
@@ -123,8 +123,8 @@ func (c *Config) Check() error {
 	return nil
 }
 
-// New makes a TLS transport that is not yet on any other; see Lower. The Config
-// must have passed its Check and is the transport's from now on.
+// New returns a TLS transport that is not yet on top of any other; see Lower. The
+// Config must have passed its Check and belongs to the transport from now on.
 func New(host Host, c *Config) *Transport {
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = DefaultHandshakeTimeout
@@ -146,7 +146,7 @@ func New(host Host, c *Config) *Transport {
 	return t
 }
 
-// move makes a transition and asserts that the automaton has it.
+// move makes a transition and asserts that the state machine has it.
 func (t *Transport) move(to state) {
 	if to <= t.state {
 		panic(fmt.Sprintf("tlsio: from %v to %v", t.state, to))
@@ -154,7 +154,7 @@ func (t *Transport) move(to state) {
 	t.state = to
 }
 
-// schedule has RunTask called in the next round.
+// schedule makes the loop call RunTask in the next round.
 func (t *Transport) schedule() {
 	if !t.soon {
 		t.soon = true
@@ -183,8 +183,8 @@ func (t *Transport) IsClosing() bool {
 // Established reports whether the handshake is over and the transport is not gone.
 func (t *Transport) Established() bool { return t.state > handshaking && t.state < lost }
 
-// HandshakeOK reports whether the handshake has succeeded, whatever came of the connection
-// then.
+// HandshakeOK reports whether the handshake has succeeded, whatever happened to the
+// connection afterwards.
 func (t *Transport) HandshakeOK() bool { return t.handshakeOK }
 
 // Protocol implements transport.BaseTransport.
@@ -209,7 +209,7 @@ func (t *Transport) adopt(p transport.BaseProtocol) {
 	t.lent = nil
 }
 
-// Underlying is the transport below. It must not be used but to look at.
+// Underlying returns the transport below, for inspection only.
 func (t *Transport) Underlying() transport.Transport { return t.raw }
 
 // String describes the transport as asyncio's repr does.

@@ -9,15 +9,15 @@ import (
 //	Write --the transport below takes more--> encrypted, written there
 //	      --it is paused-------------------> backlog --it resumes--> encrypted …
 //
-// The size that the marks are compared with is the backlog's and that of the
-// transport below. Its marks are kept at ours or lower (rawLimits), and so:
-// whenever the application is paused, the transport below is too, and it says
-// when it goes on.
+// The size that is compared with the marks is that of the backlog plus that of the
+// transport below. The marks of the transport below are kept at ours or lower
+// (rawLimits), so that whenever the application is paused, the transport below is
+// too, and it reports when it resumes.
 
-// recordMax is the most plaintext that one record holds.
+// recordMax is the maximum amount of plaintext in one record.
 const recordMax = 16 << 10
 
-// rawLimits are the marks of the transport below, as long as ours are larger.
+// rawLimits are the marks of the transport below if ours are larger.
 var rawLimits = transport.DefaultLimits
 
 // Write implements transport.WriteTransport.
@@ -59,8 +59,8 @@ func (t *Transport) WriteLines(lines [][]byte) error {
 	return nil
 }
 
-// WriteOwned implements transport.OwnedWriter. p is encrypted straight from where
-// it is.
+// WriteOwned implements transport.OwnedWriter. p is encrypted directly from where
+// it lies, without being copied first.
 func (t *Transport) WriteOwned(p []byte, release func()) error {
 	t.host.Check()
 	if err := t.writable(len(p)); err != nil {
@@ -78,7 +78,7 @@ func (t *Transport) WriteOwned(p []byte, release func()) error {
 	return nil
 }
 
-// writable says whether n bytes may be written.
+// writable returns an error if n bytes may not be written.
 func (t *Transport) writable(n int) error {
 	switch {
 	case t.IsClosing():
@@ -89,7 +89,7 @@ func (t *Transport) writable(n int) error {
 	return nil
 }
 
-// put encrypts p, and keeps a copy of what the transport below does not take.
+// put encrypts p, and keeps a copy of what the transport below does not accept.
 func (t *Transport) put(p []byte) {
 	rest := t.sealInOrder(p)
 	if len(rest) > 0 && t.state < lost {
@@ -97,8 +97,7 @@ func (t *Transport) put(p []byte) {
 	}
 }
 
-// sealInOrder encrypts p unless there is something before it. It returns what is
-// left.
+// sealInOrder encrypts p unless something waits before it. It returns what is left.
 func (t *Transport) sealInOrder(p []byte) []byte {
 	if t.state == handshaking || !t.backlog.empty() {
 		return p
@@ -106,7 +105,8 @@ func (t *Transport) sealInOrder(p []byte) []byte {
 	return p[t.seal(p):]
 }
 
-// seal encrypts p as long as the transport below takes it and returns how much.
+// seal encrypts p for as long as the transport below accepts it and returns how
+// much.
 func (t *Transport) seal(p []byte) (n int) {
 	for n < len(p) && !t.rawPaused && t.state < lost {
 		k := min(len(p)-n, recordMax)
@@ -118,7 +118,7 @@ func (t *Transport) seal(p []byte) (n int) {
 	return n
 }
 
-// drain encrypts the backlog as far as the transport below takes it.
+// drain encrypts the backlog as far as the transport below accepts it.
 func (t *Transport) drain() {
 	if t.state != open && t.state != closing {
 		return
@@ -143,9 +143,10 @@ func (t *Transport) grew() {
 	}
 }
 
-// settle counts what was sent, and resumes the protocol if little is left. It is
-// not for a user's call. Where a paused protocol must wait for a transport below
-// that is not paused itself, the marks of that are lowered to hear of it.
+// settle counts what was sent, and resumes the protocol if little is left. It must
+// not be called from inside a user's call. If a paused protocol must wait for a
+// transport below that is not paused itself, the marks of that transport are
+// lowered so that it reports.
 func (t *Transport) settle() {
 	if t.state == handshaking || t.state >= lost {
 		return
@@ -166,7 +167,7 @@ func (t *Transport) settle() {
 	}
 }
 
-// lowerLimits are the marks of the transport below.
+// lowerLimits returns the marks of the transport below.
 func (t *Transport) lowerLimits() transport.Limits {
 	l := t.flow.Limits()
 	return transport.Limits{High: min(rawLimits.High, l.High), Low: min(rawLimits.Low, l.Low)}
@@ -179,8 +180,8 @@ func (t *Transport) tune() {
 	}
 }
 
-// count brings the size up to date before new marks are compared with it. A paused
-// protocol, which may not be resumed now, is not concerned.
+// count brings the size up to date before new marks are compared with it. It does
+// nothing for a paused protocol, which may not be resumed now.
 func (t *Transport) count() {
 	t.grew()
 	if n := t.flow.Size() - t.WriteBufferSize(); n > 0 && !t.flow.Paused() {
@@ -188,8 +189,8 @@ func (t *Transport) count() {
 	}
 }
 
-// WriteEOF implements transport.WriteTransport: TLS connections have no half that
-// could be closed alone. Error: transport.ErrNoHalfClose.
+// WriteEOF implements transport.WriteTransport: one direction of a TLS connection
+// cannot be closed alone. Error: transport.ErrNoHalfClose.
 func (t *Transport) WriteEOF() error { return transport.ErrNoHalfClose }
 
 // CanWriteEOF implements transport.WriteTransport.
@@ -207,7 +208,7 @@ func (t *Transport) WriteBufferSize() int {
 // WriteBufferLimits implements transport.WriteTransport.
 func (t *Transport) WriteBufferLimits() transport.Limits { return t.flow.Limits() }
 
-// SetWriteBufferLimits implements transport.WriteTransport. Where both marks are
+// SetWriteBufferLimits implements transport.WriteTransport. If both marks are
 // negative they are DefaultLimits of this package.
 func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
 	t.host.Check()
@@ -224,7 +225,7 @@ func (t *Transport) SetWriteBufferLimits(l transport.Limits) error {
 		t.pauseWriting()
 	}
 	if t.flow.Paused() {
-		t.schedule() // to resume, or to see to it that we hear of the low mark
+		t.schedule() // to resume, or to make sure that we learn of the low mark
 	}
 	return nil
 }
