@@ -137,19 +137,23 @@ func (f *plantedFault) findWith(t *testing.T, source, pkg string, args []string)
 		t.Error("not found")
 	case strings.Contains(report, "[build failed]"):
 		t.Error("no fault but a mistake:\n", report)
+	case finding(report) == "":
+		t.Error("no test has failed:\n", report)
 	default:
 		t.Log("found: ", finding(report))
 	}
 }
 
-// finding is the line of a report that says what was found.
+// finding is the line of a report that says best what was found, "" if no line does:
+// then it is not a test that failed, but go test.
 func finding(report string) string {
-	for line := range strings.Lines(report) {
-		for _, mark := range []string{"seed ", "panic: ", "fatal error: ", "_test.go:"} {
-			if i := strings.Index(line, mark); i >= 0 {
+	for _, mark := range []string{"seed ", "panic: ", "fatal error: ", "_test.go:", "--- FAIL"} {
+		for line := range strings.Lines(report) {
+			i := strings.Index(line, mark)
+			if i >= 0 && !strings.Contains(line, "level=WARN") {
 				return strings.TrimSpace(line[i:])
 			}
 		}
 	}
-	return report
+	return ""
 }
