@@ -99,7 +99,7 @@ func TestFileServerAnswersPipelinedRequestsInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(patience))
+		conn.SetDeadline(time.Now().Add(waitTimeout))
 		fmt.Fprint(conn, "GET /large HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\n"+
 			"GET /sub/hello.html HTTP/1.1\r\n\r\n")
 		conn.(*net.TCPConn).CloseWrite()
@@ -141,7 +141,7 @@ func TestFileServerLivesOnWithoutDescriptors(t *testing.T) {
 			conn.Close()
 		}
 		// It takes a moment until those are gone.
-		for end := time.Now().Add(patience); ; {
+		for end := time.Now().Add(waitTimeout); ; {
 			conn := dial(t, addr)
 			got := ask(conn)
 			conn.Close()
@@ -161,7 +161,7 @@ func dial(t *testing.T, addr string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(waitTimeout))
 	return conn
 }
 

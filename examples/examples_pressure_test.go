@@ -29,7 +29,7 @@ func TestPressure(t *testing.T) {
 // runPressure runs the example once, and returns what its output lacks.
 func runPressure(t *testing.T, bin string, env []string) (missing, output string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin)
 	cmd.Env = env

@@ -32,7 +32,7 @@ func behind(t *testing.T, f func(c *net.TCPConn)) string {
 			if err != nil {
 				return
 			}
-			c.SetDeadline(time.Now().Add(patience))
+			c.SetDeadline(time.Now().Add(waitTimeout))
 			f(c.(*net.TCPConn))
 			c.Close()
 		}
@@ -49,7 +49,7 @@ func through(t *testing.T, s *server) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(waitTimeout))
 	return c.(*net.TCPConn)
 }
 
@@ -138,7 +138,7 @@ func settle(t *testing.T, s *server) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	last, same := stat(), 0
-	for deadline := time.Now().Add(patience); same < 4 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(waitTimeout); same < 4 && time.Now().Before(deadline); {
 		<-tick.C
 		now := stat()
 		if same++; now != last {
@@ -164,7 +164,7 @@ func TestProxyTellsTheClientThatNobodyIsThere(t *testing.T) {
 		}
 		if err == nil {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(patience))
+			c.SetDeadline(time.Now().Add(waitTimeout))
 			if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 				t.Errorf("%d, %v", n, err)
 			}

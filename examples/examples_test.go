@@ -21,8 +21,8 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// patience bounds each program; nothing here takes a second.
-const patience = 20 * time.Second
+// waitTimeout bounds each program; nothing here takes a second.
+const waitTimeout = 20 * time.Second
 
 // binaries are the examples that were built. Each is built once, because the linker takes
 // longer than most of the tests.
@@ -131,7 +131,7 @@ func start(t *testing.T, env []string, ready, bin string, args ...string) *serve
 // expect waits for a line that contains text and returns it.
 func (s *server) expect(text string) string {
 	s.t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(waitTimeout)
 	for {
 		select {
 		case line, ok := <-s.lines:
@@ -156,7 +156,7 @@ func (s *server) output() string {
 // run runs a program to its end and returns what it printed.
 func run(t *testing.T, env []string, stdin []byte, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = env

@@ -43,7 +43,7 @@ func talk(t *testing.T, cmd *exec.Cmd, line string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(waitTimeout, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	fmt.Fprintln(in, line)
 	scan := bufio.NewScanner(out)

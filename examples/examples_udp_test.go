@@ -104,7 +104,7 @@ func dialUDP(t *testing.T, addr string) net.Conn {
 func answered(t *testing.T, conn net.Conn) {
 	t.Helper()
 	reply := make([]byte, 16)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(waitTimeout); time.Now().Before(deadline); {
 		if _, err := conn.Write([]byte("ready?")); err != nil {
 			continue // refused: the error of the datagram before
 		}

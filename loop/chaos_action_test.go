@@ -59,14 +59,14 @@ func (e *chaosEnd) riot(fatal bool) {
 		return
 	}
 	if fatal {
-		e.doom()
+		e.end()
 	}
 	c.panics++
 	panic(chaosPanic{e.id})
 }
 
-// doom notes that the transport ends with the callback that is under way.
-func (e *chaosEnd) doom() { e.doomed = true }
+// end notes that the transport ends with the callback that is under way.
+func (e *chaosEnd) end() { e.ending = true }
 
 // act does one random thing to e, or to another end.
 func (c *chaos) act(e *chaosEnd) {

@@ -38,7 +38,7 @@ type chaosChild struct {
 	answered, cancelled bool // the start
 	made, exited, lost  bool
 	closed              bool // by us
-	doomed              bool // by a panic of ConnectionMade
+	ending              bool // by a panic of ConnectionMade
 	killed              bool // a signal was sent that ends it, unless it has ended
 	left                bool // its pipes are a grandchild's
 	code                int  // that it ends with by itself
@@ -87,7 +87,7 @@ func (k *chaosChild) started(t transport.SubprocessTransport, err error) {
 		k.fail("started twice")
 	case err == nil && (!k.made || t != k.tr):
 		k.fail("started, but not made")
-	case err != nil && k.made && !k.doomed:
+	case err != nil && k.made && !k.ending:
 		k.fail("made, but the start says %v", err)
 	case errors.Is(err, context.Canceled) && !k.cancelled:
 		k.fail("cancelled by nobody")
@@ -141,9 +141,9 @@ func (k *chaosChild) enter(name string, n int) {
 	k.c.enter(k.id, name, n)
 }
 
-// doom is called before a panic of ConnectionMade, which kills.
-func (k *chaosChild) doom() {
-	k.doomed = true
+// end is called before a panic of ConnectionMade, which kills.
+func (k *chaosChild) end() {
+	k.ending = true
 	k.ends()
 }
 
@@ -176,7 +176,7 @@ func (k *chaosChild) ConnectionMade(t transport.SubprocessTransport) {
 			s.tr = t.PipeTransport(fd)
 		}
 	}
-	k.c.riot(k.doom)
+	k.c.riot(k.end)
 }
 
 // PipeDataReceived implements protocol.SubprocessProtocol.
@@ -218,7 +218,7 @@ func (k *chaosChild) ConnectionLost(err error) {
 	k.enter("CL", chaosReason(err))
 	defer k.c.leave()
 	switch {
-	case err == nil && !k.doomed, k.doomed && isChaos(err):
+	case err == nil && !k.ending, k.ending && isChaos(err):
 	case k.c.ending && errors.Is(err, ErrLoopClosed):
 	default:
 		k.fail("lost with %v", err)

@@ -34,7 +34,7 @@ type chaosEnd struct {
 	made, lost, eof         bool
 	paused, writePaused     bool
 	eofAsked                bool
-	closed, aborted, doomed bool // by us; doomed: by a panic
+	closed, aborted, ending bool // by us; ending: by a panic
 	emptied                 bool // by an empty buffer
 	eofClosed               bool // EOFReceived returned false
 	clean                   bool // ConnectionLost(nil)
@@ -142,7 +142,7 @@ func (e *chaosEnd) resumedWriting() {
 	if !e.writePaused {
 		e.fail("ResumeWriting without PauseWriting")
 	}
-	if e.aborted || e.doomed {
+	if e.aborted || e.ending {
 		e.fail("ResumeWriting after Abort")
 	}
 	e.writePaused = false
@@ -189,7 +189,7 @@ func (e *chaosEnd) plausible(err error) bool {
 	case errors.Is(err, ErrLoopClosed):
 		return e.c.ending
 	}
-	return e.doomed && isChaos(err)
+	return e.ending && isChaos(err)
 }
 
 // chaosReason is a number for the trace.
@@ -209,7 +209,7 @@ func (e *chaosEnd) ended() bool { return e.eofAsked || e.lost }
 
 // complete implements chaosParty (I9).
 func (e *chaosEnd) complete() bool {
-	return !e.aborted && !e.doomed && (!e.lost || e.clean)
+	return !e.aborted && !e.ending && (!e.lost || e.clean)
 }
 
 // alive reports whether methods of the transport make sense.
@@ -224,10 +224,10 @@ func (e *chaosEnd) check(after string) {
 		e.fail("after %s: limits are %+v, not %+v", after, limits, e.limits)
 	case size < 0 || !e.lost && size-flying > e.out.sent-e.out.got:
 		e.fail("after %s: %d buffered, %d sent, %d received", after, size, e.out.sent, e.out.got)
-	case (e.aborted || e.doomed && e.depth == 0 || e.lost) && size != 0:
+	case (e.aborted || e.ending && e.depth == 0 || e.lost) && size != 0:
 		e.fail("after %s: %d buffered of a dead connection", after, size)
 	}
-	if e.aborted || e.doomed || e.lost || e.tr.(*fdio.Stream).State() > fdio.Closing {
+	if e.aborted || e.ending || e.lost || e.tr.(*fdio.Stream).State() > fdio.Closing {
 		return
 	}
 	switch {

@@ -12,8 +12,8 @@ import (
 // chaosTurns bounds the rounds of one run; none needs a tenth of them.
 const chaosTurns = 300_000
 
-// chaosPatience is how long, in real time, another goroutine may take.
-const chaosPatience = 10 * time.Second
+// chaosTimeout is how long, in real time, another goroutine may take.
+const chaosTimeout = 10 * time.Second
 
 // chaosEngine watches what the loop hands to the simulated kernel.
 type chaosEngine struct {
@@ -117,7 +117,7 @@ func (c *chaos) post(f func()) {
 	begun := time.Now()
 	for posts() == before || before == 0 && c.engine.wakes.Load() == wakes {
 		runtime.Gosched()
-		if time.Since(begun) > chaosPatience {
+		if time.Since(begun) > chaosTimeout {
 			c.stuck("nothing was posted")
 		}
 	}

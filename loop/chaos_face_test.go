@@ -90,7 +90,7 @@ func (p *chaosBuffered) GetBuffer(hint int) []byte {
 		p.e.fail("GetBuffer(%d)", hint)
 	}
 	if !p.e.c.calm && p.e.c.chance(300) {
-		p.e.doom()
+		p.e.end()
 		p.e.emptied = true
 		p.e.c.panics++ // it is reported like one
 		return []byte{}[:0]

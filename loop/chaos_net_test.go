@@ -109,7 +109,7 @@ func (c *chaos) dialed(d *chaosDial, t transport.Transport, err error) {
 		e.fail("dialed twice")
 	case err == nil && (!e.made || t != e.tr):
 		e.fail("dialed, but not made")
-	case err != nil && e.made && !e.doomed && !e.tr.IsClosing():
+	case err != nil && e.made && !e.ending && !e.tr.IsClosing():
 		e.fail("made, but dial says %v", err)
 	case errors.Is(err, context.Canceled) && !d.cancelled:
 		e.fail("cancelled by nobody")

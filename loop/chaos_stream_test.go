@@ -253,7 +253,7 @@ func (s *chaosStream) quiet() {
 // chaosPipe is the protocol of a pipe that is no child's.
 type chaosPipe struct {
 	*chaosStream
-	made, eof, doomed bool
+	made, eof, ending bool
 }
 
 // pipe makes a pipe, one end of which becomes a transport.
@@ -286,12 +286,12 @@ func (c *chaos) pipe() {
 	})
 }
 
-func (p *chaosPipe) doom() { p.doomed = true }
+func (p *chaosPipe) end() { p.ending = true }
 
 func (p *chaosPipe) connected(err error) {
 	p.c.note(p.id, "connected", chaosReason(err))
 	switch {
-	case err == nil && p.made, p.doomed && isChaos(err):
+	case err == nil && p.made, p.ending && isChaos(err):
 	case p.c.ending && errors.Is(err, ErrLoopClosed) && !p.made:
 		p.lost = true
 	default:
@@ -314,7 +314,7 @@ func (p *chaosPipe) ConnectionMade(t transport.Transport) {
 		p.fail("ConnectionMade twice")
 	}
 	p.made, p.tr = true, t
-	p.c.riot(p.doom)
+	p.c.riot(p.end)
 }
 
 // DataReceived implements protocol.Protocol.
@@ -322,7 +322,7 @@ func (p *chaosPipe) DataReceived(data []byte) {
 	p.enter("DR", len(data))
 	defer p.c.leave()
 	p.received(data)
-	p.c.riot(p.doom)
+	p.c.riot(p.end)
 }
 
 // EOFReceived implements protocol.Protocol.
@@ -334,7 +334,7 @@ func (p *chaosPipe) EOFReceived() (keepOpen bool) {
 	}
 	p.eof = true
 	p.flow.end(p.c)
-	p.c.riot(p.doom)
+	p.c.riot(p.end)
 	return p.c.chance(2)
 }
 
@@ -342,8 +342,8 @@ func (p *chaosPipe) EOFReceived() (keepOpen bool) {
 func (p *chaosPipe) ConnectionLost(err error) {
 	p.enter("CL", chaosReason(err))
 	defer p.c.leave()
-	if isChaos(err) != p.doomed && !p.closed && !p.eof && !p.c.ending {
-		p.fail("lost with %v, doomed %v", err, p.doomed)
+	if isChaos(err) != p.ending && !p.closed && !p.eof && !p.c.ending {
+		p.fail("lost with %v, ending %v", err, p.ending)
 	}
 	if err == nil && !p.writes && !p.eof && !p.closed && !p.c.ending {
 		p.fail("lost without EOFReceived")

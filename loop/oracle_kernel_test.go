@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-net/sluice/uring"
 )
 
-// kernelPatience is how long a condition may take to come true.
-const kernelPatience = 10 * time.Second
+// kernelTimeout is how long a condition may take to come true.
+const kernelTimeout = 10 * time.Second
 
 // idleTurns is how many turns without an event mean that all is quiet. What a
 // peer does over loopback can be polled when its system call returns.
@@ -81,7 +81,7 @@ var ringKeepsOrder = sync.OnceValue(func() bool {
 			return false
 		}
 	}
-	_, err = ring.SubmitAndWait(2, kernelPatience)
+	_, err = ring.SubmitAndWait(2, kernelTimeout)
 	first := uint64(1)
 	for c := range ring.CQEs() {
 		first = c.UserData
@@ -120,7 +120,7 @@ func (e *kernelEnv) Settle() error {
 }
 
 func (e *kernelEnv) Until(cond func() bool) error {
-	for begin := time.Now(); time.Since(begin) < kernelPatience; {
+	for begin := time.Now(); time.Since(begin) < kernelTimeout; {
 		held := false
 		e.Do(func() { held = cond() })
 		if held {

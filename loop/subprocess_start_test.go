@@ -15,7 +15,7 @@ import (
 )
 
 // launchOld starts a child whose exit a goroutine waits for.
-func launchOld(t *testing.T, l *loop.Loop, n *rig.Nurse, args ...string) {
+func launchOld(t *testing.T, l *loop.Loop, n *rig.ProcessRecorder, args ...string) {
 	t.Helper()
 	started := make(chan error, 1)
 	looptest.Do(l, func() {
@@ -30,16 +30,16 @@ func launchOld(t *testing.T, l *loop.Loop, n *rig.Nurse, args ...string) {
 
 func TestS332_WithoutPidfdsAGoroutineWaits(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		launchOld(t, l, n, "echo", "hello")
 		n.Over(t, 0)
 		if string(n.Out[1]) != "hello\n" || n.LostErr != nil {
 			t.Errorf("%q, %v", n.Out[1], n.LostErr)
 		}
-		n = rig.NewNurse(t)
+		n = rig.NewProcessRecorder(t)
 		launchOld(t, l, n, "false")
 		n.Over(t, 1)
-		n = rig.NewNurse(t)
+		n = rig.NewProcessRecorder(t)
 		launchOld(t, l, n, "sleep", "infinity")
 		if code, exited := n.T.ReturnCode(); exited {
 			t.Error("exited with", code)
@@ -60,7 +60,7 @@ func TestS338_EndOfALoopKillsChildrenWithoutPidfds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		started := make(chan error, 1)
 		l.CallSoon(func() {
 			l.SubprocessWithoutPidfd(n, []string{"sleep", "infinity"},
@@ -103,7 +103,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		var answers []error
 		l.CallSoon(func() {
 			l.SubprocessExecFunc(t.Context(), n, []string{"sleep", "infinity"}, nil,
@@ -136,7 +136,7 @@ func TestS338_EndOfALoopDuringAStart(t *testing.T) {
 // before the answer comes.
 func TestS329_CancelDuringAStart(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		var finish func()
 		var cancel func(error)
 		var answers []error
@@ -168,7 +168,7 @@ func TestS329_CancelDuringAStart(t *testing.T) {
 
 func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
 			l.SubprocessWithoutOutput(n, []string{"sleep", "infinity"},
@@ -179,7 +179,7 @@ func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
 			if !errors.Is(err, syscall.EMFILE) {
 				t.Error(err)
 			}
-		case <-time.After(looptest.Patience):
+		case <-time.After(looptest.WaitTimeout):
 			t.Fatal("the start does not end")
 		}
 		looptest.Turns(l, 3)

@@ -132,8 +132,8 @@ func newFeature(name string, err error) Feature {
 }
 
 const (
-	probeEntries  = 16
-	probePatience = time.Second // for what should take microseconds
+	probeEntries = 16
+	probeTimeout = time.Second // for what should take microseconds
 )
 
 // prober runs one check after another on one ring.
@@ -178,7 +178,7 @@ func (p *prober) start(prep func(*SQE)) error {
 // next waits for a completion of the operation that was started last. A negative
 // Res is returned as an error.
 func (p *prober) next() (CQE, error) {
-	for end := time.Now().Add(probePatience); ; {
+	for end := time.Now().Add(probeTimeout); ; {
 		for c := range p.ring.CQEs() {
 			if c.UserData == p.user {
 				return c, errnoOrNil(c)

@@ -350,7 +350,7 @@ func (p *prober) syncCancel() error {
 	if err := p.start(func(s *SQE) { s.PrepRecv(a, make([]byte, 8), 0) }); err != nil {
 		return err
 	}
-	if _, err := p.ring.SyncCancel(p.user, -1, 0, probePatience); err != nil {
+	if _, err := p.ring.SyncCancel(p.user, -1, 0, probeTimeout); err != nil {
 		return errnoOf(err)
 	}
 	return p.cancelled()

@@ -191,7 +191,7 @@ func (r *Ring) Entries() int { return int(r.sqEntries) }
 // CQEntries returns the size of the completion queue, a power of 2.
 func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 
-// Close cancels everything in flight, waits at most closePatience for it to end,
+// Close cancels everything in flight, waits at most closeTimeout for it to end,
 // and frees the ring, its buffer rings included. Completions that were not taken
 // are lost. It is idempotent.
 //
@@ -243,7 +243,7 @@ func (r *Ring) Quiet() bool {
 	if !r.onOwner() {
 		return r.stats.Submitted == 0
 	}
-	_, err := r.SyncCancel(0, -1, CancelAny|CancelAll, closePatience)
+	_, err := r.SyncCancel(0, -1, CancelAny|CancelAll, closeTimeout)
 	ended := err == nil || errors.Is(err, syscall.ENOENT)
 	if ended || errors.Is(err, syscall.ETIME) {
 		r.enter(0, 0, enterGetEvents, false)

@@ -57,9 +57,9 @@ const (
 // entriesMin is the smallest size to which a ring shrinks when memory is short.
 const entriesMin = 16
 
-// closePatience bounds how long Close waits for what cannot be cancelled at
+// closeTimeout bounds how long Close waits for what cannot be cancelled at
 // once, such as a read that a kernel worker is busy with.
-const closePatience = 100 * time.Millisecond
+const closeTimeout = 100 * time.Millisecond
 
 // drops lists what negotiate gives up, one step for each EINVAL, newest first: a
 // kernel that lacks a flag has all those listed below the newest that it lacks.

@@ -7,13 +7,13 @@ import (
 	"github.com/sluice-net/sluice/loop"
 )
 
-// Patience is how long WaitFor waits, on the loop's clock.
-const Patience = 20 * time.Second
+// WaitTimeout is how long WaitFor waits, on the loop's clock.
+const WaitTimeout = 20 * time.Second
 
-// patienceReal is the least time that WaitFor waits, in real time: on a simulated clock
-// Patience is over in less than a second, and the condition may depend on a goroutine
+// realTimeout is the least time that WaitFor waits, in real time: on a simulated clock
+// WaitTimeout is over in less than a second, and the condition may depend on a goroutine
 // that has not run yet.
-const patienceReal = 5 * time.Second
+const realTimeout = 5 * time.Second
 
 // interval is how often WaitFor evaluates its condition.
 const interval = 100 * time.Microsecond
@@ -44,12 +44,12 @@ func Do(l *loop.Loop, f func()) bool {
 }
 
 // WaitFor waits until cond is true, and ends the test if that does not happen within
-// Patience. cond is evaluated on the loop's goroutine, at once and then over and over
+// WaitTimeout. cond is evaluated on the loop's goroutine, at once and then over and over
 // between the loop's rounds. what describes the condition, for the error message. Call
 // WaitFor on the test's goroutine.
 func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	tb.Helper()
-	waitFor(tb, l, what, Patience, cond)
+	waitFor(tb, l, what, WaitTimeout, cond)
 }
 
 // Pass lets d pass on the loop's clock while the loop runs: no time at all on a
@@ -62,7 +62,7 @@ func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
 	}
 	select {
 	case <-passed:
-	case <-time.After(d + Patience):
+	case <-time.After(d + WaitTimeout):
 		tb.Fatalf("loop stands still, waiting for %v to pass", d)
 	}
 }
@@ -74,7 +74,7 @@ func Turns(l *loop.Loop, n int) {
 	}
 }
 
-// waitFor is WaitFor with another timeout than Patience.
+// waitFor is WaitFor with another timeout than WaitTimeout.
 func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration,
 	cond func() bool) {
 	tb.Helper()
@@ -86,7 +86,7 @@ func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration
 		switch {
 		case cond():
 			result <- true
-		case l.Time() > deadline && time.Since(began) > patienceReal:
+		case l.Time() > deadline && time.Since(began) > realTimeout:
 			result <- false
 		default:
 			l.CallLater(interval, look)
@@ -103,9 +103,9 @@ func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration
 	select {
 	case ok := <-result:
 		if !ok {
-			tb.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("timed out waiting for %s", what)
 		}
-	case <-time.After(2 * Patience):
+	case <-time.After(2 * WaitTimeout):
 		tb.Fatalf("loop stands still, waiting for %s", what)
 	}
 }

@@ -75,7 +75,7 @@ func TestNetworkTimePassesWithoutWaiting(t *testing.T) {
 	began, before := time.Now(), n.Time()
 	fired := false
 	looptest.Do(n.Loop, func() { n.CallLater(time.Hour, func() { fired = true }) })
-	for done := false; !done && time.Since(began) < looptest.Patience; {
+	for done := false; !done && time.Since(began) < looptest.WaitTimeout; {
 		looptest.Do(n.Loop, func() { done = fired })
 	}
 	if passed := n.Time() - before; !fired || passed < time.Hour {

@@ -23,7 +23,7 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 		for _, size := range []int{64, 20_000} {
 			p := make([]byte, size)
 			allocs := testing.AllocsPerRun(200, func() {
-				client.SetDeadline(time.Now().Add(patience))
+				client.SetDeadline(time.Now().Add(waitTimeout))
 				if _, err := client.Write(p); err != nil {
 					t.Fatal(err)
 				}

@@ -68,7 +68,7 @@ func (c *clash) run(t *testing.T) {
 	}
 	for _, end := range []*stream.Conn{c.client, c.server} {
 		end.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 		if err := end.WaitClosed(ctx); errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("connection %d does not end", c.seed)
 		}

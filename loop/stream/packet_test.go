@@ -28,7 +28,7 @@ func endpoint(t *testing.T, l *loop.Loop, network, addr string) *stream.PacketCo
 	p := c.(*stream.PacketConn)
 	t.Cleanup(func() {
 		p.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 		defer cancel()
 		if err := p.WaitClosed(ctx); err != nil {
 			t.Error(err)

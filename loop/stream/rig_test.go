@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-net/sluice/loop/stream"
 )
 
-// patience bounds what must happen soon.
-const patience = 20 * time.Second
+// waitTimeout bounds what must happen soon.
+const waitTimeout = 20 * time.Second
 
 // pairs runs f with both ends of a connection, by TCP, on each engine. They are gone
 // at the end.
@@ -76,7 +76,7 @@ func join(t *testing.T, l *loop.Loop, ln net.Listener) (client, server *stream.C
 // gone waits for the end of a connection, and returns why it was lost.
 func gone(t *testing.T, c *stream.Conn) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	err := c.WaitClosed(ctx)
 	if ctx.Err() != nil {
@@ -130,8 +130,8 @@ func soon[T any](t *testing.T, what string, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(patience):
-		t.Fatal("waited in vain for " + what)
+	case <-time.After(waitTimeout):
+		t.Fatal("timed out waiting for " + what)
 		panic("unreachable")
 	}
 }

@@ -66,14 +66,14 @@ func cutOff(t *testing.T, l *loop.Loop, ln net.Listener, answer, read int) error
 		if answer > 1<<20 {
 			until(t, l, "a full socket", func() bool { return stream.Full(conn) })
 		}
-		peer.SetReadDeadline(time.Now().Add(patience))
+		peer.SetReadDeadline(time.Now().Add(waitTimeout))
 		if _, err := io.ReadFull(peer, make([]byte, read)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	upload := make([]byte, 100<<10)
 	write(t, peer, upload)
-	conn.SetReadDeadline(time.Now().Add(patience))
+	conn.SetReadDeadline(time.Now().Add(waitTimeout))
 	if _, err := io.ReadFull(conn, upload); err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 // eventsUntil collects events until one is wanted.
 func eventsUntil(t *testing.T, tracer *Tracer, wanted func(Event) bool) []Event {
 	t.Helper()
-	patience := time.AfterFunc(10*time.Second, func() { tracer.Close() })
-	defer patience.Stop()
+	waitTimeout := time.AfterFunc(10*time.Second, func() { tracer.Close() })
+	defer waitTimeout.Stop()
 	var out []Event
 	for e, err := range tracer.Events() {
 		if err != nil {
@@ -133,8 +133,8 @@ func TestLatencyOfRequestsIsMeasured(t *testing.T) {
 func TestCostlyLevelsExpire(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelRing, Duration: time.Millisecond})
-	patience := time.NewTimer(10 * time.Second)
-	defer patience.Stop()
+	waitTimeout := time.NewTimer(10 * time.Second)
+	defer waitTimeout.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	status := func(name string) ProbeStatus {
@@ -147,7 +147,7 @@ func TestCostlyLevelsExpire(t *testing.T) {
 	}
 	for status("cq_wait") != ProbeExpired {
 		select {
-		case <-patience.C:
+		case <-waitTimeout.C:
 			t.Fatalf("cq_wait is %v", status("cq_wait"))
 		case <-ticker.C:
 		}

@@ -50,8 +50,8 @@ func descriptors() map[string]string {
 
 // leftBehind waits for what is ending, and returns what does not end.
 func leftBehind(before map[string]string) string {
-	patience := time.NewTimer(5 * time.Second)
-	defer patience.Stop()
+	waitTimeout := time.NewTimer(5 * time.Second)
+	defer waitTimeout.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -60,7 +60,7 @@ func leftBehind(before map[string]string) string {
 			return ""
 		}
 		select {
-		case <-patience.C:
+		case <-waitTimeout.C:
 			return left
 		case <-ticker.C:
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is how long what is ending may take to end.
-const patience = 5 * time.Second
+// waitTimeout is how long what is ending may take to end.
+const waitTimeout = 5 * time.Second
 
 // Main is a package's TestMain: it runs the tests and exits with their status,
 // or with 1 if they passed but left something behind.
@@ -38,10 +38,10 @@ func openPoller() {
 	}
 }
 
-// wait asks until nothing is left or patience is at its end: a goroutine that
+// wait asks until nothing is left or waitTimeout is at its end: a goroutine that
 // exits tells nobody.
 func wait(before []string) (left []string) {
-	for end := time.Now().Add(patience); ; runtime.Gosched() {
+	for end := time.Now().Add(waitTimeout); ; runtime.Gosched() {
 		left = goroutines()
 		for _, fd := range descriptors() {
 			if !slices.Contains(before, fd) {

@@ -21,8 +21,8 @@ import (
 // ran out of memory.
 const recvBackoffTime = 10 * time.Millisecond
 
-// A parcel is the data of one completion: a datagram, or several from one sender.
-type parcel struct {
+// received is the data of one completion: a datagram, or several from one sender.
+type received struct {
 	data    []byte
 	addr    transport.Addr
 	segment int // the size of each but the last; 0: it is one
@@ -30,7 +30,7 @@ type parcel struct {
 }
 
 // first removes the first datagram from p. size is its original length.
-func (p *parcel) first() (data []byte, size int) {
+func (p *received) first() (data []byte, size int) {
 	if p.segment == 0 || len(p.data) <= p.segment {
 		data, size = p.data, p.size
 		p.data, p.segment = nil, 0
@@ -60,13 +60,13 @@ func (d *Datagram) received() {
 	case d.holds() && errno != 0:
 		d.hold(arrival{res: op.Res})
 	case d.holds():
-		d.hold(arrivalOfParcel(parcelOf(op)))
+		d.hold(heldArrival(receivedOf(op)))
 	case errno != 0:
 		d.receiveFailed(errno)
 	default:
-		p := parcelOf(op)
+		p := receivedOf(op)
 		if d.pass(&p) {
-			d.hold(arrivalOfParcel(p))
+			d.hold(heldArrival(p))
 		}
 	}
 	if !more {
@@ -74,12 +74,12 @@ func (d *Datagram) received() {
 	}
 }
 
-func parcelOf(op *proactor.Op) parcel {
-	return parcel{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
+func receivedOf(op *proactor.Op) received {
+	return received{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
 }
 
-// arrivalOfParcel returns a copy of a parcel, or of the rest of one, to be held back.
-func arrivalOfParcel(p parcel) arrival {
+// heldArrival returns a copy of p, or of the rest of one, to be held back.
+func heldArrival(p received) arrival {
 	p.data = append([]byte(nil), p.data...)
 	return arrival{p, int32(len(p.data))}
 }
@@ -101,9 +101,9 @@ func (d *Datagram) uncut() {
 	d.receiveFailed(errno)
 }
 
-// pass gives the datagrams of a parcel to the protocol, each of which may pause or
+// pass gives the datagrams of p to the protocol, each of which may pause or
 // close. It reports whether some are left for later.
-func (d *Datagram) pass(p *parcel) (left bool) {
+func (d *Datagram) pass(p *received) (left bool) {
 	for {
 		several := p.segment > 0 && len(p.data) > p.segment
 		data, size := p.first()
@@ -153,7 +153,7 @@ func (d *Datagram) receiveFailed(errno syscall.Errno) {
 func (d *Datagram) deliver(a arrival) {
 	if a.res < 0 {
 		d.receiveFailed(syscall.Errno(-a.res))
-	} else if d.pass(&a.parcel) {
+	} else if d.pass(&a.received) {
 		a.res = int32(len(a.data))
 		d.holdRest(a)
 	}

@@ -12,8 +12,8 @@ import (
 
 // An arrival is a completion that was held back.
 type arrival struct {
-	parcel       // data is a copy; nil: see the kind
-	res    int32 // of the operation: a count, 0 or a negated errno
+	received       // data is a copy; nil: see the kind
+	res      int32 // of the operation: a count, 0 or a negated errno
 }
 
 // readable reports whether anything may be passed to the protocol.

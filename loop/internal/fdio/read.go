@@ -157,7 +157,7 @@ func arrivalOf(op *proactor.Op) arrival {
 }
 
 func arrivalOfBytes(data []byte) arrival {
-	return arrival{parcel{data: append([]byte(nil), data...)}, int32(len(data))}
+	return arrival{received{data: append([]byte(nil), data...)}, int32(len(data))}
 }
 
 // deliver implements kind.

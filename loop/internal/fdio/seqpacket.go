@@ -109,9 +109,9 @@ func (s *SeqPacket) received() {
 	case s.holds() && op.Res <= 0:
 		s.hold(arrival{res: op.Res})
 	case s.holds():
-		s.hold(arrivalOfParcel(parcelOf(op)))
+		s.hold(heldArrival(receivedOf(op)))
 	default:
-		s.deliver(arrival{parcelOf(op), op.Res})
+		s.deliver(arrival{receivedOf(op), op.Res})
 		s.guard.Poison(op.Data)
 	}
 	if !op.More {
@@ -148,7 +148,7 @@ func (s *SeqPacket) deliverInto(data []byte) {
 	if buf == nil {
 		buf = s.guard.GetBuffer(len(data))
 	}
-	whole := arrival{parcel{data: data, size: len(data)}, int32(len(data))}
+	whole := arrival{received{data: data, size: len(data)}, int32(len(data))}
 	switch {
 	case s.state != Open:
 	case s.guard.Protocol() != owner && !s.paused:

@@ -177,7 +177,7 @@ func (w *world) prefix() string { return fmt.Sprintf("kernelchaos-%d-%x", os.Get
 
 // listen makes the servers.
 func (w *world) listen() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	w.mail = &mail{world: w}
 	tcp, err := w.loop.CreateServer(ctx, w.accept, "127.0.0.1:0", nil)

@@ -22,8 +22,8 @@ import (
 // may get lost, but each that arrives is as it was sent.
 type mail struct {
 	*world
-	offices []*office
-	clients []net.Conn
+	endpoints []*mailEndpoint
+	clients   []net.Conn
 }
 
 // letterHead is the sender's stream, the offset in it and the length, which the
@@ -56,12 +56,12 @@ func (m *mail) open(ctx context.Context) error {
 		{LocalAddr: "127.0.0.1:0"}, {LocalAddr: "127.0.0.1:0", GSO: true, GRO: true},
 		{LocalPath: path},
 	} {
-		p := &office{mail: m, rng: rand.New(rand.NewPCG(m.seed, uint64(1000+i)))}
+		p := &mailEndpoint{mail: m, rng: rand.New(rand.NewPCG(m.seed, uint64(1000+i)))}
 		t, err := m.loop.CreateDatagramEndpoint(ctx, p, &o)
 		if err != nil {
 			return err
 		}
-		m.offices = append(m.offices, p)
+		m.endpoints = append(m.endpoints, p)
 		for j := range 2 {
 			c, err := dialMail(t, fmt.Sprintf("%s/%d", path, j))
 			if err != nil {
@@ -124,8 +124,8 @@ func (m *mail) receive(c net.Conn) {
 	}
 }
 
-// office is an endpoint's protocol.
-type office struct {
+// mailEndpoint is an endpoint's protocol.
+type mailEndpoint struct {
 	protocol.DatagramBase
 	*mail
 	t    transport.DatagramTransport
@@ -134,10 +134,10 @@ type office struct {
 	gone bool
 }
 
-func (o *office) ConnectionMade(t transport.DatagramTransport) { o.t = t }
+func (o *mailEndpoint) ConnectionMade(t transport.DatagramTransport) { o.t = t }
 
 // DatagramReceived sends the letter back, and one of its own.
-func (o *office) DatagramReceived(data []byte, from transport.Addr) {
+func (o *mailEndpoint) DatagramReceived(data []byte, from transport.Addr) {
 	o.mail.datagrams.Add(1)
 	size := o.opts.Buffers.Size
 	if err := readLetter(data); err != nil {
@@ -158,13 +158,13 @@ func (o *office) DatagramReceived(data []byte, from transport.Addr) {
 }
 
 // ErrorReceived is told of datagrams that are longer than the receive buffers.
-func (o *office) ErrorReceived(err error) {
+func (o *mailEndpoint) ErrorReceived(err error) {
 	if !errors.Is(err, transport.ErrTruncated) || o.opts.Buffers.Size > 1400 {
 		o.failf("ErrorReceived: %v", err)
 	}
 }
 
-func (o *office) ConnectionLost(err error) {
+func (o *mailEndpoint) ConnectionLost(err error) {
 	o.gone = true
 	if err != nil {
 		o.failf("the end of an endpoint: %v", err)
@@ -180,7 +180,7 @@ func (m *mail) close() {
 		c.Close()
 	}
 	looptest.Do(m.loop, func() {
-		for _, o := range m.offices {
+		for _, o := range m.endpoints {
 			if o.rng.IntN(2) == 0 {
 				o.t.Close()
 			} else {

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-net/sluice/loop/looptest"
 )
 
-// patience is how long a world may take to come to rest, and to end.
-const patience = 60 * time.Second
+// waitTimeout is how long a world may take to come to rest, and to end.
+const waitTimeout = 60 * time.Second
 
 // A world is a loop, its servers, and the connections to them.
 //
@@ -233,7 +233,7 @@ func (w *world) end() {
 		looptest.Do(w.loop, func() { none = w.loop.Stats().Transports == 0 })
 		return none
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	if err := w.loop.Shutdown(ctx); err != nil {
 		w.failf("Shutdown: %v", err)
@@ -248,13 +248,13 @@ func (w *world) end() {
 func (w *world) await(what string, cond func() bool) {
 	rest := time.NewTicker(2 * time.Millisecond)
 	defer rest.Stop()
-	limit := patience
+	limit := waitTimeout
 	if w.failed() {
-		limit = patience / 20 // it is broken anyway
+		limit = waitTimeout / 20 // it is broken anyway
 	}
 	for end := time.Now().Add(limit); !cond(); <-rest.C {
 		if time.Now().After(end) {
-			w.failf("waited in vain for %s", what)
+			w.failf("timed out waiting for %s", what)
 			w.describeLive()
 			w.abandon()
 			return

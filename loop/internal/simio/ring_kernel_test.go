@@ -194,4 +194,4 @@ func (r *scriptRig) full(fd int) {
 	}
 }
 
-const scriptPatience = 100 * time.Millisecond
+const scriptTimeout = 100 * time.Millisecond

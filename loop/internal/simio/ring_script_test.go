@@ -114,7 +114,7 @@ var ringScripts = []ringScript{
 		r.full(a)
 		r.closeWrite(b)
 		r.sqe(1, func(s *uring.SQE) { s.PrepSend(a, []byte("x"), waitAll|noSignal) })
-		for err := error(nil); err == nil; _, err = r.ring.SubmitAndWait(1, scriptPatience) {
+		for err := error(nil); err == nil; _, err = r.ring.SubmitAndWait(1, scriptTimeout) {
 		}
 		r.see()
 		r.drain(b)
@@ -268,10 +268,10 @@ var moreRingScripts = []ringScript{
 		}
 	}, want: "1:16MB 1:4MB . 1:0 false "},
 	{name: "a wait ends with its time", run: func(r *scriptRig) {
-		_, err := r.ring.SubmitAndWait(1, scriptPatience)
+		_, err := r.ring.SubmitAndWait(1, scriptTimeout)
 		r.say("%v", errors.Is(err, uring.ErrTimeout))
 		r.sqe(1, func(s *uring.SQE) { s.PrepRecv(mustPair(r), make([]byte, 8), 0) })
-		n, err := r.ring.SubmitAndWait(1, scriptPatience)
+		n, err := r.ring.SubmitAndWait(1, scriptTimeout)
 		r.say("%d %v", n, err)
 		r.see()
 	}, want: "true 1 <nil> . "},
@@ -337,7 +337,7 @@ var moreRingScripts = []ringScript{
 		r.sqe(2, func(s *uring.SQE) { s.PrepPollMultishot(b, in) })
 		r.enter()
 		all := uring.CancelAny | uring.CancelAll
-		if _, err := r.ring.SyncCancel(0, -1, all, scriptPatience); err != nil {
+		if _, err := r.ring.SyncCancel(0, -1, all, scriptTimeout); err != nil {
 			r.Fatal(err)
 		}
 		r.enter()

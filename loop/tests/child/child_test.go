@@ -37,7 +37,7 @@ func noErr() *subprocess.Options { return &subprocess.Options{Stderr: subprocess
 
 func TestS304_CatEchoesWhatItIsSent(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {
 			_, reads := n.T.PipeTransport(1).(transport.ReadTransport)
 			if _, exited := n.T.ReturnCode(); exited || n.T.Pid() <= 0 || !reads ||
@@ -73,11 +73,11 @@ func TestS316_ReturnCodes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.DevNull,
 			Stderr: subprocess.DevNull}
-		rig.Launch(t, l, rig.NewNurse(t), o, "true").Over(t, 0)
-		rig.Launch(t, l, rig.NewNurse(t), o, "false").Over(t, 1)
+		rig.Launch(t, l, rig.NewProcessRecorder(t), o, "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewProcessRecorder(t), o, "false").Over(t, 1)
 		// Not SIGHUP: a child ignores it where its parent was started with nohup.
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGUSR1} {
-			n := rig.Launch(t, l, rig.NewNurse(t), o, "sleep", "infinity")
+			n := rig.Launch(t, l, rig.NewProcessRecorder(t), o, "sleep", "infinity")
 			looptest.Do(l, func() {
 				var err error
 				switch sig {
@@ -99,7 +99,7 @@ func TestS316_ReturnCodes(t *testing.T) {
 
 func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {
 			for _, sig := range []os.Signal{syscall.Signal(99), syscall.Signal(-1), nil} {
 				err := n.T.SendSignal(sig)
@@ -152,7 +152,7 @@ func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 			{[]string{"true"}, subprocess.Options{Stdin: subprocess.File(nil)},
 				subprocess.ErrStdio, ""},
 		} {
-			n := rig.NewNurse(t)
+			n := rig.NewProcessRecorder(t)
 			tr, err := l.SubprocessExec(t.Context(), n, c.args, &c.o)
 			if tr != nil || !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
 				t.Errorf("%v: %v, want %v", c.args, err, c.want)
@@ -172,7 +172,8 @@ func TestS306_SpawnErrorsSayWhatAndLeaveNothing(t *testing.T) {
 // A simulated kernel knows its own programs alone.
 func TestS306_MissingProgram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		_, err := l.SubprocessExec(t.Context(), rig.NewNurse(t), []string{"no-such-program"}, nil)
+		_, err := l.SubprocessExec(t.Context(), rig.NewProcessRecorder(t),
+			[]string{"no-such-program"}, nil)
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
@@ -181,7 +182,7 @@ func TestS306_MissingProgram(t *testing.T) {
 
 func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "sleep", "infinity")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
 			n.T.Close()
 			n.T.Close()
@@ -198,7 +199,7 @@ func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 
 func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "sleep", "infinity")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
 			rig.Stdin(n).Write(make([]byte, 4<<20))
 			n.T.Close()
@@ -218,7 +219,7 @@ func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 
 func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
 			n.T.PipeTransport(1).(transport.ReadTransport).PauseReading()
 		}
@@ -246,7 +247,7 @@ func TestS320_BackPressureOfAChildsInput(t *testing.T) {
 
 func TestS328_WhatWasWrittenBeforeTheExitIsDeliveredAfterIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
 			n.T.PipeTransport(1).(transport.ReadTransport).PauseReading()
 		}
@@ -267,7 +268,7 @@ func TestS328_WhatWasWrittenBeforeTheExitIsDeliveredAfterIt(t *testing.T) {
 
 func TestS322_StderrIntoStdout(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		o := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.Stdout}
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "echo out; echo err >&2; exit 3", o)
 		if err != nil {
@@ -290,8 +291,9 @@ func TestS323_FilesAndDevnull(t *testing.T) {
 		defer in.Close()
 		fmt.Fprint(in, "one two three\n")
 		in.Seek(0, 0)
-		n := rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.File(in),
-			Stderr: subprocess.DevNull}, "wc", "-w")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t),
+			&subprocess.Options{Stdin: subprocess.File(in),
+				Stderr: subprocess.DevNull}, "wc", "-w")
 		n.Over(t, 0)
 		if strings.TrimSpace(string(n.Out[1])) != "3" {
 			t.Errorf("%q", n.Out[1])
@@ -299,8 +301,9 @@ func TestS323_FilesAndDevnull(t *testing.T) {
 		if _, err := in.Stat(); err != nil {
 			t.Errorf("the caller's file: %v", err)
 		}
-		n = rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.DevNull,
-			Stderr: subprocess.Inherit}, "cat")
+		n = rig.Launch(t, l, rig.NewProcessRecorder(t),
+			&subprocess.Options{Stdin: subprocess.DevNull,
+				Stderr: subprocess.Inherit}, "cat")
 		n.Over(t, 0)
 		if len(n.Out[1]) > 0 {
 			t.Errorf("%q", n.Out[1])
@@ -315,7 +318,7 @@ func TestS335_EnvironmentDirectoryAndExecutable(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, w := rig.Pipe(t)
-		n := rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), &subprocess.Options{
 			Dir: dir, Env: []string{"WHO=me"},
 			Executable: "/bin/sh", ExtraFiles: []*os.File{w},
 			Attr: &syscall.SysProcAttr{Setsid: true}},
@@ -334,11 +337,11 @@ func TestS335_EnvironmentDirectoryAndExecutable(t *testing.T) {
 
 func TestS331_ChildInheritsNoOtherDescriptor(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		other := rig.Launch(t, l, rig.NewNurse(t), nil, "cat") // its pipes are open here
+		other := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat") // its pipes are open here
 		if !closesOnExec(descriptorOf(t, other.T.PipeTransport(1))) {
 			t.Error("the descriptor of a pipe is not close-on-exec")
 		}
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "ls /proc/self/fd", noErr())
 		if err != nil {
 			t.Fatal(err)
@@ -369,7 +372,7 @@ func closesOnExec(fd int) bool {
 
 func TestS313_GrandchildThatHoldsAPipe(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
 			"sleep infinity & echo $!; exit 4", noErr())
 		if err != nil {
@@ -405,7 +408,7 @@ func TestS313_SimulatedGrandchild(t *testing.T) {
 		child = c
 		c.Leave(7)
 	})
-	n := rig.Launch(t, net.Loop, rig.NewNurse(t), nil, "parent")
+	n := rig.Launch(t, net.Loop, rig.NewProcessRecorder(t), nil, "parent")
 	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.Has("exited") })
 	looptest.Pass(t, net.Loop, 5*time.Second)
 	looptest.Do(net.Loop, func() {
@@ -425,7 +428,7 @@ func TestS313_SimulatedGrandchild(t *testing.T) {
 
 func TestS321_ChildClosesItsInput(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
 			"exec 0<&-; echo; exec sleep infinity", noErr())
 		if err != nil {

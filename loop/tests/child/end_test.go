@@ -18,7 +18,7 @@ import (
 
 func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		for _, e := range []string{"data 1", "exited", "closed 1", "lost"} {
 			n.On[e] = func() {
 				if e == "lost" {
@@ -41,7 +41,7 @@ func TestS324_PanicsAreReportedAndSurvived(t *testing.T) {
 func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Fatal error: protocol.connection_made() call failed.")
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() { panic("planned") }
 		var planned *protocol.PanicError
 		tr, err := l.SubprocessExec(rig.WithTimeout(t), n, []string{"sleep", "infinity"}, nil)
@@ -57,7 +57,7 @@ func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 
 func TestS329_CancelKillsAndReaps(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		looptest.Do(l, func() {
@@ -73,7 +73,7 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 			} else if !errors.Is(err, context.Canceled) || len(n.Events) > 0 {
 				t.Error(err, n.Events)
 			}
-		case <-time.After(looptest.Patience):
+		case <-time.After(looptest.WaitTimeout):
 			t.Fatal("the start does not end")
 		}
 		if _, err := l.SubprocessExec(ctx, n, []string{"true"}, nil); !errors.Is(err,
@@ -86,7 +86,7 @@ func TestS329_CancelKillsAndReaps(t *testing.T) {
 func TestS333_StolenChild(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Error waiting for a child")
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
 			if _, err := syscall.Wait4(n.T.Pid(), nil, 0, nil); err != nil {
 				t.Error(err)
@@ -102,7 +102,7 @@ func TestS333_StolenChild(t *testing.T) {
 
 func TestS336_SetProtocolOfAChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first, second := rig.NewNurse(t), rig.NewNurse(t)
+		first, second := rig.NewProcessRecorder(t), rig.NewProcessRecorder(t)
 		rig.Launch(t, l, first, nil, "cat")
 		looptest.Do(l, func() {
 			if err := first.T.SetProtocol(nil); err != transport.ErrNilProtocol {
@@ -130,7 +130,7 @@ func TestS336_SetProtocolOfAChild(t *testing.T) {
 
 func TestS029_TheStateOfAChildIsKnownAfterItsExit(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {
 			if s := n.T.ExtraInfo("subprocess"); s != nil {
 				t.Errorf("%v while it runs", s)
@@ -155,7 +155,7 @@ func TestS029_TheStateOfAChildIsKnownAfterItsExit(t *testing.T) {
 
 func TestS339_ManyWaitForOneChild(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		codes := make(chan int, 5)
 		for range 5 {
 			go func() {

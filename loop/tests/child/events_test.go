@@ -18,8 +18,8 @@ import (
 )
 
 // launchShell starts a command line of the shell.
-func launchShell(t *testing.T, l *loop.Loop, n *rig.Nurse, o *subprocess.Options,
-	command string) *rig.Nurse {
+func launchShell(t *testing.T, l *loop.Loop, n *rig.ProcessRecorder, o *subprocess.Options,
+	command string) *rig.ProcessRecorder {
 	t.Helper()
 	if _, err := l.SubprocessShell(rig.WithTimeout(t), n, command, o); err != nil {
 		t.Fatal(err)
@@ -37,13 +37,14 @@ func sequence(n int) []byte {
 }
 
 // output returns the transport of an output.
-func output(n *rig.Nurse, fd int) transport.ReadTransport {
+func output(n *rig.ProcessRecorder, fd int) transport.ReadTransport {
 	return n.T.PipeTransport(fd).(transport.ReadTransport)
 }
 
 func TestS304_TheShellRunsACommandLine(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := launchShell(t, l, rig.NewNurse(t), nil, "read -r line; echo $line | wc -w; exit 7")
+		n := launchShell(t, l, rig.NewProcessRecorder(t), nil,
+			"read -r line; echo $line | wc -w; exit 7")
 		looptest.Do(l, func() { rig.Stdin(n).Write([]byte("one two three\n")) })
 		n.Over(t, 7)
 		if strings.TrimSpace(string(n.Out[1])) != "3" {
@@ -55,7 +56,7 @@ func TestS304_TheShellRunsACommandLine(t *testing.T) {
 // The loop stands still in ConnectionMade until the child has written and exited.
 func TestS307_WhatHappenedBeforeConnectionMadeIsToldAfterIt(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
 			for fd := range 3 {
 				if n.T.PipeTransport(fd) == nil {
@@ -83,7 +84,7 @@ func TestS307_WhatHappenedBeforeConnectionMadeIsToldAfterIt(t *testing.T) {
 // waitZombie waits until a child has exited. The loop, which would reap it, stands still.
 func waitZombie(t *testing.T, pid int) {
 	t.Helper()
-	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
+	for end := time.Now().Add(looptest.WaitTimeout); ; runtime.Gosched() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			t.Error(err)
@@ -101,7 +102,7 @@ func waitZombie(t *testing.T, pid int) {
 
 func TestS308_EachOutputArrivesInTheOrderInWhichItWasWritten(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := launchShell(t, l, rig.NewNurse(t), nil, "seq 50000 & seq 40000 >&2; wait")
+		n := launchShell(t, l, rig.NewProcessRecorder(t), nil, "seq 50000 & seq 40000 >&2; wait")
 		n.Over(t, 0)
 		for fd, want := range [][]byte{nil, sequence(50000), sequence(40000)} {
 			if !bytes.Equal(n.Out[fd], want) {
@@ -114,7 +115,7 @@ func TestS308_EachOutputArrivesInTheOrderInWhichItWasWritten(t *testing.T) {
 
 func TestS310_ReturnCodeIsKnownInProcessExited(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		calls := 0
 		n.On["exited"] = func() {
 			calls++
@@ -132,7 +133,7 @@ func TestS310_ReturnCodeIsKnownInProcessExited(t *testing.T) {
 // What a grandchild writes after the child's exit comes before the end of the pipe.
 func TestS311_AllDataOfAPipeComesBeforeItsEnd(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		late := 0
 		n.On["data 1"] = func() {
 			if n.Has("exited") {
@@ -152,7 +153,7 @@ func TestS311_AllDataOfAPipeComesBeforeItsEnd(t *testing.T) {
 func TestS312_ConnectionLostIsLastAfterTheExitAndAllPipes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, args := range [][]string{{"echo", "hello"}, {"false"}, {"cat"}} {
-			n := rig.NewNurse(t)
+			n := rig.NewProcessRecorder(t)
 			n.On["lost"] = func() {
 				for _, before := range []string{"exited", "closed 0", "closed 1", "closed 2"} {
 					if !n.Has(before) {
@@ -173,7 +174,7 @@ func TestS312_ConnectionLostIsLastAfterTheExitAndAllPipes(t *testing.T) {
 
 func TestS316_PidAndReturnCodeWhileItRuns(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := launchShell(t, l, rig.NewNurse(t), noErr(), "echo $$; read -r line; exit 9")
+		n := launchShell(t, l, rig.NewProcessRecorder(t), noErr(), "echo $$; read -r line; exit 9")
 		looptest.WaitFor(t, l, "its number", func() bool {
 			return bytes.HasSuffix(n.Out[1], []byte("\n"))
 		})
@@ -192,7 +193,7 @@ func TestS316_PidAndReturnCodeWhileItRuns(t *testing.T) {
 
 func TestS317_PipeTransportsByDescriptor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {
 			if _, ok := n.T.PipeTransport(0).(transport.WriteTransport); !ok {
 				t.Errorf("0 is %v", n.T.PipeTransport(0))
@@ -210,8 +211,9 @@ func TestS317_PipeTransportsByDescriptor(t *testing.T) {
 			rig.Stdin(n).Close()
 		})
 		n.Over(t, 0)
-		n = rig.Launch(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.DevNull,
-			Stdout: subprocess.DevNull, Stderr: subprocess.DevNull}, "true")
+		n = rig.Launch(t, l, rig.NewProcessRecorder(t),
+			&subprocess.Options{Stdin: subprocess.DevNull,
+				Stdout: subprocess.DevNull, Stderr: subprocess.DevNull}, "true")
 		looptest.Do(l, func() {
 			for fd := range 3 {
 				if tr := n.T.PipeTransport(fd); tr != nil {
@@ -229,7 +231,7 @@ func TestS319_CloseAndWriteEOFAreTheEndOfTheChildsInput(t *testing.T) {
 			"Close":    func(w transport.WriteTransport) error { return w.Close() },
 			"WriteEOF": func(w transport.WriteTransport) error { return w.WriteEOF() },
 		} {
-			n := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+			n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 			looptest.Do(l, func() {
 				rig.Stdin(n).Write([]byte("all of it"))
 				if err := end(rig.Stdin(n)); err != nil {
@@ -246,7 +248,7 @@ func TestS319_CloseAndWriteEOFAreTheEndOfTheChildsInput(t *testing.T) {
 
 func TestS326_NoDataComesAfterAnOutputIsPaused(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		calls := 0
 		n.On["data 1"] = func() {
 			if calls++; calls == 1 {
@@ -271,7 +273,7 @@ func TestS326_NoDataComesAfterAnOutputIsPaused(t *testing.T) {
 
 func TestS327_AChildWhoseOutputIsPausedWaits(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() { output(n, 1).PauseReading() }
 		launchShell(t, l, n, nil, "echo begin >&2; head -c 4194304 /dev/zero; echo end >&2")
 		looptest.WaitFor(t, l, "the beginning", func() bool { return len(n.Out[2]) > 0 })
@@ -291,7 +293,7 @@ func TestS327_AChildWhoseOutputIsPausedWaits(t *testing.T) {
 
 func TestS337_AChildThatHasEndedByItselfIsClosing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		inExited, inLost := true, false
 		n.On["exited"] = func() { inExited = n.T.IsClosing() }
 		n.On["lost"] = func() { inLost = n.T.IsClosing() }
@@ -315,7 +317,7 @@ func TestS338_CloseRightAfterKillIsNoError(t *testing.T) {
 		l.SetExceptionHandler(func(e loop.Exception) {
 			t.Errorf("reported %s: %v", e.Message, e.Err)
 		})
-		tr, err := l.SubprocessExec(t.Context(), rig.NewNurse(t),
+		tr, err := l.SubprocessExec(t.Context(), rig.NewProcessRecorder(t),
 			[]string{"sleep", "infinity"}, nil)
 		if err != nil {
 			t.Fatal(err)

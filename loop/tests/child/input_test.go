@@ -21,7 +21,7 @@ import (
 func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		missing := filepath.Join(t.TempDir(), "no", "such", "file")
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n, "echo hello >"+missing, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer readOnly.Close()
-		n = rig.NewNurse(t)
+		n = rig.NewProcessRecorder(t)
 		_, err = l.SubprocessShell(rig.WithTimeout(t), n, "cat /proc/self/stat",
 			&subprocess.Options{Stdin: subprocess.DevNull, Stdout: subprocess.File(readOnly)})
 		if err != nil {
@@ -58,15 +58,15 @@ func TestS414_ASlowChildCallbackIsTheUsers(t *testing.T) {
 		}
 		*log = rig.Lines{}
 		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		for _, event := range []string{"made", "data 1", "closed 1", "exited", "lost"} {
-			n.On[event] = func() { rig.Dawdle(l) }
+			n.On[event] = func() { rig.Stall(l) }
 		}
 		rig.Launch(t, l, n, nil, "echo", "hello").Over(t, 0)
 		looptest.Do(l, func() {})
 		for _, callback := range []string{"ConnectionMade", "PipeDataReceived",
 			"PipeConnectionLost", "ProcessExited", "ConnectionLost"} {
-			if !log.Contains("Executing " + callback + " of *rig.Nurse") {
+			if !log.Contains("Executing " + callback + " of *rig.ProcessRecorder") {
 				t.Errorf("%s is not logged", callback)
 			}
 		}
@@ -82,7 +82,7 @@ func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
 		c.Stdin.PauseReading()
 		c.Leave(7)
 	})
-	n := rig.Launch(t, net.Loop, rig.NewNurse(t), nil, "parent")
+	n := rig.Launch(t, net.Loop, rig.NewProcessRecorder(t), nil, "parent")
 	looptest.WaitFor(t, net.Loop, "ProcessExited", func() bool { return n.Has("exited") })
 	looptest.Do(net.Loop, func() {
 		rig.Stdin(n).Write(make([]byte, 4<<20))
@@ -102,7 +102,7 @@ func TestS315_CloseWhileAGrandchildHoldsTheInput(t *testing.T) {
 // The child is killed, but what it has left behind could keep the input open.
 func TestS315_CloseOfAChildWhoseGrandchildHoldsTheInput(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		_, err := l.SubprocessShell(rig.WithTimeout(t), n,
 			"sleep 60 <&0 >/dev/null 2>&1 & echo $!; exec sleep 60", nil)
 		if err != nil {

@@ -24,11 +24,11 @@ func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 		}
 		null := &subprocess.Options{Stdin: subprocess.DevNull, Stderr: subprocess.DevNull}
 		for range one {
-			rig.Launch(t, l, rig.NewNurse(t), null, "true").Over(t, 0)
+			rig.Launch(t, l, rig.NewProcessRecorder(t), null, "true").Over(t, 0)
 		}
-		nurses := make([]*rig.Nurse, all)
+		nurses := make([]*rig.ProcessRecorder, all)
 		for i := range nurses {
-			nurses[i] = rig.NewNurse(t)
+			nurses[i] = rig.NewProcessRecorder(t)
 			looptest.Do(l, func() {
 				l.SubprocessExecFunc(t.Context(), nurses[i], []string{"echo", fmt.Sprint(i)}, null,
 					func(_ transport.SubprocessTransport, err error) {
@@ -45,7 +45,7 @@ func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
 			}
 		}
 		looptest.WaitFor(t, l, "no zombies", func() bool {
-			_, zombies := rig.Offspring(t)
+			_, zombies := rig.Children(t)
 			return zombies == 0
 		})
 	})
@@ -57,7 +57,7 @@ func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := rig.NewNurse(t)
+		n := rig.NewProcessRecorder(t)
 		tr, err := l.SubprocessExec(t.Context(), n, []string{"sleep", "infinity"}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestS338_CloseOfALoopKillsItsChildren(t *testing.T) {
 		} else if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		end := time.Now().Add(looptest.Patience)
+		end := time.Now().Add(looptest.WaitTimeout)
 		for syscall.Kill(pid, 0) == nil {
 			if time.Now().After(end) {
 				t.Fatal("the child is still there")
@@ -92,13 +92,13 @@ func TestS404_SIGCHLDIsTheUsers(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewProcessRecorder(t), noErr(), "true").Over(t, 0)
 		looptest.WaitFor(t, l, "the signal", func() bool { return told > 0 })
 		looptest.Do(l, func() {
 			if !l.RemoveSignalHandler(syscall.SIGCHLD) {
 				t.Error("there is no handler")
 			}
 		})
-		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewProcessRecorder(t), noErr(), "true").Over(t, 0)
 	})
 }

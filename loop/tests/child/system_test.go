@@ -20,7 +20,7 @@ import (
 // A grandchild holds a pipe, so the transport is not over with the exit.
 func TestS314_CloseOfAChildThatHasExitedChangesNoReturnCode(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		n := launchShell(t, l, rig.NewNurse(t), noErr(), "cat & exit 5")
+		n := launchShell(t, l, rig.NewProcessRecorder(t), noErr(), "cat & exit 5")
 		looptest.WaitFor(t, l, "the exit", func() bool { return n.Has("exited") })
 		looptest.Do(l, func() {
 			if n.Has("lost") || n.T.IsClosing() {
@@ -42,8 +42,9 @@ func TestS323_AnInheritedStreamIsOurOwn(t *testing.T) {
 		if err != nil {
 			t.Skip("needs /proc and a standard error output: ", err)
 		}
-		n := launchShell(t, l, rig.NewNurse(t), &subprocess.Options{Stdin: subprocess.DevNull,
-			Stderr: subprocess.Inherit}, "readlink /proc/self/fd/2; readlink /proc/self/fd/0")
+		n := launchShell(t, l, rig.NewProcessRecorder(t),
+			&subprocess.Options{Stdin: subprocess.DevNull,
+				Stderr: subprocess.Inherit}, "readlink /proc/self/fd/2; readlink /proc/self/fd/0")
 		n.Over(t, 0)
 		if want := own + "\n/dev/null\n"; string(n.Out[1]) != want {
 			t.Errorf("%q, want %q", n.Out[1], want)
@@ -62,7 +63,7 @@ func TestS331_AChildHasNoOpenFileOfOurs(t *testing.T) {
 			}
 			ours[target] = what
 		}
-		other := rig.Launch(t, l, rig.NewNurse(t), nil, "cat")
+		other := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		for fd := range 3 {
 			note(fmt.Sprintf("pipe %d of another child", fd),
 				descriptorOf(t, other.T.PipeTransport(fd)))
@@ -77,7 +78,7 @@ func TestS331_AChildHasNoOpenFileOfOurs(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		n := launchShell(t, l, rig.NewNurse(t), noErr(),
+		n := launchShell(t, l, rig.NewProcessRecorder(t), noErr(),
 			"for f in /proc/self/fd/*; do readlink $f; done; true")
 		n.Over(t, 0)
 		seen := strings.Fields(string(n.Out[1]))
@@ -101,7 +102,7 @@ func TestS332_NobodyElsesChildIsWaitedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitZombie(t, cmd.Process.Pid)
-		rig.Launch(t, l, rig.NewNurse(t), noErr(), "true").Over(t, 0)
+		rig.Launch(t, l, rig.NewProcessRecorder(t), noErr(), "true").Over(t, 0)
 		err := cmd.Wait()
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 6 {
 			t.Errorf("our own child: %v", err)
@@ -115,9 +116,9 @@ func TestS334_SeveralLoopsHaveChildrenAtTheSameTime(t *testing.T) {
 			rig.KernelLoop(t, engine) // skips the test where the engine is not to be had
 			o := loop.Options{Engine: engine, Loops: 4}
 			err := o.Run(rig.WithTimeout(t), func(ctx context.Context, l *loop.Loop) error {
-				nurses := make([]*rig.Nurse, 5)
+				nurses := make([]*rig.ProcessRecorder, 5)
 				for i := range nurses {
-					nurses[i] = rig.NewNurse(t)
+					nurses[i] = rig.NewProcessRecorder(t)
 					_, err := l.SubprocessExec(ctx, nurses[i], []string{"cat"}, nil)
 					if err != nil {
 						return err
@@ -155,7 +156,8 @@ func TestS335_SessionAndUser(t *testing.T) {
 			o.Attr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}
 		}
 		// Its sixth field is the session.
-		n := launchShell(t, l, rig.NewNurse(t), o, "cut -d' ' -f6 /proc/$$/stat; echo $$; id -u")
+		n := launchShell(t, l, rig.NewProcessRecorder(t), o,
+			"cut -d' ' -f6 /proc/$$/stat; echo $$; id -u")
 		n.Over(t, 0)
 		got := bytes.Fields(n.Out[1])
 		if len(got) != 3 || !bytes.Equal(got[0], got[1]) {

@@ -15,16 +15,18 @@ import (
 
 func TestS169_BroadcastReachesWhoListensEverywhere(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: ":0"})
-		port := rig.Here(server).Port()
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: ":0"})
+		port := rig.AddrOf(server).Port()
 		to := transport.Addr{AddrPort: netip.AddrPortFrom(
 			netip.MustParseAddr("127.255.255.255"), port)}
-		client := rig.Office(t, l, &rig.Postman{},
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Broadcast: true})
 		rig.SendAll(t, l, client, to, "to everybody")
 		rig.WantTexts(t, l, server, "to everybody")
-		def := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
-			RemoteAddr: to.String(), Broadcast: true})
+		def := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+				RemoteAddr: to.String(), Broadcast: true})
 		rig.SendAll(t, l, def, rig.Nobody, "to the default destination")
 		rig.WantTexts(t, l, server, "to everybody", "to the default destination")
 	})
@@ -57,12 +59,13 @@ func TestIPv6MulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "[::]:0", JoinGroups: []netip.Addr{group},
 			Interface: on, ReusePort: true}
-		a := rig.Office(t, l, &rig.Postman{}, o)
-		o.LocalAddr = fmt.Sprintf("[::]:%d", rig.Here(a).Port())
-		b := rig.Office(t, l, &rig.Postman{}, o)
-		sender := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "[::]:0",
-			Interface: on, MulticastTTL: 1})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.Here(a).Port())}
+		a := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+		o.LocalAddr = fmt.Sprintf("[::]:%d", rig.AddrOf(a).Port())
+		b := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+		sender := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: "[::]:0",
+				Interface: on, MulticastTTL: 1})
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.AddrOf(a).Port())}
 		rig.SendAll(t, l, sender, to, "to all", "members")
 		rig.WantTexts(t, l, a, "to all", "members")
 		rig.WantTexts(t, l, b, "to all", "members")
@@ -72,9 +75,9 @@ func TestIPv6MulticastReachesAllMembers(t *testing.T) {
 func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReusePort: true}
-		a := rig.Office(t, l, &rig.Postman{}, o)
-		o.LocalAddr = rig.Here(a).String()
-		b := rig.Office(t, l, &rig.Postman{}, o)
+		a := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+		o.LocalAddr = rig.AddrOf(a).String()
+		b := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
 		const senders = 64 // of which one endpoint gets all with 1 in 2^63
 		for range senders {
 			c, err := net.Dial("udp", o.LocalAddr)
@@ -98,8 +101,8 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})
-		server := rig.Office(t, n.Loop, &rig.Postman{}, rig.AnyPort)
-		client := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{
+		server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+		client := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, loop.DatagramOptions{
 			LocalAddr: "127.0.0.1:0", SendBuffer: 6000, GSO: gso})
 		want := append(numbered(300, 1000), numbered(3, 700)...)
 		// In the round after the one that sent: later the buffer may be empty again.
@@ -110,7 +113,7 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 			client.T.Close()
 		}
 		looptest.Do(n.Loop, func() {
-			batch := batchTo(rig.Here(server), want...)
+			batch := batchTo(rig.AddrOf(server), want...)
 			if _, err := client.T.(transport.BatchSender).SendBatch(batch); err != nil {
 				t.Error(err)
 			}
@@ -130,18 +133,18 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 // time is not affected.
 func TestAFullReceiveBufferDropsAndGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{},
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", ReceiveBuffer: 4000, GRO: true})
-		client := rig.Office(t, l, &rig.Postman{},
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		looptest.Do(l, server.T.PauseReading)
-		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
+		rig.SendAll(t, l, client, rig.AddrOf(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		rig.SendAll(t, l, client, rig.Here(server), numbered(100, 1000)...)
+		rig.SendAll(t, l, client, rig.AddrOf(server), numbered(100, 1000)...)
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, server.T.ResumeReading)
 		looptest.Pass(t, l, 5*time.Millisecond)
-		rig.SendAll(t, l, client, rig.Here(server), "and on")
+		rig.SendAll(t, l, client, rig.AddrOf(server), "and on")
 		looptest.WaitFor(t, l, "what comes later", func() bool {
 			return len(server.Got) > 0 && server.Got[len(server.Got)-1].Data == "and on"
 		})

@@ -37,7 +37,7 @@ func rawUDP(t *testing.T, to net.Addr) int {
 		t.Fatal(err)
 	}
 	// A datagram that is lost is an error and no hang.
-	timeout := syscall.NsecToTimeval(looptest.Patience.Nanoseconds())
+	timeout := syscall.NsecToTimeval(looptest.WaitTimeout.Nanoseconds())
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
 		&timeout); err != nil {
 		t.Fatal(err)

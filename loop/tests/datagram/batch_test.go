@@ -27,15 +27,15 @@ func batchTo(to transport.Addr, texts ...string) (batch []transport.Datagram) {
 func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
-			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-			client := rig.Office(t, l, &rig.Postman{},
+			server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+			client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 				loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: gso})
 			want := append(numbered(100, 40), "", "x")
 			looptest.Do(l, func() {
 				if err := client.T.SetWriteBufferLimits(transport.Limits{High: 60}); err != nil {
 					t.Error(err)
 				}
-				batch := batchTo(rig.Here(server), want...)
+				batch := batchTo(rig.AddrOf(server), want...)
 				sender := client.T.(transport.BatchSender)
 				n, err := sender.SendBatch(batch)
 				if n != len(want) || err != nil {
@@ -62,20 +62,20 @@ func TestS174_SendBatchSendsAllInOrderAndPausesOnce(t *testing.T) {
 
 func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		connected := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
-		send := func(p *rig.Postman, wantN int, want error, batch ...transport.Datagram) {
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		connected := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
+		send := func(p *rig.DatagramRecorder, wantN int, want error, batch ...transport.Datagram) {
 			n, err := p.T.(transport.BatchSender).SendBatch(batch)
 			if n != wantN || !errors.Is(err, want) {
 				t.Errorf("SendBatch: %d, %v; want %d, %v", n, err, wantN, want)
 			}
 		}
 		looptest.Do(l, func() {
-			two := batchTo(rig.Here(server), "a", "b")
+			two := batchTo(rig.AddrOf(server), "a", "b")
 			none := batchTo(rig.Nobody, "lost")
-			elsewhere := batchTo(rig.Here(client), "no")
+			elsewhere := batchTo(rig.AddrOf(client), "no")
 			send(client, 0, nil)
 			send(client, 2, transport.ErrNoDestination, append(two, none...)...)
 			if n := client.T.WriteBufferSize(); n != 2*9 {
@@ -83,7 +83,7 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 			}
 			send(connected, 1, transport.ErrAddrMismatch,
 				append(append(none, elsewhere...), none...)...)
-			send(client, 1, nil, batchTo(rig.Here(server), "c")...)
+			send(client, 1, nil, batchTo(rig.AddrOf(server), "c")...)
 			client.T.Close()
 			send(client, 0, transport.ErrClosed, two...)
 		})
@@ -91,7 +91,7 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 		looptest.Do(l, func() {
 			var of [2]string
 			for _, g := range server.Got {
-				if g.From == rig.Here(client) {
+				if g.From == rig.AddrOf(client) {
 					of[0] += g.Data
 				} else {
 					of[1] += g.Data
@@ -108,15 +108,15 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 // end it all.
 func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := &rig.Postman{}
+		client := &rig.DatagramRecorder{}
 		client.Paused = func() { client.T.Abort() }
-		rig.Office(t, l, client, rig.AnyPort)
+		rig.OpenDatagram(t, l, client, rig.AnyPort)
 		looptest.Do(l, func() {
 			if err := client.T.SetWriteBufferLimits(transport.Limits{}); err != nil {
 				t.Error(err)
 			}
 			n, err := client.T.(transport.BatchSender).SendBatch(
-				batchTo(rig.Here(client), "a", "b"))
+				batchTo(rig.AddrOf(client), "a", "b"))
 			if n != 2 || err != nil || client.T.WriteBufferSize() != 0 {
 				t.Error(n, err, client.T.WriteBufferSize())
 			}
@@ -127,9 +127,9 @@ func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 
 func TestS110_WriteCapOfAnEndpointRefusesWhatIsBeyondIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{RemoteAddr: rig.Here(server).String(), WriteCap: 1000})
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String(), WriteCap: 1000})
 		batch := client.T.(transport.BatchSender)
 		looptest.Do(l, func() {
 			for i, c := range []struct {

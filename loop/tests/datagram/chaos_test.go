@@ -46,7 +46,7 @@ func TestUDPSurvivesChaos(t *testing.T) {
 // in their callbacks.
 func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from string) {
 	l := n.Loop
-	server, client := &rig.Postman{}, &rig.Postman{}
+	server, client := &rig.DatagramRecorder{}, &rig.DatagramRecorder{}
 	server.Received = func([]byte, transport.Addr) {
 		if r.IntN(4) == 0 {
 			server.T.PauseReading()
@@ -62,8 +62,8 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 			co.SendBuffer = 1 + r.IntN(20_000)
 		}
 	}
-	rig.Office(t, l, server, so)
-	to := rig.Here(server)
+	rig.OpenDatagram(t, l, server, so)
+	to := rig.AddrOf(server)
 	if r.IntN(2) == 0 {
 		co.RemotePath, co.RemoteAddr = to.Path, ""
 		if at == "" {
@@ -71,7 +71,7 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 		}
 		to = rig.Nobody
 	}
-	rig.Office(t, l, client, co)
+	rig.OpenDatagram(t, l, client, co)
 	const total = 300
 	sent, size := 0, r.IntN(2000)
 	var send func()
@@ -110,7 +110,7 @@ func chaosOfDatagrams(t *testing.T, n *looptest.Network, r *rand.Rand, at, from 
 }
 
 // sendSome sends a batch at once, or one by one.
-func sendSome(t *testing.T, p *rig.Postman, batch []transport.Datagram, atOnce bool) {
+func sendSome(t *testing.T, p *rig.DatagramRecorder, batch []transport.Datagram, atOnce bool) {
 	if atOnce {
 		if n, err := p.T.(transport.BatchSender).SendBatch(batch); n != len(batch) || err != nil {
 			t.Error(n, err)
@@ -125,7 +125,7 @@ func sendSome(t *testing.T, p *rig.Postman, batch []transport.Datagram, atOnce b
 }
 
 // judgeDatagrams looks at what arrived of total datagrams.
-func judgeDatagrams(t *testing.T, server, client *rig.Postman, total int, exact bool) {
+func judgeDatagrams(t *testing.T, server, client *rig.DatagramRecorder, total int, exact bool) {
 	if client.Count("pause")-client.Count("resume") != 0 || client.LostErr != nil {
 		t.Errorf("%d pauses, %d resumes, %v", client.Count("pause"), client.Count("resume"),
 			client.LostErr)
@@ -153,8 +153,10 @@ func judgeDatagrams(t *testing.T, server, client *rig.Postman, total int, exact 
 func TestS163_WhatComesAfterAResumeDoesNotOvertakeWhatWasHeld(t *testing.T) {
 	faults := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
 	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
-	server := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{LocalPath: "@server"})
-	client := rig.Office(t, n.Loop, &rig.Postman{}, loop.DatagramOptions{RemotePath: "@server"})
+	server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{},
+		loop.DatagramOptions{LocalPath: "@server"})
+	client := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{},
+		loop.DatagramOptions{RemotePath: "@server"})
 	send := func(text string) {
 		if err := client.T.SendTo([]byte(text), rig.Nobody); err != nil {
 			t.Error(err)

@@ -54,8 +54,8 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				for _, set := range sets {
 					o := loop.DatagramOptions{LocalAddr: local, GRO: gro, ReceiveBuffer: 4 << 20}
-					server := rig.Office(t, l, &rig.Postman{}, o)
-					client := rig.Office(t, l, &rig.Postman{},
+					server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+					client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 						loop.DatagramOptions{LocalAddr: local, GSO: true})
 					var refused []string
 					rig.Control(t, l, server.T, func(fd int) error {
@@ -92,7 +92,7 @@ func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
 func TestControlMessagesThatAUserAsksForCostNoDescriptors(t *testing.T) {
 	const passCred, passPidfd, most = 16, 76, 253
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		rig.Control(t, l, to.Transport(), func(fd int) error {
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passPidfd, 1) // Linux 6.5
 			return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, passCred, 1)
@@ -129,8 +129,8 @@ func TestSocketWithGROIsTakenApart(t *testing.T) {
 		if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_UDP, udpGRO, 1); err != nil {
 			t.Skipf("needs UDP_GRO (Linux 5.0): %v", err)
 		}
-		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
-		client := rig.Office(t, l, &rig.Postman{},
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 		want := numbered(50, 300)
 		looptest.Do(l, func() {

@@ -28,7 +28,7 @@ func numbered(n, size int) []string {
 
 func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		want := append(numbered(100, 40), "", "x", "", "")
 		rig.SendAll(t, l, client, rig.Nobody, want...)
 		rig.WantTexts(t, l, server, want...)
@@ -41,20 +41,20 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := &rig.Postman{}
+				server := &rig.DatagramRecorder{}
 				server.Received = func(data []byte, from transport.Addr) {
 					if err := server.T.SendTo(data, from); err != nil {
 						t.Error(err)
 					}
 				}
-				rig.Office(t, l, server, loop.DatagramOptions{LocalAddr: addr})
-				client := rig.Office(t, l, &rig.Postman{},
-					loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+				rig.OpenDatagram(t, l, server, loop.DatagramOptions{LocalAddr: addr})
+				client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+					loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
 				rig.SendAll(t, l, client, rig.Nobody, "there and back")
 				rig.WantTexts(t, l, client, "there and back")
 				looptest.Do(l, func() {
-					if server.Got[0].From != rig.Here(client) ||
-						client.Got[0].From != rig.Here(server) {
+					if server.Got[0].From != rig.AddrOf(client) ||
+						client.Got[0].From != rig.AddrOf(server) {
 						t.Errorf("from %v, and from %v", server.Got[0].From, client.Got[0].From)
 					}
 				})
@@ -65,7 +65,7 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 
 func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &rig.Postman{}
+		server := &rig.DatagramRecorder{}
 		server.Received = func(_ []byte, from transport.Addr) {
 			switch len(server.Got) {
 			case 3:
@@ -77,9 +77,9 @@ func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 				server.T.Close()
 			}
 		}
-		rig.Office(t, l, server, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+		rig.OpenDatagram(t, l, server, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
 		all := numbered(30, 20)
 		rig.SendAll(t, l, client, rig.Nobody, all...)
 		rig.WantTexts(t, l, server, all[:3]...)
@@ -102,7 +102,7 @@ func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
 
 func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &rig.Postman{}
+		server := &rig.DatagramRecorder{}
 		server.Received = func(_ []byte, from transport.Addr) {
 			if len(server.Got) == 10 {
 				if err := server.T.SendTo([]byte("the last word"), from); err != nil {
@@ -111,10 +111,10 @@ func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 				server.T.Close()
 			}
 		}
-		rig.Office(t, l, server, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		rig.OpenDatagram(t, l, server, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		all := numbered(30, 20)
-		rig.SendAll(t, l, client, rig.Here(server), all...)
+		rig.SendAll(t, l, client, rig.AddrOf(server), all...)
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
 		rig.WantTexts(t, l, server, all[:10]...)
 		rig.WantTexts(t, l, client, "the last word")
@@ -124,7 +124,7 @@ func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		server := &rig.Postman{}
+		server := &rig.DatagramRecorder{}
 		rest := ""
 		server.Failed = func(err error) {
 			if cut, ok := errors.AsType[*transport.TruncatedError](err); ok {
@@ -134,9 +134,9 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 				}
 			}
 		}
-		rig.Office(t, l, server, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+		rig.OpenDatagram(t, l, server, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
 		long := numbered(1, 2000)[0]
 		rig.SendAll(t, l, client, rig.Nobody, "before", long, strings.Repeat("y", 512))
 		rig.WantTexts(t, l, server, "before", strings.Repeat("y", 512))
@@ -153,7 +153,7 @@ func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
 
 func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		long := numbered(2, 65507)
 		rig.SendAll(t, l, client, rig.Nobody, long[0])
 		rig.WantTexts(t, l, server, long[0])
@@ -164,7 +164,7 @@ func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 
 func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
 			buf := make([]byte, 4)
 			for _, s := range []string{"abcd", "efgh", "ijkl"} {
@@ -186,8 +186,10 @@ func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
 		if l.Engine().String() == "sim" {
 			t.Skip("needs datagrams that are longer than those of IP")
 		}
-		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: "@" + t.Name()})
-		client := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemotePath: "@" + t.Name()})
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalPath: "@" + t.Name()})
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemotePath: "@" + t.Name()})
 		want := strings.Repeat("x", 100<<10)
 		looptest.Do(l, func() {
 			buf := []byte(want)
@@ -202,16 +204,16 @@ func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
 
 func TestS150_AnotherAddressThanThePeersIsErrAddrMismatch(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
-			err := client.T.SendTo([]byte("x"), rig.Here(client))
+			err := client.T.SendTo([]byte("x"), rig.AddrOf(client))
 			if !errors.Is(err, transport.ErrAddrMismatch) {
 				t.Error(err)
 			}
 		})
-		mapped := rig.Here(server)
+		mapped := rig.AddrOf(server)
 		mapped.AddrPort = netip.AddrPortFrom(netip.AddrFrom16(mapped.Addr().As16()), mapped.Port())
-		rig.SendAll(t, l, client, rig.Here(server), "to the peer by name")
+		rig.SendAll(t, l, client, rig.AddrOf(server), "to the peer by name")
 		rig.SendAll(t, l, client, mapped, "and by another one")
 		rig.WantTexts(t, l, server, "to the peer by name", "and by another one")
 	})
@@ -219,7 +221,7 @@ func TestS150_AnotherAddressThanThePeersIsErrAddrMismatch(t *testing.T) {
 
 func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		looptest.Do(l, func() {
 			if err := p.T.SendTo([]byte("x"), rig.Nobody); !errors.Is(err,
 				transport.ErrNoDestination) {
@@ -229,23 +231,23 @@ func TestS151_NoAddressAndNoPeerIsErrNoDestination(t *testing.T) {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		rig.SendAll(t, l, p, rig.Here(p), "to myself")
+		rig.SendAll(t, l, p, rig.AddrOf(p), "to myself")
 		rig.WantTexts(t, l, p, "to myself")
 	})
 }
 
 func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		sender := &rig.Postman{}
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		sender := &rig.DatagramRecorder{}
 		sending := false
 		sender.Failed = func(error) {
 			if sending {
 				t.Error("ErrorReceived from inside SendTo")
 			}
 		}
-		rig.Office(t, l, sender, rig.AnyPort)
-		to := rig.Here(server)
+		rig.OpenDatagram(t, l, sender, rig.AnyPort)
+		to := rig.AddrOf(server)
 		oversized := make([]byte, 65508)
 		looptest.Do(l, func() {
 			sending = true
@@ -281,15 +283,15 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 				t.Errorf("%d bytes are buffered", n)
 			}
 		})
-		rig.SendAll(t, l, server, rig.Here(sender), "still there")
+		rig.SendAll(t, l, server, rig.AddrOf(sender), "still there")
 		rig.WantTexts(t, l, sender, "still there")
 	})
 }
 
 func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
-		at := rig.Here(server)
+		client, server := rig.DatagramPair(t, l)
+		at := rig.AddrOf(server)
 		looptest.Do(l, server.T.Abort)
 		looptest.WaitFor(t, l, "the server's end", func() bool {
 			return server.T.Protocol() == nil
@@ -305,15 +307,16 @@ func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
 				}
 			}
 		})
-		again := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: at.String()})
-		rig.SendAll(t, l, again, rig.Here(client), "yes")
+		again := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: at.String()})
+		rig.SendAll(t, l, again, rig.AddrOf(client), "yes")
 		rig.WantTexts(t, l, client, "yes")
 	})
 }
 
 func TestS157_EachDatagramCountsEightBytesMore(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
 			err := client.T.SetWriteBufferLimits(transport.Limits{High: 40})
 			if err != nil {
@@ -357,16 +360,16 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 			looptest.Expect(l, part)
 		}
 		boom := func() { panic("planned") }
-		p := &rig.Postman{Paused: boom, Resumed: boom}
+		p := &rig.DatagramRecorder{Paused: boom, Resumed: boom}
 		p.Received = func([]byte, transport.Addr) { boom() }
 		p.Failed = func(error) { boom() }
-		rig.Office(t, l, p, rig.AnyPort)
+		rig.OpenDatagram(t, l, p, rig.AnyPort)
 		looptest.Do(l, func() {
-			if err := p.T.SendTo(make([]byte, 70_000), rig.Here(p)); err != nil {
+			if err := p.T.SendTo(make([]byte, 70_000), rig.AddrOf(p)); err != nil {
 				t.Error(err)
 			}
 		})
-		rig.SendAll(t, l, p, rig.Here(p), "one", "two")
+		rig.SendAll(t, l, p, rig.AddrOf(p), "one", "two")
 		rig.WantTexts(t, l, p, "one", "two")
 		looptest.WaitFor(t, l, "five reports", func() bool {
 			return len(looptest.Exceptions(l)) == 5
@@ -387,7 +390,7 @@ func TestS159_PanicsAreReportedAndTheEndpointGoesOn(t *testing.T) {
 func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "connection_made()")
-		p := &rig.Postman{Made: func() { panic("planned") }}
+		p := &rig.DatagramRecorder{Made: func() { panic("planned") }}
 		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), p, &rig.AnyPort)
 		if _, ok := errors.AsType[*protocol.PanicError](err); !ok {
 			t.Error(err)
@@ -403,10 +406,10 @@ func TestS015_APanicInConnectionMadeEndsADatagramEndpoint(t *testing.T) {
 
 func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		for _, end := range []string{"close", "abort"} {
-			client := rig.Office(t, l, &rig.Postman{},
-				loop.DatagramOptions{RemoteAddr: rig.Here(server).String()})
+			client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+				loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
 			looptest.Do(l, func() {
 				for _, s := range numbered(20, 30) {
 					if err := client.T.SendTo([]byte(end+s), rig.Nobody); err != nil {
@@ -446,7 +449,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 				client.T.ResumeReading()
 			})
 		}
-		rig.SendAll(t, l, server, rig.Here(server), "the end")
+		rig.SendAll(t, l, server, rig.AddrOf(server), "the end")
 		want := numbered(20, 30)
 		for i := range want {
 			want[i] = "close" + want[i]
@@ -458,7 +461,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
-			client, server := rig.Correspondents(t, l)
+			client, server := rig.DatagramPair(t, l)
 			looptest.Do(l, server.T.PauseReading)
 			rig.SendAll(t, l, client, rig.Nobody, "held back, which ends the receive")
 			looptest.Pass(t, l, 10*time.Millisecond)

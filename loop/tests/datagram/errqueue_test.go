@@ -34,8 +34,8 @@ func wantNoSpin(t *testing.T, l *loop.Loop, when string) {
 }
 
 // stamped is a connection whose socket is in error since its first send.
-func stamped(t *testing.T, l *loop.Loop) rig.Guest {
-	g := rig.Crowd(t, l, "tcp", 1)[0]
+func stamped(t *testing.T, l *loop.Loop) rig.OutsideConn {
+	g := rig.OutsideConns(t, l, "tcp", 1)[0]
 	looptest.Do(l, func() {
 		stampSends(t, g.Transport())
 		g.Transport().Write([]byte("first"))
@@ -104,14 +104,14 @@ func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
 func TestTimestampsOfDatagramsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, recvErr := range []bool{false, true} {
-			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-			client := rig.Office(t, l, &rig.Postman{},
+			server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+			client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 				loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: recvErr})
 			looptest.Do(l, func() { stampSends(t, client.T) })
-			rig.SendAll(t, l, client, rig.Here(server), "one", "two")
+			rig.SendAll(t, l, client, rig.AddrOf(server), "one", "two")
 			rig.WantTexts(t, l, server, "one", "two")
 			wantNoSpin(t, l, "after two datagrams")
-			rig.SendAll(t, l, server, rig.Here(client), "three", "four")
+			rig.SendAll(t, l, server, rig.AddrOf(client), "three", "four")
 			rig.WantTexts(t, l, client, "three", "four")
 			wantNoSpin(t, l, "after two more")
 		}

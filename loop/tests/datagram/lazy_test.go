@@ -50,7 +50,7 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 				}
 				f.Close()
 			})
-			peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+			peer.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 			want := map[string]string{"write": "xy", "owned": "xy"}[name]
 			buf := make([]byte, max(len(want), 1))
 			if _, err := io.ReadFull(peer, buf); err != nil {
@@ -64,7 +64,7 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 			case "marks":
 				select {
 				case <-resumed:
-				case <-time.After(looptest.Patience):
+				case <-time.After(looptest.WaitTimeout):
 					t.Error("the protocol stays paused")
 				}
 			}
@@ -79,7 +79,7 @@ func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		d := rig.Office(t, l, &rig.Postman{},
+		d := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 		say := func(word string) {
 			if err := d.T.SendTo([]byte(word), transport.Addr{}); err != nil {
@@ -103,7 +103,7 @@ func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
 			}
 			f.Close()
 		})
-		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+		peer.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 		buf := make([]byte, 9)
 		for _, want := range []string{"first", "second"} {
 			if n, _, err := peer.ReadFrom(buf); string(buf[:n]) != want {
@@ -131,7 +131,7 @@ func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		peer.SetReadDeadline(time.Now().Add(looptest.Patience))
+		peer.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 		for _, later := range []bool{false, true} {
 			f := farewell{gone: make(chan struct{})}
 			d, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), f,
@@ -156,7 +156,7 @@ func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
 			}
 			select {
 			case <-f.gone:
-			case <-time.After(looptest.Patience):
+			case <-time.After(looptest.WaitTimeout):
 				t.Fatalf("no ConnectionLost; closed later: %v", later)
 			}
 		}

@@ -35,7 +35,7 @@ func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 				JoinGroups: []netip.Addr{netip.IPv6Loopback()}},
 			"not of here": {LocalAddr: "192.0.2.1:0"},
 		} {
-			tr, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+			tr, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, o)
 			if err == nil {
 				t.Errorf("%s: made %v", name, tr)
 			} else if name == "no family" && !errors.Is(err, loop.ErrNoAddress) {
@@ -48,18 +48,20 @@ func TestS166_OptionsThatNameNothingOrDoNotGoTogetherAreRefused(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = l.CreateDatagramEndpoint(ctx, &rig.Postman{}, &rig.AnyPort)
+		_, err = l.CreateDatagramEndpoint(ctx, &rig.DatagramRecorder{}, &rig.AnyPort)
 		if err != context.Canceled {
 			t.Error(err)
 		}
 		looptest.Do(l, func() {
-			_, err := l.CreateDatagramEndpoint(context.Background(), &rig.Postman{}, &rig.AnyPort)
+			_, err := l.CreateDatagramEndpoint(context.Background(), &rig.DatagramRecorder{},
+				&rig.AnyPort)
 			if !errors.Is(err, loop.ErrOnLoop) {
 				t.Error(err)
 			}
 		})
 		for _, network := range []string{"udp", "udp4", "udp6"} {
-			p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Network: network})
+			p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+				loop.DatagramOptions{Network: network})
 			if transport.PeerName(p.T) != nil {
 				t.Error("a peer out of nothing")
 			}
@@ -73,7 +75,8 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 		t.Skip("needs the service tftp in /etc/services")
 	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: "127.0.0.1:tftp"})
 		if a, ok := transport.PeerName(p.T).(*net.UDPAddr); !ok || a.Port != port {
 			t.Errorf("peername %v, want port %d", transport.PeerName(p.T), port)
 		}
@@ -82,16 +85,16 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 
 func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		addr := rig.Here(first).String()
-		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{},
+		first := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		addr := rig.AddrOf(first).String()
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{},
 			&loop.DatagramOptions{LocalAddr: addr})
 		op, ok := errors.AsType[*net.OpError](err)
 		if !ok || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != addr {
 			t.Errorf("%T %v", err, err)
 		}
 		// The wildcard of IPv4 goes with a remote address of IPv4 only.
-		p := rig.Office(t, l, &rig.Postman{},
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: addr})
 		if got := transport.PeerName(p.T); got == nil || got.String() != addr {
 			t.Errorf("peername %v, want %s", got, addr)
@@ -101,13 +104,13 @@ func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
 
 func TestS026_TheNamesOfAnEndpointOutliveIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		addr := rig.Here(first).String()
+		first := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		addr := rig.AddrOf(first).String()
 		if transport.PeerName(first.T) != nil || first.T.ExtraInfo("no such name") != nil {
 			t.Error("extra info of nothing")
 		}
-		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemoteAddr: addr})
-		here := rig.Here(p).String()
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{RemoteAddr: addr})
+		here := rig.AddrOf(p).String()
 		looptest.Do(l, func() { p.T.Close() })
 		looptest.WaitFor(t, l, "the end", func() bool { return p.T.Protocol() == nil })
 		if got := transport.PeerName(p.T); got == nil || got.String() != addr {
@@ -125,29 +128,29 @@ func TestS026_TheNamesOfAnEndpointOutliveIt(t *testing.T) {
 // That of a process that has just ended is held by its operations for a moment.
 func TestS168_APortInUseIsTriedAgainForAWhile(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		first := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		first := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		looptest.Do(l, func() { l.CallLater(30*time.Millisecond, first.T.Abort) })
-		second := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{LocalAddr: rig.Here(first).String()})
-		rig.SendAll(t, l, second, rig.Here(second), "to myself")
+		second := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: rig.AddrOf(first).String()})
+		rig.SendAll(t, l, second, rig.AddrOf(second), "to myself")
 		rig.WantTexts(t, l, second, "to myself")
 	})
 }
 
 func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: rig.Here(server).String()}
-		client := &rig.Postman{}
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RemoteAddr: rig.AddrOf(server).String()}
+		client := &rig.DatagramRecorder{}
 		o.Broadcast = true
-		rig.Office(t, l, client, o)
+		rig.OpenDatagram(t, l, client, o)
 		if transport.PeerName(client.T) != nil {
 			t.Error("connected")
 		}
 		rig.SendAll(t, l, client, rig.Nobody, "to the default destination")
 		rig.WantTexts(t, l, server, "to the default destination")
-		other := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		rig.SendAll(t, l, other, rig.Here(client), "from somebody else")
+		other := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		rig.SendAll(t, l, other, rig.AddrOf(client), "from somebody else")
 		rig.WantTexts(t, l, client, "from somebody else")
 
 		to := transport.Addr{AddrPort: netip.MustParseAddrPort("255.255.255.255:9")}
@@ -164,7 +167,7 @@ func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := rig.SocketPair(t, syscall.SOCK_DGRAM)
-		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
 		if f.Fd() != ^uintptr(0) {
 			t.Error("the file is still open")
 		}
@@ -178,7 +181,7 @@ func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
 		stream, _ := rig.SocketPair(t, syscall.SOCK_STREAM)
-		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{},
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{},
 			&loop.DatagramOptions{Sock: stream})
 		if !errors.Is(err, loop.ErrNotDatagram) {
 			t.Error(err)
@@ -205,7 +208,7 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 			"ReceiveBuffer":        {ReceiveBuffer: 1},
 		} {
 			o.Sock = sock
-			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, &o)
+			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, &o)
 			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
 				t.Errorf("%s: %v", want, err)
 			}
@@ -215,11 +218,12 @@ func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
 
 func TestS171_OptionsReachTheSocket(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
-			ReusePort: true, Broadcast: true, ReceiveBuffer: 100_000, SendBuffer: 50_000,
-			MulticastTTL: 7, NoMulticastLoop: true})
-		rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{LocalAddr: rig.Here(p).String(), ReusePort: true})
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+				ReusePort: true, Broadcast: true, ReceiveBuffer: 100_000, SendBuffer: 50_000,
+				MulticastTTL: 7, NoMulticastLoop: true})
+		rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: rig.AddrOf(p).String(), ReusePort: true})
 		s, ok := transport.Socket(p.T)
 		if !ok {
 			t.Fatal("no socket")
@@ -247,14 +251,15 @@ func TestS172_UnixDatagramsWaitForRoomAndStayInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				path := filepath.Join(t.TempDir(), "s")
-				server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: path})
+				server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+					loop.DatagramOptions{LocalPath: path})
 				looptest.Do(l, server.T.PauseReading)
-				client, to := &rig.Postman{}, rig.Here(server)
+				client, to := &rig.DatagramRecorder{}, rig.AddrOf(server)
 				o := loop.DatagramOptions{LocalPath: path + "c"}
 				if name == "connected" {
 					o.RemotePath, to = path, rig.Nobody
 				}
-				rig.Office(t, l, client, o)
+				rig.OpenDatagram(t, l, client, o)
 				all := append(numbered(200, 1000), "")
 				rig.SendAll(t, l, client, to, all...)
 				looptest.Pass(t, l, 30*time.Millisecond)
@@ -289,7 +294,7 @@ func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := &loop.DatagramOptions{LocalPath: path}
-		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, o)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Error("took the path of a live socket:", err)
 		}
@@ -297,17 +302,17 @@ func TestS172_AStaleSocketFileIsRemovedAndNoOther(t *testing.T) {
 		if err := bindAndLeave(path + "2"); err != nil {
 			t.Fatal(err)
 		}
-		rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: path + "2"})
+		rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{LocalPath: path + "2"})
 		if err := os.WriteFile(path+"3", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		o.LocalPath = path + "3"
-		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, o)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Error("took the path of a file:", err)
 		}
 		o = &loop.DatagramOptions{RemotePath: path + "4"}
-		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, o)
+		_, err = l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, o)
 		if !errors.Is(err, syscall.ENOENT) {
 			t.Error(err)
 		}
@@ -326,7 +331,7 @@ func bindAndLeave(path string) error {
 
 func TestS174_DatagramsOfARoundAreSentTogether(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		var before, after loop.Stats
 		looptest.Do(l, server.T.PauseReading)
 		looptest.Turns(l, 2)
@@ -344,8 +349,8 @@ func TestS174_DatagramsOfARoundAreSentTogether(t *testing.T) {
 
 func TestS021_SetProtocolChangesWhoReceives(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
-		next := &rig.Postman{T: server.T}
+		client, server := rig.DatagramPair(t, l)
+		next := &rig.DatagramRecorder{T: server.T}
 		looptest.Do(l, func() {
 			if err := server.T.SetProtocol(nil); !errors.Is(err, transport.ErrNilProtocol) {
 				t.Error(err)
@@ -373,12 +378,12 @@ func TestMulticastReachesAllMembers(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		o := loop.DatagramOptions{LocalAddr: "0.0.0.0:0", JoinGroups: []netip.Addr{group},
 			Interface: "lo", ReusePort: true}
-		a := rig.Office(t, l, &rig.Postman{}, o)
-		o.LocalAddr = rig.Here(a).String()
-		b := rig.Office(t, l, &rig.Postman{}, o)
-		sender := rig.Office(t, l, &rig.Postman{},
+		a := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+		o.LocalAddr = rig.AddrOf(a).String()
+		b := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
+		sender := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", Interface: "lo"})
-		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.Here(a).Port())}
+		to := transport.Addr{AddrPort: netip.AddrPortFrom(group, rig.AddrOf(a).Port())}
 		rig.SendAll(t, l, sender, to, "to all", "members")
 		rig.WantTexts(t, l, a, "to all", "members")
 		rig.WantTexts(t, l, b, "to all", "members")
@@ -397,7 +402,7 @@ func TestShutdownAndDescriptorsCoverDatagramEndpoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Close()
-			p := &rig.Postman{}
+			p := &rig.DatagramRecorder{}
 			o := &loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()}
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, o); err != nil {
 				t.Fatal(err)
@@ -433,11 +438,11 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &rig.Postman{}
+	p := &rig.DatagramRecorder{}
 	if _, err := l.CreateDatagramEndpoint(t.Context(), p, &rig.AnyPort); err != nil {
 		t.Fatal(err)
 	}
-	at := rig.Here(p).String()
+	at := rig.AddrOf(p).String()
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -451,7 +456,7 @@ func TestLoopCloseClosesDatagramDescriptors(t *testing.T) {
 // More than an endpoint sends in one round goes out in the next ones.
 func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		all := numbered(2000, 20)
 		rig.SendAll(t, l, client, rig.Nobody, all...)
 		looptest.WaitFor(t, l, "an empty buffer", func() bool {
@@ -472,7 +477,7 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 // should do, and what a fatal error of the system calls looks like.
 func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -490,7 +495,7 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 				t.Error(err)
 			}
 			for range 3 {
-				if err := p.T.SendTo([]byte("x"), rig.Here(p)); err != nil {
+				if err := p.T.SendTo([]byte("x"), rig.AddrOf(p)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -506,7 +511,7 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 
 func TestS037_ADatagramEndpointIsNoStream(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		looptest.Do(l, func() {
 			if _, ok := p.T.(transport.WriteTransport); ok {
 				t.Error("it has the methods of a WriteTransport")

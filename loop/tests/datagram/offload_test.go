@@ -46,19 +46,20 @@ func bursts(all []string) (out [][]string) {
 }
 
 // postTo sends text on the loop's goroutine.
-func postTo(t *testing.T, from, to *rig.Postman, text string) {
+func postTo(t *testing.T, from, to *rig.DatagramRecorder, text string) {
 	t.Helper()
-	if err := from.T.SendTo([]byte(text), rig.Here(to)); err != nil {
+	if err := from.T.SendTo([]byte(text), rig.AddrOf(to)); err != nil {
 		t.Error(err)
 	}
 }
 
 // offloaded are two endpoints, the first of which sends to the second with GSO.
-func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *rig.Postman) {
+func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *rig.DatagramRecorder) {
 	t.Helper()
-	server = rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
-		GRO: gro, ReceiveBuffer: 4 << 20})
-	client = rig.Office(t, l, &rig.Postman{},
+	server = rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+		loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+			GRO: gro, ReceiveBuffer: 4 << 20})
+	client = rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 		loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GSO: true})
 	return client, server
 }
@@ -68,7 +69,7 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 		t.Run(fmt.Sprintf("GRO %v", gro), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 				client, server := offloaded(t, l, gro)
-				other := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+				other := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 				var want []string
 				for at, burst := range bursts(lengths()) {
 					looptest.Do(l, func() {
@@ -85,8 +86,8 @@ func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
 				rig.WantTexts(t, l, other, string(make([]byte, 512)))
 				looptest.Do(l, func() {
 					for _, g := range server.Got {
-						if g.From != rig.Here(client) {
-							t.Fatalf("from %v, not %v", g.From, rig.Here(client))
+						if g.From != rig.AddrOf(client) {
+							t.Fatalf("from %v, not %v", g.From, rig.AddrOf(client))
 						}
 					}
 					if n := client.T.WriteBufferSize(); n != 0 || client.T.WritePaused() {
@@ -110,7 +111,7 @@ func TestS174_GSOSavesCalls(t *testing.T) {
 		want := numbered(640, 100)
 		before, batches := callsOf(l), 0
 		for batch := range slices.Chunk(want, 64) {
-			rig.SendAll(t, l, client, rig.Here(server), batch...)
+			rig.SendAll(t, l, client, rig.AddrOf(server), batch...)
 			batches++
 			rig.WantTexts(t, l, server, want[:64*batches]...)
 		}
@@ -136,7 +137,7 @@ func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 			}
 		}
 		want := numbered(60, 200)
-		rig.SendAll(t, l, client, rig.Here(server), want...)
+		rig.SendAll(t, l, client, rig.AddrOf(server), want...)
 		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
 		rig.WantTexts(t, l, server, want[:40]...)
 	})
@@ -144,9 +145,9 @@ func TestS174_PauseAndCloseAreSeenWithinWhatGROBrought(t *testing.T) {
 
 func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		client := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{RemoteAddr: rig.Here(server).String(), GSO: true})
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String(), GSO: true})
 		looptest.Do(l, server.T.Abort)
 		looptest.WaitFor(t, l, "its end", func() bool { return server.T.Protocol() == nil })
 		// Reading is paused, so that it is a send that meets the answer to the first.
@@ -154,8 +155,8 @@ func TestS174_AnErrorInAGroupCostsOneDatagram(t *testing.T) {
 		looptest.Turns(l, 2)
 		rig.SendAll(t, l, client, rig.Nobody, "is anybody there?")
 		looptest.Pass(t, l, 20*time.Millisecond)
-		again := rig.Office(t, l, &rig.Postman{},
-			loop.DatagramOptions{LocalAddr: rig.Here(server).String()})
+		again := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: rig.AddrOf(server).String()})
 		want := numbered(10, 50)
 		rig.SendAll(t, l, client, rig.Nobody, want...)
 		looptest.WaitFor(t, l, "some of it", func() bool {
@@ -189,7 +190,7 @@ func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 				}
 			}
 		})
-		rig.SendAll(t, l, client, rig.Here(server), "what comes after")
+		rig.SendAll(t, l, client, rig.AddrOf(server), "what comes after")
 		rig.WantTexts(t, l, server, "what comes after")
 		looptest.Do(l, func() {
 			if len(client.Errs) != 10 {
@@ -224,7 +225,7 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 		client, server := offloaded(t, n.Loop, seed%2 == 0)
 		want := lengths()
 		for batch := range slices.Chunk(want, 100) {
-			rig.SendAll(t, n.Loop, client, rig.Here(server), batch...)
+			rig.SendAll(t, n.Loop, client, rig.AddrOf(server), batch...)
 		}
 		rig.WantTexts(t, n.Loop, server, want...)
 		looptest.Do(n.Loop, func() {
@@ -243,7 +244,7 @@ func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
 func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 	aborted := 0
 	for seed := range uint64(20) {
-		var client *rig.Postman
+		var client *rig.DatagramRecorder
 		o := looptest.Options{Seed: seed, Faults: looptest.Faults{NoGroups: 1}}
 		o.Loop.Trace = &loop.Trace{Fallback: func(string, error) {
 			aborted++
@@ -251,7 +252,7 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 		}}
 		n := looptest.New(t, o)
 		client, _ = offloaded(t, n.Loop, false)
-		to := transport.Addr{AddrPort: netipPort(rig.Here(client), 9)}
+		to := transport.Addr{AddrPort: netipPort(rig.AddrOf(client), 9)}
 		before := aborted
 		rig.SendAll(t, n.Loop, client, to, numbered(100, 50)...)
 		looptest.WaitFor(t, n.Loop, "the end of the output", func() bool {
@@ -271,7 +272,7 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
-		to := rig.Here(server)
+		to := rig.AddrOf(server)
 		noPort := transport.Addr{AddrPort: netipPort(to, 0)}
 		rig.SendAll(t, l, client, noPort, numbered(5, 80)...)
 		looptest.WaitFor(t, l, "errors", func() bool { return len(client.Errs) == 5 })
@@ -305,7 +306,7 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 		looptest.Do(l, func() { features = nil })
 		client, server := offloaded(t, l, true)
 		want := numbered(100, 1000)
-		rig.SendAll(t, l, client, rig.Here(server), want...)
+		rig.SendAll(t, l, client, rig.AddrOf(server), want...)
 		rig.WantTexts(t, l, server, want...)
 		looptest.Do(l, func() {
 			if !slices.Contains(features, "UDP_GRO") {
@@ -318,8 +319,9 @@ func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
 func TestUnixDatagramsTakeNoNoticeOfOffloading(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := "@sluice-offload-" + strings.ReplaceAll(t.Name(), "/", "-")
-		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: name, GRO: true})
-		client := rig.Office(t, l, &rig.Postman{},
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalPath: name, GRO: true})
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{RemotePath: name, GSO: true, RecvErr: true})
 		want := numbered(50, 100)
 		rig.SendAll(t, l, client, rig.Nobody, want...)

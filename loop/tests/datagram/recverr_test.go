@@ -16,10 +16,10 @@ import (
 
 // gone is an address where nobody is any more.
 func gone(t *testing.T, l *loop.Loop, addr string) transport.Addr {
-	p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: addr})
+	p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{LocalAddr: addr})
 	looptest.Do(l, p.T.Abort)
 	looptest.WaitFor(t, l, "its end", func() bool { return p.T.Protocol() == nil })
-	return rig.Here(p)
+	return rig.AddrOf(p)
 }
 
 // answers checks that all errors are the network's answers about an address.
@@ -43,15 +43,16 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: addr})
-				client := &rig.Postman{}
+				server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+					loop.DatagramOptions{LocalAddr: addr})
+				client := &rig.DatagramRecorder{}
 				sending := false
 				client.Failed = func(error) {
 					if sending {
 						t.Error("ErrorReceived from inside SendTo")
 					}
 				}
-				rig.Office(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
+				rig.OpenDatagram(t, l, client, loop.DatagramOptions{LocalAddr: addr, RecvErr: true})
 				to := gone(t, l, addr)
 				for i := range 5 {
 					looptest.Do(l, func() {
@@ -64,10 +65,10 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 					looptest.WaitFor(t, l, "an error", func() bool {
 						return len(client.Errs) > i
 					})
-					rig.SendAll(t, l, client, rig.Here(server), "you are")
+					rig.SendAll(t, l, client, rig.AddrOf(server), "you are")
 				}
 				rig.WantTexts(t, l, server, "you are", "you are", "you are", "you are", "you are")
-				rig.SendAll(t, l, server, rig.Here(client), "yes")
+				rig.SendAll(t, l, server, rig.AddrOf(client), "yes")
 				rig.WantTexts(t, l, client, "yes")
 				looptest.Do(l, func() {
 					answers(t, client.Errs, to)
@@ -85,8 +86,8 @@ func TestS173_WithRecvErrAnEndpointWithoutAPeerLearnsOfRefusals(t *testing.T) {
 func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, gso := range []bool{false, true} {
-			server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-			client := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{
+			server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+			client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{
 				LocalAddr: "127.0.0.1:0", RecvErr: true, GSO: gso})
 			to := gone(t, l, "127.0.0.1:0")
 			want := numbered(60, 30)
@@ -97,7 +98,7 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if err := client.T.SendTo([]byte(s), rig.Here(server)); err != nil {
+					if err := client.T.SendTo([]byte(s), rig.AddrOf(server)); err != nil {
 						t.Error(err)
 					}
 				}
@@ -117,9 +118,9 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 // An error that a call failed with is told once, though the queue has it as well.
 func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := rig.Office(t, l, &rig.Postman{},
+		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
-		rig.SendAll(t, l, client, rig.Here(client), string(make([]byte, 65_520)), "after it")
+		rig.SendAll(t, l, client, rig.AddrOf(client), string(make([]byte, 65_520)), "after it")
 		rig.WantTexts(t, l, client, "after it")
 		looptest.Pass(t, l, 5*time.Millisecond)
 		looptest.Do(l, func() {
@@ -133,9 +134,10 @@ func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
 // Reading the queue can be ended by the callback.
 func TestS173_AbortInErrorReceivedEndsTheQueue(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client := &rig.Postman{}
+		client := &rig.DatagramRecorder{}
 		client.Failed = func(error) { client.T.Abort() }
-		rig.Office(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})
+		rig.OpenDatagram(t, l, client, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+			RecvErr: true})
 		to := gone(t, l, "127.0.0.1:0")
 		looptest.Do(l, client.T.PauseReading)
 		rig.SendAll(t, l, client, to, "a", "b", "c")
@@ -166,7 +168,7 @@ func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 			"unconnected": {LocalAddr: "127.0.0.1:0"},
 			"adopted":     {Sock: socketWithQueue(t)},
 		} {
-			client := rig.Office(t, l, &rig.Postman{}, o)
+			client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
 			looptest.Do(l, func() { turnQueueOn(t, client.T) })
 			for i := range 3 {
 				// In groups too: sendmmsg may use the error up and say nothing.
@@ -185,7 +187,7 @@ func TestS173_AQueueThatAnotherTurnedOnDoesNotKeepTheLoopBusy(t *testing.T) {
 	})
 }
 
-func sendOne(t *testing.T, p *rig.Postman, to transport.Addr, connected bool) {
+func sendOne(t *testing.T, p *rig.DatagramRecorder, to transport.Addr, connected bool) {
 	if connected {
 		to = rig.Nobody
 	}

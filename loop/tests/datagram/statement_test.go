@@ -19,9 +19,9 @@ var oversized = make([]byte, 65508)
 
 func TestS144_AnEmptyDatagramIsNoEnd(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		server.Received = func(data []byte, from transport.Addr) {
-			if len(data) == 0 && (from != rig.Here(client) || !server.T.IsReading()) {
+			if len(data) == 0 && (from != rig.AddrOf(client) || !server.T.IsReading()) {
 				t.Errorf("an empty datagram from %v, reading %v", from, server.T.IsReading())
 			}
 		}
@@ -37,15 +37,15 @@ func TestS149_NoBytesAreSentAsAnEmptyDatagram(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		p := rig.Office(t, l, &rig.Postman{},
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{RemoteAddr: peer.LocalAddr().String()})
 		for range 2 {
 			rig.SendAll(t, l, p, rig.Nobody, "")
-			if err := peer.SetReadDeadline(time.Now().Add(looptest.Patience)); err != nil {
+			if err := peer.SetReadDeadline(time.Now().Add(looptest.WaitTimeout)); err != nil {
 				t.Fatal(err)
 			}
 			if n, from, err := peer.ReadFrom(make([]byte, 10)); n != 0 || err != nil ||
-				from.String() != rig.Here(p).String() {
+				from.String() != rig.AddrOf(p).String() {
 				t.Errorf("%d bytes from %v, %v", n, from, err)
 			}
 		}
@@ -55,10 +55,12 @@ func TestS149_NoBytesAreSentAsAnEmptyDatagram(t *testing.T) {
 func TestS145_AUnixSenderIsItsPathOrNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		path := filepath.Join(t.TempDir(), "s")
-		server := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalPath: path})
-		named := rig.Office(t, l, &rig.Postman{},
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalPath: path})
+		named := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalPath: path + "c", RemotePath: path})
-		unnamed := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{RemotePath: path})
+		unnamed := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{RemotePath: path})
 		rig.SendAll(t, l, named, rig.Nobody, "one")
 		rig.WantTexts(t, l, server, "one")
 		rig.SendAll(t, l, unnamed, rig.Nobody, "two")
@@ -76,9 +78,9 @@ func TestS145_AUnixSenderIsItsPathOrNobody(t *testing.T) {
 
 func TestS155_AnErrorInTheQueueCostsOneDatagramAndNoResume(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		sender := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		to := rig.Here(server)
+		server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		sender := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		to := rig.AddrOf(server)
 		looptest.Do(l, func() {
 			if err := sender.T.SetWriteBufferLimits(transport.Limits{}); err != nil {
 				t.Error(err)
@@ -108,14 +110,14 @@ func TestS155_AnErrorInTheQueueCostsOneDatagramAndNoResume(t *testing.T) {
 
 func TestS156_WhoHasSentToNobodyGoesOnReceiving(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		away := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		p := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-		other := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		away := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+		other := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		looptest.Do(l, away.T.Abort)
 		looptest.WaitFor(t, l, "its end", func() bool { return away.Count("lost") == 1 })
 		for i := range 3 {
-			rig.SendAll(t, l, p, rig.Here(away), "anybody there?")
-			rig.SendAll(t, l, other, rig.Here(p), "yes")
+			rig.SendAll(t, l, p, rig.AddrOf(away), "anybody there?")
+			rig.SendAll(t, l, other, rig.AddrOf(p), "yes")
 			looptest.WaitFor(t, l, "an answer", func() bool { return len(p.Got) == i+1 })
 		}
 		looptest.Do(l, func() {
@@ -128,7 +130,7 @@ func TestS156_WhoHasSentToNobodyGoesOnReceiving(t *testing.T) {
 
 func TestS158_TheMarksAreThoseOfStreams(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, server.T.PauseReading)
 		client.Resumed = func() {
 			if n := client.T.WriteBufferSize(); n > 16<<10 {
@@ -164,22 +166,22 @@ func TestS160_APanicInErrorReceivedReachesNoCaller(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "error_received()")
 		sending := false
-		p := &rig.Postman{Failed: func(error) {
+		p := &rig.DatagramRecorder{Failed: func(error) {
 			if sending {
 				t.Error("ErrorReceived inside SendTo")
 			}
 			panic("planned")
 		}}
-		rig.Office(t, l, p, rig.AnyPort)
+		rig.OpenDatagram(t, l, p, rig.AnyPort)
 		looptest.Do(l, func() {
 			sending = true
-			if err := p.T.SendTo(oversized, rig.Here(p)); err != nil {
+			if err := p.T.SendTo(oversized, rig.AddrOf(p)); err != nil {
 				t.Error(err)
 			}
 			sending = false
 		})
 		looptest.WaitFor(t, l, "the panic", func() bool { return len(p.Errs) == 1 })
-		rig.SendAll(t, l, p, rig.Here(p), "and on")
+		rig.SendAll(t, l, p, rig.AddrOf(p), "and on")
 		rig.WantTexts(t, l, p, "and on")
 	})
 }
@@ -188,12 +190,12 @@ func TestS162_SendToAfterTheEndIsErrClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, connected := range []bool{true, false} {
 			for _, closes := range []bool{true, false} {
-				server := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
-				o, to := rig.AnyPort, rig.Here(server)
+				server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
+				o, to := rig.AnyPort, rig.AddrOf(server)
 				if connected {
 					o, to = loop.DatagramOptions{RemoteAddr: to.String()}, rig.Nobody
 				}
-				p := rig.Office(t, l, &rig.Postman{}, o)
+				p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, o)
 				closed := func(when string) {
 					err := p.T.SendTo([]byte("x"), to)
 					batch := []transport.Datagram{{Data: []byte("x"), Addr: to}}
@@ -225,7 +227,7 @@ func TestS162_SendToAfterTheEndIsErrClosed(t *testing.T) {
 
 func TestS163_PauseReadingHoldsDatagramsBack(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		rig.SendAll(t, l, client, rig.Nobody, "before")
 		rig.WantTexts(t, l, server, "before")
 		looptest.Do(l, func() {
@@ -262,13 +264,13 @@ func TestS167_WithoutAFamilyInCommonItIsErrNoAddress(t *testing.T) {
 			{LocalAddr: "[::1]:0", RemoteAddr: "127.0.0.1:9"},
 			{LocalAddr: "127.0.0.1:0", Network: "udp6"},
 		} {
-			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.Postman{}, &o)
+			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, &o)
 			if !errors.Is(err, loop.ErrNoAddress) {
 				t.Errorf("%+v: %v", o, err)
 			}
 		}
 		for remote, local := range map[string]string{"127.0.0.1:9": "0.0.0.0", "[::1]:9": "::"} {
-			p := rig.Office(t, l, &rig.Postman{},
+			p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 				loop.DatagramOptions{LocalAddr: ":0", RemoteAddr: remote})
 			peer, name := transport.PeerName(p.T), transport.SockName(p.T).(*net.UDPAddr)
 			four := name.IP.To4() != nil
@@ -290,7 +292,7 @@ func TestS170_ASocketHasAPeerOrNot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
+		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
 		bound, err := net.DialUDP("udp4", nil, free.LocalAddr().(*net.UDPAddr))
 		if err != nil {
 			t.Fatal(err)
@@ -299,13 +301,13 @@ func TestS170_ASocketHasAPeerOrNot(t *testing.T) {
 		if f, err = bound.File(); err != nil {
 			t.Fatal(err)
 		}
-		q := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{Sock: f})
+		q := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
 		looptest.Do(l, func() {
 			if err := p.T.SendTo([]byte("x"), rig.Nobody); !errors.Is(err,
 				transport.ErrNoDestination) || transport.PeerName(p.T) != nil {
 				t.Errorf("without a peer: %v, peername %v", err, transport.PeerName(p.T))
 			}
-			if err := q.T.SendTo([]byte("x"), rig.Here(q)); !errors.Is(err,
+			if err := q.T.SendTo([]byte("x"), rig.AddrOf(q)); !errors.Is(err,
 				transport.ErrAddrMismatch) || transport.PeerName(q.T) == nil {
 				t.Errorf("with a peer: %v, peername %v", err, transport.PeerName(q.T))
 			}
@@ -319,8 +321,9 @@ func TestS171_WhatIsNotAskedForIsOff(t *testing.T) {
 	const reusePort = 15 // SO_REUSEPORT
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, asked := range []int{0, 1} {
-			p := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
-				ReusePort: asked == 1, Broadcast: asked == 1})
+			p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+				loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+					ReusePort: asked == 1, Broadcast: asked == 1})
 			s, _ := transport.Socket(p.T)
 			_ = s.Control(func(fd uintptr) {
 				for option, want := range map[int]int{syscall.SO_REUSEADDR: 0,

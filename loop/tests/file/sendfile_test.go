@@ -513,7 +513,8 @@ func TestS345_SendfileOverAPipeIsUnsupported(t *testing.T) {
 		if n != 0 || !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%d, %v", n, err)
 		}
-		d := rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+		d := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
 		if _, ok := d.T.(transport.WriteTransport); ok {
 			t.Error("a datagram endpoint takes files")
 		}

@@ -208,7 +208,7 @@ func TestFlowPageShowsTheEndOfAConnection(t *testing.T) {
 
 func TestFlowPageShowsDatagramEndpoints(t *testing.T) {
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
-		client, server := rig.Correspondents(t, l)
+		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
 			server.T.PauseReading()
 			for range 3 {
@@ -278,7 +278,7 @@ func TestFlowPageShowsWhetherTheLoopWorks(t *testing.T) {
 			until := func(what string, cond func(h flowpage.Header) bool) {
 				t.Helper()
 				var h flowpage.Header
-				for end := time.Now().Add(looptest.Patience); time.Now().Before(end); {
+				for end := time.Now().Add(looptest.WaitTimeout); time.Now().Before(end); {
 					var err error
 					if h, err = page.Header(); err != nil || cond(h) {
 						return
@@ -365,7 +365,7 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 				t.Skipf("needs %v: %v", engine, err)
 			}
 			page := pageOf(t)
-			r, p := transporttest.NewRecorder(t), &rig.Postman{}
+			r, p := transporttest.NewRecorder(t), &rig.DatagramRecorder{}
 			rig.ConnectTCP(t, l, &protocolSink{}, r)
 			opts := rig.AnyPort
 			if _, err := l.CreateDatagramEndpoint(t.Context(), p, &opts); err != nil {
@@ -385,7 +385,7 @@ func TestTransportsOutliveTheFlowPage(t *testing.T) {
 			tr.WriteEOF()
 			tr.SetWriteBufferLimits(transport.Limits{High: 1})
 			p.T.PauseReading()
-			p.T.SendTo([]byte("nowhere"), rig.Here(p))
+			p.T.SendTo([]byte("nowhere"), rig.AddrOf(p))
 		})
 	}
 }

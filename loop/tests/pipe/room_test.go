@@ -21,12 +21,12 @@ func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
 		writer := transporttest.NewRecorder(t)
 		rig.WritePipe(t, l, writer, w)
 		rig.AbortAtEnd(t, l, writer)
-		guests := rig.Crowd(t, l, "tcp", 20)
+		conns := rig.OutsideConns(t, l, "tcp", 20)
 		written, read, paused := 0, 0, 0
 		looptest.Do(l, func() {
 			writer.On.Pause = func() { paused++ }
 			writer.Transport().SetWriteBufferLimits(transport.Limits{High: high})
-			for i, g := range guests {
+			for i, g := range conns {
 				g.On.Data = func(data []byte) {
 					g.Transport().Write(data) // so that the round is larger than the queue
 					read += drain(t, r)
@@ -39,7 +39,7 @@ func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
 			}
 		})
 		for range 200 {
-			for _, g := range guests {
+			for _, g := range conns {
 				if _, err := g.Peer.Write([]byte("x")); err != nil {
 					t.Fatal(err)
 				}

@@ -16,9 +16,9 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Offspring counts the children of this process, and those of them that nobody has
+// Children counts the children of this process, and those of them that nobody has
 // waited for.
-func Offspring(t *testing.T) (all, zombies int) {
+func Children(t *testing.T) (all, zombies int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -47,8 +47,8 @@ func Offspring(t *testing.T) (all, zombies int) {
 // WaitChildless waits, without a loop, until this process has no child.
 func WaitChildless(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(looptest.Patience); ; runtime.Gosched() {
-		all, _ := Offspring(t)
+	for end := time.Now().Add(looptest.WaitTimeout); ; runtime.Gosched() {
+		all, _ := Children(t)
 		switch {
 		case all == 0:
 			return
@@ -58,8 +58,8 @@ func WaitChildless(t *testing.T) {
 	}
 }
 
-// Nurse is a protocol that writes down what a child does, and checks the order.
-type Nurse struct {
+// ProcessRecorder is a protocol that writes down what a child does, and checks the order.
+type ProcessRecorder struct {
 	test    *testing.T
 	T       transport.SubprocessTransport // of ConnectionMade
 	Out     [3][]byte                     // what came, by descriptor
@@ -70,12 +70,12 @@ type Nurse struct {
 	Gone    chan struct{}                 // closed by ConnectionLost
 }
 
-// NewNurse makes one for one child.
-func NewNurse(t *testing.T) *Nurse {
-	return &Nurse{test: t, On: map[string]func(){}, Gone: make(chan struct{})}
+// NewProcessRecorder makes one for one child.
+func NewProcessRecorder(t *testing.T) *ProcessRecorder {
+	return &ProcessRecorder{test: t, On: map[string]func(){}, Gone: make(chan struct{})}
 }
 
-func (n *Nurse) note(event string) {
+func (n *ProcessRecorder) note(event string) {
 	if n.Has("lost") || n.T == nil {
 		n.test.Errorf("%s after %v", event, n.Events)
 	}
@@ -88,10 +88,10 @@ func (n *Nurse) note(event string) {
 }
 
 // Has reports whether there was such an event.
-func (n *Nurse) Has(event string) bool { return slices.Contains(n.Events, event) }
+func (n *ProcessRecorder) Has(event string) bool { return slices.Contains(n.Events, event) }
 
 // ConnectionMade implements protocol.SubprocessProtocol.
-func (n *Nurse) ConnectionMade(t transport.SubprocessTransport) {
+func (n *ProcessRecorder) ConnectionMade(t transport.SubprocessTransport) {
 	if n.T != nil {
 		n.test.Error("ConnectionMade twice")
 	}
@@ -100,7 +100,7 @@ func (n *Nurse) ConnectionMade(t transport.SubprocessTransport) {
 }
 
 // PipeDataReceived implements protocol.SubprocessProtocol.
-func (n *Nurse) PipeDataReceived(fd int, data []byte) {
+func (n *ProcessRecorder) PipeDataReceived(fd int, data []byte) {
 	if len(data) == 0 || n.Has(fmt.Sprint("closed ", fd)) {
 		n.test.Errorf("%d bytes of %d after %v", len(data), fd, n.Events)
 	}
@@ -109,7 +109,7 @@ func (n *Nurse) PipeDataReceived(fd int, data []byte) {
 }
 
 // PipeConnectionLost implements protocol.SubprocessProtocol.
-func (n *Nurse) PipeConnectionLost(fd int, err error) {
+func (n *ProcessRecorder) PipeConnectionLost(fd int, err error) {
 	if n.Has(fmt.Sprint("closed ", fd)) {
 		n.test.Error("PipeConnectionLost twice")
 	}
@@ -118,7 +118,7 @@ func (n *Nurse) PipeConnectionLost(fd int, err error) {
 }
 
 // ProcessExited implements protocol.SubprocessProtocol.
-func (n *Nurse) ProcessExited() {
+func (n *ProcessRecorder) ProcessExited() {
 	if _, exited := n.T.ReturnCode(); !exited || n.Has("exited") {
 		n.test.Error("ProcessExited without a return code, or twice")
 	}
@@ -126,7 +126,7 @@ func (n *Nurse) ProcessExited() {
 }
 
 // ConnectionLost implements protocol.SubprocessProtocol.
-func (n *Nurse) ConnectionLost(err error) {
+func (n *ProcessRecorder) ConnectionLost(err error) {
 	for fd := range 3 {
 		if n.T.PipeTransport(fd) != nil && !n.Has(fmt.Sprint("closed ", fd)) {
 			n.test.Errorf("ConnectionLost with pipe %d open", fd)
@@ -138,13 +138,14 @@ func (n *Nurse) ConnectionLost(err error) {
 }
 
 // PauseWriting implements protocol.SubprocessProtocol.
-func (n *Nurse) PauseWriting() { n.note("pause") }
+func (n *ProcessRecorder) PauseWriting() { n.note("pause") }
 
 // ResumeWriting implements protocol.SubprocessProtocol.
-func (n *Nurse) ResumeWriting() { n.note("resume") }
+func (n *ProcessRecorder) ResumeWriting() { n.note("resume") }
 
 // Launch starts a child.
-func Launch(t *testing.T, l *loop.Loop, n *Nurse, o *subprocess.Options, args ...string) *Nurse {
+func Launch(t *testing.T, l *loop.Loop, n *ProcessRecorder, o *subprocess.Options,
+	args ...string) *ProcessRecorder {
 	t.Helper()
 	tr, err := subprocess.Start(WithTimeout(t), l, n, args, o)
 	if err != nil {
@@ -157,11 +158,11 @@ func Launch(t *testing.T, l *loop.Loop, n *Nurse, o *subprocess.Options, args ..
 }
 
 // Over waits for ConnectionLost and compares the return code.
-func (n *Nurse) Over(t *testing.T, code int) {
+func (n *ProcessRecorder) Over(t *testing.T, code int) {
 	t.Helper()
 	select {
 	case <-n.Gone:
-	case <-time.After(looptest.Patience):
+	case <-time.After(looptest.WaitTimeout):
 		t.Fatalf("no ConnectionLost: %v of %v", n.Events, n.T)
 	}
 	if got, exited := n.T.ReturnCode(); got != code || !exited || !n.Has("exited") {
@@ -170,6 +171,6 @@ func (n *Nurse) Over(t *testing.T, code int) {
 }
 
 // Stdin is the transport of the child's input.
-func Stdin(n *Nurse) transport.WriteTransport {
+func Stdin(n *ProcessRecorder) transport.WriteTransport {
 	return n.T.PipeTransport(0).(transport.WriteTransport)
 }

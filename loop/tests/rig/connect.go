@@ -36,7 +36,7 @@ func ConnectTCP(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 	}
 	select {
 	case <-made:
-	case <-time.After(looptest.Patience):
+	case <-time.After(looptest.WaitTimeout):
 		t.Fatal("the server has accepted nothing")
 	}
 	narrowBoth(l, s, tr)
@@ -144,7 +144,7 @@ func ConnectTLS(t *testing.T, l *loop.Loop, server, client protocol.Protocol) {
 	}
 	select {
 	case <-made:
-	case <-time.After(looptest.Patience):
+	case <-time.After(looptest.WaitTimeout):
 		t.Fatal("the server has accepted nothing")
 	}
 	narrowBoth(l, s, tr)
@@ -202,7 +202,7 @@ func ConnectUnixAs(t *testing.T, l *loop.Loop, server, client protocol.Protocol,
 	}
 	select {
 	case <-made:
-	case <-time.After(looptest.Patience):
+	case <-time.After(looptest.WaitTimeout):
 		t.Fatal("the server has accepted nothing")
 	}
 }

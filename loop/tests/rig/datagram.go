@@ -11,17 +11,17 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Parcel is a datagram that was received.
-type Parcel struct {
+// Datagram is a datagram that was received.
+type Datagram struct {
 	Data string
 	From transport.Addr
 }
 
-// Postman is a DatagramProtocol that writes down what it is told. Its fields
+// DatagramRecorder is a DatagramProtocol that writes down what it is told. Its fields
 // belong to the loop's goroutine, the hooks may be nil.
-type Postman struct {
+type DatagramRecorder struct {
 	T       transport.DatagramTransport // of ConnectionMade
-	Got     []Parcel                    // what was received
+	Got     []Datagram                  // what was received
 	Errs    []error                     // of ErrorReceived
 	Events  []string                    // made, received, error, pause, resume, lost
 	LostErr error                       // of ConnectionLost
@@ -34,7 +34,7 @@ type Postman struct {
 	Made     func()
 }
 
-func (p *Postman) event(name string, hook func()) {
+func (p *DatagramRecorder) event(name string, hook func()) {
 	p.Events = append(p.Events, name)
 	if hook != nil {
 		hook()
@@ -42,14 +42,14 @@ func (p *Postman) event(name string, hook func()) {
 }
 
 // ConnectionMade implements protocol.DatagramProtocol.
-func (p *Postman) ConnectionMade(t transport.DatagramTransport) {
+func (p *DatagramRecorder) ConnectionMade(t transport.DatagramTransport) {
 	p.T = t
 	p.event("made", p.Made)
 }
 
 // DatagramReceived implements protocol.DatagramProtocol.
-func (p *Postman) DatagramReceived(data []byte, from transport.Addr) {
-	p.Got = append(p.Got, Parcel{string(data), from})
+func (p *DatagramRecorder) DatagramReceived(data []byte, from transport.Addr) {
+	p.Got = append(p.Got, Datagram{string(data), from})
 	p.event("received", nil)
 	if p.Received != nil {
 		p.Received(data, from)
@@ -57,7 +57,7 @@ func (p *Postman) DatagramReceived(data []byte, from transport.Addr) {
 }
 
 // ErrorReceived implements protocol.DatagramProtocol.
-func (p *Postman) ErrorReceived(err error) {
+func (p *DatagramRecorder) ErrorReceived(err error) {
 	p.Errs = append(p.Errs, err)
 	p.event("error", nil)
 	if p.Failed != nil {
@@ -66,19 +66,19 @@ func (p *Postman) ErrorReceived(err error) {
 }
 
 // PauseWriting implements protocol.DatagramProtocol.
-func (p *Postman) PauseWriting() { p.event("pause", p.Paused) }
+func (p *DatagramRecorder) PauseWriting() { p.event("pause", p.Paused) }
 
 // ResumeWriting implements protocol.DatagramProtocol.
-func (p *Postman) ResumeWriting() { p.event("resume", p.Resumed) }
+func (p *DatagramRecorder) ResumeWriting() { p.event("resume", p.Resumed) }
 
 // ConnectionLost implements protocol.DatagramProtocol.
-func (p *Postman) ConnectionLost(err error) {
+func (p *DatagramRecorder) ConnectionLost(err error) {
 	p.LostErr = err
 	p.event("lost", nil)
 }
 
 // Texts are the data of what was received.
-func (p *Postman) Texts() []string {
+func (p *DatagramRecorder) Texts() []string {
 	var out []string
 	for _, g := range p.Got {
 		out = append(out, g.Data)
@@ -87,7 +87,7 @@ func (p *Postman) Texts() []string {
 }
 
 // Count is how often there was such an event.
-func (p *Postman) Count(event string) int {
+func (p *DatagramRecorder) Count(event string) int {
 	n := 0
 	for _, e := range p.Events {
 		if e == event {
@@ -97,8 +97,9 @@ func (p *Postman) Count(event string) int {
 	return n
 }
 
-// Office makes an endpoint for p, which is aborted at the end of the test.
-func Office(t *testing.T, l *loop.Loop, p *Postman, o loop.DatagramOptions) *Postman {
+// OpenDatagram makes an endpoint for p, which is aborted at the end of the test.
+func OpenDatagram(t *testing.T, l *loop.Loop, p *DatagramRecorder,
+	o loop.DatagramOptions) *DatagramRecorder {
 	t.Helper()
 	tr, err := l.CreateDatagramEndpoint(WithTimeout(t), p, &o)
 	if err != nil {
@@ -118,7 +119,7 @@ func Office(t *testing.T, l *loop.Loop, p *Postman, o loop.DatagramOptions) *Pos
 var AnyPort = loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
 
 // Here is where an endpoint receives.
-func Here(p *Postman) transport.Addr {
+func AddrOf(p *DatagramRecorder) transport.Addr {
 	switch a := transport.SockName(p.T).(type) {
 	case *net.UDPAddr:
 		return transport.Addr{AddrPort: a.AddrPort()}
@@ -128,16 +129,17 @@ func Here(p *Postman) transport.Addr {
 	return transport.Addr{}
 }
 
-// Correspondents are two endpoints; the first is connected to the second.
-func Correspondents(t *testing.T, l *loop.Loop) (client, server *Postman) {
+// DatagramPair are two endpoints; the first is connected to the second.
+func DatagramPair(t *testing.T, l *loop.Loop) (client, server *DatagramRecorder) {
 	t.Helper()
-	server = Office(t, l, &Postman{}, AnyPort)
-	client = Office(t, l, &Postman{}, loop.DatagramOptions{RemoteAddr: Here(server).String()})
+	server = OpenDatagram(t, l, &DatagramRecorder{}, AnyPort)
+	client = OpenDatagram(t, l, &DatagramRecorder{},
+		loop.DatagramOptions{RemoteAddr: AddrOf(server).String()})
 	return client, server
 }
 
 // SendAll sends texts in one round.
-func SendAll(t *testing.T, l *loop.Loop, p *Postman, to transport.Addr, texts ...string) {
+func SendAll(t *testing.T, l *loop.Loop, p *DatagramRecorder, to transport.Addr, texts ...string) {
 	looptest.Do(l, func() {
 		for _, s := range texts {
 			if err := p.T.SendTo([]byte(s), to); err != nil {
@@ -148,7 +150,7 @@ func SendAll(t *testing.T, l *loop.Loop, p *Postman, to transport.Addr, texts ..
 }
 
 // WantTexts waits until exactly these have arrived.
-func WantTexts(t *testing.T, l *loop.Loop, p *Postman, want ...string) {
+func WantTexts(t *testing.T, l *loop.Loop, p *DatagramRecorder, want ...string) {
 	t.Helper()
 	looptest.WaitFor(t, l, fmt.Sprintf("%d datagrams", len(want)), func() bool {
 		return len(p.Got) >= len(want)
@@ -169,4 +171,4 @@ func WantTexts(t *testing.T, l *loop.Loop, p *Postman, want ...string) {
 // Nobody is the address to send to where the endpoint has a peer.
 var Nobody = transport.Addr{}
 
-var _ protocol.DatagramProtocol = (*Postman)(nil)
+var _ protocol.DatagramProtocol = (*DatagramRecorder)(nil)

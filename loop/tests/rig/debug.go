@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// Still is a protocol that remembers its end.
-type Still struct {
+// EndRecorder is a protocol that remembers its end.
+type EndRecorder struct {
 	protocol.Base
 	T    transport.Transport // of ConnectionMade
 	Lost error               // what ConnectionLost passed
@@ -26,13 +26,13 @@ type Still struct {
 }
 
 // ConnectionMade keeps the transport.
-func (s *Still) ConnectionMade(t transport.Transport) { s.T = t }
+func (s *EndRecorder) ConnectionMade(t transport.Transport) { s.T = t }
 
 // DataReceived counts the bytes.
-func (s *Still) DataReceived(data []byte) { s.Got += len(data) }
+func (s *EndRecorder) DataReceived(data []byte) { s.Got += len(data) }
 
 // ConnectionLost keeps the error.
-func (s *Still) ConnectionLost(err error) { s.Gone, s.Lost = true, err }
+func (s *EndRecorder) ConnectionLost(err error) { s.Gone, s.Lost = true, err }
 
 // DebugOptions are those of a loop in debug mode that logs everything to log.
 func DebugOptions(log *Lines) loop.Options {
@@ -40,8 +40,8 @@ func DebugOptions(log *Lines) loop.Options {
 	return loop.Options{Debug: true, Logger: slog.New(h)}
 }
 
-// Dawdle takes its time.
-func Dawdle(l *loop.Loop) {
+// Stall takes its time.
+func Stall(l *loop.Loop) {
 	for began := l.Time(); l.Time()-began < 20*time.Millisecond; {
 		runtime.Gosched()
 	}

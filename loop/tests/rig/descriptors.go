@@ -29,8 +29,8 @@ func SocketPair(t *testing.T, kind int) (f *os.File, peer net.Conn) {
 	return os.NewFile(uintptr(fds[0]), "socket"), peer
 }
 
-// Taker is a Recorder that takes descriptors.
-type Taker struct {
+// FDReceiver is a Recorder that takes descriptors.
+type FDReceiver struct {
 	*transporttest.Recorder
 	Files     []*os.File // what was received
 	At        []int      // bytes received before each
@@ -38,9 +38,9 @@ type Taker struct {
 	OnFiles   func()     // called in FDsReceived, or nil
 }
 
-// NewTaker makes one, whose files are closed at the end of the test.
-func NewTaker(t *testing.T) *Taker {
-	p := &Taker{Recorder: transporttest.NewRecorder(t)}
+// NewFDReceiver makes one, whose files are closed at the end of the test.
+func NewFDReceiver(t *testing.T) *FDReceiver {
+	p := &FDReceiver{Recorder: transporttest.NewRecorder(t)}
 	t.Cleanup(func() {
 		for _, f := range p.Files {
 			f.Close()
@@ -50,7 +50,7 @@ func NewTaker(t *testing.T) *Taker {
 }
 
 // FDsReceived implements protocol.FDReceiver.
-func (p *Taker) FDsReceived(files []*os.File, lost bool) {
+func (p *FDReceiver) FDsReceived(files []*os.File, lost bool) {
 	for _, f := range files {
 		p.Files = append(p.Files, f)
 		p.At = append(p.At, p.Received())
@@ -61,11 +61,11 @@ func (p *Taker) FDsReceived(files []*os.File, lost bool) {
 	}
 }
 
-// Passing connects a sender to a taker over a Unix socket.
-func Passing(t *testing.T, l *loop.Loop) (from transport.FDWriter, to *Taker) {
+// FDPair connects a sender to a taker over a Unix socket.
+func FDPair(t *testing.T, l *loop.Loop) (from transport.FDWriter, to *FDReceiver) {
 	t.Helper()
 	client := transporttest.NewRecorder(t)
-	to = NewTaker(t)
+	to = NewFDReceiver(t)
 	ConnectUnix(t, l, to, client)
 	AbortAtEnd(t, l, client, to.Recorder)
 	return client.Transport().(transport.FDWriter), to

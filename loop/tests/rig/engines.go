@@ -30,7 +30,7 @@ func KernelLoop(t *testing.T, engine loop.Engine) *loop.Loop {
 
 // WithTimeout is a context that ends long after every test should have.
 func WithTimeout(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), looptest.WaitTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Pki is an authority and what it signed, for all tests.
-type Pki struct {
+// PKI is an authority and what it signed, for all tests.
+type PKI struct {
 	Pool      *x509.CertPool    // who trusts the authority
 	Authority *x509.Certificate // who signs
 	key       *ecdsa.PrivateKey
 }
 
 // TestPKI returns the one authority that all tests use.
-var TestPKI = sync.OnceValue(func() *Pki {
+var TestPKI = sync.OnceValue(func() *PKI {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -34,7 +34,7 @@ var TestPKI = sync.OnceValue(func() *Pki {
 	if err != nil {
 		panic(err)
 	}
-	p := &Pki{Pool: x509.NewCertPool(), key: key}
+	p := &PKI{Pool: x509.NewCertPool(), key: key}
 	if p.Authority, err = x509.ParseCertificate(der); err != nil {
 		panic(err)
 	}
@@ -49,7 +49,7 @@ func certificate(serial int64, name string) *x509.Certificate {
 }
 
 // Issue signs a certificate for 127.0.0.1 and the names, changed by change.
-func (p *Pki) Issue(t testing.TB, change func(*x509.Certificate), names ...string,
+func (p *PKI) Issue(t testing.TB, change func(*x509.Certificate), names ...string,
 ) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -151,7 +151,7 @@ func (a *Accepting) DialGo(config *tls.Config) (*tls.Conn, *transporttest.Record
 		a.T.Fatal(err)
 	}
 	a.T.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(looptest.Patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(looptest.WaitTimeout)); err != nil {
 		a.T.Fatal(err)
 	}
 	looptest.WaitFor(a.T, a.L, "the server's handshake", func() bool {

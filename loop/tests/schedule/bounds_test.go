@@ -70,7 +70,7 @@ func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 		return
 	}
 	defer s.Close()
-	c := &rig.Still{}
+	c := &rig.EndRecorder{}
 	_, err = l.CreateConnection(rig.WithTimeout(t), c, s.Addrs()[0].String(), &co)
 	if err != nil {
 		if !isRefusal(err) {
@@ -118,11 +118,11 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 
 func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 	onRealClocks(t, func(t *testing.T, l *loop.Loop) {
-		receiver := rig.Office(t, l, &rig.Postman{}, rig.AnyPort)
+		receiver := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		want := 0
 		o := loop.DatagramOptions{LocalAddr: "127.0.0.1:0"}
 		atTheEnds(reflect.ValueOf(&o).Elem(), func(what string) {
-			p := &rig.Postman{}
+			p := &rig.DatagramRecorder{}
 			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), p, &o)
 			if err != nil {
 				if !isRefusal(err) {
@@ -132,7 +132,7 @@ func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
 			}
 			want++
 			looptest.Do(l, func() {
-				if err := p.T.SendTo([]byte("x"), rig.Here(receiver)); err != nil {
+				if err := p.T.SendTo([]byte("x"), rig.AddrOf(receiver)); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			})
@@ -223,7 +223,7 @@ func TestTimerOfThePastEndsASleep(t *testing.T) {
 		l.CallSoonThreadsafe(func() { l.CallAt(math.MinInt64, func() { close(ran) }) })
 		select {
 		case <-ran:
-		case <-time.After(looptest.Patience):
+		case <-time.After(looptest.WaitTimeout):
 			t.Error("it sleeps")
 		}
 	})
@@ -231,7 +231,7 @@ func TestTimerOfThePastEndsASleep(t *testing.T) {
 
 // vast lends a buffer that is longer than what the kernel takes at a time.
 type vast struct {
-	rig.Still
+	rig.EndRecorder
 	buf []byte
 }
 
@@ -258,7 +258,7 @@ func TestGetBufferMayReturnMoreThanTheKernelTakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &rig.Still{}
+			c := &rig.EndRecorder{}
 			addr := s.Addrs()[0].String()
 			if _, err := l.CreateConnection(rig.WithTimeout(t), c, addr, nil); err != nil {
 				t.Fatal(err)

@@ -30,10 +30,10 @@ func slowCallback(t *testing.T, callback string) {
 		looptest.Do(l, func() { l.SlowCallbackDuration = 5 * time.Millisecond })
 		logged := func() bool {
 			return log.Contains("Executing "+callback+" of *transporttest.") &&
-				log.Contains("rig.Dawdle")
+				log.Contains("rig.Stall")
 		}
 		for began := time.Now(); !logged(); {
-			if time.Since(began) > looptest.Patience {
+			if time.Since(began) > looptest.WaitTimeout {
 				t.Fatal("not logged")
 			}
 			tryCallback(t, l, callback)
@@ -44,11 +44,11 @@ func slowCallback(t *testing.T, callback string) {
 // tryCallback has one connection make the callback.
 func tryCallback(t *testing.T, l *loop.Loop, callback string) {
 	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	server.On.Data = func([]byte) { rig.Dawdle(l) }
-	server.On.Updated = func(int) { rig.Dawdle(l) }
+	server.On.Data = func([]byte) { rig.Stall(l) }
+	server.On.Updated = func(int) { rig.Stall(l) }
 	server.On.EOF = func() bool {
 		if callback == "EOFReceived" {
-			rig.Dawdle(l)
+			rig.Stall(l)
 		}
 		return false
 	}

@@ -57,7 +57,7 @@ func TestForbiddenLaterChild(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- l.RunForever() }()
 	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-	mail := &rig.Postman{}
+	mail := &rig.DatagramRecorder{}
 	s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return server },
 		"127.0.0.1:0", nil)
 	if err != nil {

@@ -81,7 +81,7 @@ func TestS384_WaitingForAShortTimerTakesFewRounds(t *testing.T) {
 		})
 		select {
 		case <-done:
-		case <-time.After(looptest.Patience):
+		case <-time.After(looptest.WaitTimeout):
 			t.Fatal("the timers do not end")
 		}
 		if turns := after - before; turns > 4*count {

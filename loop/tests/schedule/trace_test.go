@@ -21,7 +21,8 @@ func TestPanicsOfTheTraceAreReportedAndSurvived(t *testing.T) {
 		for _, hook := range []string{"Fallback", "PauseWriting", "ResumeWriting"} {
 			looptest.Expect(l, "Exception in Trace."+hook)
 		}
-		rig.Office(t, l, &rig.Postman{}, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
+		rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: true})
 		server, client := rig.Pair(t, l)
 		const size = 6 << 20
 		looptest.Do(l, func() { client.Transport().Write(make([]byte, size)) })

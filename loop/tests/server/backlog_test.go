@@ -118,7 +118,7 @@ func TestS233_ConnectionsInTheBacklogAtCloseAreClosed(t *testing.T) {
 			t.Error(err)
 		}
 		for _, c := range waiting {
-			c.SetReadDeadline(time.Now().Add(looptest.Patience))
+			c.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 			_, err := c.Read(make([]byte, 1))
 			if err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("a connection of the backlog reads %v", err)
@@ -189,7 +189,7 @@ func shareAPort(t *testing.T, engine loop.Engine) {
 	rig.KernelLoop(t, engine) // skips the test where the engine is not to be had
 	var served [2]atomic.Int32
 	var number atomic.Int32
-	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), looptest.WaitTimeout)
 	defer cancel()
 	addr := make(chan string, 1)
 	o := loop.Options{Engine: engine, Loops: 2}

@@ -68,7 +68,7 @@ func TestS258_TheTransportOwnsTheSocket(t *testing.T) {
 		if err := syscall.Fstat(fd, &st); err == nil && st.Mode&syscall.S_IFMT == syscall.S_IFSOCK {
 			t.Errorf("descriptor %d is open after ConnectionLost", fd)
 		}
-		if err := peer.SetReadDeadline(time.Now().Add(looptest.Patience)); err != nil {
+		if err := peer.SetReadDeadline(time.Now().Add(looptest.WaitTimeout)); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := peer.Read(make([]byte, 1)); n != 0 || err != io.EOF {

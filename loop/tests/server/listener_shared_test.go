@@ -109,12 +109,12 @@ func serveMirror(t *testing.T, ln net.Listener) {
 
 // ask connects, asks and wants an answer.
 func ask(addr net.Addr) error {
-	c, err := net.DialTimeout(addr.Network(), addr.String(), looptest.Patience)
+	c, err := net.DialTimeout(addr.Network(), addr.String(), looptest.WaitTimeout)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(looptest.Patience))
+	c.SetDeadline(time.Now().Add(looptest.WaitTimeout))
 	if _, err := c.Write([]byte("ping")); err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func TestSharedListenerThatNobodyElseHasEndsWithItsServer(t *testing.T) {
 		if err := ask(s.Addrs()[0]); err != nil {
 			t.Error(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
+		ctx, cancel := context.WithTimeout(t.Context(), looptest.WaitTimeout)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Error(err)

@@ -83,10 +83,10 @@ const unread = 100_000
 
 // unreadBy is a connection whose peer has not read what was written, all of which the
 // kernel has.
-func unreadBy(t *testing.T, l *loop.Loop) (c *rig.Still, peer net.Conn) {
+func unreadBy(t *testing.T, l *loop.Loop) (c *rig.EndRecorder, peer net.Conn) {
 	t.Helper()
 	ln := narrowListener(t)
-	c = &rig.Still{}
+	c = &rig.EndRecorder{}
 	if _, err := l.CreateConnection(rig.WithTimeout(t), c, ln.Addr().String(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestLingerOfNoTimeResets(t *testing.T) {
 		})
 		looptest.Do(l, func() { c.T.Close() })
 		looptest.WaitFor(t, l, "the end", func() bool { return c.Gone })
-		peer.SetDeadline(time.Now().Add(looptest.Patience))
+		peer.SetDeadline(time.Now().Add(looptest.WaitTimeout))
 		if _, err := io.Copy(io.Discard, peer); err == nil {
 			t.Error("the peer saw an end in order")
 		}
@@ -142,9 +142,9 @@ func TestLingerOfNoTimeResets(t *testing.T) {
 // Accepted sockets inherit the option from a listener.
 func TestLingerOfAListenerDoesNotStallTheLoop(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		var got *rig.Still
+		var got *rig.EndRecorder
 		s, err := l.CreateServer(rig.WithTimeout(t), func() protocol.Protocol {
-			got = &rig.Still{}
+			got = &rig.EndRecorder{}
 			return got
 		}, "127.0.0.1:0", nil)
 		if err != nil {
@@ -266,7 +266,7 @@ func TestBlockingPipeDoesNotStallTheLoop(t *testing.T) {
 		if err := syscall.SetNonblock(shared, true); err != nil { // as Fd has changed it
 			t.Fatal(err)
 		}
-		p := &rig.Still{}
+		p := &rig.EndRecorder{}
 		if _, err := l.ConnectWritePipe(rig.WithTimeout(t), p, w); err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +320,7 @@ func TestDescriptorThatIsDroppedDoesNotStallTheLoop(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		ln := rig.Listener(t, rig.SocketPath(t))
 		defer ln.Close()
-		c := &rig.Still{}
+		c := &rig.EndRecorder{}
 		_, err := l.CreateUnixConnection(rig.WithTimeout(t), c, ln.Addr().String(), nil)
 		if err != nil {
 			t.Fatal(err)

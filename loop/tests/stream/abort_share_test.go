@@ -35,15 +35,15 @@ func (p *leaver) ConnectionLost(error) { p.order = append(p.order, "lost") }
 func TestAbortByWhoHasHadAShareOfTheRoundIsToldInTheSameOne(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 10 {
-			guests := rig.Crowd(t, l, "tcp", 1)
-			p := &leaver{loop: l, t: guests[0].Transport(), limit: roundMax}
+			conns := rig.OutsideConns(t, l, "tcp", 1)
+			p := &leaver{loop: l, t: conns[0].Transport(), limit: roundMax}
 			looptest.Do(l, func() {
 				rig.SetOption(t, p.t, syscall.SO_RCVBUFFORCE, 8<<20)
 				if err := p.t.SetProtocol(p); err != nil {
 					t.Error(err)
 				}
 			})
-			busy(t, guests, 1, make([]byte, 1<<20))
+			busy(t, conns, 1, make([]byte, 1<<20))
 			looptest.WaitFor(t, l, "the end", func() bool { return len(p.order) == 2 })
 			looptest.Do(l, func() {
 				if p.order[0] != "lost" {

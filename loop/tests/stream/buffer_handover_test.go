@@ -13,21 +13,21 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-// heir receives into memory that it has from its predecessor, which it makes use of as
+// successor receives into memory that it has from its predecessor, which it makes use of as
 // soon as it is asked for it.
-type heir struct {
+type successor struct {
 	protocol.Base
 	memory []byte
 	size   int
 	got    []byte
 }
 
-func (h *heir) GetBuffer(int) []byte {
+func (h *successor) GetBuffer(int) []byte {
 	exacttest.Spoil(h.memory)
 	return h.memory[:h.size]
 }
 
-func (h *heir) BufferUpdated(n int) { h.got = append(h.got, h.memory[:n]...) }
+func (h *successor) BufferUpdated(n int) { h.got = append(h.got, h.memory[:n]...) }
 
 // From the successor's first GetBuffer on, the slice in which bytes for it had arrived
 // is its predecessor's again, who may have given it to the successor.
@@ -47,7 +47,7 @@ func TestASuccessorMayReceiveIntoTheMemoryOfItsPredecessor(t *testing.T) {
 				client.Transport().Write(exacttest.Bytes(60, 1, 0))
 			})
 			looptest.Pass(t, l, 10*time.Millisecond) // it has arrived, and is held back
-			h := &heir{memory: memory, size: size}
+			h := &successor{memory: memory, size: size}
 			looptest.Do(l, func() {
 				if err := tr.SetProtocol(protocol.Buffered(h)); err != nil {
 					t.Error(err)

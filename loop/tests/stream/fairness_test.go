@@ -32,19 +32,19 @@ func (c *counted) DataReceived(data []byte) {
 // busy has peers send without rest, one message after the other, until the test is
 // over. Each of the senders does that for a part of them: many goroutines that are
 // always ready would keep the loop's waiting.
-func busy(t *testing.T, guests []rig.Guest, senders int, message []byte) {
+func busy(t *testing.T, conns []rig.OutsideConn, senders int, message []byte) {
 	stop := make(chan struct{})
 	var ended sync.WaitGroup
 	for i := range senders {
 		ended.Go(func() {
 			for {
-				for j := i; j < len(guests); j += senders {
+				for j := i; j < len(conns); j += senders {
 					select {
 					case <-stop:
 						return
 					default:
 					}
-					if _, err := guests[j].Peer.Write(message); err != nil {
+					if _, err := conns[j].Peer.Write(message); err != nil {
 						return // the end of the test
 					}
 				}
@@ -53,7 +53,7 @@ func busy(t *testing.T, guests []rig.Guest, senders int, message []byte) {
 	}
 	t.Cleanup(func() {
 		close(stop)
-		for _, g := range guests {
+		for _, g := range conns {
 			g.Peer.Close()
 		}
 		ended.Wait()
@@ -67,17 +67,17 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 		o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1, Size: 4 << 10}}
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			rig.OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := rig.Crowd(t, l, "tcp", 200)
+				conns := rig.OutsideConns(t, l, "tcp", 200)
 				all := &counted{}
 				looptest.Do(l, func() {
-					for _, g := range guests {
+					for _, g := range conns {
 						if err := g.Transport().SetProtocol(all); err != nil {
 							t.Error(err)
 						}
 					}
 				})
 				// The transports belong to the server, which aborts them.
-				busy(t, guests, 4, make([]byte, size))
+				busy(t, conns, 4, make([]byte, size))
 				looptest.WaitFor(t, l, "receives", func() bool { return all.calls > 500 })
 				before, useful := loop.Stats{}, 0
 				looptest.Do(l, func() { before, useful = l.Stats(), all.calls })
@@ -113,8 +113,8 @@ func TestS040_AConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
 // flood looks at how much a connection whose peer is always ahead receives between
 // two runs of what CallSoon and CallLater schedule.
 func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
-	guests := rig.Crowd(t, l, network, 1)
-	g := guests[0]
+	conns := rig.OutsideConns(t, l, network, 1)
+	g := conns[0]
 	const most = 200 << 20
 	var soon, later round
 	all := &counted{each: func(n int) {
@@ -136,7 +136,7 @@ func flood(t *testing.T, l *loop.Loop, network string, buffered bool) {
 			t.Error(err)
 		}
 	})
-	busy(t, guests, 1, make([]byte, 1<<20))
+	busy(t, conns, 1, make([]byte, 1<<20))
 	looptest.WaitFor(t, l, "a flood", func() bool { return all.calls > 20 })
 	looptest.Do(l, func() {
 		soon.next(func(f func()) { l.CallSoon(f) })
@@ -197,7 +197,7 @@ func (p *lender) BufferUpdated(n int)  { p.all.DataReceived(p.buf[:n]) }
 func TestOneBufferIsEnoughForStreamsBesideDatagrams(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
-		client, endpoint := rig.Correspondents(t, l)
+		client, endpoint := rig.DatagramPair(t, l)
 		rig.SendAll(t, l, client, rig.Nobody, "a datagram")
 		rig.WantTexts(t, l, endpoint, "a datagram")
 		server, other := rig.Pair(t, l)

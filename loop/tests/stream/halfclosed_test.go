@@ -67,23 +67,23 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// halfClosed connects guests whose ends of file are survived, and has the peers send
+// halfClosed connects conns whose ends of file are survived, and has the peers send
 // FIN before or after full has made output wait.
 func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
-	full func(tr transport.Transport)) []rig.Guest {
-	guests := rig.Crowd(t, l, network, 2)
+	full func(tr transport.Transport)) []rig.OutsideConn {
+	conns := rig.OutsideConns(t, l, network, 2)
 	looptest.Do(l, func() {
-		for _, g := range guests {
+		for _, g := range conns {
 			g.On.EOF = func() bool { return true }
 		}
 	})
 	shut := func() {
-		for _, g := range guests {
+		for _, g := range conns {
 			if err := g.Peer.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 				t.Error(err)
 			}
 		}
-		for _, g := range guests {
+		for _, g := range conns {
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		}
 	}
@@ -91,7 +91,7 @@ func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
 		shut()
 	}
 	looptest.Do(l, func() {
-		for _, g := range guests {
+		for _, g := range conns {
 			full(g.Transport())
 		}
 	})
@@ -99,7 +99,7 @@ func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
 		looptest.Turns(l, 5)
 		shut()
 	}
-	return guests
+	return conns
 }
 
 func TestAHalfClosedPeerThatDoesNotReadCostsNothing(t *testing.T) {
@@ -250,18 +250,18 @@ func TestAHalfClosedPeerIsServedWhenItReadsAtLast(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				const size = 16 << 20
-				guests := halfClosed(t, l, network, false, func(tr transport.Transport) {
+				conns := halfClosed(t, l, network, false, func(tr transport.Transport) {
 					tr.Write(exacttest.Bytes(size, 1, 0))
 				})
 				looptest.Do(l, func() {
-					for _, g := range guests {
+					for _, g := range conns {
 						g.Transport().Close()
 					}
 				})
 				wantQuiet(t, l, "half-closed and full")
-				for i, g := range guests {
+				for i, g := range conns {
 					if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
-						t.Errorf("guest %d: %v", i, err)
+						t.Errorf("connection %d: %v", i, err)
 					}
 					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}

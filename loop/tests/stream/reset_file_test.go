@@ -27,7 +27,7 @@ func TestAResetWhileAFileIsSentIsToldAsOne(t *testing.T) {
 		}
 		defer f.Close()
 		for i := range times {
-			g := rig.Crowd(t, l, "tcp", 1)[0]
+			g := rig.OutsideConns(t, l, "tcp", 1)[0]
 			looptest.Do(l, func() {
 				g.On.EOF = func() bool { return true }
 				l.SendfileFunc(t.Context(), g.Transport(), f, 0, -1, func(int64, error) {})

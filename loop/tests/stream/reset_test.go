@@ -21,9 +21,9 @@ import (
 // CLOSE_WAIT); and what a Unix socket says in any case.
 
 // breaks are the ways in which a TCP peer resets.
-var breaks = map[string]func(t *testing.T, g rig.Guest){
-	"SO_LINGER 0": func(t *testing.T, g rig.Guest) { rig.Reset(t, g.Peer) },
-	"close with unread input": func(t *testing.T, g rig.Guest) {
+var breaks = map[string]func(t *testing.T, g rig.OutsideConn){
+	"SO_LINGER 0": func(t *testing.T, g rig.OutsideConn) { rig.Reset(t, g.Peer) },
+	"close with unread input": func(t *testing.T, g rig.OutsideConn) {
 		// Something to leave unread is there, unless nothing was ever written.
 		g.Peer.Close()
 	},
@@ -52,15 +52,15 @@ func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 		for name, output := range outputs {
 			t.Run(name+", "+how, func(t *testing.T) {
 				rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-					guests := rig.Crowd(t, l, "tcp", rig.Amount(30))
+					conns := rig.OutsideConns(t, l, "tcp", rig.Amount(30))
 					looptest.Do(l, func() {
-						for _, g := range guests {
+						for _, g := range conns {
 							rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, room)
 							g.On.EOF = func() bool { return true }
 							output(l, g.Transport())
 						}
 					})
-					for _, g := range guests {
+					for _, g := range conns {
 						if _, err := g.Peer.Write([]byte("to be held back")); err != nil {
 							t.Error(err)
 						}
@@ -70,16 +70,16 @@ func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 					if name != "taken" {
 						read = room // and then there is room for a part of the rest
 					}
-					for _, g := range guests {
+					for _, g := range conns {
 						if err := rig.Discard(g.Peer, read); err != nil {
 							t.Error(err)
 						}
 					}
 					looptest.Turns(l, 5)
-					for _, g := range guests {
+					for _, g := range conns {
 						breaks(t, g)
 					}
-					wantResets(t, l, guests)
+					wantResets(t, l, conns)
 				})
 			})
 		}
@@ -87,10 +87,10 @@ func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
 }
 
 // wantResets waits for ECONNRESET, without an end of file before it.
-func wantResets(t *testing.T, l *loop.Loop, guests []rig.Guest) {
+func wantResets(t *testing.T, l *loop.Loop, conns []rig.OutsideConn) {
 	t.Helper()
 	wrong := map[string]int{}
-	for _, g := range guests {
+	for _, g := range conns {
 		rig.WaitLost(t, l, g.Recorder)
 		_, err := g.Lost()
 		errno := syscall.Errno(0)
@@ -103,18 +103,18 @@ func wantResets(t *testing.T, l *loop.Loop, guests []rig.Guest) {
 		}
 	}
 	for what, n := range wrong {
-		t.Errorf("%d of %d: %s", n, len(guests), what)
+		t.Errorf("%d of %d: %s", n, len(conns), what)
 	}
 }
 
 // The peer resets while the loop writes to it round after round.
 func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		guests := rig.Crowd(t, l, "tcp", 60)
+		conns := rig.OutsideConns(t, l, "tcp", 60)
 		stop := false
 		var chatter func()
 		chatter = func() {
-			for _, g := range guests {
+			for _, g := range conns {
 				if tr := g.Transport(); !tr.IsClosing() {
 					tr.Write(make([]byte, 1000))
 				}
@@ -124,13 +124,13 @@ func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
 			}
 		}
 		l.CallSoonThreadsafe(chatter)
-		for _, g := range guests {
+		for _, g := range conns {
 			if err := rig.Discard(g.Peer, 3000); err != nil {
 				t.Error(err)
 			}
 			rig.Reset(t, g.Peer)
 		}
-		wantResets(t, l, guests)
+		wantResets(t, l, conns)
 		looptest.Do(l, func() { stop = true })
 	})
 }
@@ -139,13 +139,13 @@ func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
 // with what Linux says, ECONNRESET to whoever waits and EPIPE in CLOSE_WAIT.
 func TestAResetAfterTheEndOfFileIsAnError(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		guests := halfClosed(t, l, "tcp", false, func(tr transport.Transport) {
+		conns := halfClosed(t, l, "tcp", false, func(tr transport.Transport) {
 			tr.Write(make([]byte, 16<<20))
 		})
-		for _, g := range guests {
+		for _, g := range conns {
 			rig.Reset(t, g.Peer)
 		}
-		for _, g := range guests {
+		for _, g := range conns {
 			rig.WaitLost(t, l, g.Recorder)
 			_, err := g.Lost()
 			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
@@ -164,18 +164,18 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				const size = 8 << 20
-				guests := rig.Crowd(t, l, network, rig.Amount(20))
+				conns := rig.OutsideConns(t, l, network, rig.Amount(20))
 				looptest.Do(l, func() {
-					for _, g := range guests {
+					for _, g := range conns {
 						g.Transport().Write(make([]byte, size))
 					}
 				})
-				for _, g := range guests {
+				for _, g := range conns {
 					if err := g.Peer.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 						t.Error(err)
 					}
 				}
-				for _, g := range guests {
+				for _, g := range conns {
 					looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 					if err := rig.Discard(g.Peer, size); err != nil {
 						t.Error(err)
@@ -188,12 +188,13 @@ func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
 }
 
 func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
-	states := map[string]func(t *testing.T, l *loop.Loop, g rig.Guest){
-		"idle": func(*testing.T, *loop.Loop, rig.Guest) {},
-		"output in flight": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
+	states := map[string]func(t *testing.T, l *loop.Loop, g rig.OutsideConn){
+		"idle": func(*testing.T, *loop.Loop, rig.OutsideConn) {},
+		"output in flight": func(_ *testing.T, l *loop.Loop, g rig.OutsideConn) {
 			looptest.Do(l, func() { g.Transport().Write(make([]byte, 8<<20)) })
 		},
-		"output in flight after an end of file": func(t *testing.T, l *loop.Loop, g rig.Guest) {
+		"output in flight after an end of file": func(t *testing.T, l *loop.Loop,
+			g rig.OutsideConn) {
 			looptest.Do(l, func() {
 				g.On.EOF = func() bool { return true }
 				g.Transport().Write(make([]byte, 8<<20))
@@ -203,17 +204,17 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 			}
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		},
-		"an end of file": func(t *testing.T, l *loop.Loop, g rig.Guest) {
+		"an end of file": func(t *testing.T, l *loop.Loop, g rig.OutsideConn) {
 			looptest.Do(l, func() { g.On.EOF = func() bool { return true } })
 			if err := g.Peer.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Error(err)
 			}
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		},
-		"reading paused": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
+		"reading paused": func(_ *testing.T, l *loop.Loop, g rig.OutsideConn) {
 			looptest.Do(l, func() { g.Transport().PauseReading() })
 		},
-		"closing with output": func(_ *testing.T, l *loop.Loop, g rig.Guest) {
+		"closing with output": func(_ *testing.T, l *loop.Loop, g rig.OutsideConn) {
 			looptest.Do(l, func() {
 				g.Transport().Write(make([]byte, 8<<20))
 				g.Transport().Close()
@@ -224,7 +225,7 @@ func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 				late := 0
-				for _, g := range rig.Crowd(t, l, "tcp", 5) {
+				for _, g := range rig.OutsideConns(t, l, "tcp", 5) {
 					state(t, l, g)
 					looptest.Turns(l, 5)
 					looptest.Do(l, func() { abortThen(l, g.Recorder, &late) })

@@ -27,28 +27,28 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 	for _, entries := range []uint32{0, 8} {
 		t.Run(fmt.Sprint("entries ", entries), func(t *testing.T) {
 			rig.OnKernelsWith(t, loop.Options{Entries: entries}, func(t *testing.T, l *loop.Loop) {
-				guests := rig.Crowd(t, l, "tcp", rig.Amount(1000))
+				conns := rig.OutsideConns(t, l, "tcp", rig.Amount(1000))
 				random := rand.New(rand.NewPCG(1, 2))
-				random.Shuffle(len(guests), func(i, j int) {
-					guests[i], guests[j] = guests[j], guests[i]
+				random.Shuffle(len(conns), func(i, j int) {
+					conns[i], conns[j] = conns[j], conns[i]
 				})
-				staying := guests[rounds*perRound:]
+				staying := conns[rounds*perRound:]
 				size := 0
 				for r := range rounds {
 					message := exacttest.Bytes(1+random.IntN(300), 1, uint64(size))
 					size += len(message)
-					going := guests[r*perRound:][:perRound]
+					going := conns[r*perRound:][:perRound]
 					var resets sync.WaitGroup
 					resets.Go(func() {
 						for _, g := range going {
 							rig.Reset(t, g.Peer)
 						}
 					})
-					looptest.Do(l, func() { fanOut(guests, message) })
+					looptest.Do(l, func() { fanOut(conns, message) })
 					resets.Wait()
 				}
 				finish(t, l, staying, size)
-				for _, g := range guests[:rounds*perRound] {
+				for _, g := range conns[:rounds*perRound] {
 					rig.WaitLostWith(t, l, g.Recorder, syscall.ECONNRESET)
 				}
 			})
@@ -57,31 +57,31 @@ func TestAResetOfSomeDuringAFanOutCostsTheOthersNothing(t *testing.T) {
 }
 
 // fanOut writes a message to everybody. What was lost says so.
-func fanOut(guests []rig.Guest, message []byte) {
-	for _, g := range guests {
+func fanOut(conns []rig.OutsideConn, message []byte) {
+	for _, g := range conns {
 		g.Transport().Write(message)
 	}
 }
 
-// finish ends the streams of guests, to each of whom the first size bytes of stream
+// finish ends the streams of conns, to each of whom the first size bytes of stream
 // 1 were written, and checks that all of it arrived and nothing was lost.
-func finish(t *testing.T, l *loop.Loop, guests []rig.Guest, size int) {
+func finish(t *testing.T, l *loop.Loop, conns []rig.OutsideConn, size int) {
 	t.Helper()
 	looptest.Do(l, func() {
-		for _, g := range guests {
+		for _, g := range conns {
 			g.Transport().Close()
 		}
 	})
 	var readers sync.WaitGroup
-	for i, g := range guests {
+	for i, g := range conns {
 		readers.Go(func() {
 			if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
-				t.Errorf("guest %d of %d: %v", i, len(guests), err)
+				t.Errorf("connection %d of %d: %v", i, len(conns), err)
 			}
 		})
 	}
 	readers.Wait()
-	for _, g := range guests {
+	for _, g := range conns {
 		rig.WaitLostWith(t, l, g.Recorder, nil)
 	}
 }
@@ -95,10 +95,10 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 		t.Run(fmt.Sprint(c.n, " queue ", c.queue), func(t *testing.T) {
 			o := loop.Options{Entries: c.queue, CQEntries: c.queue}
 			rig.OnKernelsWith(t, o, func(t *testing.T, l *loop.Loop) {
-				guests := rig.Crowd(t, l, "unix", c.n)
-				filled := make([]int, len(guests))
+				conns := rig.OutsideConns(t, l, "unix", c.n)
+				filled := make([]int, len(conns))
 				looptest.Do(l, func() {
-					for i, g := range guests {
+					for i, g := range conns {
 						rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
 						filled[i] = rig.FillSocket(t, g.Transport())
 					}
@@ -106,11 +106,11 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 				looptest.Turns(l, 3)
 				const size = 100
 				message := exacttest.Bytes(size, 1, 0)
-				looptest.Do(l, func() { fanOut(guests, message) })
+				looptest.Do(l, func() { fanOut(conns, message) })
 				looptest.Turns(l, 3)
 				taken := 0
 				looptest.Do(l, func() {
-					for _, g := range guests {
+					for _, g := range conns {
 						if g.Transport().WriteBufferSize() != size {
 							taken++
 						}
@@ -120,8 +120,8 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 				if taken > 0 {
 					t.Errorf("%d full sockets are said to have taken the message", taken)
 				}
-				readBehind(t, guests, filled, size)
-				for _, g := range guests {
+				readBehind(t, conns, filled, size)
+				for _, g := range conns {
 					rig.WaitLostWith(t, l, g.Recorder, nil)
 				}
 			})
@@ -133,9 +133,9 @@ func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
 func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 	options := loop.Options{Entries: 16, CQEntries: 16}
 	rig.OnKernelsWith(t, options, func(t *testing.T, l *loop.Loop) {
-		guests := rig.Crowd(t, l, "unix", 500)
+		conns := rig.OutsideConns(t, l, "unix", 500)
 		looptest.Do(l, func() {
-			for _, g := range guests {
+			for _, g := range conns {
 				rig.SetOption(t, g.Transport(), syscall.SO_SNDBUF, 4608)
 				rig.FillSocket(t, g.Transport())
 				g.On.EOF = func() bool { return true }
@@ -145,14 +145,14 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 		looptest.Do(l, func() {
 			// Completions of all kinds while the loop does not look: the ends of the
 			// peers' streams, and whatever becomes of the sends.
-			for _, g := range guests {
+			for _, g := range conns {
 				if err := g.Peer.(*net.UnixConn).CloseWrite(); err != nil {
 					t.Error(err)
 				}
 			}
-			fanOut(guests, []byte("more than there is room for"))
+			fanOut(conns, []byte("more than there is room for"))
 		})
-		for _, g := range guests {
+		for _, g := range conns {
 			looptest.WaitFor(t, l, "the end of file", g.GotEOF)
 		}
 		n := loopStats(l).Overflows
@@ -164,14 +164,14 @@ func TestOverflowsCountsWhatDidNotFitInTheCompletionQueue(t *testing.T) {
 
 // readBehind reads the zeros that filled the sockets, and then size bytes of stream 1
 // and the end.
-func readBehind(t *testing.T, guests []rig.Guest, filled []int, size int) {
+func readBehind(t *testing.T, conns []rig.OutsideConn, filled []int, size int) {
 	var readers sync.WaitGroup
-	for i, g := range guests {
+	for i, g := range conns {
 		readers.Go(func() {
 			if err := rig.Discard(g.Peer, filled[i]); err != nil {
-				t.Errorf("guest %d: %v", i, err)
+				t.Errorf("connection %d: %v", i, err)
 			} else if err := rig.ReadToEnd(g.Peer, size, 1); err != nil {
-				t.Errorf("guest %d: %v", i, err)
+				t.Errorf("connection %d: %v", i, err)
 			}
 		})
 	}
@@ -199,22 +199,22 @@ func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-				guests := rig.Crowd(t, l, "tcp", 200)
+				conns := rig.OutsideConns(t, l, "tcp", 200)
 				defer exacttest.Litter(0)()
 				for r := range rounds {
 					off := uint64(r * size)
 					looptest.Do(l, func() {
-						for _, g := range guests {
+						for _, g := range conns {
 							if err := way(g.Transport(), off); err != nil {
 								t.Error(err)
 							}
 						}
 					})
 					var readers sync.WaitGroup
-					for i, g := range guests {
+					for i, g := range conns {
 						readers.Go(func() {
 							if err := rig.ReadExactly(g.Peer, size, 1, off); err != nil {
-								t.Errorf("round %d, guest %d: %v", r, i, err)
+								t.Errorf("round %d, connection %d: %v", r, i, err)
 							}
 						})
 					}

@@ -89,29 +89,29 @@ func take(t *testing.T, l *loop.Loop, tr transport.Transport) (n int) {
 // what is the other's. On io_uring each has received its own by then.
 func TestS041_AReceiveThatFindsNothingIsNotNoticed(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		guests := rig.Crowd(t, l, "tcp", 2)
+		conns := rig.OutsideConns(t, l, "tcp", 2)
 		taken := 0
 		looptest.Do(l, func() {
-			for i, g := range guests {
-				other := guests[1-i].Recorder
+			for i, g := range conns {
+				other := conns[1-i].Recorder
 				g.On.Data = func([]byte) {
 					if taken == 0 && other.Received() == 0 {
 						taken += take(t, l, other.Transport())
 					}
 				}
 			}
-			for _, g := range guests { // while the loop cannot look
+			for _, g := range conns { // while the loop cannot look
 				if _, err := g.Peer.Write([]byte("x")); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		received := func() int { return guests[0].Received() + guests[1].Received() }
+		received := func() int { return conns[0].Received() + conns[1].Received() }
 		looptest.WaitFor(t, l, "both bytes", func() bool { return received()+taken == 2 })
 		if l.Engine() == loop.Epoll && taken != 1 {
 			t.Errorf("%d bytes were taken", taken)
 		}
-		for _, g := range guests {
+		for _, g := range conns {
 			if _, err := g.Peer.Write([]byte("and more")); err != nil {
 				t.Fatal(err)
 			}

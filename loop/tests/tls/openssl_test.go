@@ -52,7 +52,7 @@ func openssl(t *testing.T, args ...string) (in io.WriteCloser, out io.Reader, wa
 		}
 		return complaint
 	}
-	timer := time.AfterFunc(looptest.Patience, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(looptest.WaitTimeout, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		timer.Stop()
 		_ = cmd.Process.Kill()

@@ -34,7 +34,7 @@ func passPipe(t *testing.T, l *loop.Loop, from transport.FDWriter, data []byte) 
 
 func TestS284_APassedPipeWorksOnEveryEngine(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		var r *os.File
 		looptest.Do(l, func() {
 			from.(transport.Transport).Write([]byte("before"))
@@ -63,7 +63,7 @@ func useBothEnds(t *testing.T, l *loop.Loop, r, w *os.File) {
 // What was queued or is on its way when the connection ends is closed: its pipe ends.
 func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		var readers []*transporttest.Recorder
 		for i := range 3 {
 			var r *os.File
@@ -98,7 +98,7 @@ func TestPassedFilesComeInOrder(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := looptest.New(t, looptest.Options{Seed: seed})
-			from, to := rig.Passing(t, n.Loop)
+			from, to := rig.FDPair(t, n.Loop)
 			random := rand.New(rand.NewPCG(seed, 3))
 			var want []byte
 			var starts []int // the first byte of each message with a file

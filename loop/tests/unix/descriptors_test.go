@@ -19,7 +19,7 @@ import (
 
 func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, w := rig.Pipe(t)
 		looptest.Do(l, func() {
 			tr := from.(transport.Transport)
@@ -54,7 +54,7 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 // The descriptors of a message that has to wait for room go with its first byte.
 func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)
 		big := bytes.Repeat([]byte("x"), 4<<20)
 		looptest.Do(l, func() {
@@ -79,13 +79,13 @@ func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
 }
 
 func TestQueuedFilesAreClosedWhenTheyCannotBeSent(t *testing.T) {
-	for name, end := range map[string]func(transport.Transport, *rig.Taker){
-		"abort": func(tr transport.Transport, _ *rig.Taker) { tr.Abort() },
-		"peer":  func(_ transport.Transport, to *rig.Taker) { to.Transport().Abort() },
+	for name, end := range map[string]func(transport.Transport, *rig.FDReceiver){
+		"abort": func(tr transport.Transport, _ *rig.FDReceiver) { tr.Abort() },
+		"peer":  func(_ transport.Transport, to *rig.FDReceiver) { to.Transport().Abort() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-				from, to := rig.Passing(t, l)
+				from, to := rig.FDPair(t, l)
 				r, w := rig.Pipe(t)
 				tr := from.(transport.Transport)
 				looptest.Do(l, func() {
@@ -155,7 +155,7 @@ func TestFilesThatNobodyTakesAreClosed(t *testing.T) {
 
 func TestWhatCannotBePassedIsRefused(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, _ := rig.Passing(t, l)
+		from, _ := rig.FDPair(t, l)
 		server, _ := rig.Pair(t, l)
 		r, w := rig.Pipe(t)
 		w.Close()
@@ -195,7 +195,7 @@ func TestWhatCannotBePassedIsRefused(t *testing.T) {
 // MSG_CTRUNC: the process may not have as many descriptors as it is sent.
 func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)
 		var old syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
@@ -228,7 +228,7 @@ func TestFilesBeyondTheLimitAreReportedAsLost(t *testing.T) {
 
 func TestABufferedProtocolTakesFiles(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		client, to := transporttest.NewRecorder(t), rig.NewTaker(t)
+		client, to := transporttest.NewRecorder(t), rig.NewFDReceiver(t)
 		inner, _ := protocol.AsBuffered(to.Recorder.Buffered(3))
 		p := &struct {
 			protocol.BufferedProtocol
@@ -265,7 +265,7 @@ func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
 			})
 		}
 		tr := server.Transport()
-		to := &rig.Taker{Recorder: transporttest.Successor(t, tr)}
+		to := &rig.FDReceiver{Recorder: transporttest.Successor(t, tr)}
 		looptest.Do(l, func() { tr.SetProtocol(to) })
 		pass()
 		rig.WaitData(t, l, to.Recorder, []byte("x"))
@@ -286,7 +286,7 @@ func TestSetProtocolBeginsAndEndsTheTakingOfFiles(t *testing.T) {
 // Pausing inside FDsReceived holds the bytes back.
 func TestFDsReceivedMayPauseAndClose(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			to.OnFiles = func() { to.Transport().PauseReading() }
@@ -316,7 +316,7 @@ func TestFDsReceivedMayPauseAndClose(t *testing.T) {
 func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "fds_received")
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			to.OnFiles = func() { panic("planned") }
@@ -333,7 +333,7 @@ func TestAPanicInFDsReceivedEndsTheConnection(t *testing.T) {
 // Received descriptors do not leak into children.
 func TestReceivedFilesAreCloseOnExec(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		from, to := rig.Passing(t, l)
+		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)
 		looptest.Do(l, func() {
 			if err := from.WriteWithFDs([]byte("x"), []*os.File{r}); err != nil {

@@ -73,7 +73,7 @@ func TestAConnectionWaitsForRoomInAUnixServersQueue(t *testing.T) {
 			if err != nil {
 				t.Errorf("with room in the queue: %v", err)
 			}
-		case <-time.After(looptest.Patience):
+		case <-time.After(looptest.WaitTimeout):
 			t.Error("not connected although there is room")
 		}
 	})

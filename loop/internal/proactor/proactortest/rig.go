@@ -135,7 +135,7 @@ func (r *rig) until(what string, holds func() bool) {
 	end := r.Now() + waitTimeout
 	for !holds() {
 		if r.Now() > end {
-			r.Fatalf("waited %v in vain until %s", waitTimeout, what)
+			r.Fatalf("waited %v, and it is not so that %s", waitTimeout, what)
 		}
 		r.turn(20 * time.Millisecond)
 	}

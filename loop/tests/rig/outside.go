@@ -25,16 +25,16 @@ func OnKernelsWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Lo
 	})
 }
 
-// Guest is one connection of a crowd: the loop's end and that of package net.
-type Guest struct {
+// OutsideConn is one connection of a crowd: the loop's end and that of package net.
+type OutsideConn struct {
 	*transporttest.Recorder
 	Peer net.Conn
 }
 
-// Crowd connects n peers to a server on l, which is told of each connection before
+// OutsideConns connects n peers to a server on l, which is told of each connection before
 // anything else, so that room can be made in its hooks. The peers are closed at the
 // end of the test.
-func Crowd(t *testing.T, l *loop.Loop, network string, n int) []Guest {
+func OutsideConns(t *testing.T, l *loop.Loop, network string, n int) []OutsideConn {
 	t.Helper()
 	needDescriptors(t, 2*n+100)
 	var a *Accepting
@@ -43,8 +43,8 @@ func Crowd(t *testing.T, l *loop.Loop, network string, n int) []Guest {
 	} else {
 		a = Serve(t, l, "", nil)
 	}
-	guests := make([]Guest, n)
-	for i := range guests {
+	conns := make([]OutsideConn, n)
+	for i := range conns {
 		c, err := net.Dial(network, a.Addrs()[0].String())
 		if err != nil {
 			t.Fatal(err)
@@ -55,31 +55,31 @@ func Crowd(t *testing.T, l *loop.Loop, network string, n int) []Guest {
 				t.Fatal(err)
 			}
 		}
-		guests[i].Peer = c
+		conns[i].Peer = c
 	}
 	looptest.WaitFor(t, l, "the accepts", func() bool {
 		return len(a.Got) == n && a.Got[n-1].Transport() != nil
 	})
-	looptest.Do(l, func() { matchPeers(t, guests, a.Got) })
-	return guests
+	looptest.Do(l, func() { matchPeers(t, conns, a.Got) })
+	return conns
 }
 
 // matchPeers finds the loop's end of each connection. Unix sockets are accepted in the
 // order of their connects. With TCP a connect is over when SYN-ACK has come, while the
 // ACK that puts the connection into the queue may still wait on that processor.
-func matchPeers(t *testing.T, guests []Guest, accepted []*transporttest.Recorder) {
+func matchPeers(t *testing.T, conns []OutsideConn, accepted []*transporttest.Recorder) {
 	t.Helper()
 	of := map[string]*transporttest.Recorder{}
 	for _, r := range accepted {
 		of[transport.PeerName(r.Transport()).String()] = r
 	}
-	for i, g := range guests {
-		guests[i].Recorder = accepted[i]
+	for i, g := range conns {
+		conns[i].Recorder = accepted[i]
 		if _, ok := g.Peer.(*net.TCPConn); !ok {
 			continue
 		}
 		if r := of[g.Peer.LocalAddr().String()]; r != nil {
-			guests[i].Recorder = r
+			conns[i].Recorder = r
 		} else {
 			t.Errorf("connection %d, from %v, was not accepted", i, g.Peer.LocalAddr())
 		}
@@ -145,7 +145,7 @@ func FillSocket(t *testing.T, tr transport.BaseTransport) (n int) {
 
 // ReadExactly reads size bytes of a stream's content from offset off on.
 func ReadExactly(c net.Conn, size int, key, off uint64) error {
-	c.SetReadDeadline(time.Now().Add(looptest.Patience))
+	c.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 	buf := make([]byte, min(size, 64<<10))
 	for size > 0 {
 		n, err := c.Read(buf[:min(size, len(buf))])
@@ -182,7 +182,7 @@ func Reset(t *testing.T, c net.Conn) {
 
 // Discard reads n bytes, whatever they are.
 func Discard(c net.Conn, n int) error {
-	c.SetReadDeadline(time.Now().Add(looptest.Patience))
+	c.SetReadDeadline(time.Now().Add(looptest.WaitTimeout))
 	_, err := io.CopyN(io.Discard, c, int64(n))
 	return err
 }
