@@ -103,6 +103,7 @@ func New(opts *Options) (*Loop, error) {
 		return nil, errors.Join(err, l.engine.Close())
 	}
 	reserveP(o)
+	l.publishStats()
 	return l, nil
 }
 
@@ -211,6 +212,7 @@ func (l *Loop) setClosed() {
 func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
+	l.publishStats() // the engine's counters end with it
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
@@ -223,6 +225,8 @@ func (l *Loop) free() {
 	l.closePage()
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
 	l.detach()
+	l.noneOpen()
+	l.thread.Store(0) // the number may become that of another goroutine's thread
 }
 
 // AllocBuffer returns n zeroed bytes, where n > 0, of the memory that is fastest for the
