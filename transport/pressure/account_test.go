@@ -182,7 +182,7 @@ func TestTakeBeginsAnew(t *testing.T) {
 
 // A recording is processed as if it were live.
 func TestPlainDataSurvivesJSON(t *testing.T) {
-	s := at(10, Conn{State: TCPEstablished, Transport: &Transport{Buffered: 5}})
+	s := at(10, Conn{State: "established", Transport: &Transport{Buffered: 5}})
 	s.Level = LevelSnapshot
 	s.Counts = Counts{EventUDPDrop: 3}
 	s.Rings = []Ring{{FD: 3, Buffers: []BufferRing{{1, 2, 3}}}}
