@@ -103,7 +103,7 @@ func (a *Acceptor) Pause(on bool) {
 	a.paused = on
 	if on {
 		a.engine.Cancel(&a.op)
-	} else if a.listening && !a.shared {
+	} else if a.listening {
 		a.resume()
 	}
 }
