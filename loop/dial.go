@@ -269,3 +269,56 @@ func (d *dial) finish() {
 func dialError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
 }
+
+// adopt makes a transport for a socket that the user connected. If unix is true, it must
+// be a Unix socket.
+func (d *dial) adopt(addr string, unix bool) {
+	if addr != "" {
+		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		return
+	}
+	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)
+	if err != nil {
+		d.done(nil, err)
+		return
+	}
+	d.connected(fd, family)
+}
+
+func (d *dial) setOptions(fd int) error {
+	if err := d.loop.engine.SetOption(fd, proactor.NoDelay, 1); err != nil {
+		return err
+	}
+	if !d.opts.KeepAlive {
+		return nil
+	}
+	return d.loop.engine.SetOption(fd, proactor.KeepAlive, 1)
+}
+
+// interleave puts n addresses of the first family first and then alternates
+// between the families, each in the resolver's order.
+func interleave(addrs []netip.AddrPort, n int) []netip.AddrPort {
+	if n < 0 || len(addrs) == 0 {
+		return addrs
+	}
+	var first, other []netip.AddrPort
+	for _, a := range addrs {
+		if a.Addr().Is4() == addrs[0].Addr().Is4() {
+			first = append(first, a)
+		} else {
+			other = append(other, a)
+		}
+	}
+	lead := min(max(n, 1)-1, len(first))
+	out := append([]netip.AddrPort(nil), first[:lead]...)
+	first = first[lead:]
+	for len(first) > 0 || len(other) > 0 {
+		if len(first) > 0 {
+			out, first = append(out, first[0]), first[1:]
+		}
+		if len(other) > 0 {
+			out, other = append(out, other[0]), other[1:]
+		}
+	}
+	return out
+}

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"os"
-	"syscall"
-	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -155,45 +151,4 @@ func checkKind(kind proactor.Kind, tls *TLSOptions) error {
 		return ErrPacketsTLS
 	}
 	return nil
-}
-
-// retryDelay is how long a client waits before it retries if the server's queue is full.
-// The kernel has no event that says when there is room.
-const retryDelay = 10 * time.Millisecond
-
-// startUnix begins to connect to path.
-func (d *dial) startUnix(path string) {
-	name, err := opener.UnixName(path)
-	if err != nil {
-		d.done(nil, dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
-		return
-	}
-	d.path = name
-	if d.enlist() {
-		d.tryConnect()
-	}
-}
-
-// tryConnect makes an attempt.
-func (d *dial) tryConnect() {
-	fd, err := d.loop.engine.Socket(proactor.Unix, d.kind)
-	if err != nil {
-		d.errs = append(d.errs, dialError(unixAddr(d.path, d.kind), err))
-		d.finish()
-		return
-	}
-	var c *fdio.Connector
-	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
-		func(errno syscall.Errno) { d.tried(c, fd, errno) })
-	d.attempts = append(d.attempts, c)
-}
-
-// tried handles the end of an attempt, and makes another if the queue was full.
-func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
-	if errno == syscall.EAGAIN && !d.settling {
-		d.attempts = nil
-		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
-		return
-	}
-	d.attempted(c, fd, proactor.Unix, unixAddr(d.path, d.kind), errno)
 }
