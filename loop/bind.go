@@ -63,7 +63,7 @@ func (b *binding) adopt(addr string, unix bool) {
 		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
 		return
 	}
-	fd, family, err := s.loop.adoptSocket(s.opts.Sock, s.kind, unix)
+	fd, family, err := adoptSocket((*host)(s.loop), s.opts.Sock, s.kind, unix)
 	if err != nil {
 		b.fail(err)
 		return
@@ -217,9 +217,9 @@ func listenError(addr net.Addr, err error) error {
 
 // adoptSocket takes over a socket that the user made. It must be of the kind want and, if
 // unix is true, a Unix socket.
-func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
+func adoptSocket(host opener.Host, f *os.File, want proactor.Kind, unix bool) (fd int,
 	family proactor.Family, err error) {
-	fd, err = l.engine.Adopt(f)
+	fd, err = host.Engine().Adopt(f)
 	if err != nil {
 		return -1, 0, &net.OpError{Op: "file", Err: err}
 	}
@@ -227,7 +227,7 @@ func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
 	if want == proactor.SeqPacket {
 		wrong, unix = ErrNotSeqPacket, true
 	}
-	family, kind, err := l.engine.Describe(fd)
+	family, kind, err := host.Engine().Describe(fd)
 	switch {
 	case err != nil || kind != want:
 		err = &net.OpError{Op: "file", Err: errors.Join(wrong, err)}
@@ -236,6 +236,6 @@ func (l *Loop) adoptSocket(f *os.File, want proactor.Kind, unix bool) (fd int,
 	default:
 		return fd, family, nil
 	}
-	l.drop(fd)
+	host.Drop(fd)
 	return -1, 0, err
 }

@@ -82,14 +82,8 @@ func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr s
 func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
-	d := l.newDial(ctx, p, opts, done)
-	switch {
-	case d == nil:
-	case !d.nameServer(addr):
-	case d.opts.Sock != nil:
-		d.adopt(addr, false)
-	default:
-		d.resolve(addr)
+	if s := l.newSetup(ctx, p, addr, opts, done); s != nil {
+		connect(ctx, (*host)(l), addr, s.opts.connect(), s.opened)
 	}
 }
 
@@ -126,9 +120,10 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done,
-		kind: kindOf(opts.Network), made: l.originHere(), server: true}
-	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
-		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
-	d.adopt("", false)
+	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: kindOf(opts.Network),
+		made: l.originHere(), server: true}
+	s.opts = ConnectionOptions{Network: opts.Network, Sock: f, KeepAlive: opts.KeepAlive,
+		TLS: opts.TLS.copy(), CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout,
+		WriteCap: opts.WriteCap}
+	adoptConnected((*host)(l), s.opts.connect(), s.opened)
 }

@@ -14,14 +14,47 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
 const eyeballsDelay = 250 * time.Millisecond
 
-// A dial is one call to CreateConnection or CreateUnixConnection.
+// connectOptions are those of package loop's ConnectionOptions that concern the
+// descriptor. They are described there.
+type connectOptions struct {
+	Network            string
+	LocalAddr          string        // "host:port" to connect from
+	Sock               *os.File      // instead of an address
+	HappyEyeballsDelay time.Duration // 0: RFC 8305's, negative: for ever
+	Interleave         int
+	AllErrors          bool
+	KeepAlive          bool // SO_KEEPALIVE
+}
+
+// A connected is called once, on the loop's goroutine, with a connected descriptor, which
+// belongs to it, or with the reason why there is none.
+type connected func(fd int, family proactor.Family, err error)
+
+// connect connects to addr, "host:port", or adopts the socket in o. done may be called
+// before connect returns.
+func connect(ctx context.Context, host opener.Host, addr string, o connectOptions,
+	done connected) {
+	d := newDial(ctx, host, o, done)
+	if o.Sock != nil {
+		d.adopt(addr, false)
+		return
+	}
+	d.resolve(addr)
+}
+
+// adoptConnected is connect for the socket in o, which somebody else has connected or
+// accepted.
+func adoptConnected(host opener.Host, o connectOptions, done connected) {
+	newDial(context.Background(), host, o, done).adopt("", false)
+}
+
+// A dial is one call to connect or connectUnix.
 //
 //	resolving --addresses--> racing --first connected--> settling --> done
 //	                         racing --all failed--------> done
@@ -32,13 +65,10 @@ const eyeballsDelay = 250 * time.Millisecond
 // are being cancelled; done is called only when the kernel has released all of them, so
 // that nothing leaks.
 type dial struct {
-	loop     *Loop
-	ctx      context.Context
-	protocol protocol.Protocol
-	opts     ConnectionOptions
-	done     func(transport.Transport, error)
-	made     *origin // where, in debug mode
-	server   bool    // the server side of a socket accepted elsewhere
+	host opener.Host
+	ctx  context.Context
+	opts connectOptions
+	done connected
 
 	path     string           // set instead of addrs for a Unix socket
 	kind     proactor.Kind    // of the socket
@@ -46,12 +76,17 @@ type dial struct {
 	locals   []netip.AddrPort // of LocalAddr
 	attempts []*fdio.Connector
 	errs     []error
-	timer    *TimerHandle
+	timer    fdio.Timer
 	stop     func()
 	winner   int // descriptor, -1 for none
 	family   proactor.Family
 	settling bool
 	finished bool
+}
+
+func newDial(ctx context.Context, host opener.Host, o connectOptions, done connected) *dial {
+	return &dial{host: host, ctx: ctx, opts: o, done: done, kind: kindOf(o.Network),
+		winner: -1}
 }
 
 // resolve looks up addr, and LocalAddr if it is set.
@@ -62,7 +97,7 @@ func (d *dial) resolve(addr string) {
 			err = d.ctx.Err()
 		}
 		if err != nil {
-			d.done(nil, err)
+			d.fail(err)
 			return
 		}
 		d.addrs = interleave(addrs, d.opts.Interleave)
@@ -72,14 +107,14 @@ func (d *dial) resolve(addr string) {
 		}
 		d.resolveLocal()
 	}
-	resolve.In(d.ctx, (*host)(d.loop), d.opts.Network, names, false, then)
+	resolve.In(d.ctx, d.host, d.opts.Network, names, false, then)
 }
 
 func (d *dial) resolveLocal() {
-	resolve.All(d.ctx, (*host)(d.loop), "tcp", []string{d.opts.LocalAddr}, true,
+	resolve.All(d.ctx, d.host, "tcp", []string{d.opts.LocalAddr}, true,
 		func(addrs []netip.AddrPort, err error) {
 			if err != nil {
-				d.done(nil, err)
+				d.fail(err)
 				return
 			}
 			d.locals = addrs
@@ -97,12 +132,12 @@ func (d *dial) race() {
 // enlist makes d end when the loop or ctx ends. It reports whether d may go on: not if
 // the loop is shutting down.
 func (d *dial) enlist() bool {
-	if d.loop.draining {
-		d.done(nil, ErrLoopClosed)
+	if d.host.Ending() {
+		d.fail(ErrLoopClosed)
 		return false
 	}
-	d.loop.open.Add(d)
-	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
+	d.host.Opened(d)
+	d.stop = d.host.WhenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
 	return true
 }
 
@@ -116,7 +151,7 @@ func (d *dial) next() {
 			continue
 		}
 		if delay := d.delay(); delay >= 0 && len(d.addrs) > 0 {
-			d.timer = d.loop.CallLater(delay, d.next)
+			d.timer = d.host.After(delay, d.next)
 		}
 		return
 	}
@@ -134,18 +169,18 @@ func (d *dial) delay() time.Duration {
 
 // attempt makes a socket and begins to connect it.
 func (d *dial) attempt(addr netip.AddrPort) error {
-	engine := d.loop.engine
+	engine := d.host.Engine()
 	family := opener.FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err != nil {
 		return err
 	}
 	if err := d.bind(fd, family); err != nil {
-		d.loop.drop(fd)
+		d.host.Drop(fd)
 		return err
 	}
 	var c *fdio.Connector
-	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{AddrPort: addr},
+	c = fdio.NewConnector(engine, fd, transport.Addr{AddrPort: addr},
 		func(errno syscall.Errno) {
 			d.attempted(c, fd, family, net.TCPAddrFromAddrPort(addr), errno)
 		})
@@ -165,9 +200,9 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		if local.Port() == 0 {
 			// Best effort (Linux 4.2): let connect choose the port, so that one
 			// port serves several peers.
-			_ = d.loop.engine.SetOption(fd, proactor.BindNoPort, 1)
+			_ = d.host.Engine().SetOption(fd, proactor.BindNoPort, 1)
 		}
-		return d.loop.engine.Bind(fd, transport.Addr{AddrPort: local})
+		return d.host.Engine().Bind(fd, transport.Addr{AddrPort: local})
 	}
 	return errors.Join(ErrNoAddress,
 		errors.New("LocalAddr has no address of the peer's family"))
@@ -182,7 +217,7 @@ func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
 		d.winner, d.family = fd, family
 		d.settle(nil)
 	case errno == 0:
-		d.loop.drop(fd)
+		d.host.Drop(fd)
 		d.finishIfSettled()
 	case d.settling:
 		d.finishIfSettled()
@@ -252,47 +287,66 @@ func (d *dial) Descriptors(fds []int) []int {
 func (d *dial) finish() {
 	d.stop()
 	d.finished = true
-	d.loop.open.Remove(d)
-	defer d.loop.checkDrained()
+	defer d.host.Closed(d)
 	switch {
 	case d.winner >= 0:
-		d.connected(d.winner, d.family)
+		d.handOver(d.winner, d.family)
 	case len(d.errs) == 0:
-		d.done(nil, ErrNoAddress)
+		d.fail(ErrNoAddress)
 	case d.opts.AllErrors:
-		d.done(nil, errors.Join(d.errs...))
+		d.fail(errors.Join(d.errs...))
 	default:
-		d.done(nil, d.errs[0])
+		d.fail(d.errs[0])
 	}
+}
+
+func (d *dial) fail(err error) { d.done(-1, 0, err) }
+
+// adopt hands over a socket that the user connected. If unix is true, it must be a Unix
+// socket.
+func (d *dial) adopt(addr string, unix bool) {
+	if addr != "" {
+		d.fail(errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		return
+	}
+	fd, family, err := adoptSocket(d.host, d.opts.Sock, d.kind, unix)
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.handOver(fd, family)
+}
+
+// handOver sets the options of a connected descriptor and calls done with it.
+func (d *dial) handOver(fd int, family proactor.Family) {
+	err := ErrLoopClosed
+	if !d.host.Ending() {
+		err = d.setOptions(fd, family)
+	}
+	if err != nil {
+		d.host.Drop(fd)
+		d.fail(err)
+		return
+	}
+	d.done(fd, family, nil)
+}
+
+func (d *dial) setOptions(fd int, family proactor.Family) error {
+	if family != proactor.IPv4 && family != proactor.IPv6 {
+		return nil
+	}
+	err := d.host.Engine().SetOption(fd, proactor.NoDelay, 1)
+	if err == nil && d.opts.KeepAlive {
+		err = d.host.Engine().SetOption(fd, proactor.KeepAlive, 1)
+	}
+	if err != nil {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	return nil
 }
 
 func dialError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
-}
-
-// adopt makes a transport for a socket that the user connected. If unix is true, it must
-// be a Unix socket.
-func (d *dial) adopt(addr string, unix bool) {
-	if addr != "" {
-		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
-		return
-	}
-	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)
-	if err != nil {
-		d.done(nil, err)
-		return
-	}
-	d.connected(fd, family)
-}
-
-func (d *dial) setOptions(fd int) error {
-	if err := d.loop.engine.SetOption(fd, proactor.NoDelay, 1); err != nil {
-		return err
-	}
-	if !d.opts.KeepAlive {
-		return nil
-	}
-	return d.loop.engine.SetOption(fd, proactor.KeepAlive, 1)
 }
 
 // interleave puts n addresses of the first family first and then alternates

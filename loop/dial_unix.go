@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -15,11 +17,26 @@ import (
 // The kernel has no event that says when there is room.
 const retryDelay = 10 * time.Millisecond
 
+// connectUnix connects to the Unix socket at path, or adopts the socket in o. done may be
+// called before connectUnix returns.
+func connectUnix(ctx context.Context, host opener.Host, path string, o connectOptions,
+	done connected) {
+	d := newDial(ctx, host, o, done)
+	switch {
+	case o.Sock != nil:
+		d.adopt(path, true)
+	case o.LocalAddr != "":
+		d.fail(errors.New("loop: ConnectionOptions.LocalAddr is not for Unix sockets"))
+	default:
+		d.startUnix(path)
+	}
+}
+
 // startUnix begins to connect to path.
 func (d *dial) startUnix(path string) {
 	name, err := opener.UnixName(path)
 	if err != nil {
-		d.done(nil, dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
+		d.fail(dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
 		return
 	}
 	d.path = name
@@ -30,14 +47,14 @@ func (d *dial) startUnix(path string) {
 
 // tryConnect makes an attempt.
 func (d *dial) tryConnect() {
-	fd, err := d.loop.engine.Socket(proactor.Unix, d.kind)
+	fd, err := d.host.Engine().Socket(proactor.Unix, d.kind)
 	if err != nil {
 		d.errs = append(d.errs, dialError(unixAddr(d.path, d.kind), err))
 		d.finish()
 		return
 	}
 	var c *fdio.Connector
-	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
+	c = fdio.NewConnector(d.host.Engine(), fd, transport.Addr{Path: d.path},
 		func(errno syscall.Errno) { d.tried(c, fd, errno) })
 	d.attempts = append(d.attempts, c)
 }
@@ -46,7 +63,7 @@ func (d *dial) tryConnect() {
 func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
 	if errno == syscall.EAGAIN && !d.settling {
 		d.attempts = nil
-		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
+		d.timer = d.host.After(retryDelay, d.tryConnect)
 		return
 	}
 	d.attempted(c, fd, proactor.Unix, unixAddr(d.path, d.kind), errno)

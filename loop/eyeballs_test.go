@@ -32,17 +32,18 @@ func race(t *testing.T, opts *ConnectionOptions,
 		silent6: simio.Silent, refusing: simio.Refusing} {
 		engine.SetRoute(transport.Addr{AddrPort: netip.MustParseAddrPort(addr)}, route)
 	}
-	s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &sleepy{} },
+	server, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &sleepy{} },
 		"127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := l.Time()
 	_, err = block(t.Context(), l, func(done func(transport.Transport, error)) {
-		d := l.newDial(t.Context(), &sleepy{}, opts, done)
+		s := l.newSetup(t.Context(), &sleepy{}, "", opts, done)
+		d := newDial(t.Context(), (*host)(l), s.opts.connect(), s.opened)
 		for _, addr := range addrs {
 			if addr == "" {
-				addr = s.Addrs()[0].String()
+				addr = server.Addrs()[0].String()
 			}
 			d.addrs = append(d.addrs, netip.MustParseAddrPort(addr))
 		}

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"net"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -10,56 +9,75 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// newDial makes a dial. If there is no protocol or the options are wrong, it calls done
-// and returns nil.
-func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
-	done func(transport.Transport, error)) *dial {
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
+// A setup is one call that makes a connection for a protocol. The descriptor comes from
+// elsewhere.
+//
+//	opening --descriptor--> with TLS: handshake --> done
+//	                        without: started -----> done
+//	opening --error---------------------------------> done
+type setup struct {
+	loop     *Loop
+	ctx      context.Context
+	protocol protocol.Protocol
+	opts     ConnectionOptions
+	kind     proactor.Kind // of the socket
+	done     func(transport.Transport, error)
+	made     *origin // where, in debug mode
+	server   bool    // the server side of a socket accepted elsewhere
+}
+
+// newSetup makes a setup for a connection to addr. If there is no protocol or the options
+// are wrong, it calls done and returns nil.
+func (l *Loop) newSetup(ctx context.Context, p protocol.Protocol, addr string,
+	opts *ConnectionOptions, done func(transport.Transport, error)) *setup {
+	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, made: l.originHere()}
 	if opts != nil {
-		d.opts = *opts
+		s.opts = *opts
 	}
-	d.opts.TLS = d.opts.TLS.copy()
-	d.kind = kindOf(d.opts.Network)
-	err := d.opts.check()
+	s.opts.TLS = s.opts.TLS.copy()
+	s.kind = kindOf(s.opts.Network)
+	err := s.opts.check()
 	if err == nil {
-		err = checkKind(d.kind, d.opts.TLS)
+		err = checkKind(s.kind, s.opts.TLS)
 	}
 	if p == nil {
 		err = transport.ErrNilProtocol
+	}
+	if err == nil {
+		err = s.nameServer(addr)
 	}
 	if err != nil {
 		done(nil, err)
 		return nil
 	}
-	return d
+	return s
 }
 
-// connected makes the transport and calls ConnectionMade.
-func (d *dial) connected(fd int, family proactor.Family) {
-	l := d.loop
-	if l.draining {
-		l.drop(fd)
-		d.done(nil, ErrLoopClosed)
+// connect returns the options that concern the descriptor.
+func (o *ConnectionOptions) connect() connectOptions {
+	return connectOptions{Network: o.Network, LocalAddr: o.LocalAddr, Sock: o.Sock,
+		HappyEyeballsDelay: o.HappyEyeballsDelay, Interleave: o.Interleave,
+		AllErrors: o.AllErrors, KeepAlive: o.KeepAlive}
+}
+
+// opened makes the transport of a connected descriptor and calls ConnectionMade.
+func (s *setup) opened(fd int, family proactor.Family, err error) {
+	if err != nil {
+		s.done(nil, err)
 		return
 	}
-	if family == proactor.IPv4 || family == proactor.IPv6 {
-		if err := d.setOptions(fd); err != nil {
-			l.drop(fd)
-			d.done(nil, &net.OpError{Op: "dial", Net: "tcp", Err: err})
-			return
-		}
-	}
-	if d.opts.TLS != nil {
-		d.secure(fd, family)
+	if s.opts.TLS != nil {
+		s.secure(fd, family)
 		return
 	}
-	s := l.newConnection(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
-		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family, d.kind)
-	l.noteNew(s, d.made)
-	s.Start()
-	if s.State() >= fdio.Lost && s.Err() != nil {
-		d.done(nil, s.Err())
+	l := s.loop
+	c := l.newConnection(fdio.Config{FD: fd, Protocol: s.protocol, WriteCap: s.opts.WriteCap,
+		IdleTimeout: s.opts.IdleTimeout, CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
+	l.noteNew(c, s.made)
+	c.Start()
+	if c.State() >= fdio.Lost && c.Err() != nil {
+		s.done(nil, c.Err())
 		return
 	}
-	d.done(s, nil)
+	s.done(c, nil)
 }

@@ -119,16 +119,8 @@ func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, pa
 func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol,
 	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
-	d := l.newDial(ctx, p, opts, done)
-	switch {
-	case d == nil:
-	case !d.nameServer(""):
-	case d.opts.Sock != nil:
-		d.adopt(path, true)
-	case d.opts.LocalAddr != "":
-		done(nil, errors.New("loop: ConnectionOptions.LocalAddr is not for Unix sockets"))
-	default:
-		d.startUnix(path)
+	if s := l.newSetup(ctx, p, "", opts, done); s != nil {
+		connectUnix(ctx, (*host)(l), path, s.opts.connect(), s.opened)
 	}
 }
 

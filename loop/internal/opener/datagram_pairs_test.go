@@ -1,6 +1,7 @@
 package opener
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -28,6 +30,11 @@ func (h *bareHost) BufferSize() int                    { return 64 << 10 }
 func (h *bareHost) Fallback(string, error)             {}
 func (h *bareHost) Post(f func())                      { h.due = append(h.due, f) }
 func (h *bareHost) NoteLookup([]string, time.Duration) {}
+func (h *bareHost) Opened(registry.Resource)           {}
+func (h *bareHost) Closed(registry.Resource)           {}
+func (h *bareHost) WhenDone(context.Context, func()) (stop func()) {
+	return func() {}
+}
 func (h *bareHost) After(_ time.Duration, f func()) fdio.Timer {
 	h.due = append(h.due, f)
 	return nil
