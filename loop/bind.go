@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -15,36 +16,89 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// A binding is one call to CreateServer or CreateUnixServer.
+// listenOptions are those of package loop's UnixServerOptions that concern the sockets.
+// They are described there.
+type listenOptions struct {
+	Network         string
+	Addrs           []string // besides the one given by itself
+	Sock            *os.File // instead of an address
+	Backlog         int
+	ReusePort       bool // SO_REUSEPORT
+	NoReuseAddress  bool // no SO_REUSEADDR
+	KeepAlive       bool // SO_KEEPALIVE
+	DeferServing    bool // bind only
+	Mode            fs.FileMode
+	ProbeSocket     bool
+	NoCleanupSocket bool
+}
+
+// A listenSocket is a bound socket.
+type listenSocket struct {
+	FD     int
+	Family proactor.Family
+	Addr   net.Addr // where it is bound
+
+	listening bool
+}
+
+// listenSockets are the sockets of one server.
+type listenSockets struct {
+	Sockets []listenSocket
+	File    *socketFile // that the server has to remove in the end, or nil
+}
+
+// Listen makes those sockets listen that do not yet.
+func (l *listenSockets) Listen(host opener.Host, backlog int) error {
+	for i := range l.Sockets {
+		s := &l.Sockets[i]
+		if s.listening {
+			continue
+		}
+		if err := host.Engine().Listen(s.FD, backlog); err != nil {
+			return listenError(s.Addr, err)
+		}
+		s.listening = true
+	}
+	return nil
+}
+
+// listened is called once, on the loop's goroutine, with the sockets of a server, which
+// belong to it and listen unless DeferServing is set, or with the reason why there are
+// none.
+type listened func(sockets listenSockets, err error)
+
+// A binding is one call to listen or listenUnix.
 //
 //	resolving --addresses--> binding --EADDRINUSE--> pausing --> binding
 //	                         binding --bound--> done
 type binding struct {
-	server *Server
-	ctx    context.Context
-	done   func(*Server, error)
-	bind   func() error // binds all addresses, or none
-	addrs  []netip.AddrPort
-	path   string // set instead of addrs for a Unix server
-	tries  int
+	host  opener.Host
+	ctx   context.Context
+	opts  listenOptions
+	kind  proactor.Kind // of the sockets
+	done  listened
+	bind  func() error // binds all addresses
+	addrs []netip.AddrPort
+	path  string // set instead of addrs for a Unix server
+	tries int
+	made  listenSockets // so far
 }
 
-func (b *binding) fail(err error) {
-	for _, a := range b.server.acceptors {
-		a.Close(nil)
-	}
-	b.server.removeFile()
-	b.done(nil, err)
+func newBinding(ctx context.Context, host opener.Host, o listenOptions, done listened) *binding {
+	return &binding{host: host, ctx: ctx, opts: o, kind: kindOf(o.Network), done: done}
 }
 
-func (b *binding) start(addr string) {
-	s := b.server
-	if s.opts.Sock != nil {
+// listen binds sockets to addr, "host:port", and to o's addresses, or adopts the socket in
+// o, and listens. done may be called before listen returns.
+func listen(ctx context.Context, host opener.Host, addr string, o listenOptions,
+	done listened) {
+	b := newBinding(ctx, host, o, done)
+	if o.Sock != nil {
 		b.adopt(addr, false)
 		return
 	}
 	b.bind = b.bindAll
-	names := append([]string{addr}, s.opts.Addrs...)
+	names := append([]string{addr}, o.Addrs...)
 	found := func(addrs []netip.AddrPort, err error) {
 		if err != nil {
 			b.fail(err)
@@ -53,63 +107,80 @@ func (b *binding) start(addr string) {
 		b.addrs = addrs
 		b.try()
 	}
-	resolve.In(b.ctx, (*host)(s.loop), s.opts.Network, names, true, found)
+	resolve.In(ctx, host, o.Network, names, true, found)
 }
 
-// adopt serves on a socket that the user made. If unix is true, it must be a Unix socket.
+func (b *binding) fail(err error) {
+	b.release()
+	b.done(listenSockets{}, err)
+}
+
+// adopt listens on a socket that the user made. If unix is true, it must be a Unix socket.
 func (b *binding) adopt(addr string, unix bool) {
-	s := b.server
-	if addr != "" || len(s.opts.Addrs) > 0 {
+	if addr != "" || len(b.opts.Addrs) > 0 {
 		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
 		return
 	}
-	fd, family, err := adoptSocket((*host)(s.loop), s.opts.Sock, s.kind, unix)
+	fd, family, err := adoptSocket(b.host, b.opts.Sock, b.kind, unix)
 	if err != nil {
 		b.fail(err)
 		return
 	}
-	b.listenOn(fd, family)
-	s.acceptors[0].Share()
+	b.add(fd, family)
 	if unix {
 		b.noteFile()
 	}
-	b.finish()
+	if err := b.listen(); err != nil {
+		b.fail(err)
+		return
+	}
+	b.done(b.made, nil)
 }
 
-// try binds all addresses, or none.
+// try binds all addresses and listens, or leaves nothing behind.
 func (b *binding) try() {
 	err := b.ctx.Err()
-	if b.server.loop.draining {
+	if b.host.Ending() {
 		err = ErrLoopClosed
 	}
 	if err == nil {
 		err = b.bind()
 	}
+	if err == nil {
+		err = b.listen()
+	}
 	switch {
 	case err == nil:
-		b.finish()
+		b.done(b.made, nil)
 	case errors.Is(err, syscall.EADDRINUSE) && b.tries < opener.BindTries:
 		b.tries++
 		b.release()
-		b.server.loop.CallLater(opener.BindPause, b.try)
+		b.host.After(opener.BindPause, b.try)
 	default:
 		b.fail(err)
 	}
 }
 
-// release closes what was bound so far.
-func (b *binding) release() {
-	s := b.server
-	for _, a := range s.acceptors {
-		a.Close(nil)
+// listen makes the sockets listen, unless DeferServing is set.
+func (b *binding) listen() error {
+	if b.opts.DeferServing {
+		return nil
 	}
-	s.acceptors, s.addrs = nil, nil
+	return b.made.Listen(b.host, b.opts.Backlog)
 }
 
-// bindAll binds all addresses and, unless DeferServing is set, listens. It skips an
-// address that the machine does not have, as long as another one can be bound.
+// release closes what was bound so far.
+func (b *binding) release() {
+	for _, s := range b.made.Sockets {
+		b.host.Drop(s.FD)
+	}
+	b.made.File.Remove(b.host)
+	b.made = listenSockets{}
+}
+
+// bindAll binds all addresses. It skips an address that the machine does not have, as long
+// as another one can be bound.
 func (b *binding) bindAll() error {
-	s := b.server
 	var skipped error
 	port := uint16(0)
 	for _, addr := range b.addrs {
@@ -124,21 +195,19 @@ func (b *binding) bindAll() error {
 		if err != nil {
 			return err
 		}
-		if tcp, ok := s.addrs[len(s.addrs)-1].(*net.TCPAddr); ok && port == 0 {
+		last := b.made.Sockets[len(b.made.Sockets)-1]
+		if tcp, ok := last.Addr.(*net.TCPAddr); ok && port == 0 {
 			port = uint16(tcp.Port)
 		}
 	}
-	if len(s.acceptors) == 0 {
+	if len(b.made.Sockets) == 0 {
 		return skipped
 	}
-	if s.opts.DeferServing {
-		return nil
-	}
-	return s.start()
+	return nil
 }
 
 func (b *binding) bindOne(addr netip.AddrPort) error {
-	engine := b.server.loop.engine
+	engine := b.host.Engine()
 	family := opener.FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err == nil {
@@ -147,20 +216,20 @@ func (b *binding) bindOne(addr netip.AddrPort) error {
 			err = engine.Bind(fd, transport.Addr{AddrPort: addr})
 		}
 		if err != nil {
-			b.server.loop.drop(fd)
+			b.host.Drop(fd)
 		}
 	}
 	if err != nil {
 		return listenError(net.TCPAddrFromAddrPort(addr), err)
 	}
-	b.listenOn(fd, family)
+	b.add(fd, family)
 	return nil
 }
 
 // prepare sets the options of a listener. Accepted sockets inherit NoDelay and
 // KeepAlive (tcp(7)), which saves a call each.
 func (b *binding) prepare(fd int, family proactor.Family) error {
-	o := &b.server.opts
+	o := &b.opts
 	set := []struct {
 		on     bool
 		option proactor.Option
@@ -175,35 +244,21 @@ func (b *binding) prepare(fd int, family proactor.Family) error {
 		if !opt.on {
 			continue
 		}
-		if err := b.server.loop.engine.SetOption(fd, opt.option, 1); err != nil {
+		if err := b.host.Engine().SetOption(fd, opt.option, 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// listenOn makes an acceptor for a bound descriptor.
-func (b *binding) listenOn(fd int, family proactor.Family) {
-	s := b.server
-	local, err := s.loop.engine.LocalAddr(fd)
+// add adds a bound descriptor to the sockets.
+func (b *binding) add(fd int, family proactor.Family) {
+	local, err := b.host.Engine().LocalAddr(fd)
 	if err != nil {
 		local = transport.Addr{}
 	}
-	s.addrs = append(s.addrs, fdio.NetAddr(local, family, s.kind))
-	s.acceptors = append(s.acceptors, fdio.NewAcceptor((*host)(s.loop), fd, s.opts.Backlog,
-		func(fd int) { s.accepted(fd, family) }))
-}
-
-func (b *binding) finish() {
-	s := b.server
-	if !s.opts.DeferServing && !s.serving {
-		if err := s.start(); err != nil {
-			b.fail(err)
-			return
-		}
-	}
-	s.loop.open.Add(openServer{s})
-	b.done(s, nil)
+	b.made.Sockets = append(b.made.Sockets, listenSocket{FD: fd, Family: family,
+		Addr: fdio.NetAddr(local, family, b.kind)})
 }
 
 // listenError returns the error of CreateServer for an address that failed with err.

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"net"
 
@@ -77,15 +76,8 @@ func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, p
 func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factory,
 	path string, opts *UnixServerOptions, done func(*Server, error)) {
 	l.check()
-	b := l.newBinding(ctx, factory, opts, done)
-	switch {
-	case b == nil:
-	case b.server.opts.Sock != nil:
-		b.adopt(path, true)
-	case len(b.server.opts.Addrs) > 0:
-		b.fail(errors.New("loop: ServerOptions.Addrs is not for Unix servers"))
-	default:
-		b.startUnix(path)
+	if s := l.newServer(factory, opts, done); s != nil {
+		listenUnix(ctx, (*host)(l), path, s.opts.listen(), s.opened(done))
 	}
 }
 

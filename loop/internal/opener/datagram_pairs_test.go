@@ -27,6 +27,7 @@ func (h *bareHost) Drop(fd int)                        { _ = h.engine.CloseFD(fd
 func (h *bareHost) Ending() bool                       { return false }
 func (h *bareHost) OnDisk(string) bool                 { return false }
 func (h *bareHost) BufferSize() int                    { return 64 << 10 }
+func (h *bareHost) Report(fdio.Exception)              {}
 func (h *bareHost) Fallback(string, error)             {}
 func (h *bareHost) Post(f func())                      { h.due = append(h.due, f) }
 func (h *bareHost) NoteLookup([]string, time.Duration) {}

@@ -44,6 +44,9 @@ type Host interface {
 	// BufferSize is the size of the loop's receive buffers.
 	BufferSize() int
 
+	// Report tells the exception handler of an error that nobody is returned.
+	Report(e fdio.Exception)
+
 	// Fallback tells the loop's trace of what is not available.
 	Fallback(feature string, err error)
 }
