@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -83,7 +84,7 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
 	if s := l.newSetup(ctx, p, addr, opts, done); s != nil {
-		connect(ctx, (*host)(l), addr, s.opts.connect(), s.opened)
+		opener.Connect(ctx, (*host)(l), addr, s.opts.connect(), s.opened)
 	}
 }
 
@@ -120,10 +121,10 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: kindOf(opts.Network),
+	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: opener.KindOf(opts.Network),
 		made: l.originHere(), server: true}
 	s.opts = ConnectionOptions{Network: opts.Network, Sock: f, KeepAlive: opts.KeepAlive,
 		TLS: opts.TLS.copy(), CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout,
 		WriteCap: opts.WriteCap}
-	adoptConnected((*host)(l), s.opts.connect(), s.opened)
+	opener.AdoptConnected((*host)(l), s.opts.connect(), s.opened)
 }

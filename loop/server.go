@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -101,7 +102,7 @@ type Server struct {
 	// What follows belongs to the loop's goroutine.
 
 	acceptors []*fdio.Acceptor // the open ones
-	sockets   listenSockets    // at first
+	sockets   opener.Listeners // at first
 	serving   bool
 	closed    bool
 	leaving   bool // Shutdown was called: new connections are closed
@@ -140,7 +141,7 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 		unix.ServerOptions = *opts
 	}
 	if s := l.newServer(factory, unix, done); s != nil {
-		listen(ctx, (*host)(l), addr, s.opts.listen(), s.opened(done))
+		opener.Listen(ctx, (*host)(l), addr, s.opts.listen(), s.opened(done))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -21,7 +22,7 @@ func (l *Loop) newServer(factory protocol.Factory, opts *UnixServerOptions,
 		s.opts.Backlog = 4096
 	}
 	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // it is a C int
-	s.kind = kindOf(s.opts.Network)
+	s.kind = opener.KindOf(s.opts.Network)
 	err := s.opts.check()
 	if err == nil {
 		err = checkKind(s.kind, s.opts.TLS)
@@ -37,22 +38,22 @@ func (l *Loop) newServer(factory protocol.Factory, opts *UnixServerOptions,
 }
 
 // listen returns the options that concern the sockets.
-func (o *UnixServerOptions) listen() listenOptions {
-	return listenOptions{Network: o.Network, Addrs: o.Addrs, Sock: o.Sock, Backlog: o.Backlog,
-		ReusePort: o.ReusePort, NoReuseAddress: o.NoReuseAddress, KeepAlive: o.KeepAlive,
-		DeferServing: o.DeferServing, Mode: o.Mode, ProbeSocket: o.ProbeSocket,
-		NoCleanupSocket: o.NoCleanupSocket}
+func (o *UnixServerOptions) listen() opener.ListenOptions {
+	return opener.ListenOptions{Network: o.Network, Addrs: o.Addrs, Sock: o.Sock,
+		Backlog: o.Backlog, ReusePort: o.ReusePort, NoReuseAddress: o.NoReuseAddress,
+		KeepAlive: o.KeepAlive, DeferServing: o.DeferServing, Mode: o.Mode,
+		ProbeSocket: o.ProbeSocket, NoCleanupSocket: o.NoCleanupSocket}
 }
 
 // opened returns what makes the server serve on its sockets, and calls done.
-func (s *Server) opened(done func(*Server, error)) listened {
-	return func(sockets listenSockets, err error) {
+func (s *Server) opened(done func(*Server, error)) opener.Listened {
+	return func(sockets opener.Listeners, err error) {
 		if err != nil {
 			done(nil, err)
 			return
 		}
 		s.sockets = sockets
-		for _, socket := range sockets.Sockets {
+		for _, socket := range sockets.All {
 			a := fdio.NewAcceptor((*host)(s.loop), socket.FD,
 				func(fd int) { s.accepted(fd, socket.Family) })
 			if s.opts.Sock != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -35,7 +36,7 @@ func (l *Loop) newSetup(ctx context.Context, p protocol.Protocol, addr string,
 		s.opts = *opts
 	}
 	s.opts.TLS = s.opts.TLS.copy()
-	s.kind = kindOf(s.opts.Network)
+	s.kind = opener.KindOf(s.opts.Network)
 	err := s.opts.check()
 	if err == nil {
 		err = checkKind(s.kind, s.opts.TLS)
@@ -54,8 +55,8 @@ func (l *Loop) newSetup(ctx context.Context, p protocol.Protocol, addr string,
 }
 
 // connect returns the options that concern the descriptor.
-func (o *ConnectionOptions) connect() connectOptions {
-	return connectOptions{Network: o.Network, LocalAddr: o.LocalAddr, Sock: o.Sock,
+func (o *ConnectionOptions) connect() opener.ConnectOptions {
+	return opener.ConnectOptions{Network: o.Network, LocalAddr: o.LocalAddr, Sock: o.Sock,
 		HappyEyeballsDelay: o.HappyEyeballsDelay, Interleave: o.Interleave,
 		AllErrors: o.AllErrors, KeepAlive: o.KeepAlive}
 }

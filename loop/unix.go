@@ -3,9 +3,8 @@ package loop
 import (
 	"context"
 	"io/fs"
-	"net"
 
-	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -77,7 +76,7 @@ func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factor
 	path string, opts *UnixServerOptions, done func(*Server, error)) {
 	l.check()
 	if s := l.newServer(factory, opts, done); s != nil {
-		listenUnix(ctx, (*host)(l), path, s.opts.listen(), s.opened(done))
+		opener.ListenUnix(ctx, (*host)(l), path, s.opts.listen(), s.opened(done))
 	}
 }
 
@@ -112,20 +111,8 @@ func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol
 	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
 	if s := l.newSetup(ctx, p, "", opts, done); s != nil {
-		connectUnix(ctx, (*host)(l), path, s.opts.connect(), s.opened)
+		opener.ConnectUnix(ctx, (*host)(l), path, s.opts.connect(), s.opened)
 	}
-}
-
-func unixAddr(path string, kind proactor.Kind) net.Addr {
-	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
-}
-
-// kindOf returns the kind of Unix socket that a Network option asks for.
-func kindOf(network string) proactor.Kind {
-	if network == "unixpacket" {
-		return proactor.SeqPacket
-	}
-	return proactor.Stream
 }
 
 // checkKind returns an error if TLS is asked for and a connection of that kind cannot

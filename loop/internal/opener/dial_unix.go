@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -17,10 +16,10 @@ import (
 // The kernel has no event that says when there is room.
 const retryDelay = 10 * time.Millisecond
 
-// connectUnix connects to the Unix socket at path, or adopts the socket in o. done may be
-// called before connectUnix returns.
-func connectUnix(ctx context.Context, host opener.Host, path string, o connectOptions,
-	done connected) {
+// ConnectUnix connects to the Unix socket at path, or adopts the socket in o. done may be
+// called before ConnectUnix returns.
+func ConnectUnix(ctx context.Context, host Host, path string, o ConnectOptions,
+	done Connected) {
 	d := newDial(ctx, host, o, done)
 	switch {
 	case o.Sock != nil:
@@ -34,7 +33,7 @@ func connectUnix(ctx context.Context, host opener.Host, path string, o connectOp
 
 // startUnix begins to connect to path.
 func (d *dial) startUnix(path string) {
-	name, err := opener.UnixName(path)
+	name, err := UnixName(path)
 	if err != nil {
 		d.fail(dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
 		return

@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -10,47 +10,47 @@ import (
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// listenOptions are those of package loop's UnixServerOptions that concern the sockets.
+// ListenOptions are those of package loop's UnixServerOptions that concern the sockets.
 // They are described there.
-type listenOptions struct {
-	Network         string
-	Addrs           []string // besides the one given by itself
-	Sock            *os.File // instead of an address
-	Backlog         int
-	ReusePort       bool // SO_REUSEPORT
-	NoReuseAddress  bool // no SO_REUSEADDR
-	KeepAlive       bool // SO_KEEPALIVE
-	DeferServing    bool // bind only
-	Mode            fs.FileMode
-	ProbeSocket     bool
-	NoCleanupSocket bool
+type ListenOptions struct {
+	Network         string      // the family, or "unixpacket"
+	Addrs           []string    // besides the one given by itself
+	Sock            *os.File    // instead of an address
+	Backlog         int         // length of the queue
+	ReusePort       bool        // SO_REUSEPORT
+	NoReuseAddress  bool        // no SO_REUSEADDR
+	KeepAlive       bool        // SO_KEEPALIVE
+	DeferServing    bool        // bind only
+	Mode            fs.FileMode // of a Unix socket's file, 0: what the umask leaves
+	ProbeSocket     bool        // EADDRINUSE if somebody serves at the path
+	NoCleanupSocket bool        // no File
 }
 
-// A listenSocket is a bound socket.
-type listenSocket struct {
-	FD     int
-	Family proactor.Family
-	Addr   net.Addr // where it is bound
+// Listener is a bound socket.
+type Listener struct {
+	FD     int             // belongs to whoever got the Listener
+	Family proactor.Family // of its address
+	Addr   net.Addr        // where it is bound
 
 	listening bool
 }
 
-// listenSockets are the sockets of one server.
-type listenSockets struct {
-	Sockets []listenSocket
-	File    *socketFile // that the server has to remove in the end, or nil
+// Listeners are the sockets of one server.
+type Listeners struct {
+	All  []Listener
+	File *File // that the server has to remove in the end, or nil
 }
 
 // Listen makes those sockets listen that do not yet.
-func (l *listenSockets) Listen(host opener.Host, backlog int) error {
-	for i := range l.Sockets {
-		s := &l.Sockets[i]
+func (l *Listeners) Listen(host Host, backlog int) error {
+	for i := range l.All {
+		s := &l.All[i]
 		if s.listening {
 			continue
 		}
@@ -62,36 +62,36 @@ func (l *listenSockets) Listen(host opener.Host, backlog int) error {
 	return nil
 }
 
-// listened is called once, on the loop's goroutine, with the sockets of a server, which
+// Listened is called once, on the loop's goroutine, with the sockets of a server, which
 // belong to it and listen unless DeferServing is set, or with the reason why there are
 // none.
-type listened func(sockets listenSockets, err error)
+type Listened func(sockets Listeners, err error)
 
-// A binding is one call to listen or listenUnix.
+// A binding is one call to Listen or ListenUnix.
 //
 //	resolving --addresses--> binding --EADDRINUSE--> pausing --> binding
 //	                         binding --bound--> done
 type binding struct {
-	host  opener.Host
+	host  Host
 	ctx   context.Context
-	opts  listenOptions
+	opts  ListenOptions
 	kind  proactor.Kind // of the sockets
-	done  listened
+	done  Listened
 	bind  func() error // binds all addresses
 	addrs []netip.AddrPort
 	path  string // set instead of addrs for a Unix server
 	tries int
-	made  listenSockets // so far
+	made  Listeners // so far
 }
 
-func newBinding(ctx context.Context, host opener.Host, o listenOptions, done listened) *binding {
-	return &binding{host: host, ctx: ctx, opts: o, kind: kindOf(o.Network), done: done}
+func newBinding(ctx context.Context, host Host, o ListenOptions, done Listened) *binding {
+	return &binding{host: host, ctx: ctx, opts: o, kind: KindOf(o.Network), done: done}
 }
 
-// listen binds sockets to addr, "host:port", and to o's addresses, or adopts the socket in
-// o, and listens. done may be called before listen returns.
-func listen(ctx context.Context, host opener.Host, addr string, o listenOptions,
-	done listened) {
+// Listen binds sockets to addr, "host:port", and to o's addresses, or adopts the socket in
+// o, and listens. done may be called before Listen returns.
+func Listen(ctx context.Context, host Host, addr string, o ListenOptions,
+	done Listened) {
 	b := newBinding(ctx, host, o, done)
 	if o.Sock != nil {
 		b.adopt(addr, false)
@@ -112,7 +112,7 @@ func listen(ctx context.Context, host opener.Host, addr string, o listenOptions,
 
 func (b *binding) fail(err error) {
 	b.release()
-	b.done(listenSockets{}, err)
+	b.done(Listeners{}, err)
 }
 
 // adopt listens on a socket that the user made. If unix is true, it must be a Unix socket.
@@ -141,7 +141,7 @@ func (b *binding) adopt(addr string, unix bool) {
 func (b *binding) try() {
 	err := b.ctx.Err()
 	if b.host.Ending() {
-		err = ErrLoopClosed
+		err = registry.ErrLoopClosed
 	}
 	if err == nil {
 		err = b.bind()
@@ -152,10 +152,10 @@ func (b *binding) try() {
 	switch {
 	case err == nil:
 		b.done(b.made, nil)
-	case errors.Is(err, syscall.EADDRINUSE) && b.tries < opener.BindTries:
+	case errors.Is(err, syscall.EADDRINUSE) && b.tries < BindTries:
 		b.tries++
 		b.release()
-		b.host.After(opener.BindPause, b.try)
+		b.host.After(BindPause, b.try)
 	default:
 		b.fail(err)
 	}
@@ -171,11 +171,11 @@ func (b *binding) listen() error {
 
 // release closes what was bound so far.
 func (b *binding) release() {
-	for _, s := range b.made.Sockets {
+	for _, s := range b.made.All {
 		b.host.Drop(s.FD)
 	}
 	b.made.File.Remove(b.host)
-	b.made = listenSockets{}
+	b.made = Listeners{}
 }
 
 // bindAll binds all addresses. It skips an address that the machine does not have, as long
@@ -195,12 +195,12 @@ func (b *binding) bindAll() error {
 		if err != nil {
 			return err
 		}
-		last := b.made.Sockets[len(b.made.Sockets)-1]
+		last := b.made.All[len(b.made.All)-1]
 		if tcp, ok := last.Addr.(*net.TCPAddr); ok && port == 0 {
 			port = uint16(tcp.Port)
 		}
 	}
-	if len(b.made.Sockets) == 0 {
+	if len(b.made.All) == 0 {
 		return skipped
 	}
 	return nil
@@ -208,7 +208,7 @@ func (b *binding) bindAll() error {
 
 func (b *binding) bindOne(addr netip.AddrPort) error {
 	engine := b.host.Engine()
-	family := opener.FamilyOf(addr)
+	family := FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err == nil {
 		err = b.prepare(fd, family)
@@ -257,7 +257,7 @@ func (b *binding) add(fd int, family proactor.Family) {
 	if err != nil {
 		local = transport.Addr{}
 	}
-	b.made.Sockets = append(b.made.Sockets, listenSocket{FD: fd, Family: family,
+	b.made.All = append(b.made.All, Listener{FD: fd, Family: family,
 		Addr: fdio.NetAddr(local, family, b.kind)})
 }
 
@@ -272,7 +272,7 @@ func listenError(addr net.Addr, err error) error {
 
 // adoptSocket takes over a socket that the user made. It must be of the kind want and, if
 // unix is true, a Unix socket.
-func adoptSocket(host opener.Host, f *os.File, want proactor.Kind, unix bool) (fd int,
+func adoptSocket(host Host, f *os.File, want proactor.Kind, unix bool) (fd int,
 	family proactor.Family, err error) {
 	fd, err = host.Engine().Adopt(f)
 	if err != nil {

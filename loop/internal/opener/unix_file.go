@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -10,23 +10,22 @@ import (
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// A socketFile is the file of a server's socket. The file at the path is the server's as
+// File is the file of a server's socket. The file at the path is the server's as
 // long as it is the same file: the socket keeps the inode alive, so that no other file
 // can get its number meanwhile.
-type socketFile struct {
+type File struct {
 	path string // absolute: the working directory may change
 	info fs.FileInfo
 }
 
-// listenUnix binds a socket to path, or adopts the socket in o, and listens. done may be
-// called before listenUnix returns.
-func listenUnix(ctx context.Context, host opener.Host, path string, o listenOptions,
-	done listened) {
+// ListenUnix binds a socket to path, or adopts the socket in o, and listens. done may be
+// called before ListenUnix returns.
+func ListenUnix(ctx context.Context, host Host, path string, o ListenOptions,
+	done Listened) {
 	b := newBinding(ctx, host, o, done)
 	switch {
 	case o.Sock != nil:
@@ -40,7 +39,7 @@ func listenUnix(ctx context.Context, host opener.Host, path string, o listenOpti
 
 // startUnix begins to bind to path.
 func (b *binding) startUnix(path string) {
-	name, err := opener.UnixName(path)
+	name, err := UnixName(path)
 	if err != nil {
 		b.fail(listenError(unixAddr(path, b.kind), os.NewSyscallError("bind", err)))
 		return
@@ -94,11 +93,11 @@ func (b *binding) clearPath() error {
 		return nil
 	}
 	info, err := os.Lstat(b.path)
-	socket := err == nil && opener.IsSocket(info)
+	socket := err == nil && IsSocket(info)
 	if socket && b.opts.ProbeSocket && isServed(b.path) {
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
-	b.tries = opener.BindTries
+	b.tries = BindTries
 	switch {
 	case err != nil:
 		return nil
@@ -125,7 +124,7 @@ func isServed(path string) bool {
 // noteFile records the file of the socket that was bound last, if it has one that the
 // server has to remove.
 func (b *binding) noteFile() {
-	addr, ok := b.made.Sockets[len(b.made.Sockets)-1].Addr.(*net.UnixAddr)
+	addr, ok := b.made.All[len(b.made.All)-1].Addr.(*net.UnixAddr)
 	if !ok || b.opts.NoCleanupSocket || !b.host.OnDisk(addr.Name) {
 		return
 	}
@@ -133,13 +132,13 @@ func (b *binding) noteFile() {
 	if err != nil {
 		return
 	}
-	if info, err := os.Lstat(path); err == nil && opener.IsSocket(info) {
-		b.made.File = &socketFile{path: path, info: info}
+	if info, err := os.Lstat(path); err == nil && IsSocket(info) {
+		b.made.File = &File{path: path, info: info}
 	}
 }
 
 // Remove removes the file if it is still there and still the server's. f may be nil.
-func (f *socketFile) Remove(host opener.Host) {
+func (f *File) Remove(host Host) {
 	if f == nil {
 		return
 	}

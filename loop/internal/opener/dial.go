@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -20,26 +20,26 @@ import (
 // eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
 const eyeballsDelay = 250 * time.Millisecond
 
-// connectOptions are those of package loop's ConnectionOptions that concern the
+// ConnectOptions are those of package loop's ConnectionOptions that concern the
 // descriptor. They are described there.
-type connectOptions struct {
-	Network            string
+type ConnectOptions struct {
+	Network            string        // the family, or "unixpacket"
 	LocalAddr          string        // "host:port" to connect from
 	Sock               *os.File      // instead of an address
 	HappyEyeballsDelay time.Duration // 0: RFC 8305's, negative: for ever
-	Interleave         int
-	AllErrors          bool
-	KeepAlive          bool // SO_KEEPALIVE
+	Interleave         int           // addresses of the first family before the other's
+	AllErrors          bool          // joined, instead of the first
+	KeepAlive          bool          // SO_KEEPALIVE
 }
 
-// A connected is called once, on the loop's goroutine, with a connected descriptor, which
+// Connected is called once, on the loop's goroutine, with a connected descriptor, which
 // belongs to it, or with the reason why there is none.
-type connected func(fd int, family proactor.Family, err error)
+type Connected func(fd int, family proactor.Family, err error)
 
-// connect connects to addr, "host:port", or adopts the socket in o. done may be called
-// before connect returns.
-func connect(ctx context.Context, host opener.Host, addr string, o connectOptions,
-	done connected) {
+// Connect connects to addr, "host:port", or adopts the socket in o. done may be called
+// before Connect returns.
+func Connect(ctx context.Context, host Host, addr string, o ConnectOptions,
+	done Connected) {
 	d := newDial(ctx, host, o, done)
 	if o.Sock != nil {
 		d.adopt(addr, false)
@@ -48,13 +48,13 @@ func connect(ctx context.Context, host opener.Host, addr string, o connectOption
 	d.resolve(addr)
 }
 
-// adoptConnected is connect for the socket in o, which somebody else has connected or
+// AdoptConnected is Connect for the socket in o, which somebody else has connected or
 // accepted.
-func adoptConnected(host opener.Host, o connectOptions, done connected) {
+func AdoptConnected(host Host, o ConnectOptions, done Connected) {
 	newDial(context.Background(), host, o, done).adopt("", false)
 }
 
-// A dial is one call to connect or connectUnix.
+// A dial is one call to Connect or ConnectUnix.
 //
 //	resolving --addresses--> racing --first connected--> settling --> done
 //	                         racing --all failed--------> done
@@ -65,10 +65,10 @@ func adoptConnected(host opener.Host, o connectOptions, done connected) {
 // are being cancelled; done is called only when the kernel has released all of them, so
 // that nothing leaks.
 type dial struct {
-	host opener.Host
+	host Host
 	ctx  context.Context
-	opts connectOptions
-	done connected
+	opts ConnectOptions
+	done Connected
 
 	path     string           // set instead of addrs for a Unix socket
 	kind     proactor.Kind    // of the socket
@@ -84,8 +84,8 @@ type dial struct {
 	finished bool
 }
 
-func newDial(ctx context.Context, host opener.Host, o connectOptions, done connected) *dial {
-	return &dial{host: host, ctx: ctx, opts: o, done: done, kind: kindOf(o.Network),
+func newDial(ctx context.Context, host Host, o ConnectOptions, done Connected) *dial {
+	return &dial{host: host, ctx: ctx, opts: o, done: done, kind: KindOf(o.Network),
 		winner: -1}
 }
 
@@ -133,7 +133,7 @@ func (d *dial) race() {
 // the loop is shutting down.
 func (d *dial) enlist() bool {
 	if d.host.Ending() {
-		d.fail(ErrLoopClosed)
+		d.fail(registry.ErrLoopClosed)
 		return false
 	}
 	d.host.Opened(d)
@@ -170,7 +170,7 @@ func (d *dial) delay() time.Duration {
 // attempt makes a socket and begins to connect it.
 func (d *dial) attempt(addr netip.AddrPort) error {
 	engine := d.host.Engine()
-	family := opener.FamilyOf(addr)
+	family := FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		return nil
 	}
 	for _, local := range d.locals {
-		if opener.FamilyOf(local) != family {
+		if FamilyOf(local) != family {
 			continue
 		}
 		if local.Port() == 0 {
@@ -204,7 +204,7 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		}
 		return d.host.Engine().Bind(fd, transport.Addr{AddrPort: local})
 	}
-	return errors.Join(ErrNoAddress,
+	return errors.Join(resolve.ErrNoAddress,
 		errors.New("LocalAddr has no address of the peer's family"))
 }
 
@@ -259,7 +259,7 @@ func (d *dial) stopTimer() {
 
 // Close implements registry.Resource: it gives up a connection that is still being made.
 func (d *dial) Close() error {
-	d.settle(ErrLoopClosed)
+	d.settle(registry.ErrLoopClosed)
 	return nil
 }
 
@@ -292,7 +292,7 @@ func (d *dial) finish() {
 	case d.winner >= 0:
 		d.handOver(d.winner, d.family)
 	case len(d.errs) == 0:
-		d.fail(ErrNoAddress)
+		d.fail(resolve.ErrNoAddress)
 	case d.opts.AllErrors:
 		d.fail(errors.Join(d.errs...))
 	default:
@@ -319,7 +319,7 @@ func (d *dial) adopt(addr string, unix bool) {
 
 // handOver sets the options of a connected descriptor and calls done with it.
 func (d *dial) handOver(fd int, family proactor.Family) {
-	err := ErrLoopClosed
+	err := registry.ErrLoopClosed
 	if !d.host.Ending() {
 		err = d.setOptions(fd, family)
 	}
