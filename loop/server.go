@@ -258,6 +258,9 @@ func (s *Server) close() {
 	}
 	s.closed, s.serving = true, false
 	s.removeFile()
+	if s.loop.isClosed() {
+		return // the listeners went with it, and their numbers may be others' by now
+	}
 	for _, a := range s.acceptors {
 		a.Close(func() { s.unlisten(a) })
 	}
