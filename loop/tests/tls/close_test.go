@@ -157,7 +157,7 @@ func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 	})
 }
 
-func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
+func TestS188_AResetAfterAllWasSentIsNotAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
@@ -182,7 +182,7 @@ func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 	})
 }
 
-func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
+func TestS191_TruncationIsAnErrorIfThatIsAskedFor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{})

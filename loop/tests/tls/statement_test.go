@@ -51,7 +51,7 @@ func TestS175_TheHandshakeIsOverInConnectionMade(t *testing.T) {
 	})
 }
 
-func TestS176_WhoeverConnectsWaitsForTheHandshake(t *testing.T) {
+func TestS176_CallsThatConnectWaitForTheHandshake(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client, err := a.TryTLS(loop.ConnectionOptions{})
@@ -121,7 +121,7 @@ func TestS180_ANegativeTimeoutIsAnError(t *testing.T) {
 	refusedTLS(t, loop.TLSOptions{Config: c}, nil, syscall.ECONNREFUSED)
 }
 
-func TestS209_AServerNeedsACertificateAndAClientNothing(t *testing.T) {
+func TestS209_OnlyAServerNeedsACertificate(t *testing.T) {
 	refusedTLS(t, loop.TLSOptions{Config: &tls.Config{}}, tlsio.ErrNoCertificate,
 		syscall.ECONNREFUSED)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -165,7 +165,7 @@ func TestS184_CloseWaitsForThePeersCloseNotify(t *testing.T) {
 	})
 }
 
-func TestS186_ASecondIsWaitedForTheAnswer(t *testing.T) {
+func TestS186_CloseWaitsOneSecondForThePeersCloseNotify(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	client, freeze := muteTLS(t, n.Loop, loop.ConnectionOptions{})
 	var took time.Duration
