@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"syscall"
-
-	"github.com/sluice-net/sluice/loop"
-)
+import "syscall"
 
 // Write implements io.Writer. p is copied. Write waits while the transport has more
 // buffered than its high mark. With an error it returns how many bytes were accepted
@@ -44,10 +40,10 @@ func (c *Conn) room(wait bool) (int, error) {
 			return 0, err
 		case !wait || !c.full && room > 0:
 			return room, nil
-		case c.hub.onLoop():
-			return 0, loop.ErrOnLoop
 		}
-		c.writer.wait()
+		if err := c.wait(&c.writer); err != nil {
+			return 0, err
+		}
 	}
 }
 
