@@ -35,7 +35,7 @@ var wholeMessages = []transporttest.Except{
 // TestSeqPacketOfAServer runs the conformance kit on the transports of messages that a
 // Unix server makes.
 func TestSeqPacketOfAServer(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
 			rig.ConnectUnixAs(t, l, p, peer, "unixpacket")
@@ -46,7 +46,7 @@ func TestSeqPacketOfAServer(t *testing.T) {
 
 // TestSeqPacketOfAClient runs it on those that CreateUnixConnection makes.
 func TestSeqPacketOfAClient(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
 			rig.ConnectUnixAs(t, l, peer, p, "unixpacket")
