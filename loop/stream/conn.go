@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"syscall"
-	"time"
 
 	"github.com/sluice-net/sluice/transport"
 )
@@ -17,11 +15,6 @@ const DefaultLimit = 64 << 10
 // writeAhead limits the bytes that are written but not yet passed to the transport, which
 // has its own water marks.
 const writeAhead = 64 << 10
-
-// lingerMax limits how long a closed connection may take to send the rest to a peer that
-// reads slowly or not at all. The kernel gives its orphaned connections about the same
-// time (tcp_orphan_retries, tcp(7)).
-const lingerMax = 2 * time.Minute
 
 // Conn is a connection on a loop that implements [net.Conn]. Dial and Listener.Accept
 // return it.
@@ -41,23 +34,16 @@ const lingerMax = 2 * time.Minute
 // after the loop was shut down; [loop.ErrLoopClosed] after the loop was closed without a
 // shutdown; an errno such as ECONNRESET in an [os.SyscallError]; or an error of TLS.
 type Conn struct {
-	core[transport.Transport]
-	server bool        // it was accepted
-	onOpen func(*Conn) // tells the listener, or nil
+	connected
+	server bool // it was accepted
 
 	// mu guards what follows.
 
-	dst    []byte // the slice of the waiting Read
-	direct int    // bytes put into dst
-	in     queue  // received, not yet read
-	limit  int
-	eof    bool // the peer has ended its stream
-
+	dst       []byte // the slice of the waiting Read
+	direct    int    // bytes put into dst
+	in        queue  // received, not yet read
+	limit     int
 	out       queue // written, not yet passed to the transport
-	ending    bool  // CloseWrite was called
-	aborted   bool  // Abort was called
-	late      bool  // aborted, because the rest was not sent in time
-	linger    *time.Timer
 	upgrading context.CancelFunc
 	secure    *tls.ConnectionState // nil without TLS
 }
@@ -75,32 +61,7 @@ func newConn(h *hub, network string) *Conn {
 // net.ErrClosed. See WaitClosed for how to wait for the end, and Abort.
 //
 // Error: net.ErrClosed when called again.
-func (c *Conn) Close() error {
-	if err := c.close(); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	cancel := c.upgrading
-	c.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
-	return nil
-}
-
-// Abort closes the connection at once: what was written but not yet sent is dropped. It
-// may be called after Close, to stop sending to a peer that does not read.
-func (c *Conn) Abort() {
-	c.abort(false)
-	_ = c.Close() // usually for the second time
-}
-
-func (c *Conn) abort(late bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.aborted, c.late = true, late
-	c.ask()
-}
+func (c *Conn) Close() error { return c.close() }
 
 // CloseWrite ends the stream to the peer after all that was written; reading goes on. It
 // returns at once. Later writes fail with EPIPE.
@@ -110,41 +71,22 @@ func (c *Conn) abort(late bool) {
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-		return c.fault("close", net.ErrClosed)
-	case c.secure != nil || c.upgrading != nil:
+	if !c.closed && (c.secure != nil || c.upgrading != nil) {
 		return c.fault("close", transport.ErrNoHalfClose)
-	case c.state == lost:
-		return c.fault("close", c.broken("shutdown"))
 	}
-	c.ending = true
-	c.writer.wake()
-	c.ask()
-	return nil
+	return c.closeWrite()
 }
 
-// RemoteAddr returns the address of the peer, even after the connection is gone.
-func (c *Conn) RemoteAddr() net.Addr { return addr(c.remote, c.network) }
-
-// broken returns the reason why a lost connection cannot be used. mu is held.
-func (c *Conn) broken(call string) error {
-	if c.err == nil && c.eof { // the peer's end of the stream ended ours as well, as with TLS
-		return errno(call, syscall.ECONNRESET)
+// closing implements kind. It also ends a handshake.
+func (c *Conn) closing() {
+	c.in.drop()
+	if c.upgrading != nil {
+		c.upgrading()
 	}
-	return c.whyLost()
 }
-
-// dropInput implements kind.
-func (c *Conn) dropInput() { c.in.drop() }
 
 // ended implements kind. What was received can still be read.
 func (c *Conn) ended() {
-	if c.late && c.err == nil {
-		c.err = transport.ErrCloseTimeout
-	}
-	if c.linger != nil {
-		c.linger.Stop()
-	}
+	c.connected.ended()
 	c.out.drop()
 }

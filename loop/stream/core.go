@@ -16,14 +16,14 @@ import (
 
 // A state is a stage in the life of a connection.
 //
-//	made --ConnectionMade--> open --ConnectionLost | the loop is closed--> lost
+//	fresh --ConnectionMade--> open --ConnectionLost | the loop is closed--> lost
 //
 // Close and what the kinds add to it, such as CloseWrite and StartTLS, are requests, which
 // the loop carries out.
 type state uint8
 
 const (
-	made state = iota
+	fresh state = iota
 	open
 	lost
 )
@@ -37,8 +37,8 @@ type kind interface {
 	// goroutine.
 	work()
 
-	// dropInput drops what was received but not read. mu is held.
-	dropInput()
+	// closing is part of Close: it drops what was received but not read. mu is held.
+	closing()
 
 	// ended drops what will never be sent, and ends the kind's own waiting. mu is held,
 	// and the state is lost.
@@ -94,7 +94,7 @@ func (c *core[T]) close() error {
 		return c.fault("close", net.ErrClosed)
 	}
 	c.closed = true
-	c.self.dropInput()
+	c.self.closing()
 	c.reader.stop()
 	c.writer.stop()
 	c.ask()

@@ -178,8 +178,8 @@ func (p *PacketConn) unusable(h *half) error {
 	return err
 }
 
-// dropInput implements kind.
-func (p *PacketConn) dropInput() { p.in.drop() }
+// closing implements kind.
+func (p *PacketConn) closing() { p.in.drop() }
 
 // ended implements kind.
 func (p *PacketConn) ended() {

@@ -57,6 +57,25 @@ func (q *packets) pop(b []byte) (int, transport.Addr) {
 	return n, p.addr
 }
 
+// each yields the datagrams of a list that nothing was popped from, without their
+// addresses. It moves past their bytes, which are then only good for drop.
+func (q *packets) each(yield func(i int, data []byte) bool) {
+	k := q.bytes.head
+	for i, d := range q.list {
+		var data []byte
+		if d.size > 0 {
+			for k.end-k.start < d.size {
+				k = k.next
+			}
+			data = k.buf[k.start : k.start+d.size]
+			k.start += d.size
+		}
+		if !yield(i, data) {
+			return
+		}
+	}
+}
+
 // drop forgets all of them.
 func (q *packets) drop() {
 	q.bytes.drop()
@@ -248,17 +267,8 @@ func (p *PacketConn) send(out *packets) {
 		return
 	}
 	p.batch = p.batch[:0]
-	k := out.bytes.head
-	for _, d := range out.list {
-		var data []byte
-		if d.size > 0 {
-			for k.end-k.start < d.size {
-				k = k.next
-			}
-			data = k.buf[k.start : k.start+d.size]
-			k.start += d.size
-		}
-		p.batch = append(p.batch, transport.Datagram{Data: data, Addr: d.addr})
+	for i, data := range out.each {
+		p.batch = append(p.batch, transport.Datagram{Data: data, Addr: out.list[i].addr})
 	}
 	for rest := p.batch; len(rest) > 0; {
 		n, err := p.transport.(transport.BatchSender).SendBatch(rest)

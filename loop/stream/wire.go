@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"time"
-
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -16,13 +14,7 @@ var _ protocol.Protocol = (*wire)(nil)
 func (w *wire) conn() *Conn { return (*Conn)(w) }
 
 // ConnectionMade implements protocol.Protocol.
-func (w *wire) ConnectionMade(t transport.Transport) {
-	c := w.conn()
-	c.opened(t)
-	if c.onOpen != nil {
-		c.onOpen(c)
-	}
-}
+func (w *wire) ConnectionMade(t transport.Transport) { w.conn().made(t) }
 
 // DataReceived gives data to a waiting Read, and keeps the rest.
 func (w *wire) DataReceived(data []byte) {
@@ -67,46 +59,20 @@ func (c *Conn) work() {
 		c.mu.Unlock()
 		return
 	}
-	resume := c.resumes(c.in.size <= c.limit)
-	closed, ending, aborted := c.closed, c.ending, c.aborted
+	todo := c.requests(c.in.size <= c.limit)
 	var out queue
-	if !c.full || closed || ending {
+	if todo.flush {
 		out = c.out.take()
 	}
 	c.mu.Unlock()
 
-	if aborted {
+	if todo.aborted {
 		out.drop()
 		c.transport.Abort()
 		return
 	}
 	c.send(&out)
-	if resume {
-		c.transport.ResumeReading()
-	}
-	if ending {
-		_ = c.transport.WriteEOF() // ConnectionLost reports what is wrong with the connection
-	}
-	if closed {
-		c.closeTransport()
-		return
-	}
-	c.mu.Lock()
-	c.sent()
-}
-
-// closeTransport limits the time that the transport may take to send the rest.
-func (c *Conn) closeTransport() {
-	rest := c.transport.WriteBufferSize()
-	c.transport.Close()
-	if rest == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.linger == nil {
-		c.linger = time.AfterFunc(lingerMax, func() { c.abort(true) })
-	}
+	c.carryOut(todo)
 }
 
 // ownedMin is the least number of bytes with which a chunk is lent to the transport.

@@ -1,7 +1,5 @@
 package stream
 
-import "syscall"
-
 // Write implements io.Writer. p is copied. Write waits while the transport has more
 // buffered than its high mark. With an error it returns how many bytes were accepted
 // before it; those are sent.
@@ -58,20 +56,6 @@ func (c *Conn) put(p *queue) error {
 	if p.size > 0 {
 		c.out.append(p)
 		c.ask()
-	}
-	return nil
-}
-
-// writable returns the reason why nothing may be written, or nil. mu is held.
-func (c *Conn) writable() error {
-	if err := c.unusable(&c.writer); err != nil {
-		return err
-	}
-	switch {
-	case c.ending:
-		return errno("write", syscall.EPIPE)
-	case c.state == lost:
-		return c.broken("write")
 	}
 	return nil
 }
