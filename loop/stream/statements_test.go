@@ -345,7 +345,7 @@ func TestS435_APlainConnectionSurvivesThePeersEnd(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadIsNotWaitedForForEver(t *testing.T) {
+func TestAPeerThatDoesNotReadIsNotAwaitedForever(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		if stream.LingerIsOver(client) {
 			t.Error("an open connection has a timer for its end")

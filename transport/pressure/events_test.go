@@ -29,7 +29,7 @@ func eventsUntil(t *testing.T, tracer *Tracer, wanted func(Event) bool) []Event 
 	return nil
 }
 
-func TestStatesAreToldInOrder(t *testing.T) {
+func TestStatesAreReportedInOrder(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{})
 	a, b := tcpPair(t)
@@ -63,7 +63,7 @@ func attached(tracer *Tracer, name string) bool {
 
 // The times at which the window closes and opens are exact, and the time between
 // them is in the snapshot.
-func TestAClosedWindowIsTold(t *testing.T) {
+func TestAClosedWindowIsReported(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelFlow, Duration: -1})
 	a, b := tcpPair(t)
@@ -204,7 +204,7 @@ func TestNoSuchProcess(t *testing.T) {
 }
 
 // LevelFuncs needs fexit, which some machines refuse: the table then says so.
-func TestOurOwnClosedWindowIsTold(t *testing.T) {
+func TestOurOwnClosedWindowIsReported(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelFuncs, Duration: -1})
 	for _, p := range tracer.Support().Probes {

@@ -97,7 +97,7 @@ func TestS316_ReturnCodes(t *testing.T) {
 	})
 }
 
-func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
+func TestS318_InvalidSignalsAndSignalsAfterTheExitAreErrors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {

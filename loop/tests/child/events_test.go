@@ -54,7 +54,7 @@ func TestS304_TheShellRunsACommandLine(t *testing.T) {
 }
 
 // The loop stands still in ConnectionMade until the child has written and exited.
-func TestS307_WhatHappenedBeforeConnectionMadeIsToldAfterIt(t *testing.T) {
+func TestS307_WhatHappenedBeforeConnectionMadeIsReportedAfterIt(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
@@ -308,7 +308,7 @@ func TestS337_AChildThatHasEndedByItselfIsClosing(t *testing.T) {
 	})
 }
 
-func TestS338_CloseRightAfterKillIsNoError(t *testing.T) {
+func TestS338_CloseRightAfterKillIsNotAnError(t *testing.T) {
 	for range 20 {
 		l, err := loop.New(nil)
 		if err != nil {

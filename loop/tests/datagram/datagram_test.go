@@ -121,7 +121,7 @@ func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	})
 }
 
-func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
+func TestS147_ATruncatedDatagramIsAnErrorAndNotADatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		server := &rig.DatagramRecorder{}
@@ -162,7 +162,7 @@ func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 	})
 }
 
-func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
+func TestS148_SendToCopiesItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
@@ -180,7 +180,7 @@ func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 }
 
 // Large ones lie in memory of their own; only Unix sockets send datagrams as large.
-func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
+func TestS148_SendToCopiesALargeArgument(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 128 << 10, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
@@ -288,7 +288,7 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	})
 }
 
-func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
+func TestS153_ConnectionRefusedIsReportedAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		at := rig.AddrOf(server)
@@ -458,7 +458,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	})
 }
 
-func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
+func TestS009_ConnectionLostIsNotNestedEvenWithNothingInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
 			client, server := rig.DatagramPair(t, l)

@@ -116,7 +116,7 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 }
 
 // An error that a call failed with is told once, though the queue has it as well.
-func TestS173_ACallThatFailedIsToldOnce(t *testing.T) {
+func TestS173_AFailedCallIsReportedOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
 			loop.DatagramOptions{LocalAddr: "127.0.0.1:0", RecvErr: true})

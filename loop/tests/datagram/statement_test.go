@@ -17,7 +17,7 @@ import (
 // oversized is more than a datagram of UDP may have.
 var oversized = make([]byte, 65508)
 
-func TestS144_AnEmptyDatagramIsNoEnd(t *testing.T) {
+func TestS144_AnEmptyDatagramEndsNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		server.Received = func(data []byte, from transport.Addr) {
@@ -108,7 +108,7 @@ func TestS155_AnErrorInTheQueueCostsOneDatagramAndNoResume(t *testing.T) {
 	})
 }
 
-func TestS156_WhoHasSentToNobodyGoesOnReceiving(t *testing.T) {
+func TestS156_ReceivingGoesOnAfterSendingToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		away := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)

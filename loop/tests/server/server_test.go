@@ -251,7 +251,7 @@ func TestS242_AddressInUse(t *testing.T) {
 	})
 }
 
-func TestS243_AnAddressThatIsNotHere(t *testing.T) {
+func TestS243_AnAddressOfAnotherMachineIsSkipped(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const absent = "203.0.113.1:0"
 		a := rig.Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
@@ -426,7 +426,7 @@ func TestS010_S111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	})
 }
 
-func TestMaxConnsClosesWhoeverComesBeyond(t *testing.T) {
+func TestMaxConnsClosesConnectionsBeyondIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
 		a.Dial()

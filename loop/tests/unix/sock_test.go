@@ -55,7 +55,7 @@ func TestS276_TLSOverAUnixSocketNeedsAServersName(t *testing.T) {
 	})
 }
 
-func TestS281_ASockThatIsNoUnixStreamIsRefused(t *testing.T) {
+func TestS281_ASockThatIsNotAUnixStreamIsRefused(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		socket := func(kind int) *os.File {
 			f, _ := rig.SocketPair(t, kind)
