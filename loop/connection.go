@@ -123,12 +123,14 @@ func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *Connectio
 }
 
 // ConnectAcceptedSocket makes the server-side transport of a socket that was accepted
-// elsewhere. It duplicates f and closes it. With ServerOptions.TLS it returns when the
-// handshake is over, or when ctx ends it.
+// elsewhere. It duplicates f and closes it, unless it refuses p or the options. With
+// ServerOptions.TLS it returns when the handshake is over, or when ctx ends it.
 //
 // ConnectAcceptedSocket may be called from any goroutine except the loop's.
 //
-// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's error, ErrOnLoop.
+// Errors: ErrNotStream, or with Network "unixpacket" ErrNotSeqPacket, in a *net.OpError;
+// ErrPacketsTLS; transport.ErrNilProtocol; ErrBadOption; errors in the TLSOptions, and
+// those of a handshake (see CreateConnection); ctx's error; ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -144,7 +146,10 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
-	err := opts.check()
+	kind, err := kindOf(opts.Network), opts.check()
+	if err == nil {
+		err = checkKind(kind, opts.TLS)
+	}
 	switch {
 	case p == nil:
 		err = transport.ErrNilProtocol
@@ -156,7 +161,7 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		return
 	}
 	d := &dial{loop: l, ctx: ctx, protocol: p, done: done,
-		kind: kindOf(opts.Network), made: l.originHere(), server: true}
+		kind: kind, made: l.originHere(), server: true}
 	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
 		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
 	d.adopt("", false)
