@@ -81,7 +81,7 @@ func TestS185_ShutdownTimeout(t *testing.T) {
 			client.On.Lost = func(error) { took = l.Time() - began }
 			client.Transport().Close()
 		})
-		lost(t, l, client, nil) // nobody asked for the answer
+		lost(t, l, client, nil)            // nobody asked for the answer
 		if took > looptest.WaitTimeout/2 { // S186 measures the second
 			t.Errorf("Close took %v although the peer does not answer", took)
 		}
