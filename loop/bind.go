@@ -60,7 +60,7 @@ func (b *binding) start(addr string) {
 func (b *binding) adopt(addr string, unix bool) {
 	s := b.server
 	if addr != "" || len(s.opts.Addrs) > 0 {
-		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
+		b.fail(errors.New("loop: ServerOptions.Sock excludes an address"))
 		return
 	}
 	fd, family, err := s.loop.adoptSocket(s.opts.Sock, s.kind, unix)

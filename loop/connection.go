@@ -52,7 +52,6 @@ type ConnectionOptions struct {
 	TLS *TLSOptions
 
 	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
-
 	CloseTimeout time.Duration
 	IdleTimeout  time.Duration
 	WriteCap     int
@@ -171,7 +170,7 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 // be a Unix socket.
 func (d *dial) adopt(addr string, unix bool) {
 	if addr != "" {
-		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		d.done(nil, errors.New("loop: ConnectionOptions.Sock excludes an address"))
 		return
 	}
 	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)

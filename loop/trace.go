@@ -20,8 +20,9 @@ type Trace struct {
 	// ResumeWriting is called just before the protocol's ResumeWriting.
 	ResumeWriting func(t transport.BaseTransport, size int, l transport.Limits)
 
-	// BuffersExhausted is called when a receive found no buffer in the shared
-	// group; more are then put into circulation, up to BufferOptions.Max.
+	// BuffersExhausted is called when a receive found no shared buffer; more are then put
+	// into circulation, up to BufferOptions.Max. group is 0 for the buffers of streams and
+	// 1 for those of datagrams.
 	BuffersExhausted func(group uint16)
 
 	// Fallback is called when something is not available and the loop goes on

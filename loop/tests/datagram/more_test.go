@@ -209,7 +209,7 @@ func TestS170_SockExcludesOptionsForANewSocket(t *testing.T) {
 		} {
 			o.Sock = sock
 			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, &o)
-			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
+			if err == nil || err.Error() != "loop: DatagramOptions.Sock excludes "+want {
 				t.Errorf("%s: %v", want, err)
 			}
 		}
