@@ -30,7 +30,7 @@ const (
 // Pointer returns the address of the raw bytes, for a system call.
 func (s *Sockaddr) Pointer() unsafe.Pointer { return unsafe.Pointer(&s.Raw) }
 
-// Bytes is the encoded address, which is valid until s changes.
+// Bytes returns the encoded address, which is valid until s changes.
 func (s *Sockaddr) Bytes() []byte { return unsafe.Slice((*byte)(s.Pointer()), s.Len) }
 
 // Reset makes s ready to be filled in by the kernel.
@@ -39,9 +39,9 @@ func (s *Sockaddr) Reset() {
 	s.Len = SockaddrSize
 }
 
-// Set encodes a. The zero Addr is of no bytes: the connected peer. A zone is an
-// interface's index or name. It fails with EINVAL where the zone names no
-// interface, and with ENAMETOOLONG where the path does not fit.
+// Set encodes a. The zero Addr, which means the connected peer, has no bytes. A zone is an
+// interface's index or name. Errors: EINVAL if the zone names no interface,
+// ENAMETOOLONG if the path does not fit.
 func (s *Sockaddr) Set(a transport.Addr) error {
 	switch {
 	case a.Path != "":
@@ -92,7 +92,7 @@ func (s *Sockaddr) setPath(path string) error {
 // Addr decodes s, which the kernel filled in. An unnamed Unix socket and an
 // unknown family are the zero Addr; a zone is an interface's index. An IPv4
 // peer of an IPv6 socket stays mapped, so that an answer goes back the same way.
-// It allocates for a path and for a zone alone.
+// It allocates only for a path and for a zone.
 func (s *Sockaddr) Addr() transport.Addr {
 	switch {
 	case s.Len < pathOffset:
