@@ -166,7 +166,7 @@ func (r *Ring) CQEs() iter.Seq[CQE] {
 
 // TaskrunPending reports whether completions wait inside the kernel for the next
 // enter. It reads one word of memory, so a loop can spin on it. Only with
-// HasTaskrunFlag. Since Linux 5.19.
+// SetupTaskrunFlag in Flags. Since Linux 5.19.
 func (r *Ring) TaskrunPending() bool { return atomic.LoadUint32(r.sqFlags)&sqTaskrun != 0 }
 
 // Overflowed reports whether completions wait inside the kernel for room in the CQ.
