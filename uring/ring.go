@@ -191,7 +191,7 @@ func (r *Ring) Entries() int { return int(r.sqEntries) }
 // CQEntries returns the size of the completion queue, a power of 2.
 func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 
-// Close cancels everything in flight, waits at most closeTimeout for it to end,
+// Close cancels everything in flight, waits at most 100 ms for it to end,
 // and frees the ring, its buffer rings included. Completions that were not taken
 // are lost. It is idempotent.
 //
