@@ -38,7 +38,7 @@ func TestStatesAreReportedInOrder(t *testing.T) {
 	a.Close()
 	b.Close()
 	events := eventsUntil(t, tracer, func(e Event) bool {
-		return e.Kind == EventState && e.Cookie == cookie && tcpState(uint8(e.Value)) == "time-wait"
+		return e.Kind == EventState && e.Cookie == cookie && e.Value >= tcpTimeWait
 	})
 	var states []string
 	for _, e := range events {

@@ -4,6 +4,7 @@ package pressure
 // kernel's tcp_states.h.
 const (
 	tcpEstablished = 1
+	tcpTimeWait    = 6
 	tcpListen      = 10
 )
 
