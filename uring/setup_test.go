@@ -165,7 +165,7 @@ func TestDisabledRingIsEnabledByItsThread(t *testing.T) {
 				return
 			}
 		}
-		n, err := r.SubmitAndWait(1, time.Second)
+		n, err := r.SubmitAndWait(1, 30*time.Second)
 		if c := r.Peek(); n != 1 || err != nil || c == nil || c.UserData != 1 {
 			t.Error(n, err, c)
 		}

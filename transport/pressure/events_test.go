@@ -132,7 +132,7 @@ func TestLatencyOfRequestsIsMeasured(t *testing.T) {
 func TestCostlyLevelsExpire(t *testing.T) {
 	needBPF(t)
 	tracer := attachHere(t, Options{Level: LevelEdges | LevelRing, Duration: time.Millisecond})
-	waitTimeout := time.NewTimer(10 * time.Second)
+	waitTimeout := time.NewTimer(30 * time.Second)
 	defer waitTimeout.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
