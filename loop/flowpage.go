@@ -6,15 +6,14 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // pagesMade numbers the loops of the process that have a page.
 var pagesMade atomic.Uint32
 
 // pageEngines maps each engine to the constant that stands for it in the page.
-var pageEngines = [...]flowpage.Engine{Uring: flowpage.EngineUring,
-	Epoll: flowpage.EngineEpoll, sim: flowpage.EngineSim}
+var pageEngines = [...]uint32{Uring: page.EngineUring, Epoll: page.EngineEpoll,
+	sim: page.EngineSim}
 
 // openPage makes the loop's flow page if Options.FlowPage asks for one.
 func (l *Loop) openPage() error {

@@ -37,6 +37,8 @@ type Options struct {
 
 // Setup flags, for Options.Without and Ring.Flags.
 const (
+	// SetupSubmitAll: a submission continues after an SQE that fails at once. Without
+	// it, Submit returns early and Pending is not 0.
 	SetupSubmitAll    = iosys.IORING_SETUP_SUBMIT_ALL   // 5.18
 	SetupCoopTaskrun  = iosys.IORING_SETUP_COOP_TASKRUN // 5.19
 	SetupTaskrunFlag  = iosys.IORING_SETUP_TASKRUN_FLAG // 5.19

@@ -22,7 +22,7 @@ var (
 type Header struct {
 	PID, TID  int           // in the process's own namespace; TID 0: the loop has not run yet
 	Loop      int           // number of the loop in its process, from 1
-	Engine    Engine        // that carries out its operations
+	Engine    string        // that carries out its operations: io_uring, epoll or sim
 	RingFD    int           // io_uring's descriptor, -1: none
 	Made      time.Duration // when, on CLOCK_MONOTONIC
 	Closed    bool          // the loop is closed, and nothing changes any more
@@ -94,23 +94,19 @@ func decodeHeader(raw []byte, now int64) (Header, error) {
 	var h header
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&h)), headerBytes), raw)
 	switch {
-	case h.version != Version:
-		return Header{}, fmt.Errorf("%w: %d, not %d", ErrVersion, h.version, Version)
-	case h.headerSize != headerSize, h.slotSize != slotSize, h.slotCount > SlotsMax:
+	case h.version != version:
+		return Header{}, fmt.Errorf("%w: %d, not %d", ErrVersion, h.version, version)
+	case h.headerSize != headerSize, h.slotSize != slotSize, h.slotCount > slotsMax:
 		return Header{}, fmt.Errorf("%w: header of %d bytes, %d slots of %d bytes",
 			ErrNoPage, h.headerSize, h.slotCount, h.slotSize)
 	}
-	engine := Engine(0)
-	if h.engine < uint32(len(engineNames)) {
-		engine = Engine(h.engine)
-	}
-	if engine == EngineSim || now < h.at {
+	if h.engine == engineSim || now < h.at {
 		now = h.at
 	}
 	age := now - h.made
-	return Header{PID: int(h.pid), TID: int(h.tid), Loop: int(h.loop), Engine: engine,
-		RingFD: int(h.ringFD),
-		Made:   time.Duration(h.made), Closed: h.closed != 0, SlotCount: int(h.slotCount),
+	return Header{PID: int(h.pid), TID: int(h.tid), Loop: int(h.loop),
+		Engine: nameOf(engineNames[:], int(h.engine)), RingFD: int(h.ringFD),
+		Made: time.Duration(h.made), Closed: h.closed != 0, SlotCount: int(h.slotCount),
 		Used: int(min(h.used, uint64(h.slotCount))), Unlisted: h.unlisted, Turns: h.turns,
 		Now:  time.Duration(now),
 		Busy: h.busy.decode(now, age, h.turnAt), Waiting: h.waiting.decode(now, age, h.turnAt),

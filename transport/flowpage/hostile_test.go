@@ -15,11 +15,11 @@ import (
 // memfd creates a file as a hostile process might.
 func memfd(t *testing.T, size int64, seals int) *os.File {
 	t.Helper()
-	fd, err := unix.MemfdCreate(Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := os.NewFile(uintptr(fd), Name)
+	f := os.NewFile(uintptr(fd), name)
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func memfd(t *testing.T, size int64, seals int) *os.File {
 
 // goodHeader returns a header that is accepted.
 func goodHeader() header {
-	return header{magic: magic, version: Version, headerSize: headerSize, slotSize: slotSize,
-		slotCount: 3, engine: uint32(EngineEpoll), ringFD: -1}
+	return header{magic: magic, version: version, headerSize: headerSize, slotSize: slotSize,
+		slotCount: 3, engine: engineEpoll, ringFD: -1}
 }
 
 func bytesOf(h *header) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(h)), headerBytes) }
@@ -81,7 +81,7 @@ func TestAHeaderIsChecked(t *testing.T) {
 		"newer":         {func(h *header) { h.version++ }, ErrVersion},
 		"header size":   {func(h *header) { h.headerSize = 1 << 31 }, ErrNoPage},
 		"slot size":     {func(h *header) { h.slotSize = 0 }, ErrNoPage},
-		"slot count":    {func(h *header) { h.slotCount = SlotsMax + 1 }, ErrNoPage},
+		"slot count":    {func(h *header) { h.slotCount = slotsMax + 1 }, ErrNoPage},
 		"foreign magic": {func(h *header) { h.magic++ }, ErrNoPage},
 	}
 	for name, c := range cases {
@@ -160,7 +160,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if h.SlotCount < 0 || h.SlotCount > SlotsMax || h.Used < 0 || h.Used > h.SlotCount ||
+		if h.SlotCount < 0 || h.SlotCount > slotsMax || h.Used < 0 || h.Used > h.SlotCount ||
 			h.TurnAge < 0 {
 			t.Errorf("header %+v", h)
 		}
@@ -180,7 +180,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("slot %+v", slot)
 		}
 		checkSpans(t, slot.Sending, slot.WritePaused, slot.ReadPaused, slot.Starved)
-		_ = slot.Kind.String() + slot.State.String() + h.Engine.String()
+		_ = slot.Kind.String() + slot.State.String() + h.Engine
 	})
 }
 

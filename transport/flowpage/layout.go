@@ -5,20 +5,20 @@ import (
 	"unsafe"
 )
 
-// Name is the name of the memfd: its link in /proc/PID/fd reads "/memfd:sluice-flow
-// (deleted)".
-const Name = "sluice-flow"
-
-// Version is the version of the format. A reader refuses any other: it is
-// incremented with every change of the layout or of the meaning of a word.
-const Version = 1
-
-// SlotsMax is the maximum number of slots in one page. It bounds the address space
-// that a page takes, 32 MiB; memory is used only as slots are.
-const SlotsMax = 1 << 18
-
-// The layout.
+// The format.
 const (
+	// name is that of the memfd: its link in /proc/PID/fd reads "/memfd:sluice-flow
+	// (deleted)".
+	name = "sluice-flow"
+
+	// version is incremented with every change of the layout or of the meaning of a
+	// word. A reader refuses any other.
+	version = 1
+
+	// slotsMax bounds the address space that a page takes, 32 MiB; memory is used only
+	// as slots are.
+	slotsMax = 1 << 18
+
 	magic      = 0x6c66656369756c73 // "sluicefl" in memory, on a little-endian machine
 	headerSize = 4096
 	slotSize   = 128
@@ -61,20 +61,15 @@ var stateNames = [...]string{"free", "made", "open", "closing", "lost"}
 // String returns the state's name.
 func (s State) String() string { return nameOf(stateNames[:], int(s)) }
 
-// Engine is what carries out a loop's operations.
-type Engine uint8
-
-// The engines.
+// The engines, which carry out a loop's operations.
 const (
-	EngineUring Engine = 1 + iota
-	EngineEpoll
-	EngineSim // times are those of the simulation
+	engineUring = 1
+	engineEpoll = 2
+	engineSim   = 3 // times are those of the simulation
 )
 
-var engineNames = [...]string{"?", "io_uring", "epoll", "sim"}
-
-// String returns "io_uring", "epoll" or "sim".
-func (e Engine) String() string { return nameOf(engineNames[:], int(e)) }
+var engineNames = [...]string{"?", engineUring: "io_uring", engineEpoll: "epoll",
+	engineSim: "sim"}
 
 func nameOf(names []string, i int) string {
 	if i >= len(names) {

@@ -26,7 +26,7 @@ func leftBehind() []string {
 		return []string{err.Error()}
 	}
 	for line := range strings.Lines(string(maps)) {
-		if strings.Contains(line, Name) {
+		if strings.Contains(line, name) {
 			out = append(out, strings.TrimSpace(line))
 		}
 	}
@@ -36,7 +36,7 @@ func leftBehind() []string {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && strings.Contains(target, Name) {
+		if err == nil && strings.Contains(target, name) {
 			out = append(out, e.Name()+" "+target)
 		}
 	}

@@ -169,7 +169,7 @@ func (r *Reader) remap() error {
 	if err != nil {
 		return err
 	}
-	size := min(info.Size(), headerSize+SlotsMax*slotSize)
+	size := min(info.Size(), headerSize+slotsMax*slotSize)
 	if size < headerSize {
 		return fmt.Errorf("%w: %d bytes", ErrNoPage, size)
 	}
@@ -242,7 +242,7 @@ func (r *Reader) guard(f func()) (err error) {
 // readers have the page open too, but not for writing.
 func isPage(link string) bool {
 	target, err := os.Readlink(link)
-	if err != nil || !strings.HasPrefix(target, "/memfd:"+Name) {
+	if err != nil || !strings.HasPrefix(target, "/memfd:"+name) {
 		return false
 	}
 	info, err := os.Lstat(link)

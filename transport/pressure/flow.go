@@ -82,7 +82,7 @@ func attach(s *Snapshot, byFD map[int]*Transport) {
 
 func loopOf(h flowpage.Header, now time.Duration) Loop {
 	l := Loop{
-		ID: h.Loop, Thread: h.TID, Engine: h.Engine.String(), RingFD: h.RingFD,
+		ID: h.Loop, Thread: h.TID, Engine: h.Engine, RingFD: h.RingFD,
 		Busy: h.Busy.Total, Waiting: h.Waiting.Total, Turns: h.Turns, Unlisted: h.Unlisted,
 	}
 	if h.Busy.Running {

@@ -7,16 +7,27 @@ import (
 )
 
 // What package flowpage reads is written here, in a layout that a test compares with
-// the reader's. Whoever changes it raises flowpage.Version.
+// the reader's. Whoever changes it raises the version.
 
-// The layout.
+// The format, which the reader's comments explain.
 const (
+	name     = "sluice-flow"
+	version  = 1
+	slotsMax = 1 << 18
+
 	magic      = 0x6c66656369756c73 // "sluicefl" in memory, on a little-endian machine
 	headerSize = 4096
 	slotSize   = 128
 
 	// chunkSlots is by how many slots a page grows: 64 KiB.
 	chunkSlots = 512
+)
+
+// The engines, which carry out a loop's operations.
+const (
+	EngineUring = 1
+	EngineEpoll = 2
+	EngineSim   = 3 // times are those of the simulation
 )
 
 // header is the first part of a page. The first cache line is written when the

@@ -15,8 +15,9 @@ import (
 func TestTheReaderHasTheSameLayout(t *testing.T) {
 	ours := declarations(t, "layout.go")
 	theirs := declarations(t, "../../../transport/flowpage/layout.go")
-	for _, name := range []string{"magic", "headerSize", "slotSize", "header", "slot", "span",
-		"flagEOFReceived", "flagEOFWritten"} {
+	for _, name := range []string{"name", "version", "slotsMax", "magic", "headerSize", "slotSize", "header", "slot", "span",
+		"flagEOFReceived", "flagEOFWritten",
+		"engineUring", "engineEpoll", "engineSim"} {
 		if ours[name] == "" || ours[name] != theirs[name] {
 			t.Errorf("%s is written as\n%s\nand read as\n%s", name, ours[name], theirs[name])
 		}
@@ -40,18 +41,20 @@ func declarations(t *testing.T, name string) map[string]string {
 		for index, spec := range group.Specs {
 			switch s := spec.(type) {
 			case *ast.TypeSpec:
-				found[strings.ToLower(s.Name.Name[:1])+s.Name.Name[1:]] = text(t, s.Type)
+				found[unexported(s.Name.Name)] = text(t, s.Type)
 			case *ast.ValueSpec:
 				value := "as above, row " + string(rune('0'+index))
 				if len(s.Values) > 0 {
 					value = text(t, s.Values[0])
 				}
-				found[s.Names[0].Name] = value
+				found[unexported(s.Names[0].Name)] = value
 			}
 		}
 	}
 	return found
 }
+
+func unexported(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
 func text(t *testing.T, node ast.Node) string {
 	t.Helper()

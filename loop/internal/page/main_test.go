@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/sluice-net/sluice/transport/flowpage"
 )
 
 // TestMain fails when tests leave pages open or mapped. The package starts no
@@ -31,7 +29,7 @@ func leftBehind() []string {
 		return []string{err.Error()}
 	}
 	for line := range strings.Lines(string(maps)) {
-		if strings.Contains(line, flowpage.Name) {
+		if strings.Contains(line, name) {
 			out = append(out, strings.TrimSpace(line))
 		}
 	}
@@ -41,7 +39,7 @@ func leftBehind() []string {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && strings.Contains(target, flowpage.Name) {
+		if err == nil && strings.Contains(target, name) {
 			out = append(out, e.Name()+" "+target)
 		}
 	}

@@ -14,10 +14,10 @@ import (
 
 // Options say whose page it is.
 type Options struct {
-	Loop   uint32          // number of the loop in its process, from 1
-	Engine flowpage.Engine // that carries operations out
-	RingFD int             // of io_uring; -1: none
-	Now    time.Duration   // the loop's clock, whose times Tick and the like are given
+	Loop   uint32        // number of the loop in its process, from 1
+	Engine uint32        // that carries operations out: EngineUring, …
+	RingFD int           // of io_uring; -1: none
+	Now    time.Duration // the loop's clock, whose times Tick and the like are given
 }
 
 // Page is a loop's, and its methods belong to that loop's goroutine.
@@ -54,7 +54,7 @@ func New(o Options) (*Page, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	p.mem, err = unix.Mmap(fd, 0, headerSize+flowpage.SlotsMax*slotSize,
+	p.mem, err = unix.Mmap(fd, 0, headerSize+slotsMax*slotSize,
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		unix.Close(fd)
@@ -176,7 +176,7 @@ func (p *Page) take() (index uint32, ok bool) {
 		p.free = p.free[:last]
 		return index, true
 	}
-	if p.used == p.room && (p.used == flowpage.SlotsMax || p.grow() != nil) {
+	if p.used == p.room && (p.used == slotsMax || p.grow() != nil) {
 		return 0, false
 	}
 	p.used++
@@ -209,12 +209,12 @@ func (p *Page) slot(index uint32) *Slot {
 // describe fills in the header. The magic number comes last: before, it is no page.
 func (p *Page) describe(o Options) {
 	var now unix.Timespec
-	if o.Engine != flowpage.EngineSim && unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
+	if o.Engine != EngineSim && unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
 		p.base = now.Nano() - int64(o.Now)
 	}
 	h := p.head
-	h.version, h.headerSize, h.slotSize = flowpage.Version, headerSize, slotSize
-	h.pid, h.loop, h.engine = uint32(os.Getpid()), o.Loop, uint32(o.Engine)
+	h.version, h.headerSize, h.slotSize = version, headerSize, slotSize
+	h.pid, h.loop, h.engine = uint32(os.Getpid()), o.Loop, o.Engine
 	h.ringFD = int32(o.RingFD)
 	h.made = p.base + int64(o.Now)
 	p.Tick(o.Now)
@@ -226,9 +226,9 @@ func (p *Page) describe(o Options) {
 // do not say.
 func create() (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(flowpage.Name, flags|unix.MFD_NOEXEC_SEAL)
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
 	if err == unix.EINVAL {
-		fd, err = unix.MemfdCreate(flowpage.Name, flags)
+		fd, err = unix.MemfdCreate(name, flags)
 	}
 	if err != nil {
 		return -1, os.NewSyscallError("memfd_create", err)

@@ -35,7 +35,7 @@ func newPage(t *testing.T, o Options) (*Page, *flowpage.Reader) {
 }
 
 // simulated has a page tell its loop's time, so that sums are exact.
-var simulated = Options{Loop: 1, Engine: flowpage.EngineSim, RingFD: -1}
+var simulated = Options{Loop: 1, Engine: EngineSim, RingFD: -1}
 
 func slots(t *testing.T, r *flowpage.Reader) []flowpage.Transport {
 	t.Helper()
@@ -140,7 +140,7 @@ func TestHeaderSaysWhatTheLoopDoes(t *testing.T) {
 		return h
 	}
 	h := header()
-	if h.PID != os.Getpid() || h.TID != 0 || h.Loop != 3 || h.Engine != flowpage.EngineSim ||
+	if h.PID != os.Getpid() || h.TID != 0 || h.Loop != 3 || h.Engine != "sim" ||
 		h.RingFD != 5 || h.SlotCount != 0 || h.Closed || h.Busy.Running {
 		t.Errorf("a new page: %+v", h)
 	}
@@ -213,7 +213,7 @@ func TestAPageGrowsWhileItIsRead(t *testing.T) {
 
 func TestAFullPageListsNoMore(t *testing.T) {
 	p, r := newPage(t, simulated)
-	for range flowpage.SlotsMax {
+	for range slotsMax {
 		if p.Add(Identity{Kind: flowpage.KindTCP}) == nil {
 			t.Fatal("full too early")
 		}
@@ -225,7 +225,7 @@ func TestAFullPageListsNoMore(t *testing.T) {
 	everyMethod(p, s)
 	p.Remove(s)
 	h, err := r.Header()
-	if err != nil || h.Unlisted != 1 || h.Used != flowpage.SlotsMax {
+	if err != nil || h.Unlisted != 1 || h.Used != slotsMax {
 		t.Errorf("%+v, %v", h, err)
 	}
 }

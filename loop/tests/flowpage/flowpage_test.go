@@ -300,7 +300,7 @@ func TestFlowPageShowsWhetherTheLoopWorks(t *testing.T) {
 			until("asleep again", func(h flowpage.Header) bool { return h.Waiting.Running })
 			h, err := page.Header()
 			if err != nil || h.PID != os.Getpid() || h.TID == 0 || h.Turns == 0 ||
-				(h.RingFD >= 0) != (engine == loop.Uring) || h.Engine.String() != engine.String() {
+				(h.RingFD >= 0) != (engine == loop.Uring) || h.Engine != engine.String() {
 				t.Errorf("%+v, %v", h, err)
 			}
 		})
