@@ -95,7 +95,7 @@ func TestWaitingInVainAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A stack moves; what an SQE points to must not.
+// A goroutine's stack can move; what an SQE points to must not.
 func TestTheBufferOfAnSQEIsNotOnTheStack(t *testing.T) {
 	var s SQE
 	if n := testing.AllocsPerRun(100, func() {

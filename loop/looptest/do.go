@@ -52,7 +52,7 @@ func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	waitFor(tb, l, what, timeouts{WaitTimeout, realTimeout}, cond)
 }
 
-// Pass lets d pass on the loop's clock while the loop runs: no time at all on a
+// Pass lets d pass on the loop's clock while the loop runs, which takes no real time on a
 // simulated one. It is for showing that something does not happen.
 func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
 	tb.Helper()
