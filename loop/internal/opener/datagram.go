@@ -17,9 +17,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ErrNotDatagram: the descriptor is not a datagram socket.
-var ErrNotDatagram = errors.New("loop: not a datagram socket")
-
 // DatagramOptions are those of package loop, where their meaning is said.
 type DatagramOptions struct {
 	LocalAddr             string       // "host:port" to receive at
@@ -91,7 +88,7 @@ func (b *datagramBinding) start() {
 // adopt makes an endpoint of a socket that the user made.
 func (b *datagramBinding) adopt() {
 	if others := b.besidesSock(); len(others) > 0 {
-		b.fail(fmt.Errorf("loop: DatagramOptions.Sock goes without %s",
+		b.fail(fmt.Errorf("loop: DatagramOptions.Sock excludes %s",
 			strings.Join(others, ", ")))
 		return
 	}
