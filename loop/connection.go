@@ -2,14 +2,10 @@ package loop
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/netip"
 	"os"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -87,39 +83,9 @@ func (l *Loop) CreateConnection(ctx context.Context, p protocol.Protocol, addr s
 func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, addr string,
 	opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
-	d := l.newDial(ctx, p, opts, done)
-	switch {
-	case d == nil:
-	case !d.nameServer(addr):
-	case d.opts.Sock != nil:
-		d.adopt(addr, false)
-	default:
-		d.resolve(addr)
+	if s := l.newSetup(ctx, p, addr, opts, done); s != nil {
+		opener.Connect(ctx, (*host)(l), addr, s.opts.connect(), s.opened)
 	}
-}
-
-// newDial makes a dial. If there is no protocol or the options are wrong, it calls done
-// and returns nil.
-func (l *Loop) newDial(ctx context.Context, p protocol.Protocol, opts *ConnectionOptions,
-	done func(transport.Transport, error)) *dial {
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done, winner: -1, made: l.originHere()}
-	if opts != nil {
-		d.opts = *opts
-	}
-	d.opts.TLS = d.opts.TLS.copy()
-	d.kind = kindOf(d.opts.Network)
-	err := d.opts.check()
-	if err == nil {
-		err = checkKind(d.kind, d.opts.TLS)
-	}
-	if p == nil {
-		err = transport.ErrNilProtocol
-	}
-	if err != nil {
-		done(nil, err)
-		return nil
-	}
-	return d
 }
 
 // ConnectAcceptedSocket makes the server-side transport of a socket that was accepted
@@ -155,92 +121,10 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	d := &dial{loop: l, ctx: ctx, protocol: p, done: done,
-		kind: kindOf(opts.Network), made: l.originHere(), server: true}
-	d.opts = ConnectionOptions{Sock: f, KeepAlive: opts.KeepAlive, TLS: opts.TLS.copy(),
-		CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout, WriteCap: opts.WriteCap}
-	d.adopt("", false)
-}
-
-// adopt makes a transport for a socket that the user connected. If unix is true, it must
-// be a Unix socket.
-func (d *dial) adopt(addr string, unix bool) {
-	if addr != "" {
-		d.done(nil, errors.New("loop: ConnectionOptions.Sock goes without an address"))
-		return
-	}
-	fd, family, err := d.loop.adoptSocket(d.opts.Sock, d.kind, unix)
-	if err != nil {
-		d.done(nil, err)
-		return
-	}
-	d.connected(fd, family)
-}
-
-// connected makes the transport and calls ConnectionMade.
-func (d *dial) connected(fd int, family proactor.Family) {
-	l := d.loop
-	if l.draining {
-		l.drop(fd)
-		d.done(nil, ErrLoopClosed)
-		return
-	}
-	if family == proactor.IPv4 || family == proactor.IPv6 {
-		if err := d.setOptions(fd); err != nil {
-			l.drop(fd)
-			d.done(nil, &net.OpError{Op: "dial", Net: "tcp", Err: err})
-			return
-		}
-	}
-	if d.opts.TLS != nil {
-		d.secure(fd, family)
-		return
-	}
-	s := l.newConnection(fdio.Config{FD: fd, Protocol: d.protocol, WriteCap: d.opts.WriteCap,
-		IdleTimeout: d.opts.IdleTimeout, CloseTimeout: d.opts.CloseTimeout}, family, d.kind)
-	l.noteNew(s, d.made)
-	s.Start()
-	if s.State() >= fdio.Lost && s.Err() != nil {
-		d.done(nil, s.Err())
-		return
-	}
-	d.done(s, nil)
-}
-
-func (d *dial) setOptions(fd int) error {
-	if err := d.loop.engine.SetOption(fd, proactor.NoDelay, 1); err != nil {
-		return err
-	}
-	if !d.opts.KeepAlive {
-		return nil
-	}
-	return d.loop.engine.SetOption(fd, proactor.KeepAlive, 1)
-}
-
-// interleave puts n addresses of the first family first and then alternates
-// between the families, each in the resolver's order.
-func interleave(addrs []netip.AddrPort, n int) []netip.AddrPort {
-	if n < 0 || len(addrs) == 0 {
-		return addrs
-	}
-	var first, other []netip.AddrPort
-	for _, a := range addrs {
-		if a.Addr().Is4() == addrs[0].Addr().Is4() {
-			first = append(first, a)
-		} else {
-			other = append(other, a)
-		}
-	}
-	lead := min(max(n, 1)-1, len(first))
-	out := append([]netip.AddrPort(nil), first[:lead]...)
-	first = first[lead:]
-	for len(first) > 0 || len(other) > 0 {
-		if len(first) > 0 {
-			out, first = append(out, first[0]), first[1:]
-		}
-		if len(other) > 0 {
-			out, other = append(out, other[0]), other[1:]
-		}
-	}
-	return out
+	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: opener.KindOf(opts.Network),
+		made: l.originHere(), server: true}
+	s.opts = ConnectionOptions{Network: opts.Network, Sock: f, KeepAlive: opts.KeepAlive,
+		TLS: opts.TLS.copy(), CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout,
+		WriteCap: opts.WriteCap}
+	opener.AdoptConnected((*host)(l), s.opts.connect(), s.opened)
 }

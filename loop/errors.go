@@ -49,7 +49,7 @@ var (
 	ErrNoAddress = resolve.ErrNoAddress
 
 	// ErrNotStream: the descriptor is not a stream socket.
-	ErrNotStream = errors.New("loop: not a stream socket")
+	ErrNotStream = opener.ErrNotStream
 
 	// ErrNotDatagram: the descriptor is not a datagram socket.
 	ErrNotDatagram = opener.ErrNotDatagram
@@ -73,7 +73,7 @@ var (
 
 	// ErrNotSeqPacket: the socket does not preserve message boundaries, as the Network
 	// "unixpacket" requires.
-	ErrNotSeqPacket = errors.New("loop: not a Unix SOCK_SEQPACKET socket")
+	ErrNotSeqPacket = opener.ErrNotSeqPacket
 
 	// ErrPacketsTLS: TLS was asked for on a "unixpacket" socket, which carries messages;
 	// TLS needs a stream. errors.Is(err, errors.ErrUnsupported) holds.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/filecopy"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
@@ -101,7 +102,9 @@ func (h *host) Next(f func()) { h.loop().CallSoon(f) }
 func (h *host) Ending() bool { return h.draining }
 
 // OnDisk implements opener.Host.
-func (h *host) OnDisk(path string) bool { return h.loop().onDisk(path) }
+func (h *host) OnDisk(path string) bool {
+	return path != "" && !opener.IsAbstract(path) && h.kind != sim
+}
 
 // BufferSize implements opener.Host.
 func (h *host) BufferSize() int { return h.loop().engineConfig().BufferSize }

@@ -16,7 +16,6 @@ var (
 	_ registry.Transport = (*fdio.SeqPacket)(nil)
 	_ registry.Resource  = openServer{}
 	_ registry.Resource  = openChild{}
-	_ registry.Resource  = (*dial)(nil)
 	_ registry.Resource  = (*execution)(nil)
 )
 

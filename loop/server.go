@@ -3,12 +3,12 @@ package loop
 import (
 	"context"
 	"iter"
-	"math"
 	"net"
 	"os"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -102,7 +102,7 @@ type Server struct {
 	// What follows belongs to the loop's goroutine.
 
 	acceptors []*fdio.Acceptor // the open ones
-	file      *socketFile      // to remove at Close, or nil
+	sockets   opener.Listeners // at first
 	serving   bool
 	closed    bool
 	leaving   bool // Shutdown was called: new connections are closed
@@ -140,37 +140,9 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 	if opts != nil {
 		unix.ServerOptions = *opts
 	}
-	if b := l.newBinding(ctx, factory, unix, done); b != nil {
-		b.start(addr)
+	if s := l.newServer(factory, unix, done); s != nil {
+		opener.Listen(ctx, (*host)(l), addr, s.opts.listen(), s.opened(done))
 	}
-}
-
-// newBinding makes a binding. If there is no factory or the options are wrong, it calls
-// done and returns nil.
-func (l *Loop) newBinding(ctx context.Context, factory protocol.Factory,
-	opts *UnixServerOptions, done func(*Server, error)) *binding {
-	s := &Server{loop: l, factory: factory, made: l.originHere()}
-	if opts != nil {
-		s.opts = *opts
-	}
-	s.opts.TLS = s.opts.TLS.copy()
-	if s.opts.Backlog == 0 {
-		s.opts.Backlog = 4096
-	}
-	s.opts.Backlog = min(s.opts.Backlog, math.MaxInt32) // it is a C int
-	s.kind = kindOf(s.opts.Network)
-	err := s.opts.check()
-	if err == nil {
-		err = checkKind(s.kind, s.opts.TLS)
-	}
-	if factory == nil {
-		err = transport.ErrNilProtocol
-	}
-	if err != nil {
-		done(nil, err)
-		return nil
-	}
-	return &binding{server: s, ctx: ctx, done: done}
 }
 
 // Addrs returns the addresses that the server is bound to, even after Close. It may be
@@ -218,13 +190,18 @@ func (s *Server) start() error {
 	if s.closed {
 		return ErrServerClosed
 	}
-	for i, a := range s.acceptors {
-		if err := a.Start(); err != nil {
-			return listenError(s.addrs[i], err)
-		}
+	if err := s.sockets.Listen((*host)(s.loop), s.opts.Backlog); err != nil {
+		return err
+	}
+	s.accept()
+	return nil
+}
+
+func (s *Server) accept() {
+	for _, a := range s.acceptors {
+		a.Start()
 	}
 	s.serving = true
-	return nil
 }
 
 // PauseAccepting leaves new connections in the kernel's queue until ResumeAccepting is
@@ -257,7 +234,10 @@ func (s *Server) close() {
 		return
 	}
 	s.closed, s.serving = true, false
-	s.removeFile()
+	s.sockets.File.Remove((*host)(s.loop))
+	if s.loop.isClosed() {
+		return // the listeners went with it, and their numbers may be others' by now
+	}
 	for _, a := range s.acceptors {
 		a.Close(func() { s.unlisten(a) })
 	}

@@ -18,38 +18,34 @@ import (
 )
 
 // nameServer sets the server's name in the options to the host of addr if they have none.
-// It reports whether the options can be used; if not, it has called done.
-func (d *dial) nameServer(addr string) bool {
-	if d.opts.TLS == nil {
-		return true
+// It returns an error if the options cannot be used.
+func (s *setup) nameServer(addr string) error {
+	if s.opts.TLS == nil {
+		return nil
 	}
-	name := d.opts.TLS.ServerName
+	name := s.opts.TLS.ServerName
 	if host, _, err := net.SplitHostPort(addr); err == nil && name == "" &&
-		(d.opts.TLS.Config == nil || d.opts.TLS.Config.ServerName == "") {
+		(s.opts.TLS.Config == nil || s.opts.TLS.Config.ServerName == "") {
 		name = host
 	}
-	d.opts.TLS.Config = withServerName(d.opts.TLS.Config, name)
-	if err := d.opts.tls().Check(); err != nil {
-		d.done(nil, err)
-		return false
-	}
-	return true
+	s.opts.TLS.Config = withServerName(s.opts.TLS.Config, name)
+	return s.opts.tls().Check()
 }
 
 // secure makes a TLS transport on a connected descriptor. done is called when the
 // handshake has succeeded or, if it fails, when the descriptor has been closed.
-func (d *dial) secure(fd int, family proactor.Family) {
-	l := d.loop
-	c := d.opts.tls()
-	c.Server, c.Protocol = d.server, d.protocol
+func (s *setup) secure(fd int, family proactor.Family) {
+	l := s.loop
+	c := s.opts.tls()
+	c.Server, c.Protocol = s.server, s.protocol
 	var t *tlsio.Transport
-	stop := l.whenDone(d.ctx, func() { t.Cancel(d.ctx.Err()) })
-	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, d.done) }
+	stop := l.whenDone(s.ctx, func() { t.Cancel(s.ctx.Err()) })
+	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, s.done) }
 	t = tlsio.New((*host)(l), c)
-	s := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
-		IdleTimeout: d.opts.IdleTimeout}, family)
-	l.noteNew(s, d.made)
-	s.Start()
+	stream := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
+		IdleTimeout: s.opts.IdleTimeout}, family)
+	l.noteNew(stream, s.made)
+	stream.Start()
 }
 
 // handshakeDone handles the end of a handshake that a caller waits for.

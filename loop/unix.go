@@ -2,14 +2,8 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"io/fs"
-	"net"
-	"os"
-	"syscall"
-	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/protocol"
@@ -81,15 +75,8 @@ func (l *Loop) CreateUnixServer(ctx context.Context, factory protocol.Factory, p
 func (l *Loop) CreateUnixServerFunc(ctx context.Context, factory protocol.Factory,
 	path string, opts *UnixServerOptions, done func(*Server, error)) {
 	l.check()
-	b := l.newBinding(ctx, factory, opts, done)
-	switch {
-	case b == nil:
-	case b.server.opts.Sock != nil:
-		b.adopt(path, true)
-	case len(b.server.opts.Addrs) > 0:
-		b.fail(errors.New("loop: ServerOptions.Addrs is not for Unix servers"))
-	default:
-		b.startUnix(path)
+	if s := l.newServer(factory, opts, done); s != nil {
+		opener.ListenUnix(ctx, (*host)(l), path, s.opts.listen(), s.opened(done))
 	}
 }
 
@@ -123,29 +110,9 @@ func (l *Loop) CreateUnixConnection(ctx context.Context, p protocol.Protocol, pa
 func (l *Loop) CreateUnixConnectionFunc(ctx context.Context, p protocol.Protocol,
 	path string, opts *ConnectionOptions, done func(transport.Transport, error)) {
 	l.check()
-	d := l.newDial(ctx, p, opts, done)
-	switch {
-	case d == nil:
-	case !d.nameServer(""):
-	case d.opts.Sock != nil:
-		d.adopt(path, true)
-	case d.opts.LocalAddr != "":
-		done(nil, errors.New("loop: ConnectionOptions.LocalAddr is not for Unix sockets"))
-	default:
-		d.startUnix(path)
+	if s := l.newSetup(ctx, p, "", opts, done); s != nil {
+		opener.ConnectUnix(ctx, (*host)(l), path, s.opts.connect(), s.opened)
 	}
-}
-
-func unixAddr(path string, kind proactor.Kind) net.Addr {
-	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
-}
-
-// kindOf returns the kind of Unix socket that a Network option asks for.
-func kindOf(network string) proactor.Kind {
-	if network == "unixpacket" {
-		return proactor.SeqPacket
-	}
-	return proactor.Stream
 }
 
 // checkKind returns an error if TLS is asked for and a connection of that kind cannot
@@ -155,45 +122,4 @@ func checkKind(kind proactor.Kind, tls *TLSOptions) error {
 		return ErrPacketsTLS
 	}
 	return nil
-}
-
-// retryDelay is how long a client waits before it retries if the server's queue is full.
-// The kernel has no event that says when there is room.
-const retryDelay = 10 * time.Millisecond
-
-// startUnix begins to connect to path.
-func (d *dial) startUnix(path string) {
-	name, err := opener.UnixName(path)
-	if err != nil {
-		d.done(nil, dialError(unixAddr(path, d.kind), os.NewSyscallError("connect", err)))
-		return
-	}
-	d.path = name
-	if d.enlist() {
-		d.tryConnect()
-	}
-}
-
-// tryConnect makes an attempt.
-func (d *dial) tryConnect() {
-	fd, err := d.loop.engine.Socket(proactor.Unix, d.kind)
-	if err != nil {
-		d.errs = append(d.errs, dialError(unixAddr(d.path, d.kind), err))
-		d.finish()
-		return
-	}
-	var c *fdio.Connector
-	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{Path: d.path},
-		func(errno syscall.Errno) { d.tried(c, fd, errno) })
-	d.attempts = append(d.attempts, c)
-}
-
-// tried handles the end of an attempt, and makes another if the queue was full.
-func (d *dial) tried(c *fdio.Connector, fd int, errno syscall.Errno) {
-	if errno == syscall.EAGAIN && !d.settling {
-		d.attempts = nil
-		d.timer = d.loop.CallLater(retryDelay, d.tryConnect)
-		return
-	}
-	d.attempted(c, fd, proactor.Unix, unixAddr(d.path, d.kind), errno)
 }

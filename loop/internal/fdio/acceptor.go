@@ -24,30 +24,28 @@ const retryAfter = time.Second
 // in a queue that nobody serves. An outage is reported once, and is over when a
 // connection has been accepted for good.
 type Acceptor struct {
-	host      Host
-	engine    proactor.Proactor
-	fd        int
-	backlog   int
-	op        proactor.Op
-	accept    func(fd int)
-	spare     int // a descriptor to give up, -1 for none
-	shed      int // connections since the accept was armed
-	timer     Timer
-	done      func()
-	listening bool
-	shedding  bool
-	outage    bool
-	paused    bool
-	shared    bool // somebody else may listen on the same socket
-	closed    bool
-	released  bool
+	host     Host
+	engine   proactor.Proactor
+	fd       int
+	op       proactor.Op
+	accept   func(fd int)
+	spare    int // a descriptor to give up, -1 for none
+	shed     int // connections since the accept was armed
+	timer    Timer
+	done     func()
+	started  bool
+	shedding bool
+	outage   bool
+	paused   bool
+	shared   bool // somebody else may listen on the same socket
+	closed   bool
+	released bool
 }
 
 // NewAcceptor makes an acceptor for a bound descriptor, which it owns. accept is called
 // on the loop with each new connection's descriptor.
-func NewAcceptor(host Host, fd, backlog int, accept func(fd int)) *Acceptor {
-	a := &Acceptor{host: host, engine: host.Engine(), fd: fd, backlog: backlog,
-		accept: accept, spare: -1}
+func NewAcceptor(host Host, fd int, accept func(fd int)) *Acceptor {
+	a := &Acceptor{host: host, engine: host.Engine(), fd: fd, accept: accept, spare: -1}
 	a.op.Code, a.op.FD, a.op.Handler = proactor.Accept, fd, a
 	return a
 }
@@ -63,19 +61,15 @@ func (a *Acceptor) Spare() int { return a.spare }
 // descriptor: shutdown(2) would end the socket for all of them.
 func (a *Acceptor) Share() { a.shared = true }
 
-// Start listens, which may fail with EADDRINUSE, and begins to accept. It does
-// nothing when called again.
-func (a *Acceptor) Start() error {
-	if a.closed || a.listening {
-		return nil
+// Start begins to accept on the descriptor, which listens by now. It does nothing when
+// called again.
+func (a *Acceptor) Start() {
+	if a.closed || a.started {
+		return
 	}
-	if err := a.engine.Listen(a.fd, a.backlog); err != nil {
-		return err
-	}
-	a.listening = true
+	a.started = true
 	a.keepSpare()
 	a.resume()
-	return nil
 }
 
 // keepSpare reports whether there is a spare descriptor now.
@@ -103,7 +97,7 @@ func (a *Acceptor) Pause(on bool) {
 	a.paused = on
 	if on {
 		a.engine.Cancel(&a.op)
-	} else if a.listening && !a.shared {
+	} else if a.started {
 		a.resume()
 	}
 }
@@ -131,7 +125,7 @@ func (a *Acceptor) Close(done func()) {
 	if a.timer != nil {
 		a.timer.Cancel()
 	}
-	if a.listening && !a.shared {
+	if a.started && !a.shared {
 		a.refuse()
 	}
 	a.engine.Cancel(&a.op)

@@ -20,9 +20,9 @@ type Connector struct {
 
 // NewConnector connects fd, which it owns until done(0) is called on the loop.
 // With any other errno the descriptor has been closed.
-func NewConnector(host Host, fd int, addr transport.Addr,
+func NewConnector(engine proactor.Proactor, fd int, addr transport.Addr,
 	done func(errno syscall.Errno)) *Connector {
-	c := &Connector{engine: host.Engine(), done: done}
+	c := &Connector{engine: engine, done: done}
 	c.op.Code, c.op.FD, c.op.Addr, c.op.Handler = proactor.Connect, fd, addr, c
 	c.engine.Submit(&c.op)
 	return c

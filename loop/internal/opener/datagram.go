@@ -17,9 +17,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// ErrNotDatagram: the descriptor is not a datagram socket.
-var ErrNotDatagram = errors.New("loop: not a datagram socket")
-
 // DatagramOptions are those of package loop, where their meaning is said.
 type DatagramOptions struct {
 	LocalAddr             string       // "host:port" to receive at

@@ -3,10 +3,12 @@
 package opener
 
 import (
+	"context"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
 )
 
@@ -21,6 +23,14 @@ type Host interface {
 	// After runs f once d has passed, unless the timer is stopped before.
 	After(d time.Duration, f func()) fdio.Timer
 
+	// WhenDone runs f when ctx ends, unless stop is called first.
+	WhenDone(ctx context.Context, f func()) (stop func())
+
+	// Opened and Closed add what is being opened to the list of what is open, and
+	// remove it.
+	Opened(r registry.Resource)
+	Closed(r registry.Resource)
+
 	// Drop closes a descriptor that never became a transport.
 	Drop(fd int)
 
@@ -33,6 +43,9 @@ type Host interface {
 
 	// BufferSize is the size of the loop's receive buffers.
 	BufferSize() int
+
+	// Report tells the exception handler of an error that nobody is returned.
+	Report(e fdio.Exception)
 
 	// Fallback tells the loop's trace of what is not available.
 	Fallback(feature string, err error)

@@ -2,11 +2,14 @@ package opener
 
 import (
 	"io/fs"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/transport"
 )
 
 // FamilyOf is the family of an address.
@@ -41,3 +44,15 @@ func IsAbstract(path string) bool { return strings.HasPrefix(path, "@") }
 
 // IsSocket reports whether a file is a socket's.
 func IsSocket(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSocket }
+
+// KindOf returns the kind of Unix socket that a Network option asks for.
+func KindOf(network string) proactor.Kind {
+	if network == "unixpacket" {
+		return proactor.SeqPacket
+	}
+	return proactor.Stream
+}
+
+func unixAddr(path string, kind proactor.Kind) net.Addr {
+	return fdio.NetAddr(transport.Addr{Path: path}, proactor.Unix, kind)
+}

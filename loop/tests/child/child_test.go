@@ -189,6 +189,11 @@ func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 			if !n.T.IsClosing() {
 				t.Error("not closing")
 			}
+			for fd := range 3 {
+				if !n.T.PipeTransport(fd).IsClosing() {
+					t.Errorf("Close has left pipe %d open", fd)
+				}
+			}
 		})
 		n.Over(t, -9)
 		if n.LostErr != nil || n.PipeErr != [3]error{} {

@@ -19,7 +19,7 @@ import (
 
 const (
 	// lingerSeconds is how long a close waits that waits.
-	lingerSeconds = 4
+	lingerSeconds = 20
 
 	// stallMax is how long a round may take on a busy machine.
 	stallMax = lingerSeconds * time.Second / 2

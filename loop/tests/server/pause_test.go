@@ -73,6 +73,34 @@ func TestPauseAcceptingLeavesClientsInTheQueue(t *testing.T) {
 	})
 }
 
+func TestASharedSocketResumesAcceptingAfterAPause(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		accepted := 0
+		factory := func() protocol.Protocol {
+			accepted++
+			r := transporttest.NewRecorder(t)
+			rig.AbortAtEnd(t, l, r)
+			return r
+		}
+		server, err := l.CreateServer(t.Context(), factory, "127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		looptest.Do(l, func() { server.Sockets() }) // others may have them from now on
+		server.PauseAccepting()
+		looptest.Turns(l, 5) // until the engine has cancelled the accept
+		client := transporttest.NewRecorder(t)
+		if _, err := l.CreateConnection(t.Context(), client, server.Addrs()[0].String(),
+			nil); err != nil {
+			t.Fatal(err)
+		}
+		rig.AbortAtEnd(t, l, client)
+		server.ResumeAccepting()
+		looptest.WaitFor(t, l, "the one that waited", func() bool { return accepted == 1 })
+	})
+}
+
 func TestNetworkChoosesTheFamily(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ctx := context.Background()

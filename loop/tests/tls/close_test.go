@@ -24,7 +24,7 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 
 func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		const wait = 10 * time.Second // whose passing is an error
+		const wait = time.Minute // whose passing is an error
 		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
 			RequireCloseNotify: true, ShutdownTimeout: wait}})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
@@ -81,7 +81,7 @@ func TestS185_ShutdownTimeout(t *testing.T) {
 			client.On.Lost = func(error) { took = l.Time() - began }
 			client.Transport().Close()
 		})
-		lost(t, l, client, nil) // nobody asked for the answer
+		lost(t, l, client, nil)            // nobody asked for the answer
 		if took > looptest.WaitTimeout/2 { // S186 measures the second
 			t.Errorf("Close took %v although the peer does not answer", took)
 		}
@@ -161,7 +161,7 @@ func TestS188_AResetAfterAllWasSentIsNotAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
-			ShutdownTimeout: 10 * time.Second}})
+			ShutdownTimeout: time.Minute}})
 		var reset func()
 		reset = func() { // once the client has sent all
 			if client.Transport().WriteBufferSize() > 0 {
@@ -240,7 +240,7 @@ func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
-			ShutdownTimeout: 10 * time.Second}})
+			ShutdownTimeout: time.Minute}})
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 2<<20))

@@ -145,7 +145,7 @@ func TestS184_CloseWaitsForThePeersCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{
-			TLS: &loop.TLSOptions{ShutdownTimeout: 10 * time.Second}})
+			TLS: &loop.TLSOptions{ShutdownTimeout: time.Minute}})
 		ended, answered := false, false
 		looptest.Do(l, func() {
 			server.On.EOF = func() bool { ended = true; return false }

@@ -1,6 +1,7 @@
-package loop
+package opener
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -8,24 +9,39 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/sluice-net/sluice/loop/internal/opener"
+	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// A socketFile is the file of a server's socket. The file at the path is the server's as
+// File is the file of a server's socket. The file at the path is the server's as
 // long as it is the same file: the socket keeps the inode alive, so that no other file
 // can get its number meanwhile.
-type socketFile struct {
+type File struct {
 	path string // absolute: the working directory may change
 	info fs.FileInfo
 }
 
-// startUnix begins to serve at path.
+// ListenUnix binds a socket to path, or adopts the socket in o, and listens. done may be
+// called before ListenUnix returns.
+func ListenUnix(ctx context.Context, host Host, path string, o ListenOptions,
+	done Listened) {
+	b := newBinding(ctx, host, o, done)
+	switch {
+	case o.Sock != nil:
+		b.adopt(path, true)
+	case len(o.Addrs) > 0:
+		b.fail(errors.New("loop: ServerOptions.Addrs is not for Unix servers"))
+	default:
+		b.startUnix(path)
+	}
+}
+
+// startUnix begins to bind to path.
 func (b *binding) startUnix(path string) {
-	name, err := opener.UnixName(path)
+	name, err := UnixName(path)
 	if err != nil {
-		b.fail(listenError(unixAddr(path, b.server.kind), os.NewSyscallError("bind", err)))
+		b.fail(listenError(unixAddr(path, b.kind), os.NewSyscallError("bind", err)))
 		return
 	}
 	b.path, b.bind = name, b.bindUnix
@@ -35,25 +51,24 @@ func (b *binding) startUnix(path string) {
 // bindUnix binds to the path after removing a socket file that is there. It does
 // not listen yet.
 func (b *binding) bindUnix() error {
-	l := b.server.loop
 	if err := b.clearPath(); err != nil {
-		return listenError(unixAddr(b.path, b.server.kind), err)
+		return listenError(unixAddr(b.path, b.kind), err)
 	}
-	fd, err := l.engine.Socket(proactor.Unix, b.server.kind)
+	fd, err := b.host.Engine().Socket(proactor.Unix, b.kind)
 	if err == nil {
-		if err = l.engine.Bind(fd, transport.Addr{Path: b.path}); err != nil {
-			l.drop(fd)
+		if err = b.host.Engine().Bind(fd, transport.Addr{Path: b.path}); err != nil {
+			b.host.Drop(fd)
 		}
 	}
 	if err != nil {
-		return listenError(unixAddr(b.path, b.server.kind), err)
+		return listenError(unixAddr(b.path, b.kind), err)
 	}
 	if err := b.permit(); err != nil {
-		l.drop(fd)
+		b.host.Drop(fd)
 		_ = os.Remove(b.path) // it is ours and useless
-		return listenError(unixAddr(b.path, b.server.kind), err)
+		return listenError(unixAddr(b.path, b.kind), err)
 	}
-	b.listenOn(fd, proactor.Unix)
+	b.add(fd, proactor.Unix)
 	b.noteFile()
 	return nil
 }
@@ -61,17 +76,11 @@ func (b *binding) bindUnix() error {
 // permit sets the permissions of the socket's file. The socket does not listen yet, so
 // nobody has connected with the permissions that the umask left.
 func (b *binding) permit() error {
-	mode := b.server.opts.Mode
-	if mode == 0 || !b.server.loop.onDisk(b.path) {
+	mode := b.opts.Mode
+	if mode == 0 || !b.host.OnDisk(b.path) {
 		return nil
 	}
 	return os.Chmod(b.path, mode)
-}
-
-// onDisk reports whether path names a file: not an abstract name, and not a simulated
-// socket.
-func (l *Loop) onDisk(path string) bool {
-	return path != "" && !opener.IsAbstract(path) && l.kind != sim
 }
 
 // clearPath removes a socket file, and no other kind of file, at the path. If it cannot
@@ -80,15 +89,15 @@ func (l *Loop) onDisk(path string) bool {
 // killed serves for a moment longer. No other file goes away by itself, and one that
 // appears in between belongs to a live server.
 func (b *binding) clearPath() error {
-	if !b.server.loop.onDisk(b.path) {
+	if !b.host.OnDisk(b.path) {
 		return nil
 	}
 	info, err := os.Lstat(b.path)
-	socket := err == nil && opener.IsSocket(info)
-	if socket && b.server.opts.ProbeSocket && isServed(b.path) {
+	socket := err == nil && IsSocket(info)
+	if socket && b.opts.ProbeSocket && isServed(b.path) {
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
-	b.tries = opener.BindTries
+	b.tries = BindTries
 	switch {
 	case err != nil:
 		return nil
@@ -112,34 +121,32 @@ func isServed(path string) bool {
 	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
 }
 
-// noteFile records the file of the socket that was bound last, if it has one that Close
-// has to remove.
+// noteFile records the file of the socket that was bound last, if it has one that the
+// server has to remove.
 func (b *binding) noteFile() {
-	s := b.server
-	addr, ok := s.addrs[len(s.addrs)-1].(*net.UnixAddr)
-	if !ok || s.opts.NoCleanupSocket || !s.loop.onDisk(addr.Name) {
+	addr, ok := b.made.All[len(b.made.All)-1].Addr.(*net.UnixAddr)
+	if !ok || b.opts.NoCleanupSocket || !b.host.OnDisk(addr.Name) {
 		return
 	}
 	path, err := filepath.Abs(addr.Name)
 	if err != nil {
 		return
 	}
-	if info, err := os.Lstat(path); err == nil && opener.IsSocket(info) {
-		s.file = &socketFile{path: path, info: info}
+	if info, err := os.Lstat(path); err == nil && IsSocket(info) {
+		b.made.File = &File{path: path, info: info}
 	}
 }
 
-// removeFile removes the file of the server's socket if it is still there.
-func (s *Server) removeFile() {
-	f := s.file
+// Remove removes the file if it is still there and still the server's. f may be nil.
+func (f *File) Remove(host Host) {
 	if f == nil {
 		return
 	}
-	s.file = nil
 	if info, err := os.Lstat(f.path); err != nil || !os.SameFile(info, f.info) {
 		return
 	}
 	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.loop.report(Exception{Message: "Unable to clean up listening UNIX socket", Err: err})
+		host.Report(fdio.Exception{Message: "Unable to clean up listening UNIX socket",
+			Err: err})
 	}
 }

@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"errors"
@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/hook"
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/simio"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -23,42 +22,39 @@ const (
 
 // race connects, on a simulated network, to addresses in order; "" is that of a
 // server. It returns how long that took, on the simulated clock.
-func race(t *testing.T, opts *ConnectionOptions,
-	addrs ...string) (took time.Duration, err error) {
+func race(t *testing.T, o ConnectOptions, addrs ...string) (took time.Duration, err error) {
 	t.Helper()
-	engine := simio.New(simio.Options{Seed: 1})
-	l := hook.New(engine, (*Options)(nil)).(*Loop)
+	h := newBareHost(t)
+	engine := h.engine
 	for addr, route := range map[string]simio.Route{silent: simio.Silent,
 		silent6: simio.Silent, refusing: simio.Refusing} {
 		engine.SetRoute(transport.Addr{AddrPort: netip.MustParseAddrPort(addr)}, route)
 	}
-	s, err := l.CreateServer(t.Context(), func() protocol.Protocol { return &sleepy{} },
-		"127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := l.Time()
-	_, err = block(t.Context(), l, func(done func(transport.Transport, error)) {
-		d := l.newDial(t.Context(), &sleepy{}, opts, done)
-		for _, addr := range addrs {
-			if addr == "" {
-				addr = s.Addrs()[0].String()
-			}
-			d.addrs = append(d.addrs, netip.MustParseAddrPort(addr))
-		}
-		d.race()
+	server := h.listen()
+	began, done := engine.Now(), false
+	winner := -1
+	d := newDial(t.Context(), h, o, func(fd int, _ proactor.Family, failed error) {
+		winner, err, done = fd, failed, true
 	})
-	took = l.Time() - began
-	want := 2 // the listener and its spare
+	for _, addr := range addrs {
+		if addr == "" {
+			addr = h.addrOf(server).String()
+		}
+		d.addrs = append(d.addrs, netip.MustParseAddrPort(addr))
+	}
+	d.race()
+	h.runUntil(func() bool { return done })
+	took = engine.Now() - began
 	if err == nil {
-		want++ // the winner; the server may have accepted it or not
+		if peer, e := engine.RemoteAddr(winner); e != nil || peer.AddrPort != h.addrOf(server) {
+			t.Errorf("connected to %v; %v", peer, e)
+		}
+		h.Drop(winner)
 	}
-	if open := len(engine.Leaks()); open < want || open > 2*want-2 {
-		t.Errorf("%d descriptors are open after the race: %v", open, engine.Leaks())
+	if h.open != 0 {
+		t.Errorf("%d dials are listed after the race", h.open)
 	}
-	if err := l.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	h.Drop(server)
 	if leaks := engine.Leaks(); len(leaks) > 0 {
 		t.Errorf("left open: %v", leaks)
 	}
@@ -85,7 +81,7 @@ func TestS267_TheNextAddressIsTriedAfterTheDelayAndLosersAreClosed(t *testing.T)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			opts := &ConnectionOptions{HappyEyeballsDelay: c.delay}
+			opts := ConnectOptions{HappyEyeballsDelay: c.delay}
 			took, err := race(t, opts, c.addrs...)
 			if err != nil || took < c.from || took > c.to {
 				t.Errorf("took %v, want %v to %v; %v", took, c.from, c.to, err)
@@ -95,7 +91,7 @@ func TestS267_TheNextAddressIsTriedAfterTheDelayAndLosersAreClosed(t *testing.T)
 }
 
 func TestS263_TheFirstErrorOrAllOfThem(t *testing.T) {
-	opts := &ConnectionOptions{HappyEyeballsDelay: time.Millisecond, AllErrors: true}
+	opts := ConnectOptions{HappyEyeballsDelay: time.Millisecond, AllErrors: true}
 	_, err := race(t, opts, silent, refusing, silent6)
 	if !errors.Is(err, syscall.ETIMEDOUT) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("all errors are %v", err)
@@ -107,36 +103,15 @@ func TestS263_TheFirstErrorOrAllOfThem(t *testing.T) {
 	}
 }
 
-// race looks at what is left open, during the race and in the end.
+// race looks at what is left open in the end.
 func TestS262_AddressesAreTriedInOrderUntilOneConnects(t *testing.T) {
-	opts := &ConnectionOptions{HappyEyeballsDelay: -1}
+	opts := ConnectOptions{HappyEyeballsDelay: -1}
 	took, err := race(t, opts, refusing, silent, refusing, "")
 	if timeout := 127 * time.Second; err != nil || took < timeout || took > timeout+time.Second {
 		t.Errorf("took %v: %v", took, err)
 	}
 	if took, err = race(t, opts, refusing, "", silent); err != nil || took > time.Second {
 		t.Errorf("took %v with the second of three: %v", took, err)
-	}
-}
-
-func TestS273_TheLoopGoesOnWhileAConnectTakesItsTime(t *testing.T) {
-	engine := simio.New(simio.Options{Seed: 1})
-	l := hook.New(engine, (*Options)(nil)).(*Loop)
-	engine.SetRoute(transport.Addr{AddrPort: netip.MustParseAddrPort(silent)}, simio.Silent)
-	ticks, began := 0, l.Time()
-	var tick func()
-	tick = func() {
-		ticks++
-		l.CallLater(time.Second, tick)
-	}
-	l.CallSoon(tick)
-	_, err := l.CreateConnection(t.Context(), &sleepy{}, silent, nil)
-	if took := l.Time() - began; !errors.Is(err, syscall.ETIMEDOUT) || took < 2*time.Minute ||
-		ticks < 120 {
-		t.Errorf("%v after %v, in which a timer of a second fired %d times", err, took, ticks)
-	}
-	if err := l.Shutdown(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 

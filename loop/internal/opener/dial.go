@@ -1,4 +1,4 @@
-package loop
+package opener
 
 import (
 	"context"
@@ -11,17 +11,50 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
-	"github.com/sluice-net/sluice/loop/internal/opener"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/resolve"
-	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
 // eyeballsDelay is the Connection Attempt Delay that RFC 8305 recommends.
 const eyeballsDelay = 250 * time.Millisecond
 
-// A dial is one call to CreateConnection or CreateUnixConnection.
+// ConnectOptions are those of package loop's ConnectionOptions that concern the
+// descriptor. They are described there.
+type ConnectOptions struct {
+	Network            string        // the family, or "unixpacket"
+	LocalAddr          string        // "host:port" to connect from
+	Sock               *os.File      // instead of an address
+	HappyEyeballsDelay time.Duration // 0: RFC 8305's, negative: for ever
+	Interleave         int           // addresses of the first family before the other's
+	AllErrors          bool          // joined, instead of the first
+	KeepAlive          bool          // SO_KEEPALIVE
+}
+
+// Connected is called once, on the loop's goroutine, with a connected descriptor, which
+// belongs to it, or with the reason why there is none.
+type Connected func(fd int, family proactor.Family, err error)
+
+// Connect connects to addr, "host:port", or adopts the socket in o. done may be called
+// before Connect returns.
+func Connect(ctx context.Context, host Host, addr string, o ConnectOptions,
+	done Connected) {
+	d := newDial(ctx, host, o, done)
+	if o.Sock != nil {
+		d.adopt(addr, false)
+		return
+	}
+	d.resolve(addr)
+}
+
+// AdoptConnected is Connect for the socket in o, which somebody else has connected or
+// accepted.
+func AdoptConnected(host Host, o ConnectOptions, done Connected) {
+	newDial(context.Background(), host, o, done).adopt("", false)
+}
+
+// A dial is one call to Connect or ConnectUnix.
 //
 //	resolving --addresses--> racing --first connected--> settling --> done
 //	                         racing --all failed--------> done
@@ -32,13 +65,10 @@ const eyeballsDelay = 250 * time.Millisecond
 // are being cancelled; done is called only when the kernel has released all of them, so
 // that nothing leaks.
 type dial struct {
-	loop     *Loop
-	ctx      context.Context
-	protocol protocol.Protocol
-	opts     ConnectionOptions
-	done     func(transport.Transport, error)
-	made     *origin // where, in debug mode
-	server   bool    // the server side of a socket accepted elsewhere
+	host Host
+	ctx  context.Context
+	opts ConnectOptions
+	done Connected
 
 	path     string           // set instead of addrs for a Unix socket
 	kind     proactor.Kind    // of the socket
@@ -46,12 +76,17 @@ type dial struct {
 	locals   []netip.AddrPort // of LocalAddr
 	attempts []*fdio.Connector
 	errs     []error
-	timer    *TimerHandle
+	timer    fdio.Timer
 	stop     func()
 	winner   int // descriptor, -1 for none
 	family   proactor.Family
 	settling bool
 	finished bool
+}
+
+func newDial(ctx context.Context, host Host, o ConnectOptions, done Connected) *dial {
+	return &dial{host: host, ctx: ctx, opts: o, done: done, kind: KindOf(o.Network),
+		winner: -1}
 }
 
 // resolve looks up addr, and LocalAddr if it is set.
@@ -62,7 +97,7 @@ func (d *dial) resolve(addr string) {
 			err = d.ctx.Err()
 		}
 		if err != nil {
-			d.done(nil, err)
+			d.fail(err)
 			return
 		}
 		d.addrs = interleave(addrs, d.opts.Interleave)
@@ -72,14 +107,14 @@ func (d *dial) resolve(addr string) {
 		}
 		d.resolveLocal()
 	}
-	resolve.In(d.ctx, (*host)(d.loop), d.opts.Network, names, false, then)
+	resolve.In(d.ctx, d.host, d.opts.Network, names, false, then)
 }
 
 func (d *dial) resolveLocal() {
-	resolve.All(d.ctx, (*host)(d.loop), "tcp", []string{d.opts.LocalAddr}, true,
+	resolve.All(d.ctx, d.host, "tcp", []string{d.opts.LocalAddr}, true,
 		func(addrs []netip.AddrPort, err error) {
 			if err != nil {
-				d.done(nil, err)
+				d.fail(err)
 				return
 			}
 			d.locals = addrs
@@ -97,12 +132,12 @@ func (d *dial) race() {
 // enlist makes d end when the loop or ctx ends. It reports whether d may go on: not if
 // the loop is shutting down.
 func (d *dial) enlist() bool {
-	if d.loop.draining {
-		d.done(nil, ErrLoopClosed)
+	if d.host.Ending() {
+		d.fail(registry.ErrLoopClosed)
 		return false
 	}
-	d.loop.open.Add(d)
-	d.stop = d.loop.whenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
+	d.host.Opened(d)
+	d.stop = d.host.WhenDone(d.ctx, func() { d.settle(d.ctx.Err()) })
 	return true
 }
 
@@ -116,7 +151,7 @@ func (d *dial) next() {
 			continue
 		}
 		if delay := d.delay(); delay >= 0 && len(d.addrs) > 0 {
-			d.timer = d.loop.CallLater(delay, d.next)
+			d.timer = d.host.After(delay, d.next)
 		}
 		return
 	}
@@ -134,18 +169,18 @@ func (d *dial) delay() time.Duration {
 
 // attempt makes a socket and begins to connect it.
 func (d *dial) attempt(addr netip.AddrPort) error {
-	engine := d.loop.engine
-	family := opener.FamilyOf(addr)
+	engine := d.host.Engine()
+	family := FamilyOf(addr)
 	fd, err := engine.Socket(family, proactor.Stream)
 	if err != nil {
 		return err
 	}
 	if err := d.bind(fd, family); err != nil {
-		d.loop.drop(fd)
+		d.host.Drop(fd)
 		return err
 	}
 	var c *fdio.Connector
-	c = fdio.NewConnector((*host)(d.loop), fd, transport.Addr{AddrPort: addr},
+	c = fdio.NewConnector(engine, fd, transport.Addr{AddrPort: addr},
 		func(errno syscall.Errno) {
 			d.attempted(c, fd, family, net.TCPAddrFromAddrPort(addr), errno)
 		})
@@ -159,17 +194,17 @@ func (d *dial) bind(fd int, family proactor.Family) error {
 		return nil
 	}
 	for _, local := range d.locals {
-		if opener.FamilyOf(local) != family {
+		if FamilyOf(local) != family {
 			continue
 		}
 		if local.Port() == 0 {
 			// Best effort (Linux 4.2): let connect choose the port, so that one
 			// port serves several peers.
-			_ = d.loop.engine.SetOption(fd, proactor.BindNoPort, 1)
+			_ = d.host.Engine().SetOption(fd, proactor.BindNoPort, 1)
 		}
-		return d.loop.engine.Bind(fd, transport.Addr{AddrPort: local})
+		return d.host.Engine().Bind(fd, transport.Addr{AddrPort: local})
 	}
-	return errors.Join(ErrNoAddress,
+	return errors.Join(resolve.ErrNoAddress,
 		errors.New("LocalAddr has no address of the peer's family"))
 }
 
@@ -182,7 +217,7 @@ func (d *dial) attempted(c *fdio.Connector, fd int, family proactor.Family,
 		d.winner, d.family = fd, family
 		d.settle(nil)
 	case errno == 0:
-		d.loop.drop(fd)
+		d.host.Drop(fd)
 		d.finishIfSettled()
 	case d.settling:
 		d.finishIfSettled()
@@ -224,7 +259,7 @@ func (d *dial) stopTimer() {
 
 // Close implements registry.Resource: it gives up a connection that is still being made.
 func (d *dial) Close() error {
-	d.settle(ErrLoopClosed)
+	d.settle(registry.ErrLoopClosed)
 	return nil
 }
 
@@ -252,20 +287,92 @@ func (d *dial) Descriptors(fds []int) []int {
 func (d *dial) finish() {
 	d.stop()
 	d.finished = true
-	d.loop.open.Remove(d)
-	defer d.loop.checkDrained()
+	defer d.host.Closed(d)
 	switch {
 	case d.winner >= 0:
-		d.connected(d.winner, d.family)
+		d.handOver(d.winner, d.family)
 	case len(d.errs) == 0:
-		d.done(nil, ErrNoAddress)
+		d.fail(resolve.ErrNoAddress)
 	case d.opts.AllErrors:
-		d.done(nil, errors.Join(d.errs...))
+		d.fail(errors.Join(d.errs...))
 	default:
-		d.done(nil, d.errs[0])
+		d.fail(d.errs[0])
 	}
+}
+
+func (d *dial) fail(err error) { d.done(-1, 0, err) }
+
+// adopt hands over a socket that the user connected. If unix is true, it must be a Unix
+// socket.
+func (d *dial) adopt(addr string, unix bool) {
+	if addr != "" {
+		d.fail(errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		return
+	}
+	fd, family, err := adoptSocket(d.host, d.opts.Sock, d.kind, unix)
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.handOver(fd, family)
+}
+
+// handOver sets the options of a connected descriptor and calls done with it.
+func (d *dial) handOver(fd int, family proactor.Family) {
+	err := registry.ErrLoopClosed
+	if !d.host.Ending() {
+		err = d.setOptions(fd, family)
+	}
+	if err != nil {
+		d.host.Drop(fd)
+		d.fail(err)
+		return
+	}
+	d.done(fd, family, nil)
+}
+
+func (d *dial) setOptions(fd int, family proactor.Family) error {
+	if family != proactor.IPv4 && family != proactor.IPv6 {
+		return nil
+	}
+	err := d.host.Engine().SetOption(fd, proactor.NoDelay, 1)
+	if err == nil && d.opts.KeepAlive {
+		err = d.host.Engine().SetOption(fd, proactor.KeepAlive, 1)
+	}
+	if err != nil {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	return nil
 }
 
 func dialError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
+}
+
+// interleave puts n addresses of the first family first and then alternates
+// between the families, each in the resolver's order.
+func interleave(addrs []netip.AddrPort, n int) []netip.AddrPort {
+	if n < 0 || len(addrs) == 0 {
+		return addrs
+	}
+	var first, other []netip.AddrPort
+	for _, a := range addrs {
+		if a.Addr().Is4() == addrs[0].Addr().Is4() {
+			first = append(first, a)
+		} else {
+			other = append(other, a)
+		}
+	}
+	lead := min(max(n, 1)-1, len(first))
+	out := append([]netip.AddrPort(nil), first[:lead]...)
+	first = first[lead:]
+	for len(first) > 0 || len(other) > 0 {
+		if len(first) > 0 {
+			out, first = append(out, first[0]), first[1:]
+		}
+		if len(other) > 0 {
+			out, other = append(out, other[0]), other[1:]
+		}
+	}
+	return out
 }
