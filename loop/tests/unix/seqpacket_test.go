@@ -326,7 +326,13 @@ func TestS461_WhatNeedsAStreamIsRefused(t *testing.T) {
 			Config: rig.ClientTLS()}}
 		_, dial := l.CreateUnixConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			"@nobody", o)
-		for name, err := range map[string]error{"StartTLS": tls, "Sendfile": send, "TLS": dial} {
+		accepted, _ := rig.SocketPair(t, syscall.SOCK_SEQPACKET)
+		defer accepted.Close()
+		_, accept := l.ConnectAcceptedSocket(rig.WithTimeout(t), transporttest.NewRecorder(t),
+			accepted, &loop.ServerOptions{Network: "unixpacket", TLS: &loop.TLSOptions{
+				Config: rig.ServerTLS()}})
+		for name, err := range map[string]error{"StartTLS": tls, "Sendfile": send, "TLS": dial,
+			"TLS on an accepted socket": accept} {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: %v", name, err)
 			}
