@@ -11,7 +11,7 @@ const statement1 = `| <a id="s1"></a>1 | M | It opens. | docs |`
 
 // contractOf returns a document with these rows, the first on line 5.
 func contractOf(rows ...string) string {
-	return "## A. Life\n\nKept by: [a](../a/a.go)\n\n" + strings.Join(rows, "\n") + "\n"
+	return "## A. Life\n\nKept by: [a](../a/a.go) 1–2, 3\n\n" + strings.Join(rows, "\n") + "\n"
 }
 
 // showing1 is a tree in which a test shows statement 1, and the cell of its row.
@@ -66,13 +66,19 @@ func TestContractFaultsFire(t *testing.T) {
 		"statement 01 is no":       nil,
 		"kept by a/b.go, which is": nil,
 		"Life is kept by no file":  nil,
+		"statement 1 is kept by":   nil,
+		"B. Death: statement 1 is": nil,
 	} {
 		document := contractOf(rows...)
 		switch {
 		case strings.HasPrefix(what, "kept"):
 			document = strings.ReplaceAll(contractOf(good), "a.go", "b.go")
 		case strings.HasPrefix(what, "Life"):
-			document = strings.ReplaceAll(contractOf(good), "[a]", "a")
+			document = strings.ReplaceAll(contractOf(), "[a]", "a")
+		case strings.HasPrefix(what, "statement 1 "):
+			document = strings.Replace(contractOf(good), " 1–2,", " 2,", 1)
+		case strings.HasPrefix(what, "B. Death"):
+			document = contractOf(good) + "\n## B. Death\n\nKept by: [a](../a/a.go) 1\n"
 		case rows == nil:
 			document = contractOf(strings.ReplaceAll(good, "1", "01"))
 			what = "has no plain number"

@@ -24,7 +24,8 @@ type contract struct {
 	broken      []violation // rows that cannot be read
 }
 
-// A contractSection has statements, kept by the files that it names.
+// A contractSection has statements, kept by the files that it names. After each file
+// stand the numbers of the statements that it keeps: [a.go](a.go) 1, 4–6.
 type contractSection struct {
 	number int // of the heading's line
 	name   string
@@ -34,10 +35,11 @@ type contractSection struct {
 // A contractRow is a statement or a divergence. Its shown says which tests show
 // it, or why none does.
 type contractRow struct {
-	number int // of the line
-	id     int
-	cells  []string // after the number: tag, statement, source for a statement
-	shown  string
+	number  int // of the line
+	section int // the index of its section, -1 for none
+	id      int
+	cells   []string // after the number: tag, statement, source for a statement
+	shown   string
 }
 
 var (
@@ -82,7 +84,8 @@ func (c *contract) add(l line) {
 		c.broken = append(c.broken, violation{contractDoc, l.number, "has no plain number"})
 		return
 	}
-	r := contractRow{number: l.number, id: id, cells: cells[1:4], shown: cells[4]}
+	r := contractRow{number: l.number, section: len(c.sections) - 1, id: id, cells: cells[1:4],
+		shown: cells[4]}
 	if match[1] == "x" {
 		c.divergences = append(c.divergences, r)
 	} else {

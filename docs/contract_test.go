@@ -50,12 +50,14 @@ func (c contract) check(t *tree) []violation {
 			complain(r.number, "X%d %s", r.id, wrong)
 		}
 	}
-	return append(out, c.keptBy(t)...)
+	return slices.Concat(out, c.keptBy(t), c.keptByNone(shown))
 }
 
 var (
 	statementLink = regexp.MustCompile(`^\[(\d+)\]\(#s(\d+)\)$`)
 	keptByLink    = regexp.MustCompile(`\]\(([^)]+)\)`)
+	keptNumbers   = regexp.MustCompile(`\]\([^)]+\) ([\d, –]+)`)
+	keptRange     = regexp.MustCompile(`(\d+)(?:–(\d+))?`)
 	tagLetter     = regexp.MustCompile(`^[MDSXIN]$`)
 )
 
@@ -91,6 +93,44 @@ func (c contract) keptBy(t *tree) []violation {
 		}
 		if files == 0 && s.keptBy != "–" {
 			out = append(out, violation{contractDoc, s.number, s.name + " is kept by no file"})
+		}
+	}
+	return out
+}
+
+// keptByNone complains about statements that a test shows and that no file of their
+// section is said to keep, and about numbers that stand behind a file of another section.
+func (c contract) keptByNone(shown map[int]string) []violation {
+	var out []violation
+	for i, s := range c.sections {
+		kept := s.kept()
+		for _, r := range c.statements {
+			switch {
+			case r.section == i && shown[r.id] != "" && !kept[r.id]:
+				out = append(out, violation{contractDoc, r.number,
+					fmt.Sprintf("statement %d is kept by no file of its section", r.id)})
+			case r.section != i && kept[r.id]:
+				out = append(out, violation{contractDoc, s.number,
+					fmt.Sprintf("%s: statement %d is in another section", s.name, r.id)})
+			}
+		}
+	}
+	return out
+}
+
+// kept returns the statements that stand behind a file.
+func (s contractSection) kept() map[int]bool {
+	out := map[int]bool{}
+	for _, match := range keptNumbers.FindAllStringSubmatch(s.keptBy, -1) {
+		for _, span := range keptRange.FindAllStringSubmatch(match[1], -1) {
+			first, _ := strconv.Atoi(span[1])
+			last, err := strconv.Atoi(span[2])
+			if err != nil {
+				last = first
+			}
+			for id := first; id <= last; id++ {
+				out[id] = true
+			}
 		}
 	}
 	return out

@@ -12,13 +12,14 @@ import (
 var entries = []string{
 	"go.mod", "go.sum", "uring", "loop", "transport", "protocol", "subprocess", "bench",
 	"examples", "docs", "README.md", "LICENSE", "SECURITY.md", "CHANGELOG.md",
+	"staticcheck.conf",
 }
 
 func topLevel(t *tree) []violation {
 	var out []violation
 	for _, name := range t.top {
 		if !strings.HasPrefix(name, ".") && !slices.Contains(entries, name) {
-			out = append(out, violation{name, 0, "does not belong into the root of the repository"})
+			out = append(out, violation{name, 0, "does not belong in the root of the repository"})
 		}
 	}
 	return out

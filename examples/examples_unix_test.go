@@ -80,7 +80,7 @@ func TestUnixEchoReplacesAStaleFileAndRemovesItsOwn(t *testing.T) {
 	})
 }
 
-func TestUnixEchoLeavesAFileThatIsNoSocketAlone(t *testing.T) {
+func TestUnixEchoLeavesAFileThatIsNotASocketAlone(t *testing.T) {
 	bin := build(t, "unix-echo")
 	engines(t, func(t *testing.T, env []string) {
 		path := socketPath(t)

@@ -24,6 +24,7 @@ func init() {
 		if err := l.openPage(); err != nil {
 			panic(err)
 		}
+		l.publishStats()
 		return l
 	}
 }

@@ -66,7 +66,7 @@ func newCaller(t *testing.T) *caller {
 	return c
 }
 
-func TestDebugModeCatchesWhoIsOnTheWrongGoroutine(t *testing.T) {
+func TestDebugModeCatchesCallsOnTheWrongGoroutine(t *testing.T) {
 	for name, rule := range goroutineRules {
 		t.Run(name, func(t *testing.T) {
 			c := newCaller(t)

@@ -54,6 +54,7 @@ type Loop struct {
 	settled chan struct{}    // closed when the phase leaves running
 	dead    chan struct{}    // closed when the phase becomes closed
 	ended   chan struct{}    // closed when the loop's goroutine has ended
+	stats   Stats            // as of the last publishStats
 
 	attached hook.Attached // the state of package stream, or nil
 
@@ -102,6 +103,7 @@ func New(opts *Options) (*Loop, error) {
 		return nil, errors.Join(err, l.engine.Close())
 	}
 	reserveP(o)
+	l.publishStats()
 	return l, nil
 }
 
@@ -210,6 +212,7 @@ func (l *Loop) setClosed() {
 func (l *Loop) free() {
 	l.signals.removeAll()
 	l.warnUnclosed()
+	l.publishStats() // the engine's counters end with it
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
@@ -222,34 +225,8 @@ func (l *Loop) free() {
 	l.closePage()
 	l.ready, l.dirty, l.timers = nil, nil, timers{}
 	l.detach()
-}
-
-// Stats holds counts of what a loop has done since it was made.
-type Stats struct {
-	Engine           Engine // that performs the I/O
-	Turns            uint64 // rounds
-	Syscalls         uint64 // made by the engine for I/O and waiting
-	Waits            uint64 // how many of Syscalls may have slept
-	Operations       uint64 // submitted
-	Completions      uint64 // delivered
-	Wakes            uint64 // writes to wake the loop from another goroutine
-	BuffersExhausted uint64 // receives that found no shared buffer
-	BuffersInUse     int    // shared receive buffers in circulation
-	Overflows        uint64 // completions that did not fit in the queue
-	Transports       int    // open
-	Handshakes       uint64 // TLS handshakes that succeeded
-	HandshakesFailed uint64 // TLS handshakes that failed, for whatever reason
-}
-
-// Stats returns the counts. It is for the loop's goroutine.
-func (l *Loop) Stats() Stats {
-	l.check()
-	e := l.engine.Stats()
-	return Stats{Engine: l.kind, Turns: l.turns, Syscalls: e.Syscalls, Waits: e.Waits,
-		Operations: e.Submitted, Completions: e.Completed, Wakes: e.Wakes,
-		BuffersExhausted: e.BuffersExhausted, BuffersInUse: e.BuffersInUse,
-		Overflows: e.Overflows, Transports: l.open.OpenTransports(),
-		Handshakes: l.handshakes, HandshakesFailed: l.handshakesFailed}
+	l.noneOpen()
+	l.thread.Store(0) // the number may become that of another goroutine's thread
 }
 
 // AllocBuffer returns n zeroed bytes, where n > 0, of the memory that is fastest for the

@@ -257,8 +257,10 @@ func (l *Loop) mustReturn() bool {
 
 // settle ends the phase running; next is the phase after it.
 func (l *Loop) settle(next phase) {
+	e := l.engine.Stats()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count(&l.stats, e)
 	if next == closed {
 		l.setClosed()
 	} else {

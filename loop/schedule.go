@@ -61,14 +61,14 @@ func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	return h
 }
 
-// turn is one round: it takes what other goroutines posted, hands all output to the
-// engine, waits for completions and delivers them, and then runs the timers that are due
+// turn is one round: it hands all output to the engine, takes what other goroutines
+// posted, waits for completions and delivers them, and then runs the timers that are due
 // and everything that is ready now. Whatever those schedule waits for the next round, so
 // that input is never starved.
 func (l *Loop) turn() error {
 	l.turns++
-	l.takePosts()
 	l.flush()
+	l.takePosts()
 	if err := l.engine.Wait(l.waitTimeout()); err != nil {
 		return err
 	}
@@ -77,9 +77,12 @@ func (l *Loop) turn() error {
 	return nil
 }
 
-// takePosts moves what other goroutines posted to the ready queue.
+// takePosts moves what other goroutines posted to the ready queue, and publishes the
+// counters. It comes after flush, so that they are complete while the loop sleeps.
 func (l *Loop) takePosts() {
+	e := l.engine.Stats()
 	l.mu.Lock()
+	l.count(&l.stats, e)
 	for i, h := range l.posts {
 		l.ready = append(l.ready, h)
 		l.posts[i] = nil

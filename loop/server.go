@@ -236,6 +236,9 @@ func (s *Server) close() {
 	}
 	s.closed, s.serving = true, false
 	s.sockets.File.Remove((*host)(s.loop))
+	if s.loop.isClosed() {
+		return // the listeners went with it, and their numbers may be others' by now
+	}
 	for _, a := range s.acceptors {
 		a.Close(func() { s.unlisten(a) })
 	}

@@ -166,7 +166,7 @@ func TestS329_CancelDuringAStart(t *testing.T) {
 	})
 }
 
-func TestS330_APipeThatCannotBeHadEndsTheStart(t *testing.T) {
+func TestS330_APipeThatCannotBeConnectedEndsTheStart(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		result := make(chan error, 1)

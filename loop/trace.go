@@ -20,8 +20,9 @@ type Trace struct {
 	// ResumeWriting is called just before the protocol's ResumeWriting.
 	ResumeWriting func(t transport.BaseTransport, size int, l transport.Limits)
 
-	// BuffersExhausted is called when a receive found no buffer in the shared
-	// group; more are then put into circulation, up to BufferOptions.Max.
+	// BuffersExhausted is called when a receive found no buffer in one of the groups
+	// that connections share: StreamBuffers or DatagramBuffers. More are then put into
+	// circulation, up to BufferOptions.Max; if it is called again and again, raise Max.
 	BuffersExhausted func(group uint16)
 
 	// Fallback is called when something is not available and the loop goes on
@@ -35,6 +36,13 @@ type Trace struct {
 	// which callback it was, and what it was doing.
 	SlowCallback func(d time.Duration)
 }
+
+// The groups of receive buffers that Trace.BuffersExhausted tells apart. BufferOptions
+// applies to each of them.
+const (
+	StreamBuffers   uint16 = proactor.StreamBuffers   // of connections and pipes
+	DatagramBuffers uint16 = proactor.DatagramBuffers // of datagram endpoints
+)
 
 // The hooks are called only from here.
 

@@ -96,7 +96,7 @@ func TestWaitingInVainAllocatesNothing(t *testing.T) {
 }
 
 // A stack moves; what an SQE points to must not.
-func TestBufferOfASQEIsNotOnTheStack(t *testing.T) {
+func TestTheBufferOfAnSQEIsNotOnTheStack(t *testing.T) {
 	var s SQE
 	if n := testing.AllocsPerRun(100, func() {
 		var buf [64]byte

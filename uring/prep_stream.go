@@ -54,8 +54,8 @@ func (s *SQE) PrepSend(fd int, buf []byte, flags int) {
 }
 
 // PrepSendTo is sendto(2): PrepSend to the socket address of addrLen bytes at addr,
-// which must stay in place until the submission. Since Linux 6.0 for PrepSendZC,
-// 6.1 for PrepSend's operation.
+// which must stay in place until the submission: see Sockaddr. Since Linux 6.0 for
+// PrepSendZC, 6.1 for PrepSend's operation.
 func (s *SQE) PrepSendTo(fd int, buf []byte, flags int, addr unsafe.Pointer, addrLen uint16) {
 	s.prep(iosys.IORING_OP_SEND, fd, bytesAddr(buf), bytesLen(buf), 0)
 	s.opFlags = uint32(flags)
@@ -99,7 +99,8 @@ func (s *SQE) PrepSendZCFixed(fd int, buf []byte, flags int, zcFlags uint16, ind
 }
 
 // PrepAccept is accept4(2); Res is the new descriptor. addr and addrLen receive the
-// peer's address and may both be nil; the kernel writes there until the completion.
+// peer's address, as in a Sockaddr after Reset, and may both be nil; the kernel writes
+// there until the completion.
 // flags may contain SOCK_CLOEXEC and SOCK_NONBLOCK. Since Linux 5.5.
 func (s *SQE) PrepAccept(fd int, addr unsafe.Pointer, addrLen *uint32, flags int) {
 	s.prep(iosys.IORING_OP_ACCEPT, fd, address(addr), 0, address(unsafe.Pointer(addrLen)))
@@ -133,7 +134,7 @@ func (s *SQE) PrepAcceptMultishotDirect(fd int, flags int) {
 }
 
 // PrepConnect is connect(2) to the socket address of addrLen bytes at addr,
-// which must stay in place until the submission. Since Linux 5.5.
+// which must stay in place until the submission: see Sockaddr. Since Linux 5.5.
 func (s *SQE) PrepConnect(fd int, addr unsafe.Pointer, addrLen uint32) {
 	s.prep(iosys.IORING_OP_CONNECT, fd, address(addr), 0, uint64(addrLen))
 }

@@ -11,7 +11,7 @@ import (
 // RecvMsgOut is what PrepRecvMsgMultishot left in a provided buffer. Its slices are
 // parts of the buffer and are valid only as long as it is.
 type RecvMsgOut struct {
-	Name    []byte // the sender's socket address, empty if it has none
+	Name    []byte // the sender's address for Sockaddr.SetBytes, empty if it has none
 	Control []byte // control messages
 	Payload []byte
 	// Len is the message's length. It exceeds that of Payload if the message was

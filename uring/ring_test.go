@@ -187,7 +187,7 @@ func TestWaitForWhatIsReadyMakesNoSystemCall(t *testing.T) {
 
 // A signal to the waiting thread ends the wait without an error: the runtime
 // sends SIGURG to preempt.
-func TestSignalIsNoError(t *testing.T) {
+func TestASignalIsNotAnError(t *testing.T) {
 	r := newRing(t, 8, nil)
 	pid, tid := unix.Getpid(), unix.Gettid()
 	stop := make(chan struct{})

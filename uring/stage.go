@@ -159,8 +159,8 @@ func (r *Ring) StageHeader(name, control int) *unix.Msghdr {
 	return (*unix.Msghdr)(unsafe.Pointer(h))
 }
 
-// StageAddr returns a copy of a socket address of 1 to 128 bytes, for PrepConnect
-// and PrepSendTo. It is nil if there is no room: see CanStage.
+// StageAddr returns a copy of a socket address of 1 to 128 bytes, such as the Bytes
+// of a Sockaddr, for PrepConnect and PrepSendTo. It is nil if there is no room: see CanStage.
 func (r *Ring) StageAddr(name []byte) unsafe.Pointer {
 	if len(name) > stagedAddress {
 		return nil

@@ -49,7 +49,7 @@ func Do(l *loop.Loop, f func()) bool {
 // WaitFor on the test's goroutine.
 func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	tb.Helper()
-	waitFor(tb, l, what, WaitTimeout, cond)
+	waitFor(tb, l, what, timeouts{WaitTimeout, realTimeout}, cond)
 }
 
 // Pass lets d pass on the loop's clock while the loop runs: no time at all on a
@@ -74,38 +74,61 @@ func Turns(l *loop.Loop, n int) {
 	}
 }
 
-// waitFor is WaitFor with another timeout than WaitTimeout.
-func waitFor(tb testing.TB, l *loop.Loop, what string, waitTimeout time.Duration,
-	cond func() bool) {
+// waitFor is WaitFor with other timeouts.
+func waitFor(tb testing.TB, l *loop.Loop, what string, limit timeouts, cond func() bool) {
 	tb.Helper()
-	result := make(chan bool, 1)
+	switch await(l, limit, cond) {
+	case expired:
+		tb.Fatalf("timed out waiting for %s", what)
+	case stuck:
+		tb.Fatalf("loop stands still, waiting for %s", what)
+	case gone:
+		tb.Fatalf("loop closed before %s", what)
+	}
+}
+
+// timeouts are how long a wait lasts at least, on the loop's clock and on the machine's.
+type timeouts struct{ onLoop, onMachine time.Duration }
+
+// outcome says how a wait has ended.
+type outcome uint8
+
+const (
+	met     outcome = iota // the condition is true
+	expired                // it was not before the timeouts
+	stuck                  // the loop makes no rounds
+	gone                   // the loop is closed
+)
+
+// await evaluates cond on the loop's goroutine until it is true or both timeouts
+// are over.
+func await(l *loop.Loop, limit timeouts, cond func() bool) outcome {
+	result := make(chan outcome, 1)
 	var deadline time.Duration
 	began := time.Now()
 	var look func()
 	look = func() {
 		switch {
 		case cond():
-			result <- true
-		case l.Time() > deadline && time.Since(began) > realTimeout:
-			result <- false
+			result <- met
+		case l.Time() > deadline && time.Since(began) > limit.onMachine:
+			result <- expired
 		default:
 			l.CallLater(interval, look)
 		}
 	}
 	ran := Do(l, func() {
-		deadline = l.Time() + waitTimeout
+		deadline = l.Time() + limit.onLoop
 		look()
 	})
 	if !ran {
-		tb.Fatalf("loop closed before %s", what)
+		return gone
 	}
 	// The margin is for a loop that hangs and cannot give up by itself.
 	select {
-	case ok := <-result:
-		if !ok {
-			tb.Fatalf("timed out waiting for %s", what)
-		}
+	case o := <-result:
+		return o
 	case <-time.After(2 * WaitTimeout):
-		tb.Fatalf("loop stands still, waiting for %s", what)
+		return stuck
 	}
 }

@@ -11,9 +11,10 @@ import (
 func TestWaitForWaitsForAnotherGoroutine(t *testing.T) {
 	l := New(t, Options{}).Loop
 	const waitTimeout = 10 * time.Millisecond
+	limit := timeouts{waitTimeout, realTimeout}
 	begin := l.Time()
 	var asked, done atomic.Bool
-	waitFor(t, l, "the other goroutine", waitTimeout, func() bool {
+	waitFor(t, l, "the other goroutine", limit, func() bool {
 		if l.Time()-begin > 2*waitTimeout && asked.CompareAndSwap(false, true) {
 			go done.Store(true)
 		}

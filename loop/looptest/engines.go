@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
 
-// shutdownGrace is how long a loop may take to shut down at a test's end.
+// shutdownGrace is how long a loop may take to shut down at a test's end, and before that
+// the transports whose end has begun to be gone.
 const shutdownGrace = 10 * time.Second
 
 // SimulationsEnv is the environment variable that, if it is "all", makes Engines run on
@@ -25,8 +26,10 @@ const SimulationsEnv = "SLUICE_SIMULATIONS"
 // simulated as a whole. Each subtest gets a loop that runs on a goroutine of its own and
 // is shut down at the end of the subtest. The subtest fails if it leaves a transport or
 // descriptor open, or if the exception handler was called with something that Expect had
-// not announced. If the machine has no io_uring, "uring" is skipped. If the environment
-// variable SLUICE_ENGINE is set, only that engine and the simulated ones are run.
+// not announced. A transport is not left open if it is about to end, because it or its
+// peer was closed: the loop has 10 seconds for that. If the machine has no io_uring,
+// "uring" is skipped. If the environment variable SLUICE_ENGINE is set, only that engine
+// and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	EnginesWith(t, loop.Options{}, f)
@@ -92,11 +95,7 @@ func run(tb testing.TB, l *loop.Loop, sim *simulation) {
 	Do(l, func() {})
 	tb.Cleanup(func() {
 		defer watches.Delete(l)
-		Do(l, func() {
-			if n := l.Stats().Transports; n > 0 {
-				tb.Errorf("%d transports left open", n)
-			}
-		})
+		allEnd(tb, l, timeouts{shutdownGrace, realTimeout})
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
 		if err := l.Shutdown(ctx); err != nil && err != loop.ErrLoopClosed {
@@ -107,4 +106,16 @@ func run(tb testing.TB, l *loop.Loop, sim *simulation) {
 		}
 		w.verdict(tb)
 	})
+}
+
+// allEnd fails tb if there are transports of l that do not end within limit. What a peer
+// has ended is open until the loop has been told, in a round that is yet to come.
+func allEnd(tb testing.TB, l *loop.Loop, limit timeouts) {
+	n := 0
+	switch await(l, limit, func() bool { n = l.Stats().Transports; return n == 0 }) {
+	case expired:
+		tb.Errorf("%d transports left open", n)
+	case stuck:
+		tb.Error("loop stands still at the end of the test")
+	}
 }

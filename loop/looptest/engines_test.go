@@ -44,7 +44,7 @@ func TestPassLetsAnHourPass(t *testing.T) {
 	}
 }
 
-func TestExpectedExceptionIsNoFailure(t *testing.T) {
+func TestAnExpectedExceptionIsNotAFailure(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Expect(l, "Exception in callback")
 		looptest.Do(l, func() { l.CallSoon(func() { panic("planned") }) })

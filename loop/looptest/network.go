@@ -79,8 +79,8 @@ type Network struct {
 }
 
 // New makes a network and runs its loop. At the end of the test the loop is shut down.
-// The test fails if anything was left open, or for an exception that Expect had not
-// announced; a test that fails logs the seed.
+// The test fails if anything was left open, as for Engines, or for an exception that
+// Expect had not announced; a test that fails logs the seed.
 func New(tb testing.TB, o Options) *Network {
 	kind := whole
 	switch {

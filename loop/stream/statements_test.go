@@ -119,6 +119,29 @@ func TestS439_AScannerReadsLines(t *testing.T) {
 	})
 }
 
+func TestS439_AScannerReadsLinesThatAreThereAlready(t *testing.T) {
+	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
+		var want []string
+		for i := range 2000 {
+			want = append(want, strings.Repeat(string('a'+rune(i%26)), i%17))
+		}
+		text := strings.Join(want, "\n") + "\n"
+		write(t, client, []byte(text))
+		client.CloseWrite()
+		until(t, l, "all lines", func() bool { return stream.Unread(server) == len(text) })
+		lines := bufio.NewScanner(server)
+		lines.Buffer(make([]byte, 100), 100)
+		for i, line := range want {
+			if !lines.Scan() || lines.Text() != line {
+				t.Fatalf("line %d: %q, %v, want %q", i, lines.Text(), lines.Err(), line)
+			}
+		}
+		if lines.Scan() || lines.Err() != nil {
+			t.Errorf("at the end: %q, %v", lines.Text(), lines.Err())
+		}
+	})
+}
+
 func TestS428_ReadingPausesBeyondTwiceTheLimit(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		if err := server.SetReadLimit(0); !errors.Is(err, stream.ErrLimit) {
@@ -345,7 +368,7 @@ func TestS435_APlainConnectionSurvivesThePeersEnd(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadIsNotWaitedForForEver(t *testing.T) {
+func TestAPeerThatDoesNotReadIsNotAwaitedForever(t *testing.T) {
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		if stream.LingerIsOver(client) {
 			t.Error("an open connection has a timer for its end")

@@ -51,7 +51,7 @@ func slots(t *testing.T, r *Reader) []Transport {
 	return out
 }
 
-func TestAReaderRefusesWhatIsNoPage(t *testing.T) {
+func TestAReaderRefusesWhatIsNotAPage(t *testing.T) {
 	plain, err := os.Create(t.TempDir() + "/plain")
 	if err != nil {
 		t.Fatal(err)

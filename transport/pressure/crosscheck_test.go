@@ -44,12 +44,7 @@ func ssNumber(t *testing.T, text, pattern string) int {
 // with both kinds of snapshot.
 func TestFieldsAreThoseOfSS(t *testing.T) {
 	a, b := tcpPair(t)
-	a.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	for buf := make([]byte, 64<<10); ; {
-		if _, err := a.Write(buf); err != nil {
-			break
-		}
-	}
+	fillUntilBlocked(a)
 	levels := []Level{LevelProcess}
 	if probeOnce().Err == nil {
 		levels = append(levels, LevelSnapshot)

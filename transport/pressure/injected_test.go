@@ -223,11 +223,19 @@ func TestInjectedFullPipe(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	tracer := attachHere(t, Options{})
-	w.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-	for page := make([]byte, 4096); ; {
-		if _, err := w.Write(page); err != nil {
-			break
+	raw, err := w.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Write(func(fd uintptr) (done bool) {
+		for page := make([]byte, 4096); ; {
+			if _, err := unix.Write(int(fd), page); err != nil {
+				return true
+			}
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	one, two := snapshot(t, tracer), snapshot(t, tracer)
 	found := false

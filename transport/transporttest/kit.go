@@ -264,8 +264,13 @@ func (k *kit) writeUntilPaused() {
 // clogMax is more than any pair of socket buffers holds.
 const clogMax = 64 << 20
 
-// clog makes the peer stop reading and writes until the kernel takes no more: the
-// protocol is then paused and stays so.
+// clogMore is more than a kernel finds room for that has taken no more for a while. An
+// acknowledgement that was late on a busy machine makes room, for instance.
+const clogMore = 2 << 20
+
+// clog makes the peer stop reading and writes until the kernel takes no more, and then so
+// much that the protocol stays paused and output is left, whatever the kernel takes after
+// all.
 func (k *kit) clog() {
 	k.Helper()
 	k.do(func() { k.pt().PauseReading() })
@@ -284,6 +289,9 @@ func (k *kit) clog() {
 				steady++
 			} else {
 				steady = 0
+			}
+			if steady == 3 {
+				k.write(clogMore)
 			}
 		})
 	}

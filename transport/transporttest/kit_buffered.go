@@ -51,19 +51,21 @@ var bufferedCases = []kitCase{
 		next := k.succeed(func(r *Recorder) protocol.Protocol { return r })
 		k.send("b")
 		k.wait("data", func() bool { return next.Received() == 1 })
-		k.do(k.tr().PauseReading)
-		k.send("held back")
-		k.quiet()
-		last := k.succeed(func(r *Recorder) protocol.Protocol { return r.Buffered(4) })
-		k.do(k.tr().ResumeReading)
-		k.wait("the rest", func() bool { return last.Received() == 9 })
-		hints = hintsOf(last)
-		if want := []int{9, 5, 1, -1}; asks && !slices.Equal(hints, want) {
-			k.Errorf("hints %d for what was held back, want %d", hints, want)
+		for range 100 { // on a busy machine nothing may have arrived in time
+			k.do(k.tr().PauseReading)
+			k.send("held back")
+			k.quiet()
+			next = k.succeed(func(r *Recorder) protocol.Protocol { return r.Buffered(4) })
+			k.do(k.tr().ResumeReading)
+			k.wait("the rest", func() bool { return next.Received() == 9 })
+			if !asks && slices.Min(hintsOf(next)) < 1 {
+				k.Errorf("hints %d where there is data", hintsOf(next))
+			}
+			if !asks || k.checkHints(next, 4) > 0 {
+				return
+			}
 		}
-		if !asks && slices.Min(hints) < 1 {
-			k.Errorf("hints %d where there is data", hints)
-		}
+		k.Error("nothing was held back")
 	}},
 	{"S127_empty_buffer_is_fatal", func(k *kit) { k.offerNothing([]byte{}) }},
 	{"S127_nil_buffer_is_fatal", func(k *kit) { k.offerNothing(nil) }},
@@ -187,7 +189,9 @@ var bufferedCases = []kitCase{
 			k.tr().ResumeReading()
 		})
 		k.wait("all data", func() bool { return string(next.Data()) == "a whole sentence" })
-		if n := next.Count("updated"); n != 6 {
+		if slices.Contains(hintsOf(next), -1) {
+			k.checkHints(next, 3)
+		} else if n := next.Count("updated"); n != 6 {
 			k.Errorf("16 bytes in %d buffers of 3: %s", n, next.Trace())
 		}
 	}},
@@ -323,6 +327,31 @@ func (k *kit) succeed(kind func(r *Recorder) protocol.Protocol) (next *Recorder)
 		}
 	})
 	return next
+}
+
+// checkHints checks what a protocol with buffers of size bytes was asked for and given by
+// a transport that asks before there is data. A hint is -1 then, or the length of a piece
+// that the transport holds and hands over to its end before anything else. A stream comes
+// in pieces of any length. checkHints returns the largest hint.
+func (k *kit) checkHints(r *Recorder, size int) (largest int) {
+	k.Helper()
+	held := 0
+	for _, e := range r.Events() {
+		switch {
+		case e.Name == "get":
+			if held > 0 && e.N != held || e.N < 1 && e.N != -1 {
+				k.Errorf("hint %d while %d bytes are held: %s", e.N, held, r.Trace())
+			}
+			held = max(e.N, 0)
+			largest = max(largest, e.N)
+		case e.Name == "updated" && held > 0:
+			if e.N != min(size, held) {
+				k.Errorf("%d of %d bytes in a buffer of %d: %s", e.N, held, size, r.Trace())
+			}
+			held -= e.N
+		}
+	}
+	return largest
 }
 
 // hintsOf returns the hints of all calls of GetBuffer.

@@ -40,7 +40,7 @@ func ExampleNewTransport() {
 	// true true
 }
 
-func TestS115_BaseHasEveryCallbackButDataReceived(t *testing.T) {
+func TestS115_BaseHasEveryCallbackExceptDataReceived(t *testing.T) {
 	if _, ok := any(&protocol.Base{}).(protocol.Protocol); ok {
 		t.Error("who forgets DataReceived is not told")
 	}

@@ -19,6 +19,9 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
+// enough is how long a load may run in which there is a fault, which ends it.
+const enough = 30 * time.Second
+
 // fileSize is how much of a file is sent at a time.
 const fileSize = 1 << 20
 
@@ -230,7 +233,7 @@ func testWrongBytesAreFound(t *testing.T, epoll bool) {
 	}
 	p := dial(t, single(t, spoil), load.Options{
 		Conns: 1, Size: 64, Depth: 2, Epoll: epoll})
-	if _, err := p.Run(load.Slice{Time: time.Second}); !errors.Is(err, load.ErrMismatch) {
+	if _, err := p.Run(load.Slice{Time: enough}); !errors.Is(err, load.ErrMismatch) {
 		t.Errorf("Run returned %v, want ErrMismatch", err)
 	}
 }
@@ -255,7 +258,7 @@ func TestAServerThatClosesIsAnError(t *testing.T) { carriers(t, testAServerThatC
 func testAServerThatClosesIsAnError(t *testing.T, epoll bool) {
 	p := dial(t, single(t, func(net.Conn) {}), load.Options{
 		Conns: 1, Size: 64, Depth: 1, Epoll: epoll})
-	if _, err := p.Run(load.Slice{Time: time.Second}); err == nil {
+	if _, err := p.Run(load.Slice{Time: enough}); err == nil {
 		t.Error("Run returned no error")
 	}
 }

@@ -96,7 +96,7 @@ func (k spoilt) find(t *testing.T, f fault, epoll, verify bool) {
 	if opts.Kind == load.Relay {
 		conn += spoiltConns // of the other side
 	}
-	_, err = p.Run(load.Slice{Time: 3 * time.Second, Verify: verify})
+	_, err = p.Run(load.Slice{Time: enough, Verify: verify})
 	isMismatch(t, err, conn, k.at)
 }
 
@@ -121,7 +121,7 @@ func TestDatagramsFindEveryFault(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) {
 				p := dial(t, spoilDatagrams(t, 20, f), load.Options{
 					Conns: 1, Size: 512, Depth: 1, Datagrams: true, Epoll: epoll})
-				_, err := p.Run(load.Slice{Time: 3 * time.Second})
+				_, err := p.Run(load.Slice{Time: enough})
 				isMismatch(t, err, 0, 20*512)
 			})
 		}
@@ -251,7 +251,7 @@ func TestBytesOnTheWrongConnectionAreFound(t *testing.T) {
 			}
 			opts.Conns, opts.Epoll = 2, epoll
 			p := dial(t, crossing(t, target), opts)
-			_, err := p.Run(load.Slice{Time: 3 * time.Second, Verify: true})
+			_, err := p.Run(load.Slice{Time: enough, Verify: true})
 			var m *load.Mismatch
 			if !errors.As(err, &m) || m.Offset != 0 {
 				t.Errorf("Run returned %v, want a Mismatch of the first byte", err)

@@ -71,7 +71,7 @@ func TestCountsWhatTheOtherProcessCalls(t *testing.T) {
 	}
 }
 
-func TestAProcessThatIsNoneIsAnError(t *testing.T) {
+func TestANonexistentProcessIsAnError(t *testing.T) {
 	if c, err := Open(1 << 30); err == nil {
 		c.Close()
 		t.Error("Open counts the calls of a process that does not exist")

@@ -83,9 +83,20 @@ func TestS446_AtMostOneSendIsInFlight(t *testing.T) {
 	if r.sends != 1 {
 		t.Errorf("%d sends with one in flight", r.sends)
 	}
+	r.room = 1 << 20 // what would be offered to the kernel at once must wait, too
+	large := make([]byte, 100<<10)
+	if _, err := s.Write(large); err != nil {
+		t.Error(err)
+	}
+	if err := s.WriteLines([][]byte{large}); err != nil {
+		t.Error(err)
+	}
+	if r.flush(); r.sends != 1 || len(r.taken) > 0 {
+		t.Errorf("%d sends, and %d bytes beside the one in flight", r.sends, len(r.taken))
+	}
 	s.send.Deliver(300, false, nil) // a short one
 	r.turn()
-	if r.sends != 2 || s.WriteBufferSize() != 1200 {
+	if r.sends != 2 || s.WriteBufferSize() != 1200+2*len(large) {
 		t.Errorf("%d sends after a completion, %d bytes buffered", r.sends, s.WriteBufferSize())
 	}
 }

@@ -23,12 +23,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The buffer groups of RecvAny and of RecvMsg.
-const (
-	group         = 0
-	datagramGroup = 1
-)
-
 type engine struct {
 	proactor.Kernel // the machine's
 

@@ -53,11 +53,12 @@ func (p *pool) open(r *uring.Ring, group uint16, size int, cfg proactor.Config) 
 // datagram fits into a buffer of slightly more than 64 KiB. None of its buffers is
 // in circulation before the first RecvMsg.
 func (e *engine) openPools(cfg proactor.Config) error {
-	if err := e.pool.open(e.ring, group, cfg.BufferSize, cfg); err != nil {
+	if err := e.pool.open(e.ring, proactor.StreamBuffers, cfg.BufferSize, cfg); err != nil {
 		return err
 	}
 	e.pool.grow(e.pool.countMin)
-	return e.datagrams.open(e.ring, datagramGroup, datagramHead+cfg.BufferSize, cfg)
+	size := datagramHead + cfg.BufferSize
+	return e.datagrams.open(e.ring, proactor.DatagramBuffers, size, cfg)
 }
 
 // poolOf returns the pool that op's buffers come from.

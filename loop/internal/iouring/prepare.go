@@ -132,13 +132,13 @@ func (e *engine) prepareRecvAny(op *proactor.Op, sqe *uring.SQE) {
 		}
 		sqe.PrepRead(op.FD, nil, uring.CurrentOffset)
 		sqe.SetFlags(uring.BufferSelect)
-		sqe.SetBufGroup(group)
+		sqe.SetBufGroup(proactor.StreamBuffers)
 		return
 	}
 	if op.Engine.Flag&flagBulk != 0 {
-		sqe.PrepRecvSelect(op.FD, group, 0, 0)
+		sqe.PrepRecvSelect(op.FD, proactor.StreamBuffers, 0, 0)
 	} else {
-		sqe.PrepRecvMultishot(op.FD, group, 0)
+		sqe.PrepRecvMultishot(op.FD, proactor.StreamBuffers, 0)
 	}
 	if e.pool.inKernel == 0 {
 		op.Engine.Flag |= flagPollFirst
@@ -155,8 +155,8 @@ func (e *engine) prepareRecvMsg(op *proactor.Op, sqe *uring.SQE) {
 	}
 	layout := e.layoutOf(op)
 	name, control := int(layout.Namelen), int(layout.Controllen)
-	sqe.PrepRecvMsgMultishot(op.FD, e.ring.StageHeader(name, control), datagramGroup,
-		unix.MSG_TRUNC)
+	sqe.PrepRecvMsgMultishot(op.FD, e.ring.StageHeader(name, control),
+		proactor.DatagramBuffers, unix.MSG_TRUNC)
 	if e.datagrams.inKernel == 0 {
 		op.Engine.Flag |= flagPollFirst
 	}

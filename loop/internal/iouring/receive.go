@@ -143,6 +143,6 @@ const datagramHead = 16 + sys.SockaddrSize + sys.ControlRoom
 // senderName decodes the address that the kernel wrote in front of a datagram.
 func senderName(raw []byte) transport.Addr {
 	var a sys.Sockaddr
-	a.Load(raw)
+	a.SetBytes(raw)
 	return a.Addr()
 }

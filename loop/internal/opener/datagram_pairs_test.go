@@ -28,7 +28,7 @@ func (h *bareHost) bindFirst(t *testing.T, locals ...string) (c fdio.DatagramCon
 	return c, err
 }
 
-func TestS168_TheFirstPairThatCanBeHadIsTakenOrTheFirstError(t *testing.T) {
+func TestS168_TheFirstPairThatWorksIsUsedOrTheFirstErrorReturned(t *testing.T) {
 	h := newBareHost(t)
 	const foreign, free = "192.0.2.1:7", "127.0.0.1:7"
 	taken, err := h.bindFirst(t, foreign, free)

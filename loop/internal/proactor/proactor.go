@@ -256,7 +256,8 @@ type Config struct {
 	BuffersMin int // in circulation at first; 0: 16
 	BuffersMax int // in circulation at most, a power of two; 0: 256
 
-	// Called on the loop's goroutine, also outside Wait. Nil: not called.
+	// Called on the loop's goroutine, also outside Wait. Nil: not called. The group is
+	// StreamBuffers or DatagramBuffers.
 
 	BuffersExhausted func(group uint16)
 	Fallback         func(feature string, err error)
@@ -278,6 +279,12 @@ func (c Config) WithDefaults() Config {
 	}
 	return c
 }
+
+// The groups of receive buffers: of RecvAny and of RecvMsg.
+const (
+	StreamBuffers = iota
+	DatagramBuffers
+)
 
 // Stats counts what an engine has done since it was created.
 type Stats struct {

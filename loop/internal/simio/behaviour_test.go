@@ -334,7 +334,7 @@ func TestSeverBreaksAConnection(t *testing.T) {
 	r.tidy()
 }
 
-func TestPeerIsToldOfChanges(t *testing.T) {
+func TestAPeerIsNotifiedOfChanges(t *testing.T) {
 	r := newRig(t, Options{})
 	l, addr := r.listener(1)
 	var p *Peer

@@ -25,7 +25,7 @@ type Engine struct {
 	out     int       // receive buffers in use
 	made    int       // receive buffers ever made
 	starved []*flight // wait for a buffer
-	notices int       // exhaustions to tell about
+	notices [2]int    // exhaustions to tell about, by group
 
 	started, waiting, woken, over bool
 
@@ -209,9 +209,11 @@ func (e *Engine) Watch(o proactor.Observer) {
 
 // tell tells about exhausted buffers.
 func (e *Engine) tell() {
-	for ; e.notices > 0; e.notices-- {
-		if e.cfg.BuffersExhausted != nil {
-			e.unlocked(func() { e.cfg.BuffersExhausted(0) })
+	for group := range e.notices {
+		for ; e.notices[group] > 0; e.notices[group]-- {
+			if e.cfg.BuffersExhausted != nil {
+				e.unlocked(func() { e.cfg.BuffersExhausted(uint16(group)) })
+			}
 		}
 	}
 }

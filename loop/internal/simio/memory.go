@@ -2,6 +2,8 @@ package simio
 
 import (
 	"fmt"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"slices"
 	"unsafe"
 )
@@ -179,7 +181,11 @@ func (e *Engine) takeBuffer(fl *flight) []byte {
 // exhausted counts, and has the owner of the engine told in Wait.
 func (e *Engine) exhausted(fl *flight) {
 	e.stats.BuffersExhausted++
-	e.notices++
+	group := proactor.StreamBuffers
+	if fl.op.Code == proactor.RecvMsg {
+		group = proactor.DatagramBuffers
+	}
+	e.notices[group]++
 	fl.file.record("no buffer", 0)
 	if e.observer != nil {
 		e.observer.Starved(fl.op)

@@ -42,7 +42,7 @@ func TestWaitJumpsToTheNextEvent(t *testing.T) {
 	r.tidy()
 }
 
-func TestIdleIsToldOfADeadlockAndWakeEndsTheWait(t *testing.T) {
+func TestIdleIsCalledInADeadlockAndWakeEndsTheWait(t *testing.T) {
 	idle := 0
 	var r *rig
 	r = newRig(t, Options{Idle: func() {

@@ -83,6 +83,6 @@ func extendedError(data []byte) (q proactor.QueuedError) {
 // offender decodes the address of who answered, invalid where there is none.
 func offender(raw []byte) netip.Addr {
 	var a Sockaddr
-	a.Load(raw)
+	a.SetBytes(raw)
 	return a.Addr().Addr().Unmap()
 }

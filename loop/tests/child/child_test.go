@@ -97,7 +97,7 @@ func TestS316_ReturnCodes(t *testing.T) {
 	})
 }
 
-func TestS318_SignalsThatAreNoneAndAfterTheEnd(t *testing.T) {
+func TestS318_InvalidSignalsAndSignalsAfterTheExitAreErrors(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "cat")
 		looptest.Do(l, func() {
@@ -188,6 +188,11 @@ func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 			n.T.Close()
 			if !n.T.IsClosing() {
 				t.Error("not closing")
+			}
+			for fd := range 3 {
+				if !n.T.PipeTransport(fd).IsClosing() {
+					t.Errorf("Close has left pipe %d open", fd)
+				}
 			}
 		})
 		n.Over(t, -9)

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
+	"golang.org/x/sys/unix"
 )
 
 // launchShell starts a command line of the shell.
@@ -54,7 +55,7 @@ func TestS304_TheShellRunsACommandLine(t *testing.T) {
 }
 
 // The loop stands still in ConnectionMade until the child has written and exited.
-func TestS307_WhatHappenedBeforeConnectionMadeIsToldAfterIt(t *testing.T) {
+func TestS307_WhatHappenedBeforeConnectionMadeIsReportedAfterIt(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {
@@ -77,6 +78,32 @@ func TestS307_WhatHappenedBeforeConnectionMadeIsToldAfterIt(t *testing.T) {
 			if slices.Index(n.Events, "data "+pipe) > slices.Index(n.Events, "closed "+pipe) {
 				t.Error(n.Events)
 			}
+		}
+	})
+}
+
+// The loop stands still until the child has exited: all of it came before ConnectionMade.
+func TestS307_AChildThatHasExitedAlreadyIsToldFromTheBeginning(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		n := rig.NewProcessRecorder(t)
+		looptest.Do(l, func() {
+			l.SubprocessShellFunc(rig.WithTimeout(t), n, "echo out; echo err >&2; exit 3", nil,
+				func(_ transport.SubprocessTransport, err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			end := time.Now().Add(looptest.WaitTimeout)
+			for zombies := 0; zombies == 0 && time.Now().Before(end); runtime.Gosched() {
+				_, zombies = rig.Children(t)
+			}
+			if len(n.Events) > 0 {
+				t.Errorf("told %v while the loop stood still", n.Events)
+			}
+		})
+		n.Over(t, 3)
+		if n.Events[0] != "made" || string(n.Out[1]) != "out\n" || string(n.Out[2]) != "err\n" {
+			t.Errorf("%v, %q, %q", n.Events, n.Out[1], n.Out[2])
 		}
 	})
 }
@@ -277,8 +304,21 @@ func TestS327_AChildWhoseOutputIsPausedWaits(t *testing.T) {
 		n.On["made"] = func() { output(n, 1).PauseReading() }
 		launchShell(t, l, n, nil, "echo begin >&2; head -c 4194304 /dev/zero; echo end >&2")
 		looptest.WaitFor(t, l, "the beginning", func() bool { return len(n.Out[2]) > 0 })
+		pipe := descriptorOf(t, output(n, 1))
+		size, err := unix.FcntlInt(uintptr(pipe), unix.F_GETPIPE_SZ, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := func() bool {
+			unread, err := unix.IoctlGetInt(pipe, unix.TIOCINQ)
+			return err == nil && unread == size
+		}
+		looptest.WaitFor(t, l, "the pipe to be full", full)
 		looptest.Pass(t, l, 20*time.Millisecond)
 		looptest.Do(l, func() {
+			if !full() {
+				t.Error("the pipe is not full any more although nobody reads")
+			}
 			if string(n.Out[2]) != "begin\n" || n.Has("exited") || len(n.Out[1]) > 0 {
 				t.Errorf("%q, %v", n.Out[2], n.Events)
 			}
@@ -308,7 +348,7 @@ func TestS337_AChildThatHasEndedByItselfIsClosing(t *testing.T) {
 	})
 }
 
-func TestS338_CloseRightAfterKillIsNoError(t *testing.T) {
+func TestS338_CloseRightAfterKillIsNotAnError(t *testing.T) {
 	for range 20 {
 		l, err := loop.New(nil)
 		if err != nil {

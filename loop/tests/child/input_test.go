@@ -18,7 +18,7 @@ import (
 )
 
 // What a child cannot open or write is its affair: it says so itself.
-func TestS306_UnwritablePathsAreTheChildsAffair(t *testing.T) {
+func TestS306_UnwritablePathsAreLeftToTheChild(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		missing := filepath.Join(t.TempDir(), "no", "such", "file")
 		n := rig.NewProcessRecorder(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,6 +128,26 @@ func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A datagram of 1016 bytes counts 1024, and the kernel takes one at a time: both marks are
+// met exactly.
+func TestS158_PausesAboveHighAndResumesAtLow(t *testing.T) {
+	n := looptest.New(t, looptest.Options{Seed: 1})
+	server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+	client := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, loop.DatagramOptions{
+		LocalAddr: "127.0.0.1:0", SendBuffer: 1500})
+	var paused, resumed []int
+	client.Paused = func() { paused = append(paused, client.T.WriteBufferSize()) }
+	client.Resumed = func() { resumed = append(resumed, client.T.WriteBufferSize()) }
+	all := numbered(80, 1016)
+	rig.SendAll(t, n.Loop, client, rig.AddrOf(server), all...)
+	rig.WantTexts(t, n.Loop, server, all...)
+	looptest.Do(n.Loop, func() {
+		if !slices.Equal(paused, []int{65 << 10}) || !slices.Equal(resumed, []int{16 << 10}) {
+			t.Errorf("paused at %d bytes, resumed at %d", paused, resumed)
+		}
+	})
 }
 
 // A receive buffer of a size that was set drops what does not fit; what is read in

@@ -106,7 +106,7 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 
 // Writing is paused while SendBatch is under way: the callback sees it all, and may
 // end it all.
-func TestS174_PauseWritingInSendBatchMayAbort(t *testing.T) {
+func TestS107_S174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := &rig.DatagramRecorder{}
 		client.Paused = func() { client.T.Abort() }

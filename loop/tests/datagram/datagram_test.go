@@ -38,9 +38,16 @@ func TestS143_DatagramsArriveOneByOneInOrderAlsoEmptyOnes(t *testing.T) {
 }
 
 func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", "zone"} {
 		t.Run(addr, func(t *testing.T) {
+			zone := addr == "zone"
+			if zone {
+				addr = netip.AddrPortFrom(rig.LinkLocal(t), 0).String()
+			}
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+				if zone && l.Engine().String() == "sim" {
+					t.Skip("needs the interfaces of the kernel")
+				}
 				server := &rig.DatagramRecorder{}
 				server.Received = func(data []byte, from transport.Addr) {
 					if err := server.T.SendTo(data, from); err != nil {
@@ -57,47 +64,85 @@ func TestS145_TheSenderIsAValueToAnswerTo(t *testing.T) {
 						client.Got[0].From != rig.AddrOf(server) {
 						t.Errorf("from %v, and from %v", server.Got[0].From, client.Got[0].From)
 					}
+					if got := server.Got[0].From.Addr().Zone(); (got != "") != zone {
+						t.Errorf("from the zone %q", got)
+					}
 				})
 			})
 		})
 	}
 }
 
+// With GSO and GRO the datagrams come in one piece, and otherwise one by one.
 func TestS146_PauseAndCloseAreSeenBetweenDatagramsOfABatch(t *testing.T) {
-	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := &rig.DatagramRecorder{}
-		server.Received = func(_ []byte, from transport.Addr) {
-			switch len(server.Got) {
-			case 3:
-				server.T.PauseReading()
-			case 10: // there is something to send, so that it is not lost at once
-				if err := server.T.SendTo([]byte("the last word"), from); err != nil {
-					t.Error(err)
-				}
-				server.T.Close()
+	for _, offload := range []bool{false, true} {
+		t.Run(fmt.Sprint("offload ", offload), func(t *testing.T) {
+			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+				pauseAndCloseInABatch(t, l, offload)
+				closeInABatch(t, l, offload)
+			})
+		})
+	}
+}
+
+// pauseAndCloseInABatch pauses after 3 and after 6 of 30 datagrams, and closes after 10.
+func pauseAndCloseInABatch(t *testing.T, l *loop.Loop, offload bool) {
+	server := &rig.DatagramRecorder{}
+	server.Received = func(_ []byte, from transport.Addr) {
+		switch len(server.Got) {
+		case 3, 6:
+			server.T.PauseReading()
+		case 10: // there is something to send, so that it is not lost at once
+			if err := server.T.SendTo([]byte("the last word"), from); err != nil {
+				t.Error(err)
 			}
+			server.T.Close()
 		}
-		rig.OpenDatagram(t, l, server, rig.AnyPort)
-		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
-			loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String()})
-		all := numbered(30, 20)
-		rig.SendAll(t, l, client, rig.Nobody, all...)
-		rig.WantTexts(t, l, server, all[:3]...)
+	}
+	rig.OpenDatagram(t, l, server, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: offload})
+	client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+		loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String(), GSO: offload})
+	all := numbered(30, 20)
+	rig.SendAll(t, l, client, rig.Nobody, all...)
+	for _, taken := range []int{3, 6} {
+		rig.WantTexts(t, l, server, all[:taken]...)
 		looptest.Pass(t, l, 20*time.Millisecond)
-		rig.WantTexts(t, l, server, all[:3]...)
+		rig.WantTexts(t, l, server, all[:taken]...)
 		looptest.Do(l, func() {
 			if server.T.IsReading() {
 				t.Error("IsReading while paused")
 			}
 			server.T.ResumeReading()
-			if len(server.Got) != 3 || !server.T.IsReading() {
+			if len(server.Got) != taken || !server.T.IsReading() {
 				t.Error("delivered from inside ResumeReading, or not reading after it")
 			}
 		})
-		looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
-		rig.WantTexts(t, l, server, all[:10]...)
-		rig.WantTexts(t, l, client, "the last word")
-	})
+	}
+	looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
+	rig.WantTexts(t, l, server, all[:10]...)
+	rig.WantTexts(t, l, client, "the last word")
+}
+
+// closeInABatch closes after 3 of 30 datagrams, with something to send, so that the
+// endpoint is not lost at once.
+func closeInABatch(t *testing.T, l *loop.Loop, offload bool) {
+	server := &rig.DatagramRecorder{}
+	server.Received = func(_ []byte, from transport.Addr) {
+		if len(server.Got) == 3 {
+			if err := server.T.SendTo([]byte("the last word"), from); err != nil {
+				t.Error(err)
+			}
+			server.T.Close()
+		}
+	}
+	rig.OpenDatagram(t, l, server, loop.DatagramOptions{LocalAddr: "127.0.0.1:0", GRO: offload})
+	client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},
+		loop.DatagramOptions{RemoteAddr: rig.AddrOf(server).String(), GSO: offload})
+	all := numbered(30, 20)
+	rig.SendAll(t, l, client, rig.Nobody, all...)
+	looptest.WaitFor(t, l, "ConnectionLost", func() bool { return server.Count("lost") == 1 })
+	rig.WantTexts(t, l, server, all[:3]...)
+	rig.WantTexts(t, l, client, "the last word")
 }
 
 func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
@@ -121,7 +166,7 @@ func TestS164_WhatCameInOneBatchEndsWithClose(t *testing.T) {
 	})
 }
 
-func TestS147_ATruncatedDatagramIsAnErrorAndNoDatagram(t *testing.T) {
+func TestS147_ATruncatedDatagramIsAnErrorAndNotADatagram(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 512, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		server := &rig.DatagramRecorder{}
@@ -162,7 +207,7 @@ func TestS147_TheLongestDatagramArrivesWholeByDefault(t *testing.T) {
 	})
 }
 
-func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
+func TestS148_SendToCopiesItsArgumentAndMergesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		looptest.Do(l, func() {
@@ -180,7 +225,7 @@ func TestS148_SendToKeepsNothingOfItsArgumentAndMergesNothing(t *testing.T) {
 }
 
 // Large ones lie in memory of their own; only Unix sockets send datagrams as large.
-func TestS148_SendToKeepsNothingOfALargeArgument(t *testing.T) {
+func TestS148_SendToCopiesALargeArgument(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 128 << 10, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {
 		if l.Engine().String() == "sim" {
@@ -288,7 +333,7 @@ func TestS152_ADatagramThatFailsIsDroppedAndNoOther(t *testing.T) {
 	})
 }
 
-func TestS153_ConnectionRefusedIsToldAndReceivingGoesOn(t *testing.T) {
+func TestS153_ConnectionRefusedIsReportedAndReceivingGoesOn(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		at := rig.AddrOf(server)
@@ -458,7 +503,7 @@ func TestS161_CloseSendsWhatIsQueuedAndAbortDropsIt(t *testing.T) {
 	})
 }
 
-func TestS009_ConnectionLostIsNotNestedWhereNothingIsInFlight(t *testing.T) {
+func TestS009_ConnectionLostIsNotNestedEvenWithNothingInFlight(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, end := range []string{"close", "abort"} {
 			client, server := rig.DatagramPair(t, l)

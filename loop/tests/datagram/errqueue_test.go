@@ -29,7 +29,7 @@ func wantNoSpin(t *testing.T, l *loop.Loop, when string) {
 	looptest.Pass(t, l, 5*time.Millisecond)
 	const d = 50 * time.Millisecond
 	if n := turnsAlone(t, l, d); n > 60 {
-		t.Errorf("%s: %d turns in %v of a loop that has nothing to do", when, n, d)
+		t.Errorf("%s: %.0f turns in %v of a loop that has nothing to do", when, n, d)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // (decision 0022). Whoever begins to wait before the loop does must not wait in vain:
 // here in ResumeWriting, which the sending of descriptors calls after the first send
 // was handed over.
-func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
+func TestALazySendIsReportedToWhoeverBeginsToWait(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for name, wait := range map[string]func(w transport.Transport){
 			"write": func(w transport.Transport) { w.Write([]byte("y")) },
@@ -72,7 +72,7 @@ func TestWhoBeginsToWaitForASendIsTold(t *testing.T) {
 	})
 }
 
-func TestWhoSendsBehindALazyDatagramDoesNotWaitInVain(t *testing.T) {
+func TestADatagramBehindALazyOneIsSent(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
@@ -124,7 +124,7 @@ func (farewell) DatagramReceived([]byte, transport.Addr) {}
 
 func (f farewell) ConnectionLost(error) { close(f.gone) }
 
-func TestS161_TheEndOfTheLastDatagramIsTold(t *testing.T) {
+func TestS161_CloseNoticesThatTheLastDatagramWasSent(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {

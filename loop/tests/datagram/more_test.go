@@ -83,7 +83,7 @@ func TestS167_AServiceHasThePortThatItHasWithUdp(t *testing.T) {
 	})
 }
 
-func TestS168_AnAddressInUseIsToldAndLaterPairsAreTried(t *testing.T) {
+func TestS168_AnAddressInUseIsReportedAndLaterPairsAreTried(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		first := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		addr := rig.AddrOf(first).String()
@@ -164,7 +164,7 @@ func TestS169_BroadcastSetsADestinationAndNoPeer(t *testing.T) {
 	})
 }
 
-func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
+func TestS170_OnlyADatagramSocketIsTakenOver(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
@@ -189,7 +189,7 @@ func TestS170_SockIsTakenOverAndGoesAlone(t *testing.T) {
 	})
 }
 
-func TestS170_SockGoesWithoutWhatIsForANewSocket(t *testing.T) {
+func TestS170_SockExcludesOptionsForANewSocket(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		sock, _ := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		defer sock.Close()
@@ -475,7 +475,7 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 
 // With dup3(2) the descriptor becomes something that is no socket: what nobody
 // should do, and what a fatal error of the system calls looks like.
-func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
+func TestS154_AnErrorOfTheDescriptorItselfEndsTheEndpoint(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		f, err := os.Open(os.DevNull)
@@ -509,7 +509,7 @@ func TestS154_AnErrorThatIsNoDatagramsEndsTheEndpoint(t *testing.T) {
 	})
 }
 
-func TestS037_ADatagramEndpointIsNoStream(t *testing.T) {
+func TestS037_ADatagramEndpointIsNotAStream(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		looptest.Do(l, func() {

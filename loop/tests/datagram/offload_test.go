@@ -210,7 +210,7 @@ func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 	})
 }
 
-func TestS174_WhereGroupsAreRefusedTheEndpointDoesWithout(t *testing.T) {
+func TestS174_IfGroupsAreRefusedTheEndpointDoesWithoutThem(t *testing.T) {
 	told := 0
 	for seed := range uint64(20) {
 		var features []string
@@ -269,7 +269,7 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 }
 
 // A datagram that is refused alone as well says nothing about groups.
-func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
+func TestS174_AnInvalidAddressDoesNotEndGroups(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)
 		to := rig.AddrOf(server)
@@ -293,7 +293,7 @@ func TestS174_AnAddressThatIsNoneDoesNotEndGroups(t *testing.T) {
 	})
 }
 
-func TestGROWithSmallBuffersIsDoneWithoutAndTold(t *testing.T) {
+func TestGROIsGivenUpAndReportedIfBuffersAreTooSmall(t *testing.T) {
 	var features []string
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 4096, Max: 16}}
 	o.Trace = &loop.Trace{Fallback: func(feature string, err error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 // oversized is more than a datagram of UDP may have.
 var oversized = make([]byte, 65508)
 
-func TestS144_AnEmptyDatagramIsNoEnd(t *testing.T) {
+func TestS144_AnEmptyDatagramEndsNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, server := rig.DatagramPair(t, l)
 		server.Received = func(data []byte, from transport.Addr) {
@@ -87,8 +88,9 @@ func TestS155_AnErrorInTheQueueCostsOneDatagramAndNoResume(t *testing.T) {
 			}
 		})
 		bad := string(oversized)
+		many := append(slices.Repeat([]string{bad}, 20), "five") // more than in one round
 		for i, queue := range [][]string{
-			{bad}, {bad, "one"}, {"two", bad}, {bad, bad}, {bad, "three", bad, "four", bad},
+			{bad}, {bad, "one"}, {"two", bad}, {bad, bad}, {bad, "three", bad, "four", bad}, many,
 		} {
 			rig.SendAll(t, l, sender, to, queue...)
 			looptest.WaitFor(t, l, "ResumeWriting", func() bool { return !sender.T.WritePaused() })
@@ -99,16 +101,66 @@ func TestS155_AnErrorInTheQueueCostsOneDatagramAndNoResume(t *testing.T) {
 				}
 			})
 		}
-		rig.WantTexts(t, l, server, "one", "two", "three", "four")
+		rig.WantTexts(t, l, server, "one", "two", "three", "four", "five")
 		looptest.Do(l, func() {
-			if len(sender.Errs) != 8 {
-				t.Errorf("errors: %v", sender.Errs)
+			if len(sender.Errs) != 28 {
+				t.Errorf("%d errors: %v", len(sender.Errs), sender.Errs)
 			}
 		})
 	})
 }
 
-func TestS156_WhoHasSentToNobodyGoesOnReceiving(t *testing.T) {
+// On a simulated network no time passes unless something waits.
+func TestS155_WhatFollowsAnErrorIsSentAtOnce(t *testing.T) {
+	n := looptest.New(t, looptest.Options{Seed: 1})
+	server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+	sender := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+	to := rig.AddrOf(server)
+	began, resumed := time.Duration(0), time.Duration(-1)
+	sender.Resumed = func() { resumed = n.Time() }
+	looptest.Do(n.Loop, func() {
+		if err := sender.T.SetWriteBufferLimits(transport.Limits{}); err != nil {
+			t.Error(err)
+		}
+		began = n.Time()
+		for _, text := range []string{string(oversized), "one", string(oversized), "two"} {
+			if err := sender.T.SendTo([]byte(text), to); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	rig.WantTexts(t, n.Loop, server, "one", "two")
+	looptest.Do(n.Loop, func() {
+		if resumed != began {
+			t.Errorf("sent at %v, ResumeWriting at %v", began, resumed)
+		}
+	})
+}
+
+// The datagram that fails is still being sent, alone, when the next one comes.
+func TestS155_AnErrorOfADatagramInFlightDoesNotKeepTheNext(t *testing.T) {
+	faults := looptest.Faults{Delay: 1, DelayMax: time.Second}
+	n := looptest.New(t, looptest.Options{Seed: 1, Faults: faults})
+	server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+	sender := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)
+	to := rig.AddrOf(server)
+	looptest.Do(n.Loop, func() {
+		if err := sender.T.SendTo(oversized, to); err != nil {
+			t.Error(err)
+		}
+		n.CallSoon(func() {
+			if len(sender.Errs) > 0 {
+				t.Error("the datagram has failed already")
+			}
+			if err := sender.T.SendTo([]byte("the next"), to); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	rig.WantTexts(t, n.Loop, server, "the next")
+}
+
+func TestS156_ReceivingGoesOnAfterSendingToNobody(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		away := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
@@ -282,8 +334,15 @@ func TestS167_WithoutAFamilyInCommonItIsErrNoAddress(t *testing.T) {
 }
 
 func TestS170_ASocketHasAPeerOrNot(t *testing.T) {
+	for network, ip := range map[string]net.IP{"udp4": net.IPv4(127, 0, 0, 1),
+		"udp6": net.IPv6loopback} {
+		t.Run(network, func(t *testing.T) { socketHasAPeerOrNot(t, network, ip) })
+	}
+}
+
+func socketHasAPeerOrNot(t *testing.T, network string, ip net.IP) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		free, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		free, err := net.ListenUDP(network, &net.UDPAddr{IP: ip})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +352,7 @@ func TestS170_ASocketHasAPeerOrNot(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, loop.DatagramOptions{Sock: f})
-		bound, err := net.DialUDP("udp4", nil, free.LocalAddr().(*net.UDPAddr))
+		bound, err := net.DialUDP(network, nil, free.LocalAddr().(*net.UDPAddr))
 		if err != nil {
 			t.Fatal(err)
 		}

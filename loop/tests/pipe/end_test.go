@@ -54,6 +54,25 @@ func TestS288_ConnectionMadeComesBeforeWhatWaitsAlready(t *testing.T) {
 	})
 }
 
+// A BufferedProtocol is asked for memory when reading begins.
+func TestS288_ConnectionMadeComesBeforeGetBuffer(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		reader, writer := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+		early := false
+		reader.On.Get = func(int) []byte {
+			early = early || reader.Transport() == nil
+			return make([]byte, 10)
+		}
+		rig.ConnectPipe(t, l, reader.Buffered(1), writer)
+		rig.AbortAtEnd(t, l, reader, writer)
+		looptest.Do(l, func() { writer.Transport().Write([]byte("hello")) })
+		rig.WaitData(t, l, reader, []byte("hello"))
+		if early {
+			t.Error("GetBuffer before ConnectionMade")
+		}
+	})
+}
+
 func TestS289_TheEndOfInputEndsAPipeWhateverEOFReceivedReturns(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, keepOpen := range []bool{false, true} {
@@ -182,19 +201,21 @@ func TestS295_WritesToAPipeAreCopiedAndPaused(t *testing.T) {
 
 func TestS298_AWriteThatMeetsEPIPEReturnsNoError(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
-		r, w := rig.Pipe(t)
-		writer := transporttest.NewRecorder(t)
-		rig.WritePipe(t, l, writer, w)
-		looptest.Do(l, func() {
-			r.Close()
-			if n, err := writer.Transport().Write([]byte("x")); n != 1 || err != nil {
-				t.Errorf("Write: %d, %v", n, err)
-			}
-			if got := writer.Trace(); got != "made" {
-				t.Errorf("inside Write: %s", got)
-			}
-		})
-		rig.WaitLostWith(t, l, writer, syscall.EPIPE)
+		for _, size := range []int{1, 1 << 20} { // the second is offered to the kernel at once
+			r, w := rig.Pipe(t)
+			writer := transporttest.NewRecorder(t)
+			rig.WritePipe(t, l, writer, w)
+			looptest.Do(l, func() {
+				r.Close()
+				if n, err := writer.Transport().Write(make([]byte, size)); n != size || err != nil {
+					t.Errorf("Write: %d of %d, %v", n, size, err)
+				}
+				if got := writer.Trace(); got != "made" {
+					t.Errorf("inside Write: %s", got)
+				}
+			})
+			rig.WaitLostWith(t, l, writer, syscall.EPIPE)
+		}
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
 
-func TestS286_WhatIsNoPipeIsRefused(t *testing.T) {
+func TestS286_WhatIsNotAPipeIsRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		name := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
@@ -392,7 +392,7 @@ func sharedFIFO(t *testing.T) (f *os.File, shared int) {
 	return os.NewFile(uintptr(fd), path), shared
 }
 
-func TestS297_APeerThatHasSaidAllIsStillAReader(t *testing.T) {
+func TestS297_APeerThatHasEndedItsOutputIsStillAReader(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, peer := rig.SocketPair(t, syscall.SOCK_STREAM)
 		writer := transporttest.NewRecorder(t)

@@ -31,8 +31,15 @@ func TestS399_ShutdownGivesUpOnTheExecutorWhenItsContextEnds(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := l.Shutdown(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Shutdown: %v", err)
+		ended := make(chan error, 1)
+		go func() { ended <- l.Shutdown(ctx) }()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v", err)
+			}
+		case <-time.After(looptest.WaitTimeout):
+			t.Error("Shutdown waits on after the end of its context")
 		}
 		close(release)
 	})
@@ -147,6 +154,18 @@ func TestS411_TheKernelsErrorsAreNotReportedAndPanicsAre(t *testing.T) {
 		if _, err := server.Lost(); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("ConnectionLost(%v)", err)
 		}
+		server, client = rig.Pair(t, l)
+		looptest.Do(l, func() { // it learns of the reset by sending
+			server.Transport().PauseReading()
+			client.Transport().PauseReading()
+			server.Transport().Write(make([]byte, 8<<20))
+		})
+		looptest.Do(l, func() { looptest.Reset(l, client.Transport()) })
+		rig.WaitLost(t, l, server)
+		if _, err := server.Lost(); !errors.Is(err, syscall.ECONNRESET) &&
+			!errors.Is(err, syscall.EPIPE) {
+			t.Errorf("ConnectionLost(%v) of a send", err)
+		}
 		if seen := looptest.Exceptions(l); len(seen) > 0 {
 			t.Errorf("reported %+v", seen)
 		}
@@ -192,8 +211,8 @@ func TestS416_AReportHasTenFramesAtMost(t *testing.T) {
 	})
 }
 
-// What is logged in one round of troubles: an exception, a slow callback, a connection,
-// and transports that are open at the end.
+// What is logged in one round of troubles: a look-up, an exception, a handler's panic, a
+// slow callback, a connection, and transports that are open at the end.
 func TestS418_EverythingIsLoggedToTheLoopsLogger(t *testing.T) {
 	log, others := &rig.Lines{}, &rig.Lines{}
 	def := slog.Default()
@@ -203,15 +222,24 @@ func TestS418_EverythingIsLoggedToTheLoopsLogger(t *testing.T) {
 	looptest.EnginesWith(t, rig.DebugOptions(log), func(t *testing.T, l *loop.Loop) {
 		*log = rig.Lines{}
 		l.SetExceptionHandler(nil)
+		s, err := l.CreateServer(rig.WithTimeout(t), rig.NewMirror, "localhost:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
 		rig.ConnectTCP(t, l, &rig.CountingProtocol{}, &rig.CountingProtocol{})
 		looptest.Do(l, func() {
 			l.SlowCallbackDuration = 1
 			l.CallSoon(func() { panic("planned") })
 		})
 		looptest.Turns(l, 3)
+		l.SetExceptionHandler(func(loop.Exception) { panic("planned, too") })
+		looptest.Do(l, func() { l.CallSoon(func() { panic("planned") }) })
+		looptest.Turns(l, 3)
 		looptest.Do(l, func() { l.SlowCallbackDuration = time.Hour })
 		rig.CloseRunning(t, l)
-		parts := []string{"Exception in callback", "connected", "unclosed transport"}
+		parts := []string{"resolved", "Exception in callback", "connected",
+			"Unhandled error in exception handler", "unclosed transport"}
 		if l.Engine().String() != "sim" { // whose clock does not pass by itself
 			parts = append(parts, "Executing")
 		}
@@ -247,14 +275,37 @@ func TestS423_CloseLogsEveryTransportThatIsOpen(t *testing.T) {
 		*log = rig.Lines{}
 		rig.ConnectTCP(t, l, &rig.CountingProtocol{}, &rig.CountingProtocol{})
 		rig.ConnectPipe(t, l, transporttest.NewRecorder(t), transporttest.NewRecorder(t))
-		rig.CloseRunning(t, l)
-		if n := strings.Count(log.Text(), `msg="unclosed transport"`); n != 4 {
-			t.Errorf("%d transports are logged, 4 were open", n)
+		_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{},
+			&rig.AnyPort)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, made := range []string{"rig.ConnectTCP", "rig.ConnectPipe"} {
-			if !strings.Contains(log.Text(), made) {
-				t.Errorf("the log does not say that %s made them", made)
+		rig.CloseRunning(t, l)
+		if lines := unclosed(log); len(lines) != 5 {
+			t.Errorf("%d transports are logged, 5 were open", len(lines))
+		}
+		for made, want := range map[string]int{"rig.ConnectTCP": 2, "rig.ConnectPipe": 2,
+			"schedule_test.TestS423": 1} {
+			n := 0
+			for _, line := range unclosed(log) {
+				_, created, _ := strings.Cut(line, "created=")
+				if strings.Contains(created, made) {
+					n++
+				}
+			}
+			if n < want {
+				t.Errorf("the log says of %d transports that %s made them, want %d", n, made, want)
 			}
 		}
 	})
+}
+
+// unclosed returns what the log says of transports that were left open, a line each.
+func unclosed(log *rig.Lines) (lines []string) {
+	for line := range strings.Lines(log.Text()) {
+		if strings.Contains(line, `msg="unclosed transport"`) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
@@ -15,7 +16,11 @@ func TestS395_APostWakesALoopThatSleeps(t *testing.T) {
 		for range 100 {
 			ran := make(chan struct{})
 			l.CallSoonThreadsafe(func() { close(ran) })
-			<-ran
+			select {
+			case <-ran:
+			case <-time.After(looptest.WaitTimeout):
+				t.Fatal("the loop sleeps on")
+			}
 		}
 	})
 }

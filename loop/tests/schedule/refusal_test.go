@@ -42,7 +42,7 @@ var (
 
 // Whether a sandbox forbids io_uring, and how, is found by trying. Each case runs
 // in a process of its own.
-func TestS452_WhereIoUringIsRefusedEpollServes(t *testing.T) {
+func TestS452_IfIoUringIsRefusedEpollTakesOver(t *testing.T) {
 	eperm, enosys, eacces := syscall.EPERM, syscall.ENOSYS, syscall.EACCES
 	cases := []struct {
 		name string

@@ -175,7 +175,7 @@ func TestS381_TimeIsMonotonic(t *testing.T) {
 	})
 }
 
-func TestS382_HugeDelaysAreNoError(t *testing.T) {
+func TestS382_HugeDelaysAreNotAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ran, rounds := false, 0
 		looptest.Do(l, func() {
@@ -250,7 +250,7 @@ func TestS386_StopBeforeTheRunIsOneRound(t *testing.T) {
 	}
 }
 
-func TestS387_NoRunAndNoCloseOfARunningLoop(t *testing.T) {
+func TestS387_ARunningLoopCannotBeRunOrClosed(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		if err := l.RunForever(); !errors.Is(err, loop.ErrLoopRunning) {
 			t.Errorf("RunForever: %v", err)

@@ -80,7 +80,7 @@ type noSignal struct{}
 func (noSignal) Signal()        {}
 func (noSignal) String() string { return "no signal" }
 
-func TestS402_SignalsThatCannotBeCaught(t *testing.T) {
+func TestS402_SignalsThatCannotBeCaughtAreRefused(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		looptest.Do(l, func() {
 			refused := []os.Signal{syscall.SIGKILL, syscall.SIGSTOP, nil, noSignal{}}

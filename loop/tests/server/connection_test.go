@@ -165,7 +165,7 @@ func TestS257_SockIsTakenOver(t *testing.T) {
 	})
 }
 
-func TestS257_SockThatIsNoStreamOrComesWithAnAddress(t *testing.T) {
+func TestS257_SockMustBeAStreamAndExcludesAnAddress(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, _ := rig.SocketPair(t, syscall.SOCK_DGRAM)
 		_, err := l.CreateConnection(t.Context(), transporttest.NewRecorder(t), "",

@@ -72,30 +72,8 @@ func TestS266_ANameWithoutAnAddressIsAnError(t *testing.T) {
 	})
 }
 
-// linkLocal returns an IPv6 address of this machine that needs a zone.
-func linkLocal(t *testing.T) netip.Addr {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range interfaces {
-		addrs, err := i.Addrs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, a := range addrs {
-			prefix, err := netip.ParsePrefix(a.String())
-			if err == nil && prefix.Addr().Is6() && prefix.Addr().IsLinkLocalUnicast() {
-				return prefix.Addr().WithZone(i.Name)
-			}
-		}
-	}
-	t.Skip("needs an interface with a link-local IPv6 address")
-	return netip.Addr{}
-}
-
 func TestS261_AZoneSaysWhichInterface(t *testing.T) {
-	ip := linkLocal(t)
+	ip := rig.LinkLocal(t)
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, netip.AddrPortFrom(ip, 0).String(), nil)
 		addr := a.Addrs()[0].(*net.TCPAddr)

@@ -251,7 +251,7 @@ func TestS242_AddressInUse(t *testing.T) {
 	})
 }
 
-func TestS243_AnAddressThatIsNotHere(t *testing.T) {
+func TestS243_AnAddressOfAnotherMachineIsSkipped(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const absent = "203.0.113.1:0"
 		a := rig.Serve(t, l, "127.0.0.1:0", &loop.ServerOptions{Addrs: []string{absent}})
@@ -262,6 +262,35 @@ func TestS243_AnAddressThatIsNotHere(t *testing.T) {
 		if !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			t.Errorf("%v, want EADDRNOTAVAIL", err)
 		}
+	})
+}
+
+// The descriptor's number may be that of another file by then.
+func TestAServerMayBeClosedAfterItsLoop(t *testing.T) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
+		var servers []*loop.Server
+		for range 2 {
+			s, err := l.CreateServer(rig.WithTimeout(t), newCounting, "127.0.0.1:0", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			servers = append(servers, s)
+		}
+		rig.CloseRunning(t, l)
+		other, err := net.Listen("tcp", "127.0.0.1:0") // with the number of one of them
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		servers[0].Close()
+		if err := servers[1].Shutdown(t.Context()); !errors.Is(err, loop.ErrLoopClosed) {
+			t.Errorf("Shutdown: %v", err)
+		}
+		c, err := net.Dial("tcp", other.Addr().String())
+		if err != nil {
+			t.Fatalf("the other listener is shut down: %v", err)
+		}
+		c.Close()
 	})
 }
 
@@ -426,7 +455,7 @@ func TestS010_S111_CloseTimeoutAndIdleTimeout(t *testing.T) {
 	})
 }
 
-func TestMaxConnsClosesWhoeverComesBeyond(t *testing.T) {
+func TestMaxConnsClosesConnectionsBeyondIt(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{MaxConns: 1})
 		a.Dial()

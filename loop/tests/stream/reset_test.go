@@ -29,7 +29,7 @@ var breaks = map[string]func(t *testing.T, g rig.OutsideConn){
 	},
 }
 
-func TestS043_AResetWithOutputInFlightIsToldAsOneAndNeverAsAnEnd(t *testing.T) {
+func TestS043_AResetWithOutputInFlightIsReportedAsAReset(t *testing.T) {
 	const size, slices, room = 4 << 20, 64, 256 << 10
 	outputs := map[string]func(l *loop.Loop, tr transport.Transport){
 		"blocked": func(_ *loop.Loop, tr transport.Transport) { tr.Write(make([]byte, size)) },
@@ -108,7 +108,7 @@ func wantResets(t *testing.T, l *loop.Loop, conns []rig.OutsideConn) {
 }
 
 // The peer resets while the loop writes to it round after round.
-func TestAResetBetweenTwoWritesIsToldAsOne(t *testing.T) {
+func TestAResetBetweenTwoWritesIsReportedAsAReset(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		conns := rig.OutsideConns(t, l, "tcp", 60)
 		stop := false
@@ -159,7 +159,7 @@ func TestAResetAfterTheEndOfFileIsAnError(t *testing.T) {
 }
 
 // A FIN with output in flight is an end and no reset: what was written still arrives.
-func TestAnEndWithOutputInFlightIsNoReset(t *testing.T) {
+func TestAnEndWithOutputInFlightIsNotAReset(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {

@@ -99,7 +99,7 @@ func TestS444_ANonblockingDescriptorIsWaitedFor(t *testing.T) {
 
 // Several completions of one receive may be there at once. What a callback does
 // between two of them must count for the second.
-func TestS448_EveryCompletionOfAReceiveLooksAtTheStateAnew(t *testing.T) {
+func TestS448_EveryCompletionOfAReceiveChecksTheStateAgain(t *testing.T) {
 	acts := map[string]func(l *loop.Loop, r *transporttest.Recorder) (next *transporttest.Recorder){
 		"PauseReading": func(_ *loop.Loop, r *transporttest.Recorder) *transporttest.Recorder {
 			r.Transport().PauseReading()

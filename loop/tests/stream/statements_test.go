@@ -175,7 +175,7 @@ func TestS119_APanicInConnectionMadeIsWhatCreateConnectionReturns(t *testing.T) 
 	}
 }
 
-func TestS120_APanicInConnectionLostIsNoConnectionOfTheServersAnyMore(t *testing.T) {
+func TestS120_APanicInConnectionLostStillEndsTheConnection(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
 		server, client := a.Dial()

@@ -24,7 +24,7 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 
 func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		const wait = 10 * time.Second // whose passing is an error
+		const wait = time.Minute // whose passing is an error
 		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
 			RequireCloseNotify: true, ShutdownTimeout: wait}})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
@@ -81,8 +81,8 @@ func TestS185_ShutdownTimeout(t *testing.T) {
 			client.On.Lost = func(error) { took = l.Time() - began }
 			client.Transport().Close()
 		})
-		lost(t, l, client, nil) // nobody asked for the answer
-		if took > 3*time.Second {
+		lost(t, l, client, nil)            // nobody asked for the answer
+		if took > looptest.WaitTimeout/2 { // S186 measures the second
 			t.Errorf("Close took %v although the peer does not answer", took)
 		}
 	})
@@ -104,11 +104,17 @@ func TestCloseTimeoutCountsFromCloseWithTLS(t *testing.T) {
 func TestIdleTimeoutWithTLS(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
-		client, err := a.TryTLS(loop.ConnectionOptions{IdleTimeout: 30 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
+		// On a busy machine a handshake may be idle for as long, and fails.
+		for timeout := 30 * time.Millisecond; ; timeout *= 2 {
+			client, err := a.TryTLS(loop.ConnectionOptions{IdleTimeout: timeout})
+			if err == nil {
+				lost(t, l, client, transport.ErrIdleTimeout)
+				return
+			}
+			if !errors.Is(err, transport.ErrIdleTimeout) || timeout > looptest.WaitTimeout {
+				t.Fatal(err)
+			}
 		}
-		lost(t, l, client, transport.ErrIdleTimeout)
 	})
 }
 
@@ -151,11 +157,11 @@ func TestS188_DataAfterCloseIsDiscardedWithoutAnError(t *testing.T) {
 	})
 }
 
-func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
+func TestS188_AResetAfterAllWasSentIsNotAnError(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
-			ShutdownTimeout: 10 * time.Second}})
+			ShutdownTimeout: time.Minute}})
 		var reset func()
 		reset = func() { // once the client has sent all
 			if client.Transport().WriteBufferSize() > 0 {
@@ -176,7 +182,7 @@ func TestS188_AResetAfterAllWasSentIsNoError(t *testing.T) {
 	})
 }
 
-func TestS191_TruncationIsToldWhereItIsAskedFor(t *testing.T) {
+func TestS191_TruncationIsAnErrorIfThatIsAskedFor(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{})
@@ -234,7 +240,7 @@ func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{
-			ShutdownTimeout: 10 * time.Second}})
+			ShutdownTimeout: time.Minute}})
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
 			server.Transport().Write(make([]byte, 2<<20))

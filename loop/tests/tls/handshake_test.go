@@ -41,7 +41,7 @@ func silent(t *testing.T, r *transporttest.Recorder) {
 	}
 }
 
-func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
+func TestS175_BothEndsHaveATLSTransport(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{})
@@ -61,7 +61,7 @@ func TestS175_ConnectionMadeAfterTheHandshakeWithTheTLSTransport(t *testing.T) {
 	})
 }
 
-func TestS177_BadCertificatesAreToldByName(t *testing.T) {
+func TestS177_ABadCertificateIsACertificateVerificationError(t *testing.T) {
 	expired := rig.TestPKI().Issue(t, func(c *x509.Certificate) {
 		c.NotAfter = time.Now().Add(-time.Minute)
 	}, "sluice.test")

@@ -96,7 +96,7 @@ func TestS272_ConnectAcceptedSocketWithTLS(t *testing.T) {
 	})
 }
 
-func TestAFactoryOrConnectionMadeThatFailsIsNoFailedHandshake(t *testing.T) {
+func TestAFactoryOrConnectionMadeThatFailsIsNotAFailedHandshake(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, nilProtocol := range []bool{true, false} {
 			looptest.Expect(l, "")

@@ -51,7 +51,7 @@ func TestS175_TheHandshakeIsOverInConnectionMade(t *testing.T) {
 	})
 }
 
-func TestS176_WhoeverConnectsWaitsForTheHandshake(t *testing.T) {
+func TestS176_CallsThatConnectWaitForTheHandshake(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		client, err := a.TryTLS(loop.ConnectionOptions{})
@@ -121,7 +121,7 @@ func TestS180_ANegativeTimeoutIsAnError(t *testing.T) {
 	refusedTLS(t, loop.TLSOptions{Config: c}, nil, syscall.ECONNREFUSED)
 }
 
-func TestS209_AServerNeedsACertificateAndAClientNothing(t *testing.T) {
+func TestS209_OnlyAServerNeedsACertificate(t *testing.T) {
 	refusedTLS(t, loop.TLSOptions{Config: &tls.Config{}}, tlsio.ErrNoCertificate,
 		syscall.ECONNREFUSED)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -145,7 +145,7 @@ func TestS184_CloseWaitsForThePeersCloseNotify(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{
-			TLS: &loop.TLSOptions{ShutdownTimeout: 10 * time.Second}})
+			TLS: &loop.TLSOptions{ShutdownTimeout: time.Minute}})
 		ended, answered := false, false
 		looptest.Do(l, func() {
 			server.On.EOF = func() bool { ended = true; return false }
@@ -165,7 +165,7 @@ func TestS184_CloseWaitsForThePeersCloseNotify(t *testing.T) {
 	})
 }
 
-func TestS186_ASecondIsWaitedForTheAnswer(t *testing.T) {
+func TestS186_CloseWaitsOneSecondForThePeersCloseNotify(t *testing.T) {
 	n := looptest.New(t, looptest.Options{})
 	client, freeze := muteTLS(t, n.Loop, loop.ConnectionOptions{})
 	var took time.Duration
@@ -234,7 +234,6 @@ func TestS211_HandshakesThatEndBadlyLeaveNothing(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{
 			TLS: &loop.TLSOptions{HandshakeTimeout: 20 * time.Millisecond}})
-		plain := rig.Serve(t, l, "", nil) // does not answer
 		for _, greeting := range []string{"", "GET / HTTP/1.0\r\n\r\n"} {
 			c, err := net.Dial("tcp", a.Addrs()[0].String())
 			if err != nil {
@@ -245,12 +244,20 @@ func TestS211_HandshakesThatEndBadlyLeaveNothing(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		ctx, cancel := context.WithCancel(rig.WithTimeout(t))
 		defer cancel()
-		_, err := l.CreateConnection(ctx, transporttest.NewRecorder(t),
-			plain.Addrs()[0].String(),
+		deaf, err := l.CreateServer(t.Context(), func() protocol.Protocol {
+			r := transporttest.NewRecorder(t)
+			r.On.Data = func([]byte) { cancel() } // the handshake has begun
+			return r
+		}, "127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer deaf.Close()
+		_, err = l.CreateConnection(ctx, transporttest.NewRecorder(t), deaf.Addrs()[0].String(),
 			&loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: rig.ClientTLS()}})
-		if !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		looptest.WaitFor(t, l, "the ends", func() bool {
@@ -264,14 +271,17 @@ func TestS211_HandshakesThatEndBadlyLeaveNothing(t *testing.T) {
 
 func TestS252_OnlyHandshakesThatSucceedMakeAProtocol(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		a := serveTLS(t, l, loop.ServerOptions{
+		// Only a peer that says nothing meets the short timeout: a handshake may take
+		// longer where the machine is busy.
+		hasty := serveTLS(t, l, loop.ServerOptions{
 			TLS: &loop.TLSOptions{HandshakeTimeout: 20 * time.Millisecond}})
 		mute := transporttest.NewRecorder(t)
-		_, err := l.CreateConnection(rig.WithTimeout(t), mute, a.Addrs()[0].String(), nil)
+		_, err := l.CreateConnection(rig.WithTimeout(t), mute, hasty.Addrs()[0].String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rig.WaitLost(t, l, mute)
+		a := serveTLS(t, l, loop.ServerOptions{})
 		other := rig.ClientTLS()
 		other.ServerName = "elsewhere.test"
 		_, err = a.TryTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{Config: other}})
@@ -279,10 +289,11 @@ func TestS252_OnlyHandshakesThatSucceedMakeAProtocol(t *testing.T) {
 			t.Error(err)
 		}
 		server, _ := a.DialTLS(loop.ConnectionOptions{})
-		looptest.Pass(t, l, 50*time.Millisecond) // longer than a handshake may take
+		looptest.Pass(t, l, 50*time.Millisecond)
 		looptest.Do(l, func() {
-			if len(a.Got) != 1 || server.Transport().IsClosing() {
-				t.Errorf("%d protocols, closing %v", len(a.Got), server.Transport().IsClosing())
+			if len(hasty.Got) != 0 || len(a.Got) != 1 || server.Transport().IsClosing() {
+				t.Errorf("%d and %d protocols, closing %v", len(hasty.Got), len(a.Got),
+					server.Transport().IsClosing())
 			}
 		})
 	})

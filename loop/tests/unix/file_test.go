@@ -96,7 +96,7 @@ func TestS280_CloseRemovesTheSocketFile(t *testing.T) {
 	})
 }
 
-func TestS280_ARelativePathIsOfTheDirectoryInWhichItWasBound(t *testing.T) {
+func TestS280_ARelativePathIsThatOfTheDirectoryInWhichItWasBound(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		where := t.TempDir()
 		t.Chdir(where)
@@ -277,7 +277,7 @@ func TestUnixPathsWithoutPermission(t *testing.T) {
 	})
 }
 
-func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
+func TestAUnixServerInADirectoryThatDoesNotExist(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		path := rig.SocketPath(t)
 		unixError(t, serveError(t, l, filepath.Join(path, "s"), nil), "listen", syscall.ENOENT)
@@ -286,7 +286,7 @@ func TestUnixServerInADirectoryThatIsNotThere(t *testing.T) {
 	})
 }
 
-func TestAnAbstractNameIsNoFile(t *testing.T) {
+func TestAnAbstractNameIsNotAFile(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		dir := filepath.Dir(rig.SocketPath(t))
 		t.Chdir(dir)

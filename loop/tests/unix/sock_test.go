@@ -2,6 +2,7 @@ package unix_test
 
 import (
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -55,7 +56,54 @@ func TestS276_TLSOverAUnixSocketNeedsAServersName(t *testing.T) {
 	})
 }
 
-func TestS281_ASockThatIsNoUnixStreamIsRefused(t *testing.T) {
+func TestS276_WithAServersNameAUnixConnectionHasTLS(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
+		a := rig.ServeUnix(t, l, path, rig.UnixServer(loop.ServerOptions{
+			TLS: &loop.TLSOptions{Config: rig.ServerTLS()}}))
+		for i, sock := range []bool{false, true} {
+			at, opts := path, &loop.ConnectionOptions{TLS: &loop.TLSOptions{
+				Config: rig.ClientTLS(), ServerName: "sluice.test"}}
+			if sock {
+				at, opts.Sock = "", connected(t, path)
+			}
+			r := transporttest.NewRecorder(t)
+			rig.AbortAtEnd(t, l, r)
+			tr, err := l.CreateUnixConnection(rig.WithTimeout(t), r, at, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			looptest.Do(l, func() {
+				s, ok := transport.TLSState(tr)
+				if !ok || !s.HandshakeComplete || s.ServerName != "sluice.test" {
+					t.Errorf("Sock %v: TLS %v, %+v", sock, ok, s)
+				}
+				tr.Write([]byte("hello"))
+			})
+			looptest.WaitFor(t, l, "the server's handshake", func() bool {
+				return len(a.Got) == i+1 && a.Got[i].Transport() != nil
+			})
+			rig.WaitData(t, l, a.Got[i], []byte("hello"))
+		}
+	})
+}
+
+// connected returns a socket that is connected to path.
+func connected(t *testing.T, path string) *os.File {
+	t.Helper()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f, err := c.(*net.UnixConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestS281_ASockThatIsNotAUnixStreamIsRefused(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		socket := func(kind int) *os.File {
 			f, _ := rig.SocketPair(t, kind)

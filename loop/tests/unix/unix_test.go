@@ -165,7 +165,7 @@ func TestUnixRefusesWhatIsForAddresses(t *testing.T) {
 	})
 }
 
-func TestS283_WhoHasNoNameHasAnEmptyOne(t *testing.T) {
+func TestS283_AnUnnamedEndHasAnEmptyName(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		path := rig.SocketPath(t)
 		server, client := rig.ServeUnix(t, l, path, nil).DialUnix()

@@ -86,7 +86,7 @@ func TestARecordingEndsWithItsContextAndTakesALastMoment(t *testing.T) {
 	}
 }
 
-func TestAProcessThatIsNotThereIsNoRecording(t *testing.T) {
+func TestANonexistentProcessGivesNoRecording(t *testing.T) {
 	err := (&Recording{}).Run(context.Background(), newFake(0), nil)
 	if !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("ends with %v", err)

@@ -45,7 +45,7 @@ func TestARecordingIsReadBackWhole(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRecordingIsRefused(t *testing.T) {
+func TestWhatIsNotARecordingIsRefused(t *testing.T) {
 	for text, want := range map[string]error{
 		"":                                   ErrNoRecording,
 		"no json":                            ErrNoRecording,

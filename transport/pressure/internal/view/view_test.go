@@ -90,7 +90,7 @@ func TestPlacesAreFilledFromTheSnapshot(t *testing.T) {
 	}
 }
 
-func TestASocketThatWasNeverConnectedIsNoConnection(t *testing.T) {
+func TestASocketThatWasNeverConnectedIsNotAConnection(t *testing.T) {
 	var b Builder
 	f := b.Next(&pressure.Snapshot{Conns: []pressure.Conn{{FD: 3, State: pressure.TCPClose}}}, nil)
 	if len(f.Conns) != 0 {
