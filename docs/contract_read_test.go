@@ -12,7 +12,7 @@ const (
 
 	// statementMax is the number of the contract's last statement, divergenceMax
 	// that of its last divergence.
-	statementMax  = 462
+	statementMax  = 463
 	divergenceMax = 26
 )
 

@@ -48,7 +48,6 @@ type ConnectionOptions struct {
 	TLS *TLSOptions
 
 	// CloseTimeout, IdleTimeout and WriteCap are as in ServerOptions.
-
 	CloseTimeout time.Duration
 	IdleTimeout  time.Duration
 	WriteCap     int
@@ -89,12 +88,14 @@ func (l *Loop) CreateConnectionFunc(ctx context.Context, p protocol.Protocol, ad
 }
 
 // ConnectAcceptedSocket makes the server-side transport of a socket that was accepted
-// elsewhere. It duplicates f and closes it. With ServerOptions.TLS it returns when the
-// handshake is over, or when ctx ends it.
+// elsewhere. It duplicates f and closes it, unless it refuses p or the options. With
+// ServerOptions.TLS it returns when the handshake is over, or when ctx ends it.
 //
 // ConnectAcceptedSocket may be called from any goroutine except the loop's.
 //
-// Errors: ErrNotStream, transport.ErrNilProtocol, ErrBadOption, ctx's error, ErrOnLoop.
+// Errors: ErrNotStream, or with Network "unixpacket" ErrNotSeqPacket, in a *net.OpError;
+// ErrPacketsTLS; transport.ErrNilProtocol; ErrBadOption; errors in the TLSOptions, and
+// those of a handshake (see CreateConnection); ctx's error; ErrOnLoop.
 func (l *Loop) ConnectAcceptedSocket(ctx context.Context, p protocol.Protocol, f *os.File,
 	opts *ServerOptions) (transport.Transport, error) {
 	return block(ctx, l, func(done func(transport.Transport, error)) {
@@ -110,7 +111,10 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
-	err := opts.check()
+	kind, err := opener.KindOf(opts.Network), opts.check()
+	if err == nil {
+		err = checkKind(kind, opts.TLS)
+	}
 	switch {
 	case p == nil:
 		err = transport.ErrNilProtocol
@@ -121,7 +125,7 @@ func (l *Loop) ConnectAcceptedSocketFunc(ctx context.Context, p protocol.Protoco
 		done(nil, err)
 		return
 	}
-	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: opener.KindOf(opts.Network),
+	s := &setup{loop: l, ctx: ctx, protocol: p, done: done, kind: kind,
 		made: l.originHere(), server: true}
 	s.opts = ConnectionOptions{Network: opts.Network, Sock: f, KeepAlive: opts.KeepAlive,
 		TLS: opts.TLS.copy(), CloseTimeout: opts.CloseTimeout, IdleTimeout: opts.IdleTimeout,

@@ -78,6 +78,7 @@ var (
 	// ErrPacketsTLS: TLS was asked for on a "unixpacket" socket, which carries messages;
 	// TLS needs a stream. errors.Is(err, errors.ErrUnsupported) holds.
 	ErrPacketsTLS = fmt.Errorf("loop: TLS on a socket of messages: %w", errors.ErrUnsupported)
+
 	// ErrNoTLSConfig: TLSOptions has no Config.
 	ErrNoTLSConfig = tlsio.ErrNoConfig
 

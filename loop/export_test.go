@@ -51,8 +51,8 @@ func (h heldParent) StartProcess(c *child.Command, done func(child.Process, erro
 	})
 }
 
-// SubprocessHeld is SubprocessExecFunc, but for the last step of the start, which
-// *held does once that is not nil. It returns how to give the start up.
+// SubprocessHeld is SubprocessExecFunc without the last step of the start: *held, once it
+// is not nil, performs that step. It returns a function that gives the start up.
 func (l *Loop) SubprocessHeld(p protocol.SubprocessProtocol, args []string, held *func(),
 	done func(transport.SubprocessTransport, error)) (cancel func(error)) {
 	var made *child.Child
@@ -72,8 +72,8 @@ func (brokenParent) ConnectReadPipeFunc(_ protocol.Protocol, f *os.File,
 	done(nil, syscall.EMFILE)
 }
 
-// SubprocessWithoutOutput is SubprocessExecFunc where the first pipe can be had and
-// no other.
+// SubprocessWithoutOutput is SubprocessExecFunc on a loop that connects the pipe of the
+// child's input, but not those of its output.
 func (l *Loop) SubprocessWithoutOutput(p protocol.SubprocessProtocol, args []string,
 	done func(transport.SubprocessTransport, error)) {
 	var made *child.Child

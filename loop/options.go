@@ -58,7 +58,7 @@ type Options struct {
 	// Trace holds hooks that are called on events; nil means none.
 	Trace *Trace
 
-	// Logger logs what no handler takes; nil means slog.Default().
+	// Logger gets everything that the loop logs; nil means slog.Default().
 	Logger *slog.Logger
 
 	// Debug turns on debug mode, as do SetDebug and the environment variable
@@ -71,12 +71,12 @@ type Options struct {
 	// protocol that keeps it.
 	Debug bool
 
-	// FlowPage makes the loop publish the pressure on its transports in a page of shared
-	// memory, which package flowpage reads: how much they have buffered, whether they are
-	// paused, and whether the loop has time to spare. Only the program itself knows this.
-	// Any process of the same user, or of root, can read the page without stopping the
-	// loop. It costs a descriptor and 68 KiB for each loop, about 10 ns for each message
-	// and 100 ns for each round.
+	// FlowPage makes the loop publish the state of its flow control in a page of shared
+	// memory, which package flowpage reads: how much its transports have buffered, whether
+	// they are paused, and whether the loop has time to spare. Otherwise none of this can
+	// be seen from outside the program. Any process of the same user, or of root, can read
+	// the page without stopping the loop. It costs a descriptor and 68 KiB for each loop,
+	// about 10 ns for each message and 100 ns for each round.
 	FlowPage bool
 
 	// Repanic lets a panic in a callback crash the process instead of being reported to

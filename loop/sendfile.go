@@ -59,8 +59,9 @@ func (l *Loop) Sendfile(ctx context.Context, t transport.WriteTransport, f *os.F
 	})
 }
 
-// SendfileFunc is Sendfile for the loop's goroutine: done is called on it, once,
-// before ConnectionLost, possibly before SendfileFunc returns if nothing was begun.
+// SendfileFunc is Sendfile for the loop's goroutine: done is called on it, once and
+// before ConnectionLost. If sending cannot begin, done is called before SendfileFunc
+// returns.
 func (l *Loop) SendfileFunc(ctx context.Context, t transport.WriteTransport, f *os.File,
 	offset, count int64, done func(int64, error)) {
 	l.check()
@@ -95,7 +96,7 @@ func (l *Loop) takesFiles(t transport.WriteTransport) error {
 	case *fdio.Stream:
 		ours = t.On((*host)(l))
 	case *fdio.SeqPacket:
-		return fmt.Errorf("loop: Sendfile of messages: %w", errors.ErrUnsupported)
+		return fmt.Errorf("loop: Sendfile over a socket of messages: %w", errors.ErrUnsupported)
 	case *tlsio.Transport:
 		ours = t.On((*host)(l))
 	}

@@ -206,10 +206,10 @@ func (s *Server) accept() {
 }
 
 // PauseAccepting leaves new connections in the kernel's queue until ResumeAccepting is
-// called, so that the clients of a busy server notice. A few connections that the kernel
-// has already accepted may still come in. When the queue is full, the kernel turns
-// clients away (listen(2)). It may be called before the server serves, and from any
-// goroutine.
+// called, so that a busy server takes on no more clients. A few connections that the
+// kernel has already accepted may still come in. When the queue is full, the kernel turns
+// clients away (listen(2)). PauseAccepting may be called before the server serves, and
+// from any goroutine.
 func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(true) }) }
 
 // ResumeAccepting undoes PauseAccepting. It may be called from any goroutine.
@@ -222,7 +222,8 @@ func (s *Server) pauseAccepting(on bool) {
 }
 
 // Close stops accepting at once; open connections stay open. Connections that the kernel
-// had accepted but the loop had not are closed. It is idempotent and does not wait.
+// had accepted but the loop had not are closed. It is idempotent and does not wait for
+// connections to end.
 //
 // A socket that others may share, from ServerOptions.Sock or returned by Sockets, is
 // closed but not shut down: new clients wait in its queue for the others, and are refused

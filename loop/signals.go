@@ -24,7 +24,8 @@ type signalHandler struct {
 // merged into one. The handler is removed when the loop is closed. It is for the loop's
 // goroutine.
 //
-// Errors: ErrBadSignal for a signal that cannot be caught; ErrLoopClosed.
+// Errors: ErrBadSignal for a signal that does not exist or cannot be caught;
+// ErrLoopClosed; an error without a name if f is nil.
 func (l *Loop) AddSignalHandler(sig os.Signal, f func()) error {
 	l.check()
 	if l.isClosed() {

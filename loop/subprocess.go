@@ -53,7 +53,7 @@ func (l *Loop) SubprocessExecFunc(ctx context.Context, p protocol.SubprocessProt
 	}
 }
 
-// SubprocessShell is SubprocessExec of "/bin/sh -c command".
+// SubprocessShell is SubprocessExec of /bin/sh with the arguments -c and command.
 //
 // SubprocessShell may be called from any goroutine except the loop's.
 func (l *Loop) SubprocessShell(ctx context.Context, p protocol.SubprocessProtocol, command string,
@@ -61,7 +61,8 @@ func (l *Loop) SubprocessShell(ctx context.Context, p protocol.SubprocessProtoco
 	return l.SubprocessExec(ctx, p, shell(command), opts)
 }
 
-// SubprocessShellFunc is SubprocessShell for the loop's goroutine.
+// SubprocessShellFunc is SubprocessShell for the loop's goroutine: done is called on it,
+// once, possibly before SubprocessShellFunc returns.
 func (l *Loop) SubprocessShellFunc(ctx context.Context, p protocol.SubprocessProtocol,
 	command string, opts *subprocess.Options,
 	done func(transport.SubprocessTransport, error)) {

@@ -30,15 +30,15 @@ type TLSOptions struct {
 	// second, after which there is no error.
 	ShutdownTimeout time.Duration
 
-	// RequireCloseNotify makes an end of file without the peer's close_notify, which
-	// anybody who cuts the connection can cause, the error transport.ErrNoCloseNotify.
-	// Otherwise it is an ordinary end.
+	// RequireCloseNotify turns an end of file without the peer's close_notify, which
+	// anybody on the way can cause by cutting the connection, into the error
+	// transport.ErrNoCloseNotify. Otherwise it counts as an ordinary end.
 	RequireCloseNotify bool
 
-	// OnHandshakeError is called, on the loop's goroutine, for each connection of a
-	// server that ended before its handshake was over; Stats.HandshakesFailed counts
-	// them. Later failures, for example of the factory, go to the exception handler.
-	// Methods that wait for one handshake return its error instead.
+	// OnHandshakeError is called, on the loop's goroutine, whenever one of a server's
+	// connections ends before its handshake is over; Stats.HandshakesFailed counts these.
+	// Later failures, for example of the factory, go to the exception handler. It is not
+	// called for a method that waits for one handshake: the method returns the error.
 	OnHandshakeError func(peer net.Addr, err error)
 
 	// ServerSide makes the loop the server in the handshake of StartTLS. It always is for

@@ -30,15 +30,17 @@ type watchKey struct {
 	mask uint16
 }
 
-// AddReader makes the loop call f whenever fd is readable, at end of file or in error,
-// once per round, until RemoveReader is called. It replaces an earlier function. Call
-// RemoveReader before closing fd. It is for the loop's goroutine.
+// AddReader makes the loop call f, on its goroutine, once per round for as long as fd is
+// readable, at end of file or in an error state, until RemoveReader is called. f replaces
+// an earlier function for fd. Call RemoveReader before closing fd. AddReader is for the
+// loop's goroutine.
 //
 // Errors: ErrFdInUse for a transport's descriptor, ErrLoopClosed, EPERM for a
 // regular file, EBADF.
 func (l *Loop) AddReader(fd int, f func()) error { return l.watch(fd, pollIn, f) }
 
-// AddWriter is AddReader for writing. It is for the loop's goroutine.
+// AddWriter is AddReader for writing: f is called for as long as fd is writable. It is
+// for the loop's goroutine.
 func (l *Loop) AddWriter(fd int, f func()) error { return l.watch(fd, pollOut, f) }
 
 // RemoveReader undoes AddReader and reports whether there was anything to undo. The

@@ -114,11 +114,14 @@ type SubprocessProtocol interface {
 	// connected.
 	ConnectionMade(t transport.SubprocessTransport)
 
-	// PipeDataReceived is called with data that the child wrote to descriptor fd.
-	// data belongs to the loop and is valid until the call returns.
+	// PipeDataReceived is called with data that the child wrote to descriptor fd, 1 or
+	// 2. data is never empty. It belongs to the loop and is valid until the call
+	// returns.
 	PipeDataReceived(fd int, data []byte)
 
-	// PipeConnectionLost is called once for each pipe, when that pipe is closed.
+	// PipeConnectionLost is called once for each pipe, when that pipe is closed. err is
+	// nil, or wraps EPIPE for a standard input that was not sent completely, or is the
+	// error that ended the pipe.
 	PipeConnectionLost(fd int, err error)
 
 	// ProcessExited is called once, when the child has exited.

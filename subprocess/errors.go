@@ -10,7 +10,7 @@ var (
 
 	// ErrStdio: Options.Stdin or Options.Stdout is Stdout, or the file of a File is
 	// nil.
-	ErrStdio = errors.New("subprocess: a standard stream cannot be that")
+	ErrStdio = errors.New("subprocess: Stdio of the wrong kind for this stream")
 
 	// ErrSignal: SendSignal was called with a value that is not a signal of this
 	// system. It comes with EINVAL.

@@ -7,7 +7,7 @@ import (
 
 // Limits are the water marks of a write buffer, in bytes, 0 <= Low <= High. Writing
 // is paused when the size is strictly greater than High, and resumed when it is Low
-// or less. High 0 pauses whenever anything remains in the buffer.
+// or less. A High of 0 pauses whenever anything remains in the buffer.
 type Limits struct {
 	High int // PauseWriting is called when the size exceeds it
 	Low  int // ResumeWriting is called when the size drains to it

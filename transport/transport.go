@@ -217,8 +217,9 @@ type BatchSender interface {
 	// retained.
 	//
 	// It returns the number of datagrams accepted. If that is less than all of
-	// them, err says why the next one was not, and is one of the errors of SendTo;
-	// none after that one was examined: batch[n+1:] may be sent with another call.
+	// them, err says why the next one was not, and is one of the errors of SendTo.
+	// The datagrams after that one, batch[n+1:], were not looked at and may be sent
+	// with another call.
 	// An error from the kernel about a datagram that was accepted is passed to
 	// ErrorReceived, one call for each such datagram; the others are sent.
 	SendBatch(batch []Datagram) (n int, err error)

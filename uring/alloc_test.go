@@ -31,7 +31,7 @@ func (e *echo) round() {
 	s.PrepRecv(e.b, e.pong, 0)
 	s.SetUserData(2)
 	for done := false; !done; {
-		if _, err := e.r.SubmitAndWait(1, time.Second); err != nil {
+		if _, err := e.r.SubmitAndWait(1, 30*time.Second); err != nil {
 			e.t.Fatal(err)
 		}
 		for c := range e.r.CQEs() {
@@ -95,7 +95,7 @@ func TestWaitingInVainAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A stack moves; what an SQE points to must not.
+// A goroutine's stack can move; what an SQE points to must not.
 func TestTheBufferOfAnSQEIsNotOnTheStack(t *testing.T) {
 	var s SQE
 	if n := testing.AllocsPerRun(100, func() {

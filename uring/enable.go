@@ -98,24 +98,9 @@ func (r *Ring) Flags() uint32 { return r.flags }
 // Features returns the kernel's IORING_FEAT_* bits.
 func (r *Ring) Features() uint32 { return r.features }
 
-// HasDeferTaskrun reports whether completions are posted only inside the owner's
-// own enters. Since Linux 6.1.
-func (r *Ring) HasDeferTaskrun() bool { return r.flags&setupDeferTaskrun != 0 }
-
-// HasSingleIssuer reports whether the kernel insists on a single thread. Since
-// Linux 6.0.
-func (r *Ring) HasSingleIssuer() bool { return r.flags&setupSingleIssuer != 0 }
-
-// HasTaskrunFlag reports whether TaskrunPending works. Since Linux 5.19.
-func (r *Ring) HasTaskrunFlag() bool { return r.flags&SetupTaskrunFlag != 0 }
-
-// HasSubmitAll reports whether a submission continues after an SQE that fails at
-// once. If not, Submit returns early and Pending is not 0. Since Linux 5.18.
-func (r *Ring) HasSubmitAll() bool { return r.flags&SetupSubmitAll != 0 }
-
-// HasNoIOWait reports whether waits are kept from counting as I/O wait: otherwise
+// hasNoIOWait reports whether waits are kept from counting as I/O wait: otherwise
 // an idle loop looks like 100 % iowait on Linux 6.5 to 6.14. Since Linux 6.15.
-func (r *Ring) HasNoIOWait() bool { return r.features&featNoIOWait != 0 }
+func (r *Ring) hasNoIOWait() bool { return r.features&featNoIOWait != 0 }
 
 // HasBundles reports whether RecvSendBundle works. Since Linux 6.10.
 func (r *Ring) HasBundles() bool { return r.features&featRecvSendBundle != 0 }

@@ -37,9 +37,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftBehind allows goroutines that are ending five seconds to end.
+// leftBehind allows goroutines that are ending half a minute to end.
 func leftBehind(before []string) []string {
-	for end := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+	for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
 		left := slices.DeleteFunc(openDescriptors(), func(fd string) bool {
 			// The runtime opens its poller, an epoll and an eventfd, when first used.
 			return slices.Contains(before, fd) || strings.Contains(fd, "anon_inode:[event")
@@ -102,17 +102,17 @@ func newRing(t testing.TB, entries uint32, opts *Options) *Ring {
 // wait removes the next completion and returns a copy of it.
 func wait(t testing.TB, r *Ring) CQE {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		if c := r.Peek(); c != nil {
 			got := *c
 			r.Advance(1)
 			return got
 		}
-		if _, err := r.SubmitAndWait(1, 5*time.Second); err != nil && err != ErrTimeout {
+		if _, err := r.SubmitAndWait(1, 30*time.Second); err != nil && err != ErrTimeout {
 			t.Fatal(err)
 		}
 	}
-	t.Fatal("no completion in 5 s")
+	t.Fatal("no completion in 30 s")
 	return CQE{}
 }
 

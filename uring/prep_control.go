@@ -11,10 +11,9 @@ import (
 
 // Flags of PrepCancel, PrepCancelFD and Ring.SyncCancel.
 const (
-	CancelAll     uint32 = 1 << 0 // all matches, not only the first; since Linux 5.19
-	CancelFD      uint32 = 1 << 1 // match by descriptor; since Linux 5.19
-	CancelAny     uint32 = 1 << 2 // match everything; since Linux 5.19
-	CancelFDFixed uint32 = 1 << 3 // the descriptor is an index; since Linux 6.0
+	CancelAll uint32 = 1 << 0 // all matches, not only the first; since Linux 5.19
+	CancelFD  uint32 = 1 << 1 // match by descriptor; since Linux 5.19
+	CancelAny uint32 = 1 << 2 // match everything; since Linux 5.19
 )
 
 // PrepCancel cancels the operation that has userData, or with CancelAll every one
@@ -41,9 +40,6 @@ const (
 	PollUpdateEvents uint32 = 1 << 1
 	// PollUpdateUserData changes the user data. Since Linux 5.13.
 	PollUpdateUserData uint32 = 1 << 2
-	// PollLevel, with PrepPollUpdate or SetPollFlags, makes the poll
-	// level-triggered. Since Linux 6.0.
-	PollLevel uint32 = 1 << 3
 )
 
 // PrepPollAdd waits once for any of the POLL* events in mask: Res holds those that
@@ -56,15 +52,11 @@ func (s *SQE) PrepPollAdd(fd int, mask uint32) {
 
 // PrepPollMultishot keeps polling after the first event, with one completion for
 // each, until one has no CQE.More. Polling is edge-triggered, so an event that was
-// not acted on is not reported again, unless SetPollFlags sets PollLevel. Since
-// Linux 5.13.
+// not acted on is not reported again. Since Linux 5.13.
 func (s *SQE) PrepPollMultishot(fd int, mask uint32) {
 	s.PrepPollAdd(fd, mask)
 	s.len = pollMultishot
 }
-
-// SetPollFlags adds flags, such as PollLevel, to PrepPollAdd or PrepPollMultishot.
-func (s *SQE) SetPollFlags(flags uint32) { s.len |= flags }
 
 // PrepPollRemove ends the poll that has userData, which completes with ECANCELED.
 // ENOENT: there is none. Since Linux 5.1.
@@ -90,11 +82,7 @@ func pollMask(mask uint32) uint32 {
 
 // Flags of timeouts.
 const (
-	TimeoutAbs          uint32 = iosys.IORING_TIMEOUT_ABS // a point in time, not a duration; 5.5
-	TimeoutBoottime     uint32 = 1 << 2                   // CLOCK_BOOTTIME; 5.15
-	TimeoutRealtime     uint32 = 1 << 3                   // CLOCK_REALTIME; 5.15
-	TimeoutETimeSuccess uint32 = 1 << 5                   // ETIME does not break a chain; 5.16
-	TimeoutMultishot    uint32 = 1 << 6                   // fires repeatedly; 6.4
+	TimeoutAbs uint32 = iosys.IORING_TIMEOUT_ABS // a point in time, not a duration; 5.5
 
 	timeoutUpdate uint32 = 1 << 1 // 5.11
 )

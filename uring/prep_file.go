@@ -57,17 +57,13 @@ func (s *SQE) PrepReadMultishot(fd int, group uint16, offset uint64) {
 
 // PrepSplice is splice(2): it moves up to n bytes from one descriptor to another,
 // one of which must be a pipe. The offset of a pipe is -1, as is that of a file to
-// be used at its own position. flags is SPLICE_F_*. SpliceFDInFixed makes fdIn an
-// index of RegisterFiles, and FixedFile does the same for fdOut. A kernel worker
-// carries it out. Since Linux 5.7.
+// be used at its own position. flags is SPLICE_F_*. FixedFile makes fdOut an
+// index of RegisterFiles. A kernel worker carries it out. Since Linux 5.7.
 func (s *SQE) PrepSplice(fdIn int, offIn int64, fdOut int, offOut int64, n uint32, flags int) {
 	s.prep(iosys.IORING_OP_SPLICE, fdOut, uint64(offIn), n, uint64(offOut))
 	s.fileIndex = uint32(int32(fdIn))
 	s.opFlags = uint32(flags)
 }
-
-// SpliceFDInFixed is PrepSplice's SPLICE_F_FD_IN_FIXED.
-const SpliceFDInFixed = iosys.IOSQE_SPLICE_F_FD_IN_FIXED
 
 // PrepFilesUpdate sets slots of RegisterFiles from offset on, each to a descriptor,
 // or to -1 to empty the slot. The kernel keeps its own reference to each file. fds

@@ -71,10 +71,10 @@ func (f Features) String() string {
 // Reasons for a missing feature when there is no errno that says so.
 var (
 	errNotProbed    = errors.New("unknown feature")
-	errSingleShot   = errors.New("taken, but it completes only once")
+	errSingleShot   = errors.New("accepted, but it completes only once")
 	errNoCompletion = errors.New("no completion")
-	errCompletion   = errors.New("a completion that should have been left out")
-	errWrongResult  = errors.New("another result than it should be")
+	errCompletion   = errors.New("a completion that should have been suppressed")
+	errWrongResult  = errors.New("an unexpected result")
 	errNotOffered   = errors.New("not among the kernel's features")
 )
 

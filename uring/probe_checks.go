@@ -22,7 +22,7 @@ var checks = []struct {
 	{FeatureSingleIssuer, func(p *prober) error { return p.accepted(SetupSingleIssuer) }},
 	{FeatureDeferTaskrun, func(p *prober) error { return p.accepted(SetupDeferTaskrun) }},
 	{FeatureNoSQArray, func(p *prober) error { return p.accepted(SetupNoSQArray) }},
-	{FeatureNoIOWait, func(p *prober) error { return offered(p.ring.HasNoIOWait()) }},
+	{FeatureNoIOWait, func(p *prober) error { return offered(p.ring.hasNoIOWait()) }},
 	{FeatureRegisteredRing, (*prober).registeredRing},
 	{FeatureCQESkip, (*prober).cqeSkip},
 	{FeatureBufRing, (*prober).bufRing},

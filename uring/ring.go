@@ -166,7 +166,7 @@ func (r *Ring) CQEs() iter.Seq[CQE] {
 
 // TaskrunPending reports whether completions wait inside the kernel for the next
 // enter. It reads one word of memory, so a loop can spin on it. Only with
-// HasTaskrunFlag. Since Linux 5.19.
+// SetupTaskrunFlag in Flags. Since Linux 5.19.
 func (r *Ring) TaskrunPending() bool { return atomic.LoadUint32(r.sqFlags)&sqTaskrun != 0 }
 
 // Overflowed reports whether completions wait inside the kernel for room in the CQ.
@@ -191,7 +191,7 @@ func (r *Ring) Entries() int { return int(r.sqEntries) }
 // CQEntries returns the size of the completion queue, a power of 2.
 func (r *Ring) CQEntries() int { return int(r.cqEntries) }
 
-// Close cancels everything in flight, waits at most closeTimeout for it to end,
+// Close cancels everything in flight, waits at most 100 ms for it to end,
 // and frees the ring, its buffer rings included. Completions that were not taken
 // are lost. It is idempotent.
 //

@@ -46,7 +46,7 @@ func TestQueueFullGivesNilAndLosesNothing(t *testing.T) {
 				if got := r.Space(); got != 0 {
 					t.Fatal("Space", got)
 				}
-				if n, err := r.SubmitAndWait(4, time.Second); n != 4 || err != nil {
+				if n, err := r.SubmitAndWait(4, 30*time.Second); n != 4 || err != nil {
 					t.Fatal(n, err)
 				}
 				if got := r.Ready(); got != 4 {
@@ -115,7 +115,7 @@ func TestCQEsYieldsAllAndStopsOnBreak(t *testing.T) {
 		s.PrepNop()
 		s.SetUserData(i)
 	}
-	if _, err := r.SubmitAndWait(5, time.Second); err != nil {
+	if _, err := r.SubmitAndWait(5, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	var got []uint64
@@ -206,7 +206,7 @@ func TestASignalIsNotAnError(t *testing.T) {
 	}()
 	var err error
 	for r.Stats().Interrupts < 3 && err == nil {
-		if _, err = r.SubmitAndWait(1, 10*time.Second); err != nil {
+		if _, err = r.SubmitAndWait(1, 30*time.Second); err != nil {
 			t.Error(err)
 		}
 	}

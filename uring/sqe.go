@@ -73,12 +73,6 @@ const (
 	RecvSendBundle uint16 = 1 << 4
 	// SendZCReportUsage makes CQE.Copied meaningful. Since Linux 6.2.
 	SendZCReportUsage uint16 = 1 << 3
-	// AcceptDontWait completes with EAGAIN if no connection is waiting. Since Linux
-	// 6.10.
-	AcceptDontWait uint16 = 1 << 1
-	// AcceptPollFirst waits for readiness before the first attempt. Since Linux
-	// 6.10.
-	AcceptPollFirst uint16 = 1 << 2
 
 	recvMultishot   uint16 = 1 << 1 // 6.0
 	recvSendFixed   uint16 = 1 << 2 // 6.0

@@ -12,8 +12,8 @@ const WaitTimeout = 20 * time.Second
 
 // realTimeout is the least time that WaitFor waits, in real time: on a simulated clock
 // WaitTimeout is over in less than a second, and the condition may depend on a goroutine
-// that has not run yet.
-const realTimeout = 5 * time.Second
+// that has not run yet, for seconds on a busy machine.
+const realTimeout = WaitTimeout
 
 // interval is how often WaitFor evaluates its condition.
 const interval = 100 * time.Microsecond
@@ -52,7 +52,7 @@ func WaitFor(tb testing.TB, l *loop.Loop, what string, cond func() bool) {
 	waitFor(tb, l, what, timeouts{WaitTimeout, realTimeout}, cond)
 }
 
-// Pass lets d pass on the loop's clock while the loop runs: no time at all on a
+// Pass lets d pass on the loop's clock while the loop runs, which takes no real time on a
 // simulated one. It is for showing that something does not happen.
 func Pass(tb testing.TB, l *loop.Loop, d time.Duration) {
 	tb.Helper()

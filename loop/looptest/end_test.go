@@ -52,7 +52,7 @@ func TestATransportWhosePeerWasAbortedIsNotLeftOpen(t *testing.T) {
 				t.Error("the reader knew of the end before its loop made a round")
 			}
 		})
-		allEnd(t, l, timeouts{shutdownGrace, realTimeout})
+		allEnd(t, l, timeouts{WaitTimeout, realTimeout})
 	})
 }
 

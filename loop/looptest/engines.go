@@ -5,16 +5,11 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/leaktest"
 	"github.com/sluice-net/sluice/loop/internal/simio"
 )
-
-// shutdownGrace is how long a loop may take to shut down at a test's end, and before that
-// the transports whose end has begun to be gone.
-const shutdownGrace = 10 * time.Second
 
 // SimulationsEnv is the environment variable that, if it is "all", makes Engines run on
 // all simulated kernels, which takes longer.
@@ -27,7 +22,7 @@ const SimulationsEnv = "SLUICE_SIMULATIONS"
 // is shut down at the end of the subtest. The subtest fails if it leaves a transport or
 // descriptor open, or if the exception handler was called with something that Expect had
 // not announced. A transport is not left open if it is about to end, because it or its
-// peer was closed: the loop has 10 seconds for that. If the machine has no io_uring,
+// peer was closed: the loop has WaitTimeout for that. If the machine has no io_uring,
 // "uring" is skipped. If the environment variable SLUICE_ENGINE is set, only that engine
 // and the simulated ones are run.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
@@ -95,8 +90,8 @@ func run(tb testing.TB, l *loop.Loop, sim *simulation) {
 	Do(l, func() {})
 	tb.Cleanup(func() {
 		defer watches.Delete(l)
-		allEnd(tb, l, timeouts{shutdownGrace, realTimeout})
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		allEnd(tb, l, timeouts{WaitTimeout, realTimeout})
+		ctx, cancel := context.WithTimeout(context.Background(), WaitTimeout)
 		defer cancel()
 		if err := l.Shutdown(ctx); err != nil && err != loop.ErrLoopClosed {
 			tb.Error("Shutdown:", err)

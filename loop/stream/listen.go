@@ -9,8 +9,8 @@ import (
 )
 
 // Listen listens on addr on l. addr is "host:port" for network "tcp", "tcp4" or "tcp6",
-// or the path of a Unix stream socket for "unix", where a leading '@' makes it an
-// abstract name. An empty host means all interfaces, a name means all its addresses, and
+// or the path of a Unix socket for "unix" and "unixpacket", where a leading '@' makes it
+// an abstract name. An empty host means all interfaces, a name means all its addresses, and
 // port 0 means one free port for all of them. The listener is a *[Listener].
 //
 // A socket file without a server is replaced; if the file belongs to a live server, the
@@ -32,7 +32,7 @@ func Listen(l *loop.Loop, network, addr string) (net.Listener, error) {
 	case "tcp", "tcp4", "tcp6":
 		ln.server, err = l.CreateServer(context.Background(), ln.protocol, addr,
 			&opts.ServerOptions)
-	case "unix":
+	case "unix", "unixpacket":
 		ln.server, err = l.CreateUnixServer(context.Background(), ln.protocol, addr, opts)
 	default:
 		err = net.UnknownNetworkError(network)
@@ -58,7 +58,6 @@ func (ln *Listener) start() error {
 
 // protocol is the server's factory.
 func (ln *Listener) protocol() protocol.Protocol {
-	c := newConn(ln.hub, ln.network)
-	c.server, c.onOpen = true, ln.push
-	return (*wire)(c)
+	_, p := newOf(ln.hub, ln.network, ln.push)
+	return p
 }

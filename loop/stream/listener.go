@@ -28,7 +28,7 @@ type Listener struct {
 
 	mu      sync.Mutex // guards what follows
 	taker   half
-	waiting []*Conn
+	waiting []accepted
 	paused  bool
 	asked   bool
 	err     error // nil while it is open
@@ -42,7 +42,8 @@ func newListener(h *hub, network string) *Listener {
 	return ln
 }
 
-// Accept waits for the next connection, which is a *[Conn]. A connection that the peer
+// Accept waits for the next connection, which is a *[Conn], or a *[MessageConn] for
+// network "unixpacket". A connection that the peer
 // has closed meanwhile is still returned.
 func (ln *Listener) Accept() (net.Conn, error) {
 	ln.acceptMu.Lock()
@@ -113,7 +114,7 @@ func (ln *Listener) SetDeadline(t time.Time) error {
 }
 
 // push takes a new connection, on the loop's goroutine.
-func (ln *Listener) push(c *Conn) {
+func (ln *Listener) push(c accepted) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	if ln.err != nil {
@@ -132,7 +133,7 @@ func (ln *Listener) push(c *Conn) {
 
 // pop takes the first waiting connection. When half of them are gone, the loop accepts
 // again. mu is held.
-func (ln *Listener) pop() *Conn {
+func (ln *Listener) pop() accepted {
 	c := ln.waiting[0]
 	ln.waiting[0] = nil
 	ln.waiting = ln.waiting[1:]

@@ -2,14 +2,9 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/transport"
@@ -36,31 +31,18 @@ const (
 // Reads take turns, and so do writes. Errors are *[net.OpError] values, like those of a
 // Conn.
 type PacketConn struct {
-	hub     *hub
-	network string
-	local   net.Addr
-	done    chan struct{}
+	core[transport.DatagramTransport]
 
-	readMu  sync.Mutex // held by the goroutine that reads
-	writeMu sync.Mutex // held by the goroutine that writes
-
-	mu             sync.Mutex // guards what follows
-	state          state
-	err            error // why it was lost
-	reader, writer half
-	asked, closed  bool
+	// mu guards what follows.
 
 	in           packets
-	stopped      bool  // reading is paused
 	readErr      error // for the next read to return
 	out          packets
 	spare        []packet // for the list of out
-	full         bool     // the transport asked to pause
 	writeErr     error    // for the next write to return
 	onlyV4, unix bool
 
-	transport transport.DatagramTransport // the loop's goroutine
-	batch     []transport.Datagram        // the loop's goroutine
+	batch []transport.Datagram // the loop's goroutine
 }
 
 var _ net.PacketConn = (*PacketConn)(nil)
@@ -99,8 +81,8 @@ func ListenPacket(l *loop.Loop, network, addr string) (net.PacketConn, error) {
 }
 
 func newPacketConn(h *hub, network string, opts *loop.DatagramOptions) (*PacketConn, error) {
-	p := &PacketConn{hub: h, network: network, done: make(chan struct{})}
-	p.reader.mu, p.writer.mu = &p.mu, &p.mu
+	p := &PacketConn{}
+	p.init(h, network, p)
 	if _, err := h.loop.CreateDatagramEndpoint(context.Background(), (*endpoint)(p),
 		opts); err != nil {
 		return nil, err
@@ -154,7 +136,7 @@ func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	if to != nil {
 		text = to.String()
 	}
-	return 0, p.fault("write", to, &net.AddrError{Err: "unexpected kind of address", Addr: text})
+	return 0, p.faultAt("write", to, &net.AddrError{Err: "unexpected kind of address", Addr: text})
 }
 
 // WriteToUDPAddrPort is like WriteTo, but takes an address that needs no allocation.
@@ -184,125 +166,23 @@ func (p *PacketConn) address(to netip.AddrPort, local bool) transport.Addr {
 
 // Close closes the endpoint and returns at once; datagrams already accepted are still
 // sent. Waiting calls return net.ErrClosed. Error: net.ErrClosed when called again.
-func (p *PacketConn) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return p.fault("close", nil, net.ErrClosed)
-	}
-	p.closed = true
-	p.in.drop()
-	p.reader.stop()
-	p.writer.stop()
-	p.ask()
-	return nil
-}
-
-// WaitClosed waits until the endpoint is closed and all accepted datagrams have been
-// sent. It returns the error that ended the endpoint, nil if it ended in an orderly way,
-// or ctx's error.
-func (p *PacketConn) WaitClosed(ctx context.Context) error {
-	if err := p.hub.await(ctx, p.done); err != nil {
-		return p.fault("wait", nil, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil {
-		return nil
-	}
-	return p.fault("wait", nil, inner(p.err))
-}
-
-// LocalAddr returns the endpoint's address, even after the endpoint is gone.
-func (p *PacketConn) LocalAddr() net.Addr {
-	switch {
-	case p.local != nil:
-		return p.local
-	case p.unix:
-		return &net.UnixAddr{Net: p.network}
-	}
-	return &net.UDPAddr{}
-}
-
-// SetDeadline calls both SetReadDeadline and SetWriteDeadline.
-func (p *PacketConn) SetDeadline(t time.Time) error {
-	return p.setDeadlines(t, &p.reader, &p.writer)
-}
-
-// SetReadDeadline is like that of Conn, for ReadFrom.
-func (p *PacketConn) SetReadDeadline(t time.Time) error { return p.setDeadlines(t, &p.reader) }
-
-// SetWriteDeadline is like that of Conn, for WriteTo.
-func (p *PacketConn) SetWriteDeadline(t time.Time) error { return p.setDeadlines(t, &p.writer) }
-
-func (p *PacketConn) setDeadlines(t time.Time, halves ...*half) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return p.fault("set", nil, net.ErrClosed)
-	}
-	for _, h := range halves {
-		h.setDeadline(t)
-	}
-	return nil
-}
-
-// SyscallConn returns access to the descriptor, like that of a Conn.
-func (p *PacketConn) SyscallConn() (syscall.RawConn, error) {
-	return rawConn{p.hub, func() transport.BaseTransport {
-		if p.transport == nil {
-			return nil
-		}
-		return p.transport
-	}}, nil
-}
-
-// ask makes the loop call serve on its goroutine. mu is held.
-func (p *PacketConn) ask() {
-	if !p.asked {
-		p.asked = true
-		p.hub.ask(p)
-	}
-}
-
-// fault returns the error of an operation.
-func (p *PacketConn) fault(op string, to net.Addr, err error) error {
-	return &net.OpError{Op: op, Net: p.network, Source: p.local, Addr: to, Err: err}
-}
+func (p *PacketConn) Close() error { return p.close() }
 
 // unusable returns the reason why no read or write may begin or go on waiting, or nil. mu
 // is held.
 func (p *PacketConn) unusable(h *half) error {
-	switch {
-	case p.closed:
-		return net.ErrClosed
-	case h.expired():
-		return os.ErrDeadlineExceeded
-	case p.state == lost && p.err != nil:
-		return inner(p.err)
-	case p.state == lost:
-		return net.ErrClosed
+	err := p.core.unusable(h)
+	if err == nil && p.state == lost {
+		return p.whyLost()
 	}
-	return nil
+	return err
 }
 
-// end handles the end of the endpoint.
-func (p *PacketConn) end(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.state == lost {
-		return
-	}
-	p.state, p.err = lost, err
-	if errors.Is(err, net.ErrClosed) {
-		p.err = net.ErrClosed
-	}
+// closing implements kind.
+func (p *PacketConn) closing() { p.in.drop() }
+
+// ended implements kind.
+func (p *PacketConn) ended() {
 	p.in.drop()
 	p.out.drop()
-	p.reader.stop()
-	p.writer.stop()
-	close(p.done)
 }
-
-// loopClosed implements member.
-func (p *PacketConn) loopClosed() { p.end(loop.ErrLoopClosed) }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -58,6 +57,25 @@ func (q *packets) pop(b []byte) (int, transport.Addr) {
 	return n, p.addr
 }
 
+// each yields the datagrams of a list that nothing was popped from, without their
+// addresses. It moves past their bytes, which are then only good for drop.
+func (q *packets) each(yield func(i int, data []byte) bool) {
+	k := q.bytes.head
+	for i, d := range q.list {
+		var data []byte
+		if d.size > 0 {
+			for k.end-k.start < d.size {
+				k = k.next
+			}
+			data = k.buf[k.start : k.start+d.size]
+			k.start += d.size
+		}
+		if !yield(i, data) {
+			return
+		}
+	}
+}
+
 // drop forgets all of them.
 func (q *packets) drop() {
 	q.bytes.drop()
@@ -82,13 +100,12 @@ func (p *PacketConn) readFrom(b []byte) (int, transport.Addr, error) {
 		if err == nil {
 			err, p.readErr = p.readErr, nil
 		}
-		if err == nil && p.hub.onLoop() {
-			err = loop.ErrOnLoop
+		if err == nil {
+			err = p.wait(&p.reader)
 		}
 		if err != nil {
-			return 0, transport.Addr{}, p.fault("read", nil, err)
+			return 0, transport.Addr{}, p.fault("read", err)
 		}
-		p.reader.wait()
 	}
 }
 
@@ -108,9 +125,9 @@ func (p *PacketConn) writeTo(b []byte, addr transport.Addr, to net.Addr) (int, e
 	}
 	var late *net.OpError
 	if errors.As(err, &late) { // an error of an earlier datagram
-		return 0, p.fault("write", late.Addr, late.Err)
+		return 0, p.faultAt("write", late.Addr, late.Err)
 	}
-	return 0, p.fault("write", to, err)
+	return 0, p.faultAt("write", to, err)
 }
 
 // udpMax is the largest payload of a UDP datagram over IPv6; over IPv4 it is 20 bytes
@@ -148,10 +165,10 @@ func (p *PacketConn) push(b []byte, addr transport.Addr) error {
 			p.out.push(b, addr)
 			p.ask()
 			return nil
-		case p.hub.onLoop():
-			return loop.ErrOnLoop
 		}
-		p.writer.wait()
+		if err := p.wait(&p.writer); err != nil {
+			return err
+		}
 	}
 }
 
@@ -165,15 +182,14 @@ var _ protocol.DatagramProtocol = (*endpoint)(nil)
 func (e *endpoint) ConnectionMade(t transport.DatagramTransport) {
 	p := (*PacketConn)(e)
 	p.mu.Lock()
-	p.transport, p.state, p.local = t, open, transport.SockName(t)
-	switch a := p.local.(type) {
+	switch a := transport.SockName(t).(type) {
 	case *net.UnixAddr:
 		p.unix = true
 	case *net.UDPAddr:
 		p.onlyV4 = a.AddrPort().Addr().Is4()
 	}
 	p.mu.Unlock()
-	p.hub.join(p)
+	p.opened(t)
 }
 
 // DatagramReceived keeps a datagram.
@@ -185,16 +201,7 @@ func (e *endpoint) DatagramReceived(data []byte, from transport.Addr) {
 		return
 	}
 	p.in.push(data, from)
-	pause := !p.stopped && p.in.load() > packetsAhead
-	p.stopped = p.stopped || pause
-	woke := p.reader.wake()
-	p.mu.Unlock()
-	if pause {
-		p.transport.PauseReading()
-	}
-	if woke {
-		p.hub.yieldSoon()
-	}
+	p.received(p.in.load() > packetsAhead)
 }
 
 // ErrorReceived keeps an error for the next read or write. A datagram that was too long
@@ -217,47 +224,22 @@ func (e *endpoint) ErrorReceived(err error) {
 }
 
 // PauseWriting makes writers wait.
-func (e *endpoint) PauseWriting() {
-	p := (*PacketConn)(e)
-	p.mu.Lock()
-	p.full = true
-	p.mu.Unlock()
-}
+func (e *endpoint) PauseWriting() { (*PacketConn)(e).pauseWriting() }
 
 // ResumeWriting lets writers go on.
-func (e *endpoint) ResumeWriting() {
-	p := (*PacketConn)(e)
-	p.mu.Lock()
-	p.full = false
-	p.mu.Unlock()
-	p.work()
-}
+func (e *endpoint) ResumeWriting() { (*PacketConn)(e).resumeWriting() }
 
 // ConnectionLost ends all waiting calls.
-func (e *endpoint) ConnectionLost(err error) {
-	p := (*PacketConn)(e)
-	p.end(err)
-	p.hub.leave(p)
-	p.transport = nil
-}
+func (e *endpoint) ConnectionLost(err error) { (*PacketConn)(e).connectionLost(err) }
 
-// serve implements member.
-func (p *PacketConn) serve() {
-	p.mu.Lock()
-	p.asked = false
-	p.mu.Unlock()
-	p.work()
-}
-
-// work passes on what was written, and carries out the requests.
+// work implements kind.
 func (p *PacketConn) work() {
 	p.mu.Lock()
 	if p.state != open {
 		p.mu.Unlock()
 		return
 	}
-	resume := p.stopped && p.in.load() <= packetsAhead/2
-	p.stopped = p.stopped && !resume
+	resume := p.resumes(p.in.load() <= packetsAhead/2)
 	closed := p.closed
 	var out packets
 	if !p.full || closed {
@@ -275,11 +257,7 @@ func (p *PacketConn) work() {
 	}
 	p.mu.Lock()
 	p.spare = out.list[:0]
-	woke := !p.full && p.writer.wake()
-	p.mu.Unlock()
-	if woke {
-		p.hub.yieldSoon()
-	}
+	p.sent()
 }
 
 // send passes datagrams to the transport. An error for one of them is kept for the next
@@ -289,17 +267,8 @@ func (p *PacketConn) send(out *packets) {
 		return
 	}
 	p.batch = p.batch[:0]
-	k := out.bytes.head
-	for _, d := range out.list {
-		var data []byte
-		if d.size > 0 {
-			for k.end-k.start < d.size {
-				k = k.next
-			}
-			data = k.buf[k.start : k.start+d.size]
-			k.start += d.size
-		}
-		p.batch = append(p.batch, transport.Datagram{Data: data, Addr: d.addr})
+	for i, data := range out.each {
+		p.batch = append(p.batch, transport.Datagram{Data: data, Addr: out.list[i].addr})
 	}
 	for rest := p.batch; len(rest) > 0; {
 		n, err := p.transport.(transport.BatchSender).SendBatch(rest)

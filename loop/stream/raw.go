@@ -7,20 +7,6 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// SyscallConn returns access to the descriptor, for setting its options. The functions
-// passed to it are called on the loop's goroutine, where the descriptor cannot be closed
-// meanwhile, and must not block. Those passed to Read and Write are called once only,
-// because the loop itself does the waiting; if they report that they are not done, the
-// error is EAGAIN.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) {
-	return rawConn{c.hub, func() transport.BaseTransport {
-		if c.transport == nil {
-			return nil
-		}
-		return c.transport
-	}}, nil
-}
-
 // rawConn is the descriptor of a transport.
 type rawConn struct {
 	hub *hub

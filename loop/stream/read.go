@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"io"
-
-	"github.com/sluice-net/sluice/loop"
-)
+import "io"
 
 // Read implements io.Reader: it waits for at least one byte. After everything that the
 // peer sent, it returns io.EOF or the error that ended the connection.
@@ -94,12 +90,13 @@ func (c *Conn) await(p []byte) (int, error) {
 			return 0, io.EOF
 		case c.state == lost:
 			return 0, c.broken("read")
-		case c.hub.onLoop():
-			return 0, loop.ErrOnLoop
 		}
 		c.dst = p
-		c.reader.wait()
+		err := c.wait(&c.reader)
 		c.dst = nil
+		if err != nil {
+			return 0, err
+		}
 		if n := c.direct; n > 0 {
 			c.direct = 0
 			return n, nil

@@ -74,7 +74,7 @@ func join(t *testing.T, l *loop.Loop, ln net.Listener) (client, server *stream.C
 }
 
 // gone waits for the end of a connection, and returns why it was lost.
-func gone(t *testing.T, c *stream.Conn) error {
+func gone(t *testing.T, c interface{ WaitClosed(context.Context) error }) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()

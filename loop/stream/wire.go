@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"time"
-
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -16,17 +14,7 @@ var _ protocol.Protocol = (*wire)(nil)
 func (w *wire) conn() *Conn { return (*Conn)(w) }
 
 // ConnectionMade implements protocol.Protocol.
-func (w *wire) ConnectionMade(t transport.Transport) {
-	c := w.conn()
-	c.mu.Lock()
-	c.transport, c.state = t, open
-	c.local, c.remote = transport.SockName(t), transport.PeerName(t)
-	c.mu.Unlock()
-	c.hub.join(c)
-	if c.onOpen != nil {
-		c.onOpen(c)
-	}
-}
+func (w *wire) ConnectionMade(t transport.Transport) { w.conn().made(t) }
 
 // DataReceived gives data to a waiting Read, and keeps the rest.
 func (w *wire) DataReceived(data []byte) {
@@ -42,16 +30,7 @@ func (w *wire) DataReceived(data []byte) {
 		data = data[c.direct:]
 	}
 	c.in.write(data)
-	pause := !c.stopped && c.in.size > 2*c.limit
-	c.stopped = c.stopped || pause
-	woke := c.reader.wake()
-	c.mu.Unlock()
-	if pause {
-		c.transport.PauseReading()
-	}
-	if woke {
-		c.hub.yieldSoon()
-	}
+	c.received(c.in.size > 2*c.limit)
 }
 
 // EOFReceived keeps a connection open for writing, unless it has TLS.
@@ -65,91 +44,35 @@ func (w *wire) EOFReceived() (keepOpen bool) {
 }
 
 // PauseWriting makes writers wait.
-func (w *wire) PauseWriting() {
-	c := w.conn()
-	c.mu.Lock()
-	c.full = true
-	c.mu.Unlock()
-}
+func (w *wire) PauseWriting() { w.conn().pauseWriting() }
 
 // ResumeWriting lets writers go on.
-func (w *wire) ResumeWriting() {
-	c := w.conn()
-	c.mu.Lock()
-	c.full = false
-	c.mu.Unlock()
-	c.work()
-}
+func (w *wire) ResumeWriting() { w.conn().resumeWriting() }
 
 // ConnectionLost ends all waiting calls.
-func (w *wire) ConnectionLost(err error) {
-	c := w.conn()
-	c.end(err)
-	c.hub.leave(c)
-	c.transport = nil
-}
+func (w *wire) ConnectionLost(err error) { w.conn().connectionLost(err) }
 
-// serve implements member.
-func (c *Conn) serve() {
-	c.mu.Lock()
-	c.asked = false
-	c.mu.Unlock()
-	c.work()
-}
-
-// work passes on what was written, and carries out the requests. While TLS is being
-// started, they wait.
+// work implements kind. While TLS is being started, output and requests wait.
 func (c *Conn) work() {
 	c.mu.Lock()
 	if c.state != open || c.upgrading != nil {
 		c.mu.Unlock()
 		return
 	}
-	resume := c.stopped && c.in.size <= c.limit
-	c.stopped = c.stopped && !resume
-	closed, ending, aborted := c.closed, c.ending, c.aborted
+	todo := c.requests(c.in.size <= c.limit)
 	var out queue
-	if !c.full || closed || ending {
+	if todo.flush {
 		out = c.out.take()
 	}
 	c.mu.Unlock()
 
-	if aborted {
+	if todo.aborted {
 		out.drop()
 		c.transport.Abort()
 		return
 	}
 	c.send(&out)
-	if resume {
-		c.transport.ResumeReading()
-	}
-	if ending {
-		_ = c.transport.WriteEOF() // ConnectionLost reports what is wrong with the connection
-	}
-	if closed {
-		c.close()
-		return
-	}
-	c.mu.Lock()
-	woke := !c.full && c.writer.wake()
-	c.mu.Unlock()
-	if woke {
-		c.hub.yieldSoon()
-	}
-}
-
-// close closes the transport, and limits the time that it may take to send the rest.
-func (c *Conn) close() {
-	rest := c.transport.WriteBufferSize()
-	c.transport.Close()
-	if rest == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.linger == nil {
-		c.linger = time.AfterFunc(lingerMax, func() { c.abort(true) })
-	}
+	c.carryOut(todo)
 }
 
 // ownedMin is the least number of bytes with which a chunk is lent to the transport.

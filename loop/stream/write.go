@@ -1,11 +1,5 @@
 package stream
 
-import (
-	"syscall"
-
-	"github.com/sluice-net/sluice/loop"
-)
-
 // Write implements io.Writer. p is copied. Write waits while the transport has more
 // buffered than its high mark. With an error it returns how many bytes were accepted
 // before it; those are sent.
@@ -44,10 +38,10 @@ func (c *Conn) room(wait bool) (int, error) {
 			return 0, err
 		case !wait || !c.full && room > 0:
 			return room, nil
-		case c.hub.onLoop():
-			return 0, loop.ErrOnLoop
 		}
-		c.writer.wait()
+		if err := c.wait(&c.writer); err != nil {
+			return 0, err
+		}
 	}
 }
 
@@ -62,20 +56,6 @@ func (c *Conn) put(p *queue) error {
 	if p.size > 0 {
 		c.out.append(p)
 		c.ask()
-	}
-	return nil
-}
-
-// writable returns the reason why nothing may be written, or nil. mu is held.
-func (c *Conn) writable() error {
-	if err := c.unusable(&c.writer); err != nil {
-		return err
-	}
-	switch {
-	case c.ending:
-		return errno("write", syscall.EPIPE)
-	case c.state == lost:
-		return c.broken("write")
 	}
 	return nil
 }

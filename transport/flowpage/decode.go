@@ -15,7 +15,7 @@ var (
 	ErrNoPage = errors.New("flowpage: not a flow page")
 
 	// ErrVersion is wrapped if a page has another version of the format.
-	ErrVersion = errors.New("flowpage: another version of the format")
+	ErrVersion = errors.New("flowpage: unknown version of the format")
 )
 
 // Header is what a page says about its loop.

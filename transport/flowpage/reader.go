@@ -158,7 +158,7 @@ func (r *Reader) examine() error {
 	}
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || fs.Type != unix.TMPFS_MAGIC || seals&unix.F_SEAL_SHRINK == 0 {
-		return fmt.Errorf("%w: %s is no sealed memory", ErrNoPage, r.file.Name())
+		return fmt.Errorf("%w: %s is not sealed memory", ErrNoPage, r.file.Name())
 	}
 	return nil
 }

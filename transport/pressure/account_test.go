@@ -44,7 +44,7 @@ func TestSharesSumToOne(t *testing.T) {
 			}
 			snapshots = append(snapshots, at(10+i*20, c))
 		}
-		for _, a := range Integrate(snapshots) {
+		for _, a := range integrate(snapshots) {
 			for _, side := range []Side{a.Send, a.Receive} {
 				if math.Abs(side.Shares.Sum()-1) > 1e-9 {
 					t.Fatalf("seed %d: shares %v sum to %v", seed, side.Shares, side.Shares.Sum())
@@ -149,7 +149,7 @@ func TestReceiveCauses(t *testing.T) {
 
 // What the kernel accumulates is exact, whatever the ends of the interval show.
 func TestDurationsGoBeforeMoments(t *testing.T) {
-	accounts := Integrate([]*Snapshot{
+	accounts := integrate([]*Snapshot{
 		at(100, Conn{}),
 		at(200, Conn{RwndLimited: 30 * time.Millisecond, SndbufLimited: 20 * time.Millisecond}),
 	})
@@ -182,7 +182,7 @@ func TestTakeBeginsAnew(t *testing.T) {
 
 // A recording is processed as if it were live.
 func TestPlainDataSurvivesJSON(t *testing.T) {
-	s := at(10, Conn{State: TCPEstablished, Transport: &Transport{Buffered: 5}})
+	s := at(10, Conn{State: "established", Transport: &Transport{Buffered: 5}})
 	s.Level = LevelSnapshot
 	s.Counts = Counts{EventUDPDrop: 3}
 	s.Rings = []Ring{{FD: 3, Buffers: []BufferRing{{1, 2, 3}}}}

@@ -94,8 +94,8 @@ func (a *Accountant) Take() []Account {
 	return out
 }
 
-// Integrate returns the accounts computed from a recording's snapshots.
-func Integrate(snapshots []*Snapshot) []Account {
+// integrate returns the accounts computed from a recording's snapshots.
+func integrate(snapshots []*Snapshot) []Account {
 	var a Accountant
 	for _, s := range snapshots {
 		a.Add(s)

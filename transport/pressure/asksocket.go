@@ -82,7 +82,7 @@ func askUnix(out *Snapshot, fd, use int, cookie uint64, mem *memInfo, listening 
 func connOf(info *unix.TCPInfo, mem *memInfo) Conn {
 	us := func(n uint64) time.Duration { return time.Duration(n) * time.Microsecond }
 	return Conn{
-		State:  TCPState(info.State),
+		State:  tcpState(info.State),
 		Queued: int(mem.queued), SndBuf: int(mem.sndbuf), NotSent: int(info.Notsent_bytes),
 		PeerWindow: int(info.Snd_wnd), Cwnd: int(info.Snd_cwnd), MSS: int(info.Snd_mss),
 		InFlight: int(info.Unacked + info.Retrans - info.Sacked - info.Lost),

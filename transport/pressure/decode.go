@@ -100,7 +100,7 @@ func decodeConn(r *bpfTcpRecord, tick time.Duration) Conn {
 		FD: int(r.Head.Fd), Cookie: r.Head.Cookie,
 		Local:  address(r.Ends.Family, r.Ends.Local, r.Ends.LocalPort),
 		Remote: address(r.Ends.Family, r.Ends.Remote, r.Ends.RemotePort),
-		State:  TCPState(r.Ends.State), MPTCP: flag(bpfRecordFlagFLAG_MPTCP),
+		State:  tcpState(r.Ends.State), MPTCP: flag(bpfRecordFlagFLAG_MPTCP),
 		Queued: int(r.Queued), SndBuf: int(r.Sndbuf),
 		OutQueue: int(r.Outq), NotSent: int(r.Notsent),
 		NoSpace:    flag(bpfRecordFlagFLAG_NOSPACE),
@@ -130,7 +130,7 @@ func decodeEdges(m *bpfMark, a *bpfArming) ConnEdges {
 func decodeSocket(kind bpfRecordKind, r *bpfSocketRecord, s *Snapshot) {
 	fd, cookie := int(r.Head.Fd), r.Head.Cookie
 	local := address(r.Ends.Family, r.Ends.Local, r.Ends.LocalPort)
-	listening := TCPState(r.Ends.State) == TCPListen
+	listening := r.Ends.State == tcpListen
 	switch kind {
 	case bpfRecordKindRECORD_LISTENER:
 		s.Listeners = append(s.Listeners, Listener{

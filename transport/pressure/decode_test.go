@@ -21,7 +21,7 @@ func tcpRecord() bpfTcpRecord {
 	r.Head.Kind, r.Head.Size = uint16(bpfRecordKindRECORD_TCP), uint16(unsafe.Sizeof(r))
 	r.Head.Fd, r.Head.Cookie = 5, 55
 	r.Ends.Family, r.Ends.Local, r.Ends.LocalPort = afInet, [16]byte{10, 1, 2, 3}, 80
-	r.Ends.State = uint8(TCPEstablished)
+	r.Ends.State = tcpEstablished
 	r.Chrono = [3]uint32{1, 20, 300}
 	return r
 }

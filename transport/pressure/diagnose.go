@@ -14,7 +14,7 @@ func Diagnose(e Evidence) []Finding {
 		return nil
 	}
 	if e.Accounts == nil {
-		e.Accounts = Integrate(e.Snapshots)
+		e.Accounts = integrate(e.Snapshots)
 	}
 	d := newDiagnosis(e)
 	for _, a := range e.Accounts {

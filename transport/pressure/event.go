@@ -32,7 +32,7 @@ type EventKind uint8
 // The kinds of events, each with the level that it needs.
 const (
 	// EventState: a connection changed its state (LevelEdges). Value is the new
-	// TCPState, Limit the old one.
+	// state, Limit the old one, with the numbers of the kernel's tcp_states.h.
 	EventState EventKind = iota
 	// EventQueueFull: a segment or datagram was refused because the receive buffer
 	// was full (LevelEdges). Value is sk_rmem_alloc, Limit sk_rcvbuf.

@@ -69,7 +69,7 @@ type Evidence struct {
 	// Snapshots are in order of time. There must be at least two, or increments
 	// cannot be told from old totals.
 	Snapshots []*Snapshot
-	// Accounts are those of the same span. nil means that they are computed by
-	// Integrate.
+	// Accounts are those of the same span. nil means that they are computed from
+	// Snapshots, as an Accountant does.
 	Accounts []Account
 }

@@ -50,7 +50,7 @@ func descriptors() map[string]string {
 
 // leftBehind waits for what is ending, and returns what does not end.
 func leftBehind(before map[string]string) string {
-	waitTimeout := time.NewTimer(5 * time.Second)
+	waitTimeout := time.NewTimer(30 * time.Second)
 	defer waitTimeout.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()

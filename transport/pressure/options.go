@@ -10,14 +10,10 @@ import (
 
 // The defaults of Options.
 const (
-	// DefaultInterval is the default of Options.Interval.
-	DefaultInterval = 100 * time.Millisecond
-	// DefaultBudget is the default of Options.BudgetPercent.
-	DefaultBudget = 1.0
-	// DefaultDuration is the default of Options.Duration.
-	DefaultDuration = 10 * time.Second
-	// DefaultSample is the default of Options.SampleLatency.
-	DefaultSample = 64
+	defaultInterval = 100 * time.Millisecond
+	defaultBudget   = 1.0 // percent
+	defaultDuration = 10 * time.Second
+	defaultSample   = 64
 )
 
 // Options says what to trace. The zero value traces this process at the best level
@@ -30,22 +26,21 @@ type Options struct {
 	Level Level
 
 	// Interval is the time between two snapshots that the Tracer takes by itself
-	// for Accounts. 0 means DefaultInterval; a negative value means none, so that
+	// for Accounts. 0 means 100 ms; a negative value means none, so that
 	// only calls of Tracer.Snapshot count. The Tracer lengthens it, to a second at
 	// most, if snapshots would cost more than BudgetPercent.
 	Interval time.Duration
 
-	// SampleLatency makes LevelRing measure one in that many requests. 0 means
-	// DefaultSample; 1 measures all.
+	// SampleLatency makes LevelRing measure one in that many requests. 0 means 64;
+	// 1 measures all.
 	SampleLatency int
 
-	// BudgetPercent is the percentage of one CPU that snapshots may cost. 0 means
-	// DefaultBudget.
+	// BudgetPercent is the percentage of one CPU that snapshots may cost. 0 means 1.
 	BudgetPercent float64
 
 	// Duration is the time after which LevelFlow, LevelRing and LevelFuncs are
-	// detached; their results so far remain. 0 means DefaultDuration; a negative
-	// value means never.
+	// detached; their results so far remain. 0 means 10 s; a negative value
+	// means never.
 	Duration time.Duration
 
 	// QueuedOnly restricts snapshots to descriptors in which something waits, which
@@ -67,16 +62,16 @@ func (o Options) filled() Options {
 		o.PID = os.Getpid()
 	}
 	if o.Interval == 0 {
-		o.Interval = DefaultInterval
+		o.Interval = defaultInterval
 	}
 	if o.SampleLatency <= 0 {
-		o.SampleLatency = DefaultSample
+		o.SampleLatency = defaultSample
 	}
 	if o.BudgetPercent <= 0 {
-		o.BudgetPercent = DefaultBudget
+		o.BudgetPercent = defaultBudget
 	}
 	if o.Duration == 0 {
-		o.Duration = DefaultDuration
+		o.Duration = defaultDuration
 	}
 	if o.Level&^LevelProcess != 0 {
 		o.Level |= LevelSnapshot

@@ -49,8 +49,10 @@ type Conn struct {
 	// as IPv4.
 	Local  netip.AddrPort `json:"local,omitzero"`
 	Remote netip.AddrPort `json:"remote,omitzero"`
-	// State is the TCP state.
-	State TCPState `json:"state"`
+	// State is the TCP state by the name that ss uses, in full: "established",
+	// "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait", "close",
+	// "close-wait", "last-ack", "listen", "closing" or "new-syn-recv".
+	State string `json:"state"`
 	// MPTCP says that this is an MPTCP connection. The TCP values are then those of
 	// its first subflow, without the durations; InQueue is Rmem.
 	MPTCP bool `json:"mptcp,omitempty"`

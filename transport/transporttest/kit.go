@@ -63,7 +63,7 @@ type Connect func(t *testing.T, p, peer protocol.Protocol) *Link
 // repository) that a transport does not show, and why. Its case is skipped with the
 // message "needs " followed by Why.
 type Except struct {
-	Number int    // of the statement in docs/contract.md, 1 to 462
+	Number int    // of the statement in docs/contract.md, 1 to 463
 	Why    string // what the transport would need for it, "half-close" say
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // waitTimeout is how long what is ending may take to end.
-const waitTimeout = 5 * time.Second
+const waitTimeout = 30 * time.Second
 
 // Main is a package's TestMain: it runs the tests and exits with their status,
 // or with 1 if they passed but left something behind.

@@ -83,7 +83,10 @@ func (d *Datagram) Start() {
 func (d *Datagram) Complete(op *proactor.Op) {
 	switch op {
 	case &d.recv:
-		d.received()
+		if op.Uncut && op.Res >= 0 && d.state == Open {
+			d.uncut()
+		}
+		d.receivedMessage()
 	case &d.send:
 		d.sent()
 	default:
@@ -93,8 +96,6 @@ func (d *Datagram) Complete(op *proactor.Op) {
 }
 
 func (d *Datagram) kind() string { return "Datagram" }
-
-func (d *Datagram) what() string { return "socket" }
 
 func (d *Datagram) round() {
 	d.deliverHeld()
@@ -116,8 +117,6 @@ func (d *Datagram) drop() {
 func (d *Datagram) cancel() { d.engine.Cancel(&d.writable) }
 
 func (d *Datagram) busy() bool { return d.writable.InFlight() }
-
-func (d *Datagram) release() {}
 
 func (d *Datagram) forget() { d.proto = nil }
 

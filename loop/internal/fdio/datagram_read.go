@@ -21,14 +21,6 @@ import (
 // ran out of memory.
 const recvBackoffTime = 10 * time.Millisecond
 
-// received is the data of one completion: a datagram, or several from one sender.
-type received struct {
-	data    []byte
-	addr    transport.Addr
-	segment int // the size of each but the last; 0: it is one
-	size    int // of all of it, more than there is data where that was truncated
-}
-
 // first removes the first datagram from p. size is its original length.
 func (p *received) first() (data []byte, size int) {
 	if p.segment == 0 || len(p.data) <= p.segment {
@@ -41,52 +33,17 @@ func (p *received) first() (data []byte, size int) {
 	return data, p.segment
 }
 
-// arm begins to receive unless something prevents it.
+// arm begins to receive, unless something prevents it or the endpoint backs off.
 func (d *Datagram) arm() {
-	if d.readable() && !d.recv.InFlight() && len(d.held) == 0 && d.recvBackoff == nil {
-		d.engine.Submit(&d.recv)
+	if d.recvBackoff == nil {
+		d.endpoint.arm()
 	}
-}
-
-// received handles a completion of the receive. What arrives after Close is dropped.
-func (d *Datagram) received() {
-	op := &d.recv
-	d.pub.received(op)
-	more, errno := op.More, op.Errno()
-	switch {
-	case d.state != Open || errno == syscall.ECANCELED:
-	case op.Uncut && errno == 0:
-		d.uncut()
-	case d.holds() && errno != 0:
-		d.hold(arrival{res: op.Res})
-	case d.holds():
-		d.hold(heldArrival(receivedOf(op)))
-	case errno != 0:
-		d.receiveFailed(errno)
-	default:
-		p := receivedOf(op)
-		if d.pass(&p) {
-			d.hold(heldArrival(p))
-		}
-	}
-	if !more {
-		d.arm()
-	}
-}
-
-func receivedOf(op *proactor.Op) received {
-	return received{data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}
-}
-
-// heldArrival returns a copy of p, or of the rest of one, to be held back.
-func heldArrival(p received) arrival {
-	p.data = append([]byte(nil), p.data...)
-	return arrival{p, int32(len(p.data))}
 }
 
 // uncut drops data that may be one datagram or several: the control message that would
 // say so found no room, because of others that somebody turned on with a socket option.
-// The protocol is told, and from then on datagrams come one by one.
+// The operation then counts as failed, of which the protocol is told, and from then on
+// datagrams come one by one.
 func (d *Datagram) uncut() {
 	const errno = syscall.EMSGSIZE
 	if d.engine.SetOption(d.fd, proactor.Coalesce, 0) == nil {
@@ -94,11 +51,7 @@ func (d *Datagram) uncut() {
 			"of control messages; the endpoint goes on without",
 			os.NewSyscallError("recvmsg", errno)))
 	}
-	if d.holds() {
-		d.hold(arrival{res: -int32(errno)})
-		return
-	}
-	d.receiveFailed(errno)
+	d.recv.Res, d.recv.Data = -int32(errno), nil
 }
 
 // pass gives the datagrams of p to the protocol, each of which may pause or
@@ -154,7 +107,6 @@ func (d *Datagram) deliver(a arrival) {
 	if a.res < 0 {
 		d.receiveFailed(syscall.Errno(-a.res))
 	} else if d.pass(&a.received) {
-		a.res = int32(len(a.data))
 		d.holdRest(a)
 	}
 }

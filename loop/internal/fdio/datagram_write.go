@@ -1,11 +1,9 @@
 package fdio
 
 import (
-	"errors"
 	"syscall"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -120,7 +118,7 @@ func (d *Datagram) Flush() {
 	switch {
 	case d.state >= Lost || d.out.count() == 0 || d.waits():
 	case d.out.count() == 1 && !d.unix && d.out.waiting()[0].Segment == 0:
-		d.submit()
+		d.submitMessage(&d.out)
 	default:
 		d.pump()
 	}
@@ -131,22 +129,9 @@ func (d *Datagram) waits() bool {
 	return d.send.InFlight() || d.writable.InFlight() || d.sendBackoff != nil
 }
 
-// submit sends the first datagram as an operation, which waits for room. It is lazy if
-// its completion changes nothing but a count.
-func (d *Datagram) submit() {
-	first := &d.out.waiting()[0]
-	d.send.Bufs = append(d.send.Bufs[:0], first.Data)
-	d.send.Addr = first.Addr
-	d.awaited = false
-	d.send.Lazy = d.state == Open && !d.flow.Paused() && d.out.count() == 1
-	d.pub.sending(d.send.Bufs)
-	d.engine.Submit(&d.send)
-}
-
 // sent handles the completion of that operation.
 func (d *Datagram) sent() {
-	clear(d.send.Bufs)
-	d.pub.page.Sent(d.pub.slot)
+	d.sentMessage()
 	if d.state >= Lost {
 		return
 	}
@@ -168,22 +153,15 @@ func (d *Datagram) pump() {
 	d.pumping = true
 	d.pub.page.Sent(d.pub.slot)
 	full := false
-	for range pumpBatches {
-		batch := d.out.waiting()
-		batch = batch[:min(len(batch), proactor.BatchMax)]
-		if len(batch) == 0 {
-			break
-		}
-		n, err := d.engine.TrySendMany(d.fd, batch)
-		full = n < len(batch) && err == nil
+	for i := 0; i < pumpBatches && d.out.count() > 0; i++ {
+		n, noRoom, errno := d.sendBatch(&d.out)
+		full = noRoom
 		segment := 0
-		if err != nil {
-			segment = batch[n].Segment
+		if errno != 0 {
+			segment = d.out.waiting()[n].Segment
 		}
 		d.taken(n)
-		if d.state < Lost && err != nil {
-			errno := syscall.EIO
-			errors.As(err, &errno)
+		if d.state < Lost && errno != 0 {
 			d.refused(segment, errno)
 		}
 		if full || d.state >= Lost {
@@ -227,7 +205,7 @@ func (d *Datagram) await(full bool) {
 			d.Flush()
 		})
 	default:
-		d.submit()
+		d.submitMessage(&d.out)
 	}
 }
 

@@ -52,9 +52,7 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 func (s *Stream) sendFDs(c *chunk) (outcome, int) {
 	n, err := s.engine.TrySendFDs(s.fd, c.buf, c.direct.fds)
 	if err != nil {
-		errno := syscall.EIO
-		errors.As(err, &errno)
-		s.writeFailed("sendmsg", errno)
+		s.writeFailed("sendmsg", errnoOf(err))
 		return outGone, 0
 	}
 	if n == 0 {
@@ -120,10 +118,8 @@ func (s *Stream) receiveFDs() {
 		return
 	}
 	if err != nil || n == 0 {
-		errno := syscall.Errno(0)
-		errors.As(err, &errno)
 		s.engine.Cancel(&s.recv)
-		s.endOfInput(-int32(errno))
+		s.endOfInput(-int32(errnoOf(err)))
 		return
 	}
 	s.pub.slot.Read(n)
@@ -133,7 +129,7 @@ func (s *Stream) receiveFDs() {
 	switch {
 	case s.state != Open:
 	case s.paused:
-		s.hold(arrivalOfBytes(buf[:n]))
+		s.hold(arrival{received: received{data: buf[:n]}, res: int32(n)})
 	default:
 		s.pass(buf[:n])
 		s.guard.Poison(buf[:n])

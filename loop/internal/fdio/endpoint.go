@@ -77,7 +77,8 @@ func NewConnection(host Host, c Config, kind proactor.Kind) Connection {
 }
 
 // kind is what a transport adds to the endpoint that it embeds: how it receives and
-// sends. The endpoint calls no other methods of it.
+// sends. The endpoint calls no other methods of it, and has those that are the same for
+// most kinds.
 type kind interface {
 	Transport
 	guard.Task
@@ -87,17 +88,8 @@ type kind interface {
 	// kind returns the name that String uses.
 	kind() string
 
-	// arm begins to receive unless something prevents it.
-	arm()
-
 	// deliver passes a completion that was held back to the protocol.
 	deliver(a arrival)
-
-	// what says what the transport is over, in asyncio's words.
-	what() string
-
-	// round does what had to wait for the next round, unless the transport is lost.
-	round()
 
 	// drained reports whether everything written has been taken by the kernel.
 	drained() bool
@@ -105,7 +97,17 @@ type kind interface {
 	// drop releases the output, and stops the kind's own timers.
 	drop()
 
-	// cancel cancels operations other than the endpoint's two.
+	// arm begins to receive unless something prevents it. Most need only submit recv.
+	arm()
+
+	// what says what the transport is over, in asyncio's words: "socket" for most.
+	what() string
+
+	// round does what had to wait for the next round, unless the transport is lost. For
+	// most that is to deliver what was held back.
+	round()
+
+	// cancel cancels operations other than the endpoint's two. Most have none.
 	cancel()
 
 	// busy reports whether one of those other operations is in flight.
@@ -166,6 +168,18 @@ func (e *endpoint) init(host Host, self kind, c *Config) {
 	}
 	e.pub = publish(host, c.FD, c.Local, e.flow.Limits())
 }
+
+func (e *endpoint) what() string { return "socket" }
+
+func (e *endpoint) round() { e.deliverHeld() }
+
+func (e *endpoint) cancel() {}
+
+func (e *endpoint) busy() bool { return false }
+
+func (e *endpoint) release() {}
+
+func (e *endpoint) forget() {}
 
 // move makes a transition and asserts that the state machine has it.
 func (e *endpoint) move(to State) {

@@ -1,37 +1,49 @@
 package fdio
 
-import (
-	"slices"
-
-	"github.com/sluice-net/sluice/protocol"
-)
+import "slices"
 
 // The part of receiving that all kinds share. A receive that is in flight when the
 // protocol pauses goes on: what it delivers is held back, in order, and ends it, so that
 // no more is held than was already on its way.
 
-// An arrival is a completion that was held back.
+// An arrival is a completion that is delivered, or was held back.
 type arrival struct {
-	received       // data is a copy; nil: see the kind
+	received       // no data: see the kind
 	res      int32 // of the operation: a count, 0 or a negated errno
+	owned    bool  // data is a copy
+}
+
+// kept returns a that owns its data.
+func (a arrival) kept() arrival {
+	if len(a.data) > 0 && !a.owned {
+		a.data, a.owned = append([]byte(nil), a.data...), true
+	}
+	return a
 }
 
 // readable reports whether anything may be passed to the protocol.
 func (e *endpoint) readable() bool { return e.state == Open && !e.paused && !e.eof }
+
+func (e *endpoint) arm() {
+	if e.readable() && !e.recv.InFlight() && len(e.held) == 0 {
+		e.engine.Submit(&e.recv)
+	}
+}
 
 // holds reports whether what arrives now must wait.
 func (e *endpoint) holds() bool { return e.paused || len(e.held) > 0 }
 
 // hold keeps a completion for later and stops the receive.
 func (e *endpoint) hold(a arrival) {
-	e.held = append(e.held, a)
+	e.held = append(e.held, a.kept())
 	e.publishHeld()
 	e.engine.Cancel(&e.recv)
 }
 
 // holdRest keeps what a protocol that pauses midway has not taken, before all else.
 func (e *endpoint) holdRest(a arrival) {
-	e.held = slices.Insert(e.held, 0, a)
+	a.res = int32(len(a.data))
+	e.held = slices.Insert(e.held, 0, a.kept())
 	e.publishHeld()
 }
 
@@ -40,19 +52,6 @@ func (e *endpoint) endInput() {
 	e.guard.Note("received EOF")
 	e.eof = true
 	e.pub.slot.EOFReceived()
-}
-
-// tellEOF tells the protocol, which decides whether the output stays open.
-func (e *endpoint) tellEOF() {
-	if keepOpen := e.guard.EOFReceived(); !keepOpen && e.state == Open {
-		e.Close()
-	}
-}
-
-// emptyBuffer ends the transport because GetBuffer has returned none.
-func (e *endpoint) emptyBuffer() {
-	e.guard.Report("Fatal error: protocol.get_buffer() call failed.", protocol.ErrEmptyBuffer)
-	e.fail(protocol.ErrEmptyBuffer)
 }
 
 // readFailed ends the transport because of an error of a receive.

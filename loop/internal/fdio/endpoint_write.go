@@ -97,22 +97,6 @@ func (e *endpoint) afterSend() {
 	}
 }
 
-// writeEOF ends the output once all that was written has been sent. The error is that of
-// sendEOF if it is called now.
-func (e *endpoint) writeEOF() error {
-	e.host.Check()
-	if e.state > Open || e.eofAsked {
-		return nil
-	}
-	e.eofAsked = true
-	e.pub.slot.EOFWritten()
-	if e.self.drained() {
-		return e.sendEOF()
-	}
-	e.awaitSend()
-	return nil
-}
-
 // sendEOF sends FIN. An error is returned to the caller, if there is one: the peer may be
 // gone already, which a receive will report.
 func (e *endpoint) sendEOF() error {
@@ -155,3 +139,12 @@ func (e *endpoint) SetWriteBufferLimits(l transport.Limits) error {
 
 // WritePaused implements transport.WriteTransport.
 func (e *endpoint) WritePaused() bool { return e.state < Closed && e.flow.Paused() }
+
+// lessTaken returns how many of n bytes that are being queued are left, after the kernel
+// has taken some of them and of those that were queued before. It cannot resume a
+// protocol: the kernel is offered output early only while the protocol is not paused.
+func (e *endpoint) lessTaken(n, taken int) int {
+	old := min(taken, e.flow.Size())
+	e.flow.Shrank(old)
+	return n - (taken - old)
+}

@@ -1,6 +1,7 @@
 package fdio
 
 import (
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -41,4 +42,14 @@ func opError(op, call string, errno syscall.Errno, local, peer net.Addr) error {
 		e.Net = peer.Network()
 	}
 	return e
+}
+
+// errnoOf returns the errno of an engine's error, 0 if err is nil.
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	errno := syscall.EIO
+	errors.As(err, &errno)
+	return errno
 }

@@ -3,22 +3,16 @@ package fdio
 import (
 	"syscall"
 
-	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
 
-// reading is the receiving half of a stream.
+// The receiving half of a stream.
 //
 //	idle --arm--> armed --final completion--> idle
 //	armed, paused: completions are held back in order; the first one cancels
 //	the receive, so that no more than was already on its way is held
 //	eof: never armed again
-type reading struct {
-	epoch   uint32 // counts SetProtocol
-	lent    []byte // what GetBuffer returned, until BufferUpdated
-	lentFor uint32 // the epoch in which it was lent
-}
 
 // arm begins to receive unless something prevents it.
 func (s *Stream) arm() {
@@ -38,35 +32,8 @@ func (s *Stream) arm() {
 	if !s.lend(-1) {
 		return
 	}
-	s.recv.Code, s.recv.Buf = proactor.Recv, s.reading.lent
+	s.recv.Code, s.recv.Buf = proactor.Recv, s.lent
 	s.engine.Submit(&s.recv)
-}
-
-// lend asks the protocol for a buffer, unless the stream already has one of the
-// protocol's. It reports whether there is a buffer and it may be used now: inside
-// GetBuffer the protocol may have paused, closed, or been replaced by another.
-func (s *Stream) lend(hint int) bool {
-	r := &s.reading
-	for r.lent == nil || r.lentFor != r.epoch {
-		epoch := r.epoch
-		buf := s.guard.GetBuffer(hint)
-		if s.state != Open || s.paused && r.epoch != epoch {
-			return false
-		}
-		if r.epoch != epoch {
-			if !s.guard.Buffered() {
-				s.schedule()
-				return false
-			}
-			continue
-		}
-		if len(buf) == 0 {
-			s.emptyBuffer()
-			return false
-		}
-		r.lent, r.lentFor = buf, epoch
-	}
-	return s.readable()
 }
 
 // received handles a completion of the receive.
@@ -111,10 +78,9 @@ func (s *Stream) receivable() {
 // filled passes on n bytes that were received into the lent buffer. If the protocol has
 // been replaced since, the new one gets a copy.
 func (s *Stream) filled(n int) {
-	r := &s.reading
-	buf := r.lent
-	r.lent = nil
-	if r.lentFor == r.epoch {
+	buf := s.lent
+	s.lent = nil
+	if s.lentFor == s.epoch {
 		s.guard.BufferUpdated(n)
 		return
 	}
@@ -131,8 +97,8 @@ func (s *Stream) pass(data []byte) {
 			return
 		}
 		if s.lend(len(data)) {
-			lent := s.reading.lent
-			s.reading.lent = nil
+			lent := s.lent
+			s.lent = nil
 			n := copy(lent, data)
 			data = data[n:]
 			s.guard.BufferUpdated(n)
@@ -141,23 +107,20 @@ func (s *Stream) pass(data []byte) {
 			return
 		}
 		if s.paused && len(data) > 0 {
-			s.holdRest(arrivalOfBytes(data))
+			s.holdRest(arrival{received: received{data: data}})
 			return
 		}
 	}
 }
 
-// arrivalOf returns a completion of the receive, to be held back. Its bytes are copied,
-// or lie in the lent buffer.
+// arrivalOf returns a completion of the receive, to be held back. Its bytes are those of
+// the operation, or lie in the lent buffer.
 func arrivalOf(op *proactor.Op) arrival {
+	a := arrival{res: op.Res}
 	if op.Code == proactor.RecvAny && op.Res > 0 {
-		return arrivalOfBytes(op.Data)
+		a.data = op.Data
 	}
-	return arrival{res: op.Res}
-}
-
-func arrivalOfBytes(data []byte) arrival {
-	return arrival{received{data: append([]byte(nil), data...)}, int32(len(data))}
+	return a
 }
 
 // deliver implements kind.
@@ -182,7 +145,7 @@ func (s *Stream) endOfInput(res int32) {
 		return
 	}
 	s.endInput()
-	s.reading.lent = nil
+	s.lent = nil
 	if s.readsOnly() {
 		s.endOfPipe()
 		return
@@ -195,15 +158,9 @@ func (s *Stream) endOfInput(res int32) {
 // the new protocol before any newer ones, so the old one must leave its buffer
 // alone until then.
 func (s *Stream) SetProtocol(p transport.BaseProtocol) error {
-	s.host.Check()
-	if err := guard.CheckProtocol(p); err != nil {
+	if err := s.connection.SetProtocol(p); err != nil {
 		return err
 	}
-	if s.state == Closed {
-		return transport.ErrClosed
-	}
-	s.guard.Adopt(p)
-	s.reading.epoch++
 	_, fds := s.takesFDs()
 	if s.recv.InFlight() && (s.recv.Code == proactor.Recv || s.guard.Buffered() ||
 		fds != (s.recv.Code == proactor.Poll)) {

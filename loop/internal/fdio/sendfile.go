@@ -153,8 +153,7 @@ func (s *Stream) prefetched(f *File) bool {
 
 // fileFailed ends f if the error is the file's, and the stream otherwise.
 func (s *Stream) fileFailed(f *File, err error) {
-	errno := syscall.EIO
-	errors.As(err, &errno)
+	errno := errnoOf(err)
 	switch {
 	case err == io.EOF: // the file has become shorter
 	case errors.Is(err, os.ErrClosed):

@@ -1,10 +1,8 @@
 package fdio
 
 import (
-	"errors"
 	"syscall"
 
-	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -22,8 +20,7 @@ import (
 // kernel reserves memory before it copies, and if two sockets are each other's peer,
 // nothing else limits the queue (unix_dgram_sendmsg).
 type SeqPacket struct {
-	endpoint
-	lent    []byte // what GetBuffer returned before a pause, for the message that is held
+	connection
 	out     packets
 	longest int // the longest message that the socket has been seen to take
 }
@@ -38,20 +35,10 @@ func NewSeqPacket(host Host, c Config) *SeqPacket {
 	return s
 }
 
-// Start implements Transport.
-func (s *SeqPacket) Start() {
-	s.move(Open)
-	s.watchIdle()
-	if err := s.guard.ConnectionMade(s); err != nil {
-		s.fail(err)
-	}
-	s.arm()
-}
-
 // Complete implements proactor.Handler.
 func (s *SeqPacket) Complete(op *proactor.Op) {
 	if op == &s.recv {
-		s.received()
+		s.receivedMessage()
 	} else {
 		s.sent()
 	}
@@ -60,64 +47,9 @@ func (s *SeqPacket) Complete(op *proactor.Op) {
 
 func (s *SeqPacket) kind() string { return "SeqPacket" }
 
-func (s *SeqPacket) what() string { return "socket" }
-
-func (s *SeqPacket) round() { s.deliverHeld() }
-
 func (s *SeqPacket) drained() bool { return s.out.count() == 0 }
 
 func (s *SeqPacket) drop() { s.out.drop() }
-
-func (s *SeqPacket) cancel() {}
-
-func (s *SeqPacket) busy() bool { return false }
-
-func (s *SeqPacket) release() {}
-
-func (s *SeqPacket) forget() { s.lent = nil }
-
-// SetProtocol implements transport.BaseTransport.
-func (s *SeqPacket) SetProtocol(p transport.BaseProtocol) error {
-	s.host.Check()
-	if err := guard.CheckProtocol(p); err != nil {
-		return err
-	}
-	if s.state == Closed {
-		return transport.ErrClosed
-	}
-	s.lent = nil
-	s.guard.Adopt(p)
-	return nil
-}
-
-func (s *SeqPacket) arm() {
-	if s.readable() && !s.recv.InFlight() && len(s.held) == 0 {
-		s.engine.Submit(&s.recv)
-	}
-}
-
-// received handles a completion of the receive. More completions may come after the end.
-func (s *SeqPacket) received() {
-	if s.state != Open || s.eof {
-		return
-	}
-	s.touch()
-	op := &s.recv
-	s.pub.received(op)
-	switch {
-	case op.Res == ecanceled:
-	case s.holds() && op.Res <= 0:
-		s.hold(arrival{res: op.Res})
-	case s.holds():
-		s.hold(heldArrival(receivedOf(op)))
-	default:
-		s.deliver(arrival{receivedOf(op), op.Res})
-		s.guard.Poison(op.Data)
-	}
-	if !op.More {
-		s.arm()
-	}
-}
 
 // deliver implements kind. A part of a message is worse than none, so a truncated message
 // ends the connection.
@@ -138,34 +70,19 @@ func (s *SeqPacket) deliver(a arrival) {
 	}
 }
 
-// deliverInto copies a message into memory of the protocol. Inside GetBuffer the protocol
-// may have closed the transport; or given it to another protocol, which then gets the
-// message; or paused: then the message is held back, and the buffer is used when reading
-// resumes.
+// deliverInto copies a message into memory of the protocol. If it cannot now, because the
+// protocol has paused or been replaced inside GetBuffer, the message is held back.
 func (s *SeqPacket) deliverInto(data []byte) {
-	owner, buf := s.guard.Protocol(), s.lent
-	s.lent = nil
-	if buf == nil {
-		buf = s.guard.GetBuffer(len(data))
-	}
-	whole := arrival{received{data: data, size: len(data)}, int32(len(data))}
-	switch {
+	ready := s.lend(len(data))
+	switch lent := s.lent; {
 	case s.state != Open:
-	case s.guard.Protocol() != owner && !s.paused:
-		s.deliver(whole)
-	case s.paused:
-		if s.guard.Protocol() == owner {
-			s.lent = buf
-		}
-		whole.data = append([]byte(nil), data...)
-		s.holdRest(whole)
-		s.engine.Cancel(&s.recv)
-	case len(buf) == 0:
-		s.emptyBuffer()
-	case len(buf) < len(data):
-		s.truncated(data[:len(buf)], len(data))
+	case !ready:
+		s.holdRest(arrival{received: received{data: data, size: len(data)}})
+	case len(lent) < len(data):
+		s.truncated(data[:len(lent)], len(data))
 	default:
-		copy(buf, data)
+		s.lent = nil
+		copy(lent, data)
 		s.guard.BufferUpdated(len(data))
 	}
 }
@@ -175,22 +92,17 @@ func (s *SeqPacket) truncated(data []byte, size int) {
 	s.readFailed(&transport.TruncatedError{Data: append([]byte(nil), data...), Size: size})
 }
 
-// Write implements transport.WriteTransport: p is one message. An empty one would be the
-// peer's end of input, so it is not sent. Error: a *net.OpError with EMSGSIZE for one
-// that is longer than the socket's send buffer allows.
+// Write implements transport.WriteTransport: p is one message. Error: a *net.OpError with
+// EMSGSIZE for one that is longer than the socket's send buffer allows.
 func (s *SeqPacket) Write(p []byte) (int, error) {
-	s.host.Check()
-	if err := s.writable(len(p), len(p)); err != nil {
+	if err := s.WriteLines([][]byte{p}); err != nil {
 		return 0, err
-	}
-	if len(p) > 0 {
-		s.push(p)
-		s.grewNow(len(p))
 	}
 	return len(p), nil
 }
 
-// WriteLines implements transport.WriteTransport: each line is one message.
+// WriteLines implements transport.WriteTransport: each line is one message. An empty one
+// would be the peer's end of input, so it is not sent.
 func (s *SeqPacket) WriteLines(lines [][]byte) error {
 	s.host.Check()
 	size, longest := 0, 0
@@ -198,12 +110,13 @@ func (s *SeqPacket) WriteLines(lines [][]byte) error {
 		size += len(line)
 		longest = max(longest, len(line))
 	}
-	if err := s.writable(size, longest); err != nil {
+	if err := s.writable(size, longest); err != nil || size == 0 {
 		return err
 	}
 	for _, line := range lines {
 		if len(line) > 0 {
-			s.push(line)
+			s.pub.slot.Wrote(len(line))
+			s.out.push(line, transport.Addr{}, s.host.Chunks(), false)
 		}
 	}
 	s.grewNow(size)
@@ -229,20 +142,12 @@ func (s *SeqPacket) writable(n, longest int) error {
 	return nil
 }
 
-// push queues a message, which is not counted yet.
-func (s *SeqPacket) push(p []byte) {
-	s.pub.slot.Wrote(len(p))
-	s.out.push(p, transport.Addr{}, s.host.Chunks(), false)
-}
-
 // grewNow counts n bytes that were queued, after offering the queue to the kernel if they
 // would exceed the high mark.
 func (s *SeqPacket) grewNow(n int) {
 	if s.flow.Excess(n) && !s.send.InFlight() && !s.flow.Paused() {
 		taken := s.trySend()
-		old := min(taken, s.flow.Size())
-		s.flow.Shrank(old)
-		n -= taken - old
+		n = s.lessTaken(n, taken)
 	}
 	if s.state >= Lost {
 		return
@@ -256,22 +161,15 @@ func (s *SeqPacket) grewNow(n int) {
 // trySend sends what the kernel takes, and returns how many bytes that is. An error ends
 // the transport, later.
 func (s *SeqPacket) trySend() (taken int) {
-	for s.out.count() > 0 {
-		batch := s.out.waiting()
-		batch = batch[:min(len(batch), proactor.BatchMax)]
-		n, err := s.engine.TrySendMany(s.fd, batch)
-		full := n < len(batch)
+	for full := false; !full && !s.drained(); {
+		n, noRoom, errno := s.sendBatch(&s.out)
+		full = noRoom
 		if n > 0 {
 			s.touch()
 			taken += s.out.pop(n, s.host.Chunks())
 		}
-		if err != nil {
-			errno := syscall.EIO
-			errors.As(err, &errno)
+		if errno != 0 {
 			s.sendFailed("sendmmsg", errno)
-		}
-		if full {
-			break
 		}
 	}
 	return taken
@@ -294,18 +192,12 @@ func (s *SeqPacket) Flush() {
 		s.afterSend()
 		return
 	}
-	first := s.out.waiting()[:1]
-	s.send.Bufs = append(s.send.Bufs[:0], first[0].Data)
-	s.awaited = false
-	s.send.Lazy = s.state == Open && !s.eofAsked && !s.flow.Paused() && s.out.count() == 1
-	s.pub.sendingPackets(first)
-	s.engine.Submit(&s.send)
+	s.submitMessage(&s.out)
 }
 
 // sent handles the completion of that send.
 func (s *SeqPacket) sent() {
-	clear(s.send.Bufs)
-	s.pub.page.Sent(s.pub.slot)
+	s.sentMessage()
 	switch errno := s.send.Errno(); {
 	case s.state >= Lost:
 	case errno != 0:
@@ -316,9 +208,3 @@ func (s *SeqPacket) sent() {
 		s.afterSend()
 	}
 }
-
-// WriteEOF implements transport.WriteTransport.
-func (s *SeqPacket) WriteEOF() error { return s.writeEOF() }
-
-// CanWriteEOF implements transport.WriteTransport.
-func (s *SeqPacket) CanWriteEOF() bool { return true }

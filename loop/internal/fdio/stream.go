@@ -15,9 +15,8 @@ import (
 // ConnectionLost is called only after the kernel has released every buffer. Its public
 // methods are those of transport.Transport.
 type Stream struct {
-	endpoint
+	connection
 	out           queue
-	reading       reading
 	writableWatch *writableWatch // of what is sent directly; nil until there is some
 	pipe          *pipe          // nil: a socket with both directions
 	sentFile      bool           // sendfile(2) was called
@@ -51,12 +50,7 @@ func NewStream(host Host, c Config) *Stream {
 
 // Start implements Transport.
 func (s *Stream) Start() {
-	s.move(Open)
-	s.watchIdle()
-	if err := s.guard.ConnectionMade(s); err != nil {
-		s.fail(err)
-	}
-	s.arm()
+	s.connection.Start()
 	s.watchReader()
 }
 
@@ -102,4 +96,7 @@ func (s *Stream) release() {
 	s.guard.Releases = s.out.land(s.host.Chunks(), s.guard.Releases)
 }
 
-func (s *Stream) forget() { s.passMode() }
+func (s *Stream) forget() {
+	s.connection.forget()
+	s.passMode()
+}

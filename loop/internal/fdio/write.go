@@ -1,7 +1,6 @@
 package fdio
 
 import (
-	"errors"
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
@@ -112,9 +111,7 @@ func (s *Stream) grewNow(n int) {
 		if len(s.guard.Releases) > 0 {
 			s.schedule()
 		}
-		old := min(taken, s.flow.Size())
-		s.flow.Shrank(old)
-		n -= taken - old
+		n = s.lessTaken(n, taken)
 	}
 	s.grew(n)
 }
@@ -131,9 +128,7 @@ func (s *Stream) trySend(bufs [][]byte) int {
 	n, err := s.engine.TrySend(s.fd, bufs)
 	s.keep(bufs)
 	if err != nil {
-		errno := syscall.EIO
-		errors.As(err, &errno)
-		s.writeFailed("sendmsg", errno)
+		s.writeFailed("sendmsg", errnoOf(err))
 		return 0
 	}
 	if n > 0 {
@@ -268,7 +263,7 @@ func (s *Stream) WriteEOF() error {
 		s.pub.slot.EOFWritten()
 		return s.Close()
 	}
-	return s.writeEOF()
+	return s.connection.WriteEOF()
 }
 
 // CanWriteEOF implements transport.WriteTransport.

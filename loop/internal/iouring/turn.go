@@ -12,7 +12,7 @@ import (
 
 // errLost ends an engine: the kernel had no memory left to keep a completion that
 // did not fit into the queue. There is no telling whose it was.
-var errLost = errors.New("iouring: the kernel lost a completion for want of memory")
+var errLost = errors.New("iouring: the kernel lost a completion for lack of memory")
 
 // turn holds what is known about the operations of a turn. A turn makes one enter,
 // or several if there are more SQEs than the queue holds, if completions overflow,

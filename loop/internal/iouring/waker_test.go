@@ -31,10 +31,10 @@ func TestALoopIsWokenThoughTheQueueWasFullWhenItWasWokenBefore(t *testing.T) {
 			t.Fatal("the waker is not armed after the turn")
 		}
 	}
-	end := time.Now().Add(5 * time.Second)
+	end := time.Now().Add(30 * time.Second)
 	timer := time.AfterFunc(20*time.Millisecond, e.Wake)
 	defer timer.Stop()
-	if err := e.Wait(5 * time.Second); err != nil {
+	if err := e.Wait(30 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if time.Now().After(end) {

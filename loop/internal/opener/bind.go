@@ -118,7 +118,7 @@ func (b *binding) fail(err error) {
 // adopt listens on a socket that the user made. If unix is true, it must be a Unix socket.
 func (b *binding) adopt(addr string, unix bool) {
 	if addr != "" || len(b.opts.Addrs) > 0 {
-		b.fail(errors.New("loop: ServerOptions.Sock goes without an address"))
+		b.fail(errors.New("loop: ServerOptions.Sock excludes an address"))
 		return
 	}
 	fd, family, err := adoptSocket(b.host, b.opts.Sock, b.kind, unix)

@@ -88,7 +88,7 @@ func (b *datagramBinding) start() {
 // adopt makes an endpoint of a socket that the user made.
 func (b *datagramBinding) adopt() {
 	if others := b.besidesSock(); len(others) > 0 {
-		b.fail(fmt.Errorf("loop: DatagramOptions.Sock goes without %s",
+		b.fail(fmt.Errorf("loop: DatagramOptions.Sock excludes %s",
 			strings.Join(others, ", ")))
 		return
 	}

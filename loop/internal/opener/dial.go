@@ -306,7 +306,7 @@ func (d *dial) fail(err error) { d.done(-1, 0, err) }
 // socket.
 func (d *dial) adopt(addr string, unix bool) {
 	if addr != "" {
-		d.fail(errors.New("loop: ConnectionOptions.Sock goes without an address"))
+		d.fail(errors.New("loop: ConnectionOptions.Sock excludes an address"))
 		return
 	}
 	fd, family, err := adoptSocket(d.host, d.opts.Sock, d.kind, unix)

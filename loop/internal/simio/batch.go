@@ -33,7 +33,7 @@ func (e *calls) TrySendMany(fd int, batch []proactor.Packet) (int, error) {
 	if f == nil {
 		return 0, sysError("sendmmsg", syscall.EBADF)
 	}
-	e.check(f.kind == datagramSocket, "TrySendMany on something else")
+	e.check(f.kind == datagramSocket || f.kind == packetSocket, "TrySendMany on something else")
 	f.checkNoSend("TrySendMany")
 	batch = batch[:min(len(batch), proactor.BatchMax)]
 	if len(batch) > 0 {

@@ -31,8 +31,13 @@ func (e *calls) Socket(family proactor.Family, k proactor.Kind) (int, error) {
 		return -1, sysError("socket", syscall.EAFNOSUPPORT)
 	}
 	f := e.newFile(streamSocket, family)
-	if k == proactor.Datagram {
+	switch {
+	case k == proactor.Datagram:
 		f.kind = datagramSocket
+	case k == proactor.SeqPacket && family != proactor.Unix:
+		return -1, sysError("socket", syscall.ESOCKTNOSUPPORT)
+	case k == proactor.SeqPacket:
+		f.kind = packetSocket
 	}
 	errno := syscall.EMFILE
 	if !e.net.chance(e.faults.NoSocket) {
@@ -83,7 +88,7 @@ func (e *calls) Listen(fd, backlog int) error {
 
 func (w *World) listen(f *file, backlog int) Errno {
 	switch {
-	case f.kind != streamSocket:
+	case !f.isConnection():
 		return syscall.EOPNOTSUPP
 	case f.stage != fresh && f.stage != listening:
 		return syscall.EINVAL
@@ -170,6 +175,8 @@ func (e *calls) Describe(fd int) (proactor.Family, proactor.Kind, error) {
 		return proactor.Other, proactor.NotSocket, sysError("fstat", syscall.EBADF)
 	case f.kind == streamSocket:
 		return f.family, proactor.Stream, nil
+	case f.kind == packetSocket:
+		return f.family, proactor.SeqPacket, nil
 	case f.kind == datagramSocket:
 		return f.family, proactor.Datagram, nil
 	default:

@@ -52,7 +52,7 @@ func (f *file) connectTo(addr transport.Addr, answer func(Errno)) {
 // mayConnect is what connect(2) says at once.
 func (f *file) mayConnect(addr transport.Addr) Errno {
 	switch {
-	case f.kind != streamSocket:
+	case !f.isConnection():
 		return syscall.ENOTSOCK
 	case f.stage == connected:
 		return syscall.EISCONN
@@ -132,7 +132,7 @@ func (f *file) listens() bool { return f.stage == listening }
 
 // meet makes the listener's end of the connection.
 func (f *file) meet(l *file, addr transport.Addr) {
-	s := f.w.newFile(streamSocket, l.family)
+	s := f.w.newFile(l.kind, l.family)
 	s.stage = connected
 	s.options = l.options
 	s.local, s.remote = addr, f.local
@@ -168,7 +168,7 @@ func (f *file) dialUnix(addr transport.Addr, end func(Errno)) {
 	if f.stage != connecting {
 		return
 	}
-	bound := w.lookup(streamSocket, addr, func(*file) bool { return true })
+	bound := w.lookup(f.kind, addr, func(*file) bool { return true })
 	switch {
 	case bound == nil && addr.Path[0] != '@':
 		end(syscall.ENOENT)

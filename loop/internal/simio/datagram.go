@@ -54,7 +54,7 @@ func (fl *flight) trySendDatagram() {
 	if fl.code == proactor.SendMsg && !fl.op.Addr.IsZero() {
 		to = fl.op.Addr
 	}
-	n, errno := fl.file.sendDatagram(fl.memory(), to)
+	n, errno := fl.file.sendWhole(fl.memory(), to)
 	if errno == syscall.EAGAIN {
 		fl.lazy = false // it goes on when there is room
 		return
@@ -64,6 +64,14 @@ func (fl *flight) trySendDatagram() {
 		return
 	}
 	fl.finish(int32(n))
+}
+
+// sendWhole sends bufs as one datagram, or one message.
+func (f *file) sendWhole(bufs [][]byte, to transport.Addr) (int, Errno) {
+	if f.kind == packetSocket {
+		return f.sendMessage(bufs)
+	}
+	return f.sendDatagram(bufs, to)
 }
 
 // sendDatagram sends bufs as one datagram.
@@ -192,40 +200,45 @@ func (f *file) source(to transport.Addr) transport.Addr {
 	return withPort(ip, f.local.Port())
 }
 
-// tryRecvDatagram is Recv: one datagram, cut to the buffer.
+// tryRecvDatagram is Recv: one datagram or message, cut to the buffer.
 func (fl *flight) tryRecvDatagram() {
-	f := fl.file
-	switch {
-	case f.err != 0:
-		fl.fail(f.takeError())
-	case len(f.packets) > 0:
-		p := f.takePacket()
+	switch p, errno, ok := fl.file.nextPacket(); {
+	case !ok:
+	case errno != 0:
+		fl.fail(errno)
+	default:
 		n := min(len(p.data), len(fl.buf))
 		fl.fill(p.data[:n])
 		fl.finish(int32(n))
 	}
 }
 
-// tryRecvMsg is RecvMsg: every datagram, into buffers of the pool.
+// tryRecvMsg is RecvMsg: every datagram or message, into buffers of the pool, until the
+// end of messages.
 func (fl *flight) tryRecvMsg() {
 	f := fl.file
-	if f.kind != datagramSocket {
+	if f.kind != datagramSocket && f.kind != packetSocket {
 		fl.fail(syscall.EINVAL)
 		return
 	}
 	for fl.state == running {
-		if f.err != 0 {
+		if f.kind == datagramSocket && f.err != 0 {
 			fl.fail(f.takeError())
 			return
 		}
-		if len(f.packets) == 0 {
+		if !f.hasPacket() {
 			return
 		}
 		buf := fl.e.takeBuffer(fl)
 		if buf == nil {
 			return
 		}
-		p := f.takePacket()
+		p, errno, _ := f.nextPacket()
+		if errno != 0 || f.kind == packetSocket && len(p.data) == 0 {
+			fl.e.giveBuffer(buf)
+			fl.finish(-int32(errno))
+			return
+		}
 		segment := 0
 		if fl.op.Coalesced && f.options[proactor.Coalesce] != 0 {
 			segment = f.coalesce(&p, len(buf))

@@ -64,31 +64,34 @@ func (s *Epoll) RecvMany(fd int, messages []sys.Message) (int, Errno) {
 	switch {
 	case errno != 0:
 		return 0, errno
-	case f.kind != datagramSocket:
+	case f.kind != packetSocket && f.kind != datagramSocket:
 		f.blame("recvmmsg on fd %d", fd)
-	case f.err != 0:
-		return 0, f.takeError()
-	case len(f.packets) == 0:
+	case !f.hasPacket():
 		return s.empty(f, "recvmmsg")
 	case s.net.chance(s.faults.Again):
 		return 0, syscall.EAGAIN
 	}
-	n := s.part(min(len(messages), len(f.packets)), s.faults.PartialRead)
-	for i := range n {
-		if len(f.packets) == 0 {
-			return i, 0 // several were told as one
+	most := s.part(len(messages), s.faults.PartialRead)
+	for i := range most {
+		if i > 0 && (f.err != 0 || !f.hasPacket()) {
+			return i, 0
 		}
-		s.layMessage(f, &messages[i])
+		p, errno, _ := f.nextPacket()
+		if errno != 0 {
+			f.record("received", -int64(errno))
+			return 0, errno
+		}
+		s.layMessage(f, &messages[i], p)
 	}
-	return n, 0
+	return most, 0
 }
 
-// layMessage writes the first datagram, and what is said of it.
-func (s *Epoll) layMessage(f *file, m *sys.Message) {
+// layMessage writes a datagram or message, and what is said of it.
+func (s *Epoll) layMessage(f *file, m *sys.Message, p packet) {
 	room := vectors(unsafe.Slice(m.Iov, m.Iovlen))[0]
 	s.lent(f, room, "recvmmsg")
 	poison(room)
-	p, segment := f.takePacket(), 0
+	segment := 0
 	control := unsafe.Slice(m.Control, m.Controllen)
 	if len(control) > 0 && f.options[proactor.Coalesce] != 0 {
 		segment = f.coalesce(&p, len(room))

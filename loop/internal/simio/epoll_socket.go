@@ -72,10 +72,10 @@ func (s *Epoll) Connect(fd int, addr *sys.Sockaddr) Errno {
 
 // backlogFull reports whether addr is a Unix listener that takes nobody for now.
 func (f *file) backlogFull(addr transport.Addr) bool {
-	if addr.Path == "" || f.kind != streamSocket {
+	if addr.Path == "" || !f.isConnection() {
 		return false
 	}
-	l := f.w.lookup(streamSocket, addr, (*file).listens)
+	l := f.w.lookup(f.kind, addr, (*file).listens)
 	return l != nil && len(l.queue) > l.backlog
 }
 
@@ -106,6 +106,8 @@ func (s *Epoll) Recv(fd int, b []byte) (int, Errno) {
 		return 0, syscall.ENOTSOCK
 	case f.kind == streamSocket:
 		return s.receive(f, b)
+	case f.kind == packetSocket:
+		f.blame("recv on fd %d, which has messages", fd)
 	case f.err != 0:
 		return 0, f.takeError()
 	case len(f.packets) == 0:
@@ -157,7 +159,7 @@ func (s *Epoll) send(f *file, bufs [][]byte, to transport.Addr) (int, Errno) {
 	switch {
 	case s.net.chance(s.faults.NoMemory):
 		return 0, [2]Errno{syscall.ENOMEM, syscall.ENOBUFS}[s.net.below(2)]
-	case f.kind == datagramSocket:
+	case f.kind != streamSocket && f.kind != pipeEnd:
 		return s.sendPacket(f, bufs, to)
 	case f.stage == connecting:
 		return s.full(f)
@@ -190,7 +192,7 @@ func (s *Epoll) sendPacket(f *file, bufs [][]byte, to transport.Addr) (int, Errn
 	if to.IsZero() {
 		to = f.remote
 	}
-	n, errno := f.sendDatagram(bufs, to)
+	n, errno := f.sendWhole(bufs, to)
 	if errno == syscall.EAGAIN {
 		return s.full(f)
 	}

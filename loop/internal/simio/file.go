@@ -21,6 +21,7 @@ type kind uint8
 
 const (
 	streamSocket kind = iota
+	packetSocket
 	datagramSocket
 	pipeEnd
 	regularFile
@@ -28,7 +29,7 @@ const (
 	eventFile
 )
 
-var kindNames = [...]string{"stream socket", "datagram socket", "pipe", "file", "child",
+var kindNames = [...]string{"stream socket", "packet socket", "datagram socket", "pipe", "file", "child",
 	"eventfd"}
 
 // stage is where a file is in its life. Datagram sockets are fresh or
@@ -79,7 +80,7 @@ type file struct {
 	err           Errno // pending, as SO_ERROR
 	broken        bool  // the connection is over: reset or closed by the peer
 
-	rx, tx *lane // streams and pipes
+	rx, tx *lane // connections and pipes
 
 	backlog int     // listening
 	queue   []*file // listening: not accepted yet
@@ -143,6 +144,9 @@ func (w *World) mustInstall(f *file) int {
 	}
 	return f.fd
 }
+
+// isConnection reports whether f is a socket that connects: of bytes, or of messages.
+func (f *file) isConnection() bool { return f.kind == streamSocket || f.kind == packetSocket }
 
 // remoteStream reports whether f is a TCP connection.
 func (f *file) remoteStream() bool { return f.kind == streamSocket && f.family != proactor.Unix }

@@ -20,7 +20,7 @@ const datagramCost = 256
 // sendPacket sends a datagram, or a group of them, of which all go or none.
 func (f *file) sendPacket(p proactor.Packet, to transport.Addr) Errno {
 	if p.Segment == 0 {
-		_, errno := f.sendDatagram([][]byte{p.Data}, to)
+		_, errno := f.sendWhole([][]byte{p.Data}, to)
 		return errno
 	}
 	f.w.check(len(p.Data) > p.Segment && p.Count() <= proactor.SegmentsMax &&

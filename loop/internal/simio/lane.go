@@ -17,11 +17,12 @@ type lane struct {
 	from, to *file
 	local    bool
 
-	out    []byte // accepted and not arrived; the first wire bytes are under way
-	wire   int
-	in     []byte // arrived and not read
-	outMax int
-	inMax  int
+	out     []byte // accepted and not arrived; the first wire bytes are under way
+	wire    int
+	in      []byte // arrived and not read
+	lengths []int  // of the messages in it, if it is a lane of messages
+	outMax  int
+	inMax   int
 
 	delay, jitter time.Duration
 	last          time.Duration // when the latest thing under way arrives
@@ -42,6 +43,9 @@ func (w *World) newLane(from, to *file, local bool) *lane {
 	if !local && !w.loopback {
 		l.delay = 10*time.Microsecond + w.net.duration(500*time.Microsecond)
 		l.jitter = w.net.duration(l.delay)
+	}
+	if from.kind == packetSocket {
+		l.outMax = sendBufferUsual
 	}
 	if w.net.chance(w.faults.SlowPeer) {
 		l.inMax = w.net.between(256, 8192)
@@ -65,6 +69,8 @@ func (l *lane) room() int {
 	switch {
 	case l.cut || l.ending:
 		return 0
+	case l.from.kind == packetSocket:
+		return max(0, l.outMax-len(l.in))
 	case l.local:
 		return max(0, l.inMax-len(l.in))
 	case l.full && !l.spacious():

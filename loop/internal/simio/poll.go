@@ -74,7 +74,7 @@ func (f *file) streamEvents() uint16 {
 	events := when(f.err != 0, pollErr)
 	if rx := f.rx; rx != nil {
 		over := rx.ended || f.broken
-		events |= when(len(rx.in) > 0, pollIn)
+		events |= when(rx.unread(), pollIn)
 		if f.kind == pipeEnd {
 			return events | when(over, pollHup)
 		}

@@ -158,7 +158,7 @@ func runScript(t *testing.T, s ringScript, k kernelRig) {
 	if err != nil {
 		t.Skip("needs io_uring:", err)
 	}
-	if !ring.HasDeferTaskrun() {
+	if ring.Flags()&uring.SetupDeferTaskrun == 0 {
 		t.Skip("needs Linux 6.1")
 	}
 	r := &scriptRig{kernelRig: k, T: t, ring: ring}

@@ -25,8 +25,8 @@ func (t *task) tryRecv() verdict {
 	case t.sqe.flags&sqeSelect == 0:
 		t.fail(syscall.EINVAL)
 		return over
-	case f.kind == datagramSocket:
-		t.violate("datagrams are received by RECVMSG")
+	case f.kind != streamSocket:
+		t.violate("datagrams and messages are received by RECVMSG")
 	}
 	for {
 		if v, done := t.receive(true); done {
@@ -159,11 +159,11 @@ func (t *task) receivePacket() verdict {
 	return over
 }
 
-// tryRecvMsg is multishot RECVMSG of datagrams. Each has a header, room for the
+// tryRecvMsg is multishot RECVMSG of datagrams or messages. Each has a header, room for the
 // sender's name and for control messages in front of it.
 func (t *task) tryRecvMsg() verdict {
 	f, r := t.file, t.r
-	if f.kind != datagramSocket {
+	if f.kind != datagramSocket && f.kind != packetSocket {
 		t.fail(syscall.EINVAL)
 		return over
 	}
@@ -178,13 +178,15 @@ func (t *task) tryRecvMsg() verdict {
 		case len(buf) < head:
 			t.fail(syscall.EFAULT)
 			return over
-		case f.err != 0:
-			t.fail(f.takeError())
-			return over
-		case len(f.packets) == 0:
-			return t.wouldBlock()
 		}
-		p := f.takePacket()
+		p, errno, ok := f.nextPacket()
+		switch {
+		case !ok:
+			return t.wouldBlock()
+		case errno != 0:
+			t.fail(errno)
+			return over
+		}
 		n := t.layPacket(buf, head, p)
 		f.record("received", int64(n), buf[:head+n])
 		flags := t.take(lent)

@@ -16,7 +16,7 @@ func (t *task) trySend() verdict {
 		t.sqe.opFlags&msgNoSignal == 0 {
 		t.violate("flags %#x", t.sqe.opFlags)
 	}
-	if f.kind == datagramSocket {
+	if f.kind == datagramSocket || f.kind == packetSocket {
 		return t.sendPacket()
 	}
 	if f.stage == connecting {
@@ -81,14 +81,14 @@ func (t *task) sending(n int) [][]byte {
 	return out
 }
 
-// sendPacket sends one datagram.
+// sendPacket sends one datagram or message.
 func (t *task) sendPacket() verdict {
 	f := t.file
 	to := f.remote
 	if t.message != nil && !t.message.to.IsZero() {
 		to = t.message.to
 	}
-	n, errno := f.sendDatagram(t.bufs, to)
+	n, errno := f.sendWhole(t.bufs, to)
 	switch {
 	case errno == syscall.EAGAIN && t.sqe.opFlags&msgDontWait == 0:
 		return blocked

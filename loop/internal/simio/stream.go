@@ -64,18 +64,18 @@ func (f *file) sever(errno Errno) {
 	f.sendReset()
 	f.tx.stop()
 	f.rx.stop()
-	f.rx.in, f.rx.ended = nil, false // what is dropped is no orderly end
+	f.rx.in, f.rx.lengths, f.rx.ended = nil, nil, false // what is dropped is no orderly end
 	f.broken, f.err = true, errno
 	f.touch()
 }
 
 // closeLanes is what the other end sees of a close.
 func (f *file) closeLanes() {
-	unread := f.rx != nil && len(f.rx.in) > 0
-	if f.kind == streamSocket && (unread || f.options[proactor.LingerReset] != 0) {
+	unread := f.rx != nil && f.rx.unread()
+	if f.isConnection() && (unread || f.options[proactor.LingerReset] != 0) {
 		f.sendReset()
 		if f.rx != nil {
-			f.rx.in = nil
+			f.rx.in, f.rx.lengths = nil, nil
 		}
 		return
 	}
@@ -85,7 +85,7 @@ func (f *file) closeLanes() {
 	// On this machine a writer knows at once that nobody reads any more.
 	if rx := f.rx; rx != nil && rx.local {
 		rx.stop()
-		if rx.from.stage == connected && f.kind == streamSocket {
+		if rx.from.stage == connected && f.isConnection() {
 			rx.from.broken = true
 		}
 		rx.from.touch()
@@ -139,7 +139,7 @@ func (f *file) connectedErrno() Errno {
 
 // maybeReset is the fault of that name.
 func (f *file) maybeReset(sending bool) {
-	if f.kind != streamSocket || f.stage != connected || f.broken {
+	if !f.isConnection() || f.stage != connected || f.broken {
 		return
 	}
 	if !f.w.net.chance(f.w.faults.Reset) {

@@ -5,7 +5,7 @@ import "syscall"
 // tryRecv is Recv: once, into the owner's buffer.
 func (fl *flight) tryRecv() {
 	f, w := fl.file, fl.e.World
-	if f.kind == datagramSocket {
+	if f.kind == datagramSocket || f.kind == packetSocket {
 		fl.tryRecvDatagram()
 		return
 	}
@@ -84,7 +84,7 @@ func (fl *flight) tryRecvAny() {
 // trySend is Send and SendMsg.
 func (fl *flight) trySend() {
 	f, w := fl.file, fl.e.World
-	if f.kind == datagramSocket {
+	if f.kind == datagramSocket || f.kind == packetSocket {
 		fl.trySendDatagram()
 		return
 	}
@@ -155,8 +155,8 @@ func (e *calls) TrySend(fd int, bufs [][]byte) (int, error) {
 }
 
 func (f *file) trySend(bufs [][]byte) (int, Errno) {
-	if f.kind == datagramSocket {
-		return f.sendDatagram(bufs, f.remote)
+	if f.kind == datagramSocket || f.kind == packetSocket {
+		return f.sendWhole(bufs, f.remote)
 	}
 	if f.stage != connected {
 		if f.stage == connecting {

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CloseFD closes fd, which is the loop's own. EINTR is no error: Linux has closed the
-// descriptor then (close(2)), and a second call could close somebody else's.
+// CloseFD closes fd, which is the loop's own. EINTR is not an error: Linux has closed
+// the descriptor by then (close(2)), and a second call could close somebody else's.
 //
-// It does not wait. A socket with SO_LINGER and a time would, until its peer has taken
-// everything or the time is over, and it is told not to: on Linux the time bounds the
-// wait alone (tcp_close), so that the peer sees no difference. A time of 0 is left as
-// it is: that is a reset. A device may wait until its output is drained (a serial line,
-// half a minute) and is closed elsewhere.
+// CloseFD does not wait. A socket with a positive SO_LINGER time would wait until its peer
+// has taken everything or the time has passed, so the time is removed first: on Linux it
+// limits only the wait (tcp_close), and the peer sees no difference. A time of 0 is kept,
+// because it asks for a reset. A device may wait until its output is drained (a serial
+// line for half a minute), so it is closed on another goroutine.
 func (k *Kernel) CloseFD(fd int) error {
 	if linger(fd) == syscall.ENOTSOCK && isDevice(fd) {
 		k.Discard(fd)
@@ -28,16 +28,16 @@ func (k *Kernel) CloseFD(fd int) error {
 	return nil
 }
 
-// Discard closes a descriptor that is not the loop's own but that of a file which a
-// user or a peer has passed: closing may wait, for a server of files say, or for a
-// socket's SO_LINGER, which must not be changed for those who have the socket. It is
-// done elsewhere, and nobody is told how it went.
+// Discard closes a descriptor of a file that a user or a peer has passed. Closing it may
+// wait, for example for a file server, or for a socket's SO_LINGER, which must not be
+// changed for others who have the socket. So it is done on another goroutine, and its
+// result is dropped.
 func (k *Kernel) Discard(fd int) { elsewhere.do(func() { _ = unix.Close(fd) }) }
 
 // DiscardFile is Discard of an open file.
 func (k *Kernel) DiscardFile(f *os.File) { elsewhere.do(func() { _ = f.Close() }) }
 
-// linger has close not wait for a socket.
+// linger keeps close from waiting for a socket.
 func linger(fd int) syscall.Errno {
 	var l unix.Linger
 	size := uint32(unsafe.Sizeof(l))
@@ -54,13 +54,13 @@ func isDevice(fd int) bool {
 	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFCHR
 }
 
-// elsewhere is where closing may wait.
+// elsewhere closes descriptors whose closing may wait.
 var elsewhere closer
 
-// closersMax is how many closes may wait at a time, each on a thread. Others queue.
+// closersMax is how many closes may wait at a time, each on a thread; more are queued.
 const closersMax = 8
 
-// closer runs what may wait on goroutines of its own.
+// closer runs functions that may wait, on goroutines of its own.
 type closer struct {
 	mu      sync.Mutex
 	queue   []func()
@@ -83,7 +83,7 @@ func (c *closer) work() {
 	}
 }
 
-// next returns what is to be done next, or nil where the goroutine is to end.
+// next returns the function to run next, or nil if the goroutine has to end.
 func (c *closer) next() func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,7 +46,7 @@ func (k *Kernel) MulticastFrom(fd int, family proactor.Family, index int) error 
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index))
 }
 
-// Message is struct mmsghdr: a message, and how many bytes of it went or came.
+// Message is struct mmsghdr: a message, and how many bytes of it were sent or received.
 type Message struct {
 	unix.Msghdr
 	N uint32
@@ -61,10 +61,10 @@ type batch struct {
 }
 
 // TrySendMany sends what the kernel takes of a batch at once, in one call.
-// sendmmsg(2) stops at the first datagram that fails and says how many went
-// before, not what was wrong: a call with that one in front tells, and is made here
-// at once. An error that an earlier datagram left on the socket is used up by the
-// first call; the second sends the datagram that it would have cost.
+// sendmmsg(2) stops at the first datagram that fails, and returns how many were sent
+// before it but not the error. So a second call is made at once, which begins with
+// that datagram and returns its error. An error that an earlier datagram left on the
+// socket is consumed by the first call; the second then sends the datagram.
 func (k *Kernel) TrySendMany(fd int, datagrams []proactor.Packet) (int, error) {
 	if k.batch == nil {
 		k.batch = &batch{}
@@ -100,8 +100,8 @@ func (k *Kernel) sendMany(fd int, messages []Message) (int, syscall.Errno) {
 	}
 }
 
-// fill describes datagrams to the kernel. It returns how many there are before
-// the first whose address is none, and what is wrong with that.
+// fill describes datagrams to the kernel. It returns how many there are before the
+// first one with an invalid address, and what is wrong with that address.
 func (b *batch) fill(datagrams []proactor.Packet) (int, error) {
 	for i := range datagrams {
 		d, m := &datagrams[i], &b.messages[i]

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errorControlMax has room for a struct sock_extended_err, the offender's address
-// behind it, and what else a user may have asked the kernel for, which comes before:
-// the extension headers of IPv6 have up to 2 KiB each.
+// errorControlMax has room for a struct sock_extended_err, for the offender's address
+// after it, and for whatever else a user may have asked the kernel for, which comes
+// before it: extension headers of IPv6 can have 2 KiB each.
 const errorControlMax = 8 << 10
 
 // errorMessage is what recvmsg fills in.
@@ -80,7 +80,7 @@ func extendedError(data []byte) (q proactor.QueuedError) {
 	return q
 }
 
-// offender decodes the address of who answered, invalid where there is none.
+// offender decodes the address of the host that answered; it is invalid if there is none.
 func offender(raw []byte) netip.Addr {
 	var a Sockaddr
 	a.SetBytes(raw)

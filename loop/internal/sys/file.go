@@ -59,9 +59,9 @@ func (k *Kernel) StatFile(f *os.File, enough int64) (proactor.FileStat, error) {
 		Size: old.size, Regular: old.regular}, nil
 }
 
-// TrySendfile sends what the socket takes of a file, with sendfile(2). The
-// scheduler is not told: it would hand over what this thread needs again at once,
-// which costs as much as the call (measured, decision 0012).
+// TrySendfile sends as much of a file as the socket takes, with sendfile(2). The call
+// bypasses the scheduler, which would give away the P that this thread needs again at
+// once; that costs as much as the call itself (measured, decision 0012).
 func (k *Kernel) TrySendfile(fd int, from proactor.File, offset int64, n int) (int, error) {
 	c := k.fileCall()
 	c.to, c.offset, c.size = fd, offset, n
@@ -80,10 +80,10 @@ func (k *Kernel) TrySendfile(fd int, from proactor.File, offset int64, n int) (i
 	return c.n, nil
 }
 
-// Cached asks whether the first and the last byte can be read without waiting:
-// RWF_NOWAIT (Linux 4.14, preadv2(2)). File systems that do not know, tmpfs among
-// them, are asked with cachestat(2) (Linux 6.5). Nobody's answer counts as no. A yes
-// is remembered.
+// Cached reports whether the first and the last byte can be read without waiting:
+// RWF_NOWAIT (Linux 4.14, preadv2(2)). On file systems that do not support it, such as
+// tmpfs, it uses cachestat(2) (Linux 6.5). If neither answers, the result is false. A
+// result of true is remembered.
 func (k *Kernel) Cached(from proactor.File, offset int64, n int) bool {
 	now := Monotonic()
 	if k.seen.has(from.ID, offset, n, now) {
@@ -92,7 +92,7 @@ func (k *Kernel) Cached(from proactor.File, offset int64, n int) bool {
 	c := k.fileCall()
 	c.offset, c.size = offset, n
 	if err := from.Conn.Control(c.look); err != nil {
-		return true // it is closed: the send will tell
+		return true // it is closed: the send will report that
 	}
 	if c.errno == 0 {
 		k.seen.add(from.ID, offset, n, now)
@@ -127,9 +127,9 @@ func nothing(uintptr) {}
 // noPath is an empty path: statx(2) is then about the descriptor.
 var noPath [1]byte
 
-// statOf makes the call: statx(2) (Linux 4.11), which can be told to be content with
-// what the kernel knows, where some file systems would ask a server first. The scheduler
-// is told, because fstat(2) before it cannot.
+// statOf makes the call: statx(2) (Linux 4.11), which can be limited to what the kernel
+// knows, where some file systems would ask a server first. The call goes through the
+// scheduler, because fstat(2), which older kernels need, cannot be limited.
 func (k *Kernel) statOf(from uintptr) {
 	c := &k.file
 	k.Calls++
@@ -172,8 +172,8 @@ func (k *Kernel) readNow(from uintptr, offset int64) syscall.Errno {
 	c.iov.Base = &c.first[0]
 	c.iov.SetLen(1)
 	k.Calls++
-	// The position is passed in two halves, of which the kernel takes as much as
-	// a register of the machine leaves over.
+	// The position is passed in two halves; of the second, the kernel uses only what does
+	// not fit into a register of the machine.
 	_, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, from, uintptr(unsafe.Pointer(&c.iov)), 1,
 		uintptr(offset), uintptr(offset>>32), unix.RWF_NOWAIT)
 	return errno

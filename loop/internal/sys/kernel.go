@@ -1,5 +1,5 @@
-// Package sys is the kernel calls that the engines share: the immediate socket
-// calls, addresses as raw bytes, the descriptor that wakes a loop, memory.
+// Package sys has the system calls that the engines share: socket calls that return at
+// once, addresses as raw bytes, the descriptor that wakes a loop, and memory.
 package sys
 
 import (
@@ -15,8 +15,8 @@ import (
 // Kernel implements proactor.Kernel on Linux. An engine embeds it. It has
 // scratch memory, so one goroutine at a time may use it.
 type Kernel struct {
-	// Calls counts the system calls of TrySend, TrySendMany and TakeError, and of
-	// what is done with files.
+	// Calls counts the system calls of TrySend, TrySendMany and TakeError, and those
+	// on files.
 	Calls uint64
 
 	addr   Sockaddr
@@ -89,8 +89,8 @@ func (k *Kernel) Adopt(f *os.File) (int, error) {
 	return fd, nil
 }
 
-// adopt is Duplicate for what becomes a transport: a closed file is EBADF, as the system
-// call has it.
+// adopt is Duplicate for a file that becomes a transport's: the error for a closed file
+// is EBADF, as from the system call.
 func (k *Kernel) adopt(f *os.File) (int, error) {
 	fd, err := k.Duplicate(f)
 	if err == os.ErrClosed {
@@ -116,7 +116,7 @@ func (k *Kernel) Duplicate(f *os.File) (int, error) {
 	return fd, os.NewSyscallError("fcntl", dupErr)
 }
 
-// Describe says what fd is. What is no socket is Other, NotSocket.
+// Describe returns the family and kind of a socket; Other and NotSocket for anything else.
 func (k *Kernel) Describe(fd int) (proactor.Family, proactor.Kind, error) {
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err == syscall.ENOTSOCK {
@@ -149,7 +149,7 @@ func (k *Kernel) Describe(fd int) (proactor.Family, proactor.Kind, error) {
 	return family, proactor.NotSocket, os.NewSyscallError("getsockopt", syscall.ESOCKTNOSUPPORT)
 }
 
-// Pollable says whether Poll can watch fd. Files on a disk are always ready, so
+// Pollable returns nil if Poll can watch fd. Files on a disk are always ready, so
 // epoll refuses them (EPERM in epoll_ctl(2)), and so does this for any engine.
 func (k *Kernel) Pollable(fd int) error {
 	var stat unix.Stat_t

@@ -8,13 +8,13 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
-// known remembers what fstat(2) said of open files, which it does not keep from
-// being closed by the garbage collector. The zero value knows nothing.
+// known remembers what fstat(2) said about open files. It does not keep the garbage
+// collector from closing them. The zero value knows nothing.
 type known struct {
 	files map[uintptr]knownFile // by address, which may be another file's by now
 }
 
-// knownFile is an open file: the size of the moment, and what does not change.
+// knownFile is an open file: its current size, and what does not change.
 type knownFile struct {
 	file    weak.Pointer[os.File]
 	size    int64

@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is no socket has no MSG_DONTWAIT. Its mode is the open file's, so whoever shares
-// that can make it blocking, and so can the user of a listener. Pipes can be told for
-// each call (RWF_NOWAIT, Linux 6.4 for pipes). For the rest the mode is looked at first.
-// What remains is that somebody changes it between two system calls and, in the same
-// moment, takes what there was to be had: then the call waits for the next.
+// MSG_DONTWAIT exists only for sockets. Whether a call on another file waits depends on
+// the mode of the open file, and anybody who shares that file can make it blocking; so can
+// the user of a listener. For pipes, each call can ask not to wait (RWF_NOWAIT, Linux 6.4
+// for pipes). For everything else the mode is checked before the call. One case remains:
+// somebody else changes the mode between the two system calls and, at the same moment,
+// takes the data or room that the call would have used. Then the call waits.
 
-// StayNonblocking makes fd non-blocking where it is not any more.
+// StayNonblocking makes fd non-blocking again if somebody has made it blocking.
 func StayNonblocking(fd int) {
 	flags, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	if e == 0 && flags&unix.O_NONBLOCK == 0 {
@@ -21,11 +22,11 @@ func StayNonblocking(fd int) {
 	}
 }
 
-// here is the position of preadv2(2) that is the file's own, in two halves.
+// here, in both halves of preadv2(2)'s position, stands for the file's own position.
 const here = ^uintptr(0)
 
-// ReadNow reads from what is no socket what there is right now. plain says that
-// RWF_NOWAIT is not to be had for it, as the last call found out.
+// ReadNow reads what is available right now from a file that is not a socket. *plain
+// records, from one call to the next, that RWF_NOWAIT does not work for the file.
 func ReadNow(fd int, p unsafe.Pointer, size int, plain *bool) (int, syscall.Errno) {
 	if !*plain {
 		iov := unix.Iovec{Base: (*byte)(p)}
@@ -40,7 +41,8 @@ func ReadNow(fd int, p unsafe.Pointer, size int, plain *bool) (int, syscall.Errn
 	return result2(unix.Syscall(unix.SYS_READ, uintptr(fd), uintptr(p), uintptr(size)))
 }
 
-// WriteNow writes to what is no socket what it takes right now.
+// WriteNow writes as much as a file that is not a socket takes right now. *plain is as in
+// ReadNow.
 func WriteNow(fd int, iov []unix.Iovec, plain *bool) (int, syscall.Errno) {
 	first, count := uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov))
 	if !*plain {
@@ -54,8 +56,8 @@ func WriteNow(fd int, iov []unix.Iovec, plain *bool) (int, syscall.Errno) {
 	return result2(unix.Syscall(unix.SYS_WRITEV, uintptr(fd), first, count))
 }
 
-// lacksNowait reports whether e says that the file, the kernel or a sandbox does not
-// know RWF_NOWAIT.
+// lacksNowait reports whether e means that the file, the kernel or a sandbox does not
+// support RWF_NOWAIT.
 func lacksNowait(e syscall.Errno) bool {
 	switch e {
 	case syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.EINVAL, syscall.EPERM, syscall.ESPIPE:

@@ -93,7 +93,7 @@ func TestDeviceIsClosedElsewhere(t *testing.T) {
 		if err := k.CloseFD(fd); err != nil {
 			t.Error(err)
 		}
-		for end := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+		for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == unix.EBADF {
 				break
 			}

@@ -65,8 +65,8 @@ func (k *Kernel) GetOption(fd int, option proactor.Option) (int, error) {
 }
 
 // Cookie returns SO_COOKIE (Linux 4.12, of Unix sockets too: sock_getsockopt), which
-// the kernel gives out once and which ss prints with -e. Of what is no socket it
-// returns the inode: of a pipe that is the number in its link in /proc.
+// the kernel gives out once and which ss prints with -e. For anything else it returns the
+// inode; a pipe's is the number in its link in /proc.
 func (k *Kernel) Cookie(fd int) (uint64, error) {
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 	if err != syscall.ENOTSOCK {

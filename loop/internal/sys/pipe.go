@@ -10,14 +10,14 @@ import (
 )
 
 // AdoptPipe duplicates f's descriptor, close-on-exec, for one direction, makes it
-// non-blocking and closes f, unless that is a standard stream: a number below
-// three that is free would soon be some other file's.
+// non-blocking and closes f, unless f is a standard stream: some other file would soon
+// get a free number below three.
 //
-// The mode belongs to the open file, which a terminal or an inherited standard
-// stream shares with other processes, and they would meet EAGAIN. So a terminal
-// and an unnamed pipe are opened once more, and the new open file is ours alone.
-// What cannot be is made non-blocking for all who share it, and Restore says so.
-// A socket needs no mode: every call says MSG_DONTWAIT.
+// The mode belongs to the open file. A terminal or an inherited standard stream shares
+// its open file with other processes, which would then get EAGAIN. So a terminal and an
+// unnamed pipe are opened a second time, and the new open file is ours alone. Anything
+// that cannot be opened again is made non-blocking for everybody who shares it, and
+// Restore is set. The mode of a socket does not matter: every call has MSG_DONTWAIT.
 func (k *Kernel) AdoptPipe(f *os.File, write bool) (proactor.Pipe, error) {
 	fd, err := k.adopt(f)
 	if !isStandard(f) {
@@ -52,8 +52,8 @@ func (k *Kernel) SetBlocking(fd int) error {
 // kcmpFile is KCMP_FILE of kcmp(2).
 const kcmpFile = 0
 
-// SameFile asks kcmp(2) (Linux 3.5). Where that is not to be had it compares the
-// inodes, which may be the same for two open files.
+// SameFile uses kcmp(2) (Linux 3.5). If that is not available, it compares the inodes,
+// which two open files may have in common.
 func (k *Kernel) SameFile(a, b int) bool {
 	pid := uintptr(os.Getpid())
 	order, _, e := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFile, uintptr(a), uintptr(b), 0)
@@ -102,10 +102,10 @@ func (k *Kernel) preparePipe(p *proactor.Pipe, write bool) error {
 }
 
 // reopenable reports whether opening fd's file again means the same thing: an
-// unnamed pipe, or a terminal that is not the master of a pair, which would be a
-// new pair. A FIFO with a name would not tell its end any more where the writers
-// have gone already (fifo_open in fs/pipe.c), and other devices may keep a state
-// for each open file. A pipe in packet mode would lose it.
+// unnamed pipe, or a terminal that is not the master of a pair: opening a master makes
+// a new pair. A FIFO with a name would no longer report its end if the writers have
+// already gone (fifo_open in fs/pipe.c); other devices may have a state for each open
+// file; and a pipe in packet mode would lose that mode.
 func reopenable(fd int, device bool, flags int) bool {
 	if !device {
 		var fs unix.Statfs_t
@@ -119,8 +119,8 @@ func reopenable(fd int, device bool, flags int) bool {
 	return err != nil
 }
 
-// reopen replaces p's descriptor by one with an open file of its own. It fails
-// where /proc is missing or the file's permissions have changed hands.
+// reopen replaces p's descriptor with one that has an open file of its own. It fails if
+// /proc is missing or this process may not open the file.
 func reopen(p *proactor.Pipe, stat *unix.Stat_t, write bool) bool {
 	flags := unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC | unix.O_RDONLY
 	if write {

@@ -19,9 +19,9 @@ type rights struct {
 // fdSize is the size of a descriptor in SCM_RIGHTS: a C int.
 const fdSize = 4
 
-// controlSize holds as many descriptors as the kernel puts into one message, and before
-// them what a user may have asked for by an option of the socket: SCM_CREDENTIALS and
-// SCM_SECURITY.
+// controlSize has room for as many descriptors as the kernel puts into one message, and
+// before them for what a user may have asked for with an option of the socket:
+// SCM_CREDENTIALS and SCM_SECURITY.
 const controlSize = unix.SizeofCmsghdr + proactor.FDsMax*fdSize + 4 + 1024
 
 // TrySendFDs sends data with descriptors.
@@ -87,8 +87,8 @@ func (k *Kernel) message(buf []byte) *rights {
 
 func (r *rights) forget() { r.iov, r.msg = unix.Iovec{}, unix.Msghdr{} }
 
-// files takes the descriptors out of the control messages of a receive. What is
-// of another type is no descriptor, but for SCM_PIDFD.
+// files takes the descriptors out of the control messages of a receive. Of the other
+// types, only SCM_PIDFD carries a descriptor.
 func (r *rights) files() []*os.File {
 	messages, err := unix.ParseSocketControlMessage(r.control[:r.msg.Controllen])
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *rights) files() []*os.File {
 			continue
 		}
 		if m.Header.Type == unix.SCM_PIDFD && len(m.Data) >= fdSize {
-			// The user asked for it by SO_PASSPIDFD, and nobody takes it.
+			// The user asked for it with SO_PASSPIDFD, but no protocol receives it.
 			unix.Close(int(*(*int32)(unsafe.Pointer(&m.Data[0]))))
 		}
 		if m.Header.Type != unix.SCM_RIGHTS {

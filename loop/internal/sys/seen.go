@@ -7,12 +7,12 @@ import (
 )
 
 // seen remembers which parts of files were found in the page cache a moment ago, so
-// that a file that many ask for is looked at now and then and not each time. The
+// that a file that many clients ask for is checked now and then and not each time. The
 // zero value remembers nothing.
 //
-// It says what a look would have said, but for what the kernel threw out in the
-// meantime, and it does that last with what is in use. What it says is a guess as
-// that of a look is: in both cases the send waits for what is gone.
+// Its answer is that of a check, except for what the kernel has evicted in the meantime,
+// and the kernel evicts last what is in use. The answer of a check is a guess, too: in
+// both cases the send waits for anything that has been evicted since.
 type seen struct {
 	windows map[window]sighting
 }
@@ -23,8 +23,8 @@ type window struct {
 	index int64
 }
 
-// sighting is the blocks of a window that were seen. A block of which a part was
-// seen counts as a whole, as for a look: see readAround.
+// sighting records the blocks of a window that were seen. If part of a block was seen,
+// the whole block counts, as it does for a check: see readAround.
 type sighting struct {
 	blocks uint64
 	at     time.Duration // of the first of them
@@ -73,8 +73,8 @@ func (s *seen) add(id proactor.FileID, offset int64, n int, now time.Duration) {
 	}
 }
 
-// inWindow is where offset lies, which blocks from there to end are in the same
-// window, and where the next one begins, or end.
+// inWindow returns the window in which offset lies, the blocks from there to end that are
+// in the same window, and where the next window begins, or end.
 func inWindow(offset, end int64) (index int64, blocks uint64, next int64) {
 	index = offset / windowSize
 	next = min(end, (index+1)*windowSize)

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Several datagrams in one message. UDP_SEGMENT (Linux 4.18, udp(7)) has the kernel
-// cut what is sent into datagrams of one size as late as it can, at best in the
-// network card. UDP_GRO (Linux 5.0) hands over what came from one sender in one
-// piece, and says the size.
+// Several datagrams in one message. UDP_SEGMENT (Linux 4.18, udp(7)) makes the kernel
+// cut what is sent into datagrams of one size as late as it can, at best in the network
+// card. UDP_GRO (Linux 5.0) hands over several datagrams of one sender in one piece,
+// with their size.
 
 // segmentControl is a control message with the size of datagrams to send.
 type segmentControl struct {
@@ -20,7 +20,7 @@ type segmentControl struct {
 	_    [6]byte // CMSG_SPACE
 }
 
-// set has the message h sent as datagrams of size bytes.
+// set makes the message h be sent as datagrams of size bytes.
 func (c *segmentControl) set(h *unix.Msghdr, size int) {
 	c.Level, c.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
 	c.SetLen(unix.CmsgLen(int(unsafe.Sizeof(c.size))))
@@ -29,18 +29,18 @@ func (c *segmentControl) set(h *unix.Msghdr, size int) {
 	h.SetControllen(unix.CmsgSpace(int(unsafe.Sizeof(c.size))))
 }
 
-// ControlRoom is the room for control messages of a receive of several datagrams at
-// once. The one with their size stands behind those that a user may have asked for by
-// options of the socket (SO_TIMESTAMP, SO_TIMESTAMPING, SO_RXQ_OVFL, SO_RCVMARK,
+// ControlRoom is the room for control messages in a receive of several datagrams at
+// once. The message with their size comes after those that a user may have asked for
+// with options of the socket (SO_TIMESTAMP, SO_TIMESTAMPING, SO_RXQ_OVFL, SO_RCVMARK,
 // SO_RCVPRIORITY, SO_WIFI_STATUS: 248 bytes together with it) and before those of IP
-// (udp_recvmsg in net/ipv4/udp.c, Linux 6.18), which find no room if they are long, and
-// are not wanted.
+// (udp_recvmsg in net/ipv4/udp.c, Linux 6.18). There may be no room for the latter, which
+// are not needed.
 const ControlRoom = 512
 
-// SegmentSize returns the size of the datagrams that a message with those control
-// messages is made of, 0 if it is one datagram. truncated is MSG_CTRUNC: there was no
-// room for all of them. known is false where the size may be among those: not if
-// something of IP is there, for that comes later.
+// SegmentSize returns the size of the datagrams that a message with these control
+// messages consists of, or 0 if it is one datagram. truncated is MSG_CTRUNC: there was no
+// room for all control messages. known is false if the size may be one of those that are
+// missing; it cannot be if one of IP is there, because those come later.
 func SegmentSize(control []byte, truncated bool) (size int, known bool) {
 	known = !truncated
 	for kind, data := range controls(control) {
@@ -56,7 +56,7 @@ func SegmentSize(control []byte, truncated bool) (size int, known bool) {
 	return 0, known
 }
 
-// controlKind says what a control message is.
+// controlKind identifies a control message.
 type controlKind struct{ level, kind int32 }
 
 // controls are the control messages that the kernel wrote (cmsg(3)).

@@ -12,8 +12,8 @@ import (
 const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
 // TrySend sends what the kernel takes of bufs at once, in one call, without
-// allocating and without telling the scheduler: it cannot sleep on a socket.
-// What is no socket is written to by WriteNow.
+// allocating and without the scheduler, because the call cannot sleep on a socket.
+// Anything that is not a socket is written to with WriteNow.
 func (k *Kernel) TrySend(fd int, bufs [][]byte) (int, error) {
 	count := FillIovecs(k.iov[:], bufs, 0)
 	if count == 0 {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The states of a Waker. A late write may meet a loop that is awake again: it
-// makes one sleep shorter, which a loop must bear anyway.
+// The states of a Waker. A write may come late, when the loop is awake again: it then
+// ends one sleep early, which a loop must expect anyway.
 //
 //	awake --Sleep--> sleeping --Wake: write--> signalled --Awake--> awake
 //	                 sleeping --Awake--> awake
@@ -24,7 +24,7 @@ const (
 )
 
 // Waker ends a loop's sleep from any goroutine. It writes to its eventfd only
-// when the loop sleeps: a write costs the waking side some microseconds.
+// when the loop sleeps, because a write costs its caller some microseconds.
 type Waker struct {
 	state  atomic.Uint32
 	writes atomic.Uint64
@@ -73,10 +73,10 @@ func addOne(fd int) {
 // readable.
 func (w *Waker) FD() int { return w.fd }
 
-// Writes counts the wake-ups that needed a write. Any goroutine.
+// Writes returns how many wake-ups needed a write. Any goroutine may call it.
 func (w *Waker) Writes() uint64 { return w.writes.Load() }
 
-// Wake ends the loop's sleep, or refuses its next one. Any goroutine, also
+// Wake ends the loop's sleep, or refuses its next one. Any goroutine may call it, even
 // during and after Close, when it does nothing.
 func (w *Waker) Wake() {
 	for {

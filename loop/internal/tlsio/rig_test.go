@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(code) // go test -fuzz has a goroutine for signals, which stays
 	}
 	for begin := time.Now(); runtime.NumGoroutine() > before &&
-		time.Since(begin) < 5*time.Second; {
+		time.Since(begin) < 30*time.Second; {
 		runtime.Gosched() // those that are about to end
 	}
 	if n := runtime.NumGoroutine(); n > before && code == 0 {

@@ -100,7 +100,7 @@ var (
 	ErrRenegotiation = errors.New("loop: TLS renegotiation is not supported")
 
 	// ErrTimeout: a timeout is negative.
-	ErrTimeout = errors.New("loop: TLS timeouts must be positive")
+	ErrTimeout = errors.New("loop: a TLS timeout is negative")
 )
 
 // Check returns an error if no transport can be made of c. It tests for what would

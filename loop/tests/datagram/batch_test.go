@@ -104,8 +104,8 @@ func TestS174_SendBatchStopsAtWhatSendToWouldRefuse(t *testing.T) {
 	})
 }
 
-// Writing is paused while SendBatch is under way: the callback sees it all, and may
-// end it all.
+// PauseWriting is called inside SendBatch, when the whole batch is queued, and may end the
+// endpoint.
 func TestS107_S174_PauseWritingInSendBatchMayAbort(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := &rig.DatagramRecorder{}

@@ -224,7 +224,7 @@ func TestS148_SendToCopiesItsArgumentAndMergesNothing(t *testing.T) {
 	})
 }
 
-// Large ones lie in memory of their own; only Unix sockets send datagrams as large.
+// A large datagram gets memory of its own; only Unix sockets can send one this large.
 func TestS148_SendToCopiesALargeArgument(t *testing.T) {
 	o := loop.Options{Buffers: loop.BufferOptions{Size: 128 << 10, Max: 16}}
 	looptest.EnginesWith(t, o, func(t *testing.T, l *loop.Loop) {

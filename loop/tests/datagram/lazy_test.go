@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// A send of which nobody awaits the end is not told of until something happens
-// (decision 0022). Whoever begins to wait before the loop does must not wait in vain:
-// here in ResumeWriting, which the sending of descriptors calls after the first send
-// was handed over.
+// The end of a send that nobody waits for is not reported until something else happens
+// (decision 0022). But whoever begins to wait for it before the loop sleeps has to learn
+// of it: here in ResumeWriting, which is called when descriptors have been sent, after
+// the first send was handed over.
 func TestALazySendIsReportedToWhoeverBeginsToWait(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for name, wait := range map[string]func(w transport.Transport){

@@ -209,7 +209,7 @@ func TestS170_SockExcludesOptionsForANewSocket(t *testing.T) {
 		} {
 			o.Sock = sock
 			_, err := l.CreateDatagramEndpoint(rig.WithTimeout(t), &rig.DatagramRecorder{}, &o)
-			if err == nil || err.Error() != "loop: DatagramOptions.Sock goes without "+want {
+			if err == nil || err.Error() != "loop: DatagramOptions.Sock excludes "+want {
 				t.Errorf("%s: %v", want, err)
 			}
 		}
@@ -473,8 +473,8 @@ func TestALargeRoundIsSentToItsEnd(t *testing.T) {
 	})
 }
 
-// With dup3(2) the descriptor becomes something that is no socket: what nobody
-// should do, and what a fatal error of the system calls looks like.
+// dup3(2) makes the descriptor something other than a socket. Nobody should do that, but
+// it is how a fatal error of the system calls can be caused.
 func TestS154_AnErrorOfTheDescriptorItselfEndsTheEndpoint(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		p := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)

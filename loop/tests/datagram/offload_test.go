@@ -268,7 +268,7 @@ func TestS174_TheTraceMayAbortWhenGroupsAreGivenUp(t *testing.T) {
 	}
 }
 
-// A datagram that is refused alone as well says nothing about groups.
+// If a datagram is refused even when it is sent alone, that says nothing about groups.
 func TestS174_AnInvalidAddressDoesNotEndGroups(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		client, server := offloaded(t, l, false)

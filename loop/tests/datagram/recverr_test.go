@@ -115,7 +115,7 @@ func TestS173_AnAnswerCostsNoLaterDatagram(t *testing.T) {
 	})
 }
 
-// An error that a call failed with is told once, though the queue has it as well.
+// The error of a failed call is reported once, although the queue has it as well.
 func TestS173_AFailedCallIsReportedOnce(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client := rig.OpenDatagram(t, l, &rig.DatagramRecorder{},

@@ -240,7 +240,7 @@ func TestFlowPageShowsDatagramEndpoints(t *testing.T) {
 	})
 }
 
-// The page counts a lack of buffers where the engine does.
+// The page counts the same shortages of buffers as the engine.
 func TestFlowPageShowsThatATransportLacksABuffer(t *testing.T) {
 	o := loop.Options{FlowPage: true, Buffers: loop.BufferOptions{Size: 512, Min: 1, Max: 1}}
 	for name, run := range map[string]func(t *testing.T) *loop.Loop{

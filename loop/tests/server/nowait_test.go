@@ -205,8 +205,9 @@ func TestABlockingListenerDoesNotStallTheLoop(t *testing.T) {
 	})
 }
 
-// TestABlockingSocketDoesNotStallTheLoop has the user make the socket of a connection
-// blocking, and then its peer read nothing and send nothing.
+// TestABlockingSocketDoesNotStallTheLoop makes the socket of a connection blocking, as a
+// user can, while its peer neither reads nor sends. docs/system-calls.md says what keeps
+// each call from waiting; most of it is in loop/internal/sys.
 func TestABlockingSocketDoesNotStallTheLoop(t *testing.T) {
 	big := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(big, make([]byte, 4<<20), 0o600); err != nil {

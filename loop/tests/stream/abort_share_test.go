@@ -31,7 +31,7 @@ func (p *leaver) DataReceived(data []byte) {
 
 func (p *leaver) ConnectionLost(error) { p.order = append(p.order, "lost") }
 
-// What is over a connection's share waits for the next round; its end does not.
+// What a connection receives beyond its share waits for the next round; its end does not.
 func TestAbortBeyondAShareOfTheRoundIsReportedInTheSameRound(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 10 {

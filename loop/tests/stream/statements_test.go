@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"weak"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/looptest"
@@ -57,12 +58,41 @@ func connectUnowned(t *testing.T, l *loop.Loop) (server *transporttest.Recorder)
 	return server
 }
 
+// connectPaused makes a connection with a transport that nobody keeps and that is paused:
+// nothing is in flight on it, so that the engine does not keep it either.
+func connectPaused(t *testing.T, l *loop.Loop) weak.Pointer[pausing] {
+	server, p := transporttest.NewRecorder(t), &pausing{}
+	rig.ConnectTCP(t, l, server, p)
+	rig.AbortAtEnd(t, l, server)
+	return weak.Make(p)
+}
+
+// pausing pauses reading at the beginning.
+type pausing struct {
+	rig.CountingProtocol
+	t transport.Transport
+}
+
+// ConnectionMade implements protocol.Protocol.
+func (p *pausing) ConnectionMade(t transport.Transport) {
+	p.t = t
+	t.PauseReading()
+}
+
 func TestS035_TheCollectorClosesNothing(t *testing.T) {
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-		server := connectUnowned(t, l)
+		server, paused := connectUnowned(t, l), connectPaused(t, l)
+		looptest.Turns(l, 3)
 		for range 3 {
 			runtime.GC()
 		}
+		looptest.Do(l, func() {
+			if p := paused.Value(); p != nil {
+				p.t.Abort()
+			} else {
+				t.Error("the protocol of a paused transport was collected")
+			}
+		})
 		looptest.Do(l, func() { server.Transport().Write([]byte("still there?")) })
 		looptest.WaitFor(t, l, "the answer", func() bool {
 			return string(server.Data()) == "still there?"

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/looptest"
+	"github.com/sluice-net/sluice/loop/stream"
 	"github.com/sluice-net/sluice/loop/tests/rig"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -35,7 +36,7 @@ var wholeMessages = []transporttest.Except{
 // TestSeqPacketOfAServer runs the conformance kit on the transports of messages that a
 // Unix server makes.
 func TestSeqPacketOfAServer(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
 			rig.ConnectUnixAs(t, l, p, peer, "unixpacket")
@@ -46,7 +47,7 @@ func TestSeqPacketOfAServer(t *testing.T) {
 
 // TestSeqPacketOfAClient runs it on those that CreateUnixConnection makes.
 func TestSeqPacketOfAClient(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
 			rig.ConnectUnixAs(t, l, peer, p, "unixpacket")
@@ -63,14 +64,43 @@ func packetLink(t *testing.T, l *loop.Loop, peer protocol.Protocol) *transportte
 	return k
 }
 
-// packets makes a transport of messages for r, whose peer is outside of the loop.
+// packets makes a transport of messages for p. Its peer is outside of the loop, or a
+// stream.MessageConn if the kernel is a simulated one.
 func packets(t *testing.T, l *loop.Loop, p protocol.Protocol) net.Conn {
 	t.Helper()
+	if l.Engine().String() == "sim" {
+		return simulatedPackets(t, l, p)
+	}
 	f, peer := rig.SocketPair(t, syscall.SOCK_SEQPACKET)
 	if _, err := l.CreateUnixConnection(rig.WithTimeout(t), p, "",
 		&loop.ConnectionOptions{Network: "unixpacket", Sock: f}); err != nil {
 		t.Fatal(err)
 	}
+	return peer
+}
+
+func simulatedPackets(t *testing.T, l *loop.Loop, p protocol.Protocol) net.Conn {
+	t.Helper()
+	s, err := l.CreateUnixServer(t.Context(), func() protocol.Protocol { return p }, "@peer",
+		rig.UnixServer(loop.ServerOptions{Network: "unixpacket"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	peer, err := stream.Dial(rig.WithTimeout(t), l, "unixpacket", "@peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		peer.(*stream.MessageConn).Abort()
+		_ = peer.(*stream.MessageConn).WaitClosed(context.Background())
+	})
+	looptest.WaitFor(t, l, "the server's connection", func() bool {
+		for range s.Conns() {
+			return true
+		}
+		return false
+	})
 	return peer
 }
 
@@ -96,7 +126,7 @@ func readMessage(t *testing.T, peer net.Conn) string {
 }
 
 func TestS453_EachDataReceivedAndEachWriteIsOneMessage(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, got := recorded(t, l)
 		want := []string{"a", strings.Repeat("b", 5000), "cc", strings.Repeat("d", 40000), "e"}
 		for _, m := range want {
@@ -122,7 +152,7 @@ func TestS453_EachDataReceivedAndEachWriteIsOneMessage(t *testing.T) {
 }
 
 func TestS454_EachLineOfWriteLinesIsAMessage(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, _ := recorded(t, l)
 		looptest.Do(l, func() {
 			lines := [][]byte{[]byte("one"), nil, []byte("two"), {}, []byte("three")}
@@ -139,7 +169,7 @@ func TestS454_EachLineOfWriteLinesIsAMessage(t *testing.T) {
 }
 
 func TestS455_AnEmptyWriteSendsNothing(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, _ := recorded(t, l)
 		looptest.Do(l, func() {
 			for _, m := range []string{"", "x"} {
@@ -181,7 +211,7 @@ func TestS456_AnEmptyMessageIsTheEnd(t *testing.T) {
 }
 
 func TestS457_AMessageThatNoSocketTakesIsRefused(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, _ := recorded(t, l)
 		looptest.Do(l, func() {
 			n, err := r.Transport().Write(make([]byte, 64<<20))
@@ -202,7 +232,7 @@ func TestS457_AMessageThatNoSocketTakesIsRefused(t *testing.T) {
 
 // The buffers of a loop have 64 KiB, and those of this protocol ten bytes.
 func TestS458_ATruncatedMessageEndsTheConnection(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, size := range []int{100000, 11} {
 			r := transporttest.NewRecorder(t)
 			p := protocol.Protocol(r)
@@ -225,7 +255,7 @@ func TestS458_ATruncatedMessageEndsTheConnection(t *testing.T) {
 }
 
 func TestS459_WaterMarksAndPausesCountWholeMessages(t *testing.T) {
-	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		r, peer, got := recorded(t, l)
 		const size = 10000
 		sent := 0
@@ -296,7 +326,13 @@ func TestS461_WhatNeedsAStreamIsRefused(t *testing.T) {
 			Config: rig.ClientTLS()}}
 		_, dial := l.CreateUnixConnection(rig.WithTimeout(t), transporttest.NewRecorder(t),
 			"@nobody", o)
-		for name, err := range map[string]error{"StartTLS": tls, "Sendfile": send, "TLS": dial} {
+		accepted, _ := rig.SocketPair(t, syscall.SOCK_SEQPACKET)
+		defer accepted.Close()
+		_, accept := l.ConnectAcceptedSocket(rig.WithTimeout(t), transporttest.NewRecorder(t),
+			accepted, &loop.ServerOptions{Network: "unixpacket", TLS: &loop.TLSOptions{
+				Config: rig.ServerTLS()}})
+		for name, err := range map[string]error{"StartTLS": tls, "Sendfile": send, "TLS": dial,
+			"TLS on an accepted socket": accept} {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -24,7 +24,7 @@ func TestS276_SockAndPathExcludeEachOther(t *testing.T) {
 		_, err := l.CreateUnixConnection(rig.WithTimeout(t), r, "@x", opts)
 		serving := serveError(t, l, "@x", rig.UnixServer(loop.ServerOptions{Sock: f}))
 		for _, err := range []error{err, serving} {
-			if err == nil || !strings.Contains(err.Error(), "Sock goes without an address") {
+			if err == nil || !strings.Contains(err.Error(), "Sock excludes an address") {
 				t.Errorf("Sock with a path: %v", err)
 			}
 		}

@@ -66,7 +66,7 @@ func (l *looking) add(a *arguments) {
 	a.TextVar(&l.level, "level", pressure.LevelDefault,
 		"how closely: process, snapshot, edges, flow, ring, funcs, joined by +;\n"+
 			"default is the best allowed of snapshot+edges")
-	a.DurationVar(&l.box, "box", pressure.DefaultDuration,
+	a.DurationVar(&l.box, "box", 10*time.Second,
 		"for how long the levels flow, ring and funcs are on, which all of the host pays for")
 }
 

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 	before := len(descriptors())
 	code := m.Run()
-	for end := time.Now().Add(5 * time.Second); code == 0; runtime.Gosched() {
+	for end := time.Now().Add(30 * time.Second); code == 0; runtime.Gosched() {
 		left := len(descriptors()) - before + runtime.NumGoroutine() - 1
 		if left <= 0 {
 			break

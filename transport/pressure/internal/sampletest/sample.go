@@ -82,7 +82,7 @@ func address(port uint16) netip.AddrPort {
 func conn(fd int, i int) pressure.Conn {
 	moved := uint64(i) * 64 << 10
 	return pressure.Conn{FD: fd, Cookie: uint64(fd), Local: address(8888),
-		Remote: address(uint16(40000 + fd)), State: pressure.TCPEstablished,
+		Remote: address(uint16(40000 + fd)), State: "established",
 		SndBuf: 87040, PeerWindow: 65536, Cwnd: 10, MSS: 32768, SRTT: 80 * time.Microsecond,
 		RcvBuf: 131072, OwnWindow: 65536, BytesAcked: moved, BytesReceived: moved,
 		Transport: &pressure.Transport{FD: fd, Cookie: uint64(fd), Kind: "tcp", State: "open",

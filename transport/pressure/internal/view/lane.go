@@ -11,8 +11,8 @@ import (
 func connOf(c pressure.Conn, account *pressure.Account) Conn {
 	v := Conn{FD: c.FD, Cookie: c.Cookie, Local: c.Local, Remote: c.Remote, Raw: c,
 		State: "open"}
-	if c.State != pressure.TCPEstablished {
-		v.State = c.State.String()
+	if c.State != "established" {
+		v.State = c.State
 	}
 	if t := c.Transport; t != nil && t.State != "open" {
 		v.State = t.State

@@ -40,7 +40,7 @@ func (b *Builder) Next(s *pressure.Snapshot, accounts []pressure.Account) Frame 
 		f.Span = max(f.Span, accounts[i].To-accounts[i].From)
 	}
 	for _, c := range s.Conns {
-		if c.State == pressure.TCPClose && c.Remote.Port() == 0 {
+		if c.State == "close" && c.Remote.Port() == 0 {
 			continue // a socket that was never connected
 		}
 		v := connOf(c, byCookie[c.Cookie])

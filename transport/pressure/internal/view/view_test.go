@@ -92,7 +92,7 @@ func TestPlacesAreFilledFromTheSnapshot(t *testing.T) {
 
 func TestASocketThatWasNeverConnectedIsNotAConnection(t *testing.T) {
 	var b Builder
-	f := b.Next(&pressure.Snapshot{Conns: []pressure.Conn{{FD: 3, State: pressure.TCPClose}}}, nil)
+	f := b.Next(&pressure.Snapshot{Conns: []pressure.Conn{{FD: 3, State: "close"}}}, nil)
 	if len(f.Conns) != 0 {
 		t.Errorf("shows %+v", f.Conns)
 	}
