@@ -15,8 +15,8 @@ import (
 func TestTheReaderHasTheSameLayout(t *testing.T) {
 	ours := declarations(t, "layout.go")
 	theirs := declarations(t, "../../../transport/flowpage/layout.go")
-	for _, name := range []string{"name", "version", "slotsMax", "magic", "headerSize", "slotSize", "header", "slot", "span",
-		"flagEOFReceived", "flagEOFWritten",
+	for _, name := range []string{"name", "version", "slotsMax", "magic", "headerSize",
+		"slotSize", "header", "slot", "span", "flagEOFReceived", "flagEOFWritten",
 		"engineUring", "engineEpoll", "engineSim"} {
 		if ours[name] == "" || ours[name] != theirs[name] {
 			t.Errorf("%s is written as\n%s\nand read as\n%s", name, ours[name], theirs[name])
