@@ -202,7 +202,7 @@ func TestPlainDataSurvivesJSON(t *testing.T) {
 	check(*s, &Snapshot{})
 	check(Event{Kind: EventPeerOpened, Value: 5, Local: peerAddress}, &Event{})
 	check(Account{FD: 7, Remote: peerAddress, Send: Side{Verdict: CauseMixed}}, &Account{})
-	check(Finding{Name: FindPunts, Severity: Critical}, &Finding{})
+	check(Finding{Name: findPunts, Severity: Critical}, &Finding{})
 	check(Histogram{Kind: HistogramSojourn}, &Histogram{})
 	check(Probing{Name: "snap", Level: LevelEdges | LevelRing, Status: ProbeExpired}, &Probing{})
 }

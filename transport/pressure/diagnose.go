@@ -111,37 +111,37 @@ func (d *diagnosis) connection(a *Account) {
 // verdicts maps each verdict to the finding that it amounts to.
 var verdicts = map[Cause]Finding{
 	CausePeer: {
-		Name: FindSlowPeer, Severity: Warning,
+		Name: findSlowPeer, Severity: Warning,
 		Remedy: "the peer does not read fast enough: nothing here makes it faster; bound what " +
 			"is kept for it (PauseWriting), and give up on one that never reads (a timeout)",
 	},
 	CauseSndBuf: {
-		Name: FindSmallSndBuf, Severity: Warning,
+		Name: findSmallSndBuf, Severity: Warning,
 		Remedy: "SO_SNDBUF is less than one round trip's worth of data: do not set it, so that " +
 			"the kernel adapts it up to net.ipv4.tcp_wmem, or set it higher",
 	},
 	CauseNet: {
-		Name: FindNetwork, Severity: Info,
+		Name: findNetwork, Severity: Info,
 		Remedy: "the path or its congestion control is the limit: look at losses and round trip " +
 			"times, and at net.ipv4.tcp_congestion_control",
 	},
 	CauseApp: {
-		Name: FindReadPaused, Severity: Warning,
+		Name: findReadPaused, Severity: Warning,
 		Remedy: "the application has paused reading, or does not read: ResumeReading once what " +
 			"it waits for is there, or close the connection",
 	},
 	CauseBuffers: {
-		Name: FindStarved, Severity: Warning,
+		Name: findStarved, Severity: Warning,
 		Remedy: "more receive buffers are wanted than there are: raise loop.Options.Buffers, or " +
 			"return buffers to the ring sooner",
 	},
 	CauseLoop: {
-		Name: FindBusyLoop, Severity: Warning,
+		Name: findBusyLoop, Severity: Warning,
 		Remedy: "the loop does other work while this waits: move what computes or blocks into " +
 			"RunInExecutor, or use more loops (Options.Loops)",
 	},
 	CauseRing: {
-		Name: FindPunts, Severity: Warning,
+		Name: findPunts, Severity: Warning,
 		Remedy: "the ring does not carry operations out: look for requests that go to worker " +
 			"threads, and at the ring's completion queue",
 	},
@@ -155,7 +155,7 @@ func (d *diagnosis) resent(subject string, first, last *Conn) {
 		return
 	}
 	d.find(Finding{
-		Name: FindRetransmits, Severity: Warning, Subject: subject,
+		Name: findRetransmits, Severity: Warning, Subject: subject,
 		FD: last.FD, Cookie: last.Cookie,
 		Evidence: fmt.Sprintf("%d segments sent again, some %d acknowledged", n, segments),
 		Remedy:   "segments are lost on the way or at the peer: look at its drops and at the path",
@@ -174,7 +174,7 @@ func (d *diagnosis) writingPaused(subject string, first, last *Conn) {
 		return
 	}
 	d.find(Finding{
-		Name: FindWritePaused, Severity: Info, Subject: subject,
+		Name: findWritePaused, Severity: Info, Subject: subject,
 		FD: last.FD, Cookie: last.Cookie,
 		Evidence: fmt.Sprintf("paused for %v, %s buffered, water marks %s and %s",
 			paused.Round(time.Millisecond), bytesText(l.Buffered), bytesText(l.High),

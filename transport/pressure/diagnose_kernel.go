@@ -57,7 +57,7 @@ func (d *diagnosis) listeners() {
 			continue
 		}
 		d.find(Finding{
-			Name: FindAcceptQueue, Severity: Critical, FD: l.FD, Cookie: l.Cookie,
+			Name: findAcceptQueue, Severity: Critical, FD: l.FD, Cookie: l.Cookie,
 			Subject: fmt.Sprintf("fd %d listening on %v", l.FD, l.Local),
 			Evidence: fmt.Sprintf("%d connections wait, backlog %d, full in %.0f %% of "+
 				"snapshots, %d handshakes dropped", l.Queue, l.Backlog, 100*full, dropped),
@@ -75,7 +75,7 @@ func (d *diagnosis) datagrams() {
 			continue
 		}
 		d.find(Finding{
-			Name: FindUDPDrops, Severity: Critical, FD: u.FD, Cookie: u.Cookie,
+			Name: findUDPDrops, Severity: Critical, FD: u.FD, Cookie: u.Cookie,
 			Subject: fmt.Sprintf("fd %d udp %v", u.FD, u.Local),
 			Evidence: fmt.Sprintf("%d datagrams dropped, queue %s of %s", dropped,
 				bytesText(u.Rmem), bytesText(u.RcvBuf)),
@@ -93,7 +93,7 @@ func (d *diagnosis) pipes() {
 			continue
 		}
 		d.find(Finding{
-			Name: FindPipeFull, Severity: Warning, FD: p.FD,
+			Name: findPipeFull, Severity: Warning, FD: p.FD,
 			Subject: fmt.Sprintf("fd %d pipe:[%d]", p.FD, p.Inode),
 			Evidence: fmt.Sprintf("%d of %d buffers used, full in %.0f %% of snapshots",
 				p.Used, p.Size, 100*full),
@@ -113,7 +113,7 @@ func (d *diagnosis) unix() {
 			continue
 		}
 		d.find(Finding{
-			Name: FindUnixFull, Severity: Warning, FD: u.FD, Cookie: u.Cookie,
+			Name: findUnixFull, Severity: Warning, FD: u.FD, Cookie: u.Cookie,
 			Subject: fmt.Sprintf("fd %d unix %s", u.FD, u.Path),
 			Evidence: fmt.Sprintf("%s of %s sent and not read, full in %.0f %% of snapshots",
 				bytesText(u.Wmem), bytesText(u.SndBuf), 100*full),
@@ -132,7 +132,7 @@ func (d *diagnosis) rings() {
 		lost := r.Overflow - before.Overflow
 		if overflows > 0 || lost > 0 || r.Overflowing {
 			d.find(Finding{
-				Name: FindCQOverflow, Severity: overflowSeverity(lost), FD: r.FD,
+				Name: findCQOverflow, Severity: overflowSeverity(lost), FD: r.FD,
 				Subject: subject,
 				Evidence: fmt.Sprintf("%d completions found the CQ of %d full, %d were lost",
 					overflows, r.CQEntries, lost),
@@ -160,7 +160,7 @@ func (d *diagnosis) ringRates(subject string, r, before *Ring) {
 			severity = Warning
 		}
 		d.find(Finding{
-			Name: FindPunts, Severity: severity, FD: r.FD, Subject: subject,
+			Name: findPunts, Severity: severity, FD: r.FD, Subject: subject,
 			Evidence: fmt.Sprintf("%d requests went to worker threads, %.0f a second", punts,
 				float64(punts)/d.seconds),
 			Remedy: "these could not be done without blocking: files without O_DIRECT, requests " +
@@ -170,7 +170,7 @@ func (d *diagnosis) ringRates(subject string, r, before *Ring) {
 	starved := r.Edges.NoBuffers - before.Edges.NoBuffers
 	if float64(starved) >= starvedASecond*d.seconds {
 		d.find(Finding{
-			Name: FindStarved, Severity: Warning, FD: r.FD, Subject: subject,
+			Name: findStarved, Severity: Warning, FD: r.FD, Subject: subject,
 			Evidence: fmt.Sprintf("%d receives ended with ENOBUFS, %.0f a second; %s", starved,
 				float64(starved)/d.seconds, buffersText(r.Buffers)),
 			Remedy: verdicts[CauseBuffers].Remedy,
@@ -205,7 +205,7 @@ func (d *diagnosis) process() {
 			continue
 		}
 		d.find(Finding{
-			Name: FindBusyLoop, Severity: Warning, FD: -1,
+			Name: findBusyLoop, Severity: Warning, FD: -1,
 			Subject: fmt.Sprintf("loop %d, thread %d", l.ID, l.Thread),
 			Evidence: fmt.Sprintf("busy %v of %v, in the same turn for %v",
 				busy.Round(time.Millisecond), (busy + waiting).Round(time.Millisecond),
@@ -233,16 +233,16 @@ var countRules = []struct {
 	finding Finding
 }{
 	{EventMemoryLimit, 0, Finding{
-		Name: FindMemoryLimit, Severity: Critical,
+		Name: findMemoryLimit, Severity: Critical,
 		Remedy: "the kernel's memory for this protocol is used up: find who keeps so much " +
 			"queued (ss -m), or raise net.ipv4.tcp_mem or udp_mem",
 	}},
 	{EventQueueFull, 0, Finding{
-		Name: FindReceiveQueue, Severity: Warning,
+		Name: findReceiveQueue, Severity: Warning,
 		Remedy: "read sooner, or raise SO_RCVBUF",
 	}},
 	{EventResetIn, 10, Finding{
-		Name: FindResets, Severity: Warning,
+		Name: findResets, Severity: Warning,
 		Remedy: "peers give up: look at how long they had to wait",
 	}},
 }

@@ -35,28 +35,28 @@ func TestDiagnose(t *testing.T) {
 		}, nil, 0},
 		{"udp drops", func(i uint64) Snapshot {
 			return Snapshot{Datagrams: []Datagram{{Cookie: 1, Drops: 9 + i}}}
-		}, []string{FindUDPDrops}, Critical},
+		}, []string{findUDPDrops}, Critical},
 		{"accept queue", func(i uint64) Snapshot {
 			return Snapshot{Listeners: []Listener{{Cookie: 1, Queue: int(4 * i), Backlog: 4}}}
-		}, []string{FindAcceptQueue}, Critical},
+		}, []string{findAcceptQueue}, Critical},
 		{"lost completions", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Overflow: i}}}
-		}, []string{FindCQOverflow}, Critical},
+		}, []string{findCQOverflow}, Critical},
 		{"overflows", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Edges: RingEdges{Overflows: i}}}}
-		}, []string{FindCQOverflow}, Warning},
+		}, []string{findCQOverflow}, Warning},
 		{"a punt now and then", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Edges: RingEdges{Punts: i}}}}
-		}, []string{FindPunts}, Info},
+		}, []string{findPunts}, Info},
 		{"many punts", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Edges: RingEdges{Punts: 500 * i}}}}
-		}, []string{FindPunts}, Warning},
+		}, []string{findPunts}, Warning},
 		{"ENOBUFS now and then", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Edges: RingEdges{NoBuffers: 3 * i}}}}
 		}, nil, 0},
 		{"ENOBUFS", func(i uint64) Snapshot {
 			return Snapshot{Rings: []Ring{{FD: 3, Edges: RingEdges{NoBuffers: 300 * i}}}}
-		}, []string{FindStarved}, Warning},
+		}, []string{findStarved}, Warning},
 		{"pipe full once", func(i uint64) Snapshot {
 			return Snapshot{Pipes: []Pipe{{FD: 3, Writer: true, Used: int(16 - 16*i), Size: 16}}}
 		}, nil, 0},
@@ -64,32 +64,32 @@ func TestDiagnose(t *testing.T) {
 			return Snapshot{Pipes: []Pipe{
 				{FD: 3, Writer: true, Used: 16, Size: 16}, {FD: 4, Used: 16, Size: 16},
 			}}
-		}, []string{FindPipeFull}, Warning},
+		}, []string{findPipeFull}, Warning},
 		{"memory", func(i uint64) Snapshot {
 			return Snapshot{Counts: Counts{EventMemoryLimit: i}}
-		}, []string{FindMemoryLimit}, Critical},
+		}, []string{findMemoryLimit}, Critical},
 		{"few resets", func(i uint64) Snapshot {
 			return Snapshot{Counts: Counts{EventResetIn: 3 * i}}
 		}, nil, 0},
 		{"resets", func(i uint64) Snapshot {
 			return Snapshot{Counts: Counts{EventResetIn: 30 * i}}
-		}, []string{FindResets}, Warning},
+		}, []string{findResets}, Warning},
 		{"stuck loop", func(i uint64) Snapshot {
 			return Snapshot{Loops: []Loop{{
 				ID: 1, Busy: time.Duration(i) * time.Second, TurnStart: time.Second / 2,
 			}}}
-		}, []string{FindBusyLoop}, Warning},
+		}, []string{findBusyLoop}, Warning},
 		{"loss", func(i uint64) Snapshot {
 			return Snapshot{Conns: []Conn{{
 				Cookie: 1, Remote: peerAddress, MSS: 1000, Retrans: 20 * i, BytesAcked: 1e6 * i,
 			}}}
-		}, []string{FindRetransmits}, Warning},
+		}, []string{findRetransmits}, Warning},
 		{"paused and nothing drains", func(i uint64) Snapshot {
 			return Snapshot{Conns: []Conn{{Cookie: 1, Remote: peerAddress, Transport: &Transport{
 				WritingPaused: true, WritingPausedTime: time.Duration(i) * time.Second, Buffered: 9,
 				Sending: 9,
 			}}}}
-		}, []string{FindWritePaused}, Info},
+		}, []string{findWritePaused}, Info},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := Diagnose(Evidence{Snapshots: two(c.snapshot)})

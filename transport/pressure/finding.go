@@ -2,7 +2,10 @@ package pressure
 
 // A Finding is a problem, with the evidence for it and what to do about it.
 type Finding struct {
-	// Name is one of the Find constants.
+	// Name says which problem it is: "slow-peer", "reading-paused", "writing-paused",
+	// "starved-buffer-ring", "small-sndbuf", "busy-loop", "network", "cq-overflow",
+	// "io-wq-punts", "udp-drops", "accept-queue-full", "pipe-full", "unix-full",
+	// "protocol-memory", "receive-queue-full", "retransmits" or "resets".
 	Name string `json:"name"`
 	// Severity orders findings.
 	Severity Severity `json:"severity"`
@@ -45,23 +48,23 @@ func (s *Severity) UnmarshalText(text []byte) error {
 
 // The names of findings.
 const (
-	FindSlowPeer     = "slow-peer"           // the peer's window holds back sending
-	FindReadPaused   = "reading-paused"      // the application does not read
-	FindWritePaused  = "writing-paused"      // the protocol is paused for a long time
-	FindStarved      = "starved-buffer-ring" // receives find no buffer
-	FindSmallSndBuf  = "small-sndbuf"        // SO_SNDBUF holds back sending
-	FindBusyLoop     = "busy-loop"           // the loop hardly ever waits
-	FindNetwork      = "network"             // congestion window or loss
-	FindCQOverflow   = "cq-overflow"         // completions found the CQ full
-	FindPunts        = "io-wq-punts"         // requests went to worker threads
-	FindUDPDrops     = "udp-drops"           // datagrams were dropped
-	FindAcceptQueue  = "accept-queue-full"   // connections are not accepted in time
-	FindPipeFull     = "pipe-full"           // the reader of a pipe does not keep up
-	FindUnixFull     = "unix-full"           // the reader of a Unix socket does not keep up
-	FindRetransmits  = "retransmits"         // segments were lost
-	FindResets       = "resets"              // connections were reset
-	FindMemoryLimit  = "protocol-memory"     // tcp_mem or udp_mem is used up
-	FindReceiveQueue = "receive-queue-full"  // segments were refused because the buffer was full
+	findSlowPeer     = "slow-peer"           // the peer's window holds back sending
+	findReadPaused   = "reading-paused"      // the application does not read
+	findWritePaused  = "writing-paused"      // the protocol is paused for a long time
+	findStarved      = "starved-buffer-ring" // receives find no buffer
+	findSmallSndBuf  = "small-sndbuf"        // SO_SNDBUF holds back sending
+	findBusyLoop     = "busy-loop"           // the loop hardly ever waits
+	findNetwork      = "network"             // congestion window or loss
+	findCQOverflow   = "cq-overflow"         // completions found the CQ full
+	findPunts        = "io-wq-punts"         // requests went to worker threads
+	findUDPDrops     = "udp-drops"           // datagrams were dropped
+	findAcceptQueue  = "accept-queue-full"   // connections are not accepted in time
+	findPipeFull     = "pipe-full"           // the reader of a pipe does not keep up
+	findUnixFull     = "unix-full"           // the reader of a Unix socket does not keep up
+	findRetransmits  = "retransmits"         // segments were lost
+	findResets       = "resets"              // connections were reset
+	findMemoryLimit  = "protocol-memory"     // tcp_mem or udp_mem is used up
+	findReceiveQueue = "receive-queue-full"  // segments were refused because the buffer was full
 )
 
 // Evidence is the input of Diagnose. It may come from a recording.

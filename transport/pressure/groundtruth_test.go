@@ -29,11 +29,11 @@ var truth = map[string]struct {
 	send, receive Cause
 	finding       string
 }{
-	demo.SlowPeer:     {CausePeer, CauseIdle, FindSlowPeer},
-	demo.PausedReader: {CauseIdle, CauseApp, FindReadPaused},
-	demo.StarvedRing:  {CauseIdle, CauseBuffers, FindStarved},
-	demo.SmallSndBuf:  {CauseSndBuf, CauseIdle, FindSmallSndBuf},
-	demo.BusyLoop:     {CauseIdle, CauseLoop, FindBusyLoop},
+	demo.SlowPeer:     {CausePeer, CauseIdle, findSlowPeer},
+	demo.PausedReader: {CauseIdle, CauseApp, findReadPaused},
+	demo.StarvedRing:  {CauseIdle, CauseBuffers, findStarved},
+	demo.SmallSndBuf:  {CauseSndBuf, CauseIdle, findSmallSndBuf},
+	demo.BusyLoop:     {CauseIdle, CauseLoop, findBusyLoop},
 	demo.Echo:         {CauseIdle, CauseIdle, ""},
 	demo.Idle:         {CauseIdle, CauseIdle, ""},
 }

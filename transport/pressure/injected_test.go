@@ -109,7 +109,7 @@ func TestInjectedCQOverflows(t *testing.T) {
 	if r := of(after); r.CQReady != 8 || r.CQEntries != 8 || !r.Overflowing {
 		t.Errorf("ring is %+v", r)
 	}
-	wantFinding(t, FindCQOverflow, before, after)
+	wantFinding(t, findCQOverflow, before, after)
 }
 
 func TestInjectedPunts(t *testing.T) {
@@ -125,7 +125,7 @@ func TestInjectedPunts(t *testing.T) {
 	if got := of(after).Edges.Punts - of(before).Edges.Punts; got != 3 {
 		t.Errorf("%d punts, want 3", got)
 	}
-	wantFinding(t, FindPunts, before, after)
+	wantFinding(t, findPunts, before, after)
 }
 
 func TestInjectedMissingBuffers(t *testing.T) {
@@ -211,7 +211,7 @@ func TestInjectedUDPDrops(t *testing.T) {
 	if got := after.Counts.Since(before.Counts)[EventUDPDrop]; got != uint64(sent-kept) {
 		t.Errorf("%d drops, %d sent and %d kept", got, sent, kept)
 	}
-	wantFinding(t, FindUDPDrops, before, after)
+	wantFinding(t, findUDPDrops, before, after)
 }
 
 func TestInjectedFullPipe(t *testing.T) {
@@ -250,7 +250,7 @@ func TestInjectedFullPipe(t *testing.T) {
 	if !found {
 		t.Error("the pipe is not there")
 	}
-	wantFinding(t, FindPipeFull, one, two)
+	wantFinding(t, findPipeFull, one, two)
 }
 
 func TestInjectedFullUnixSocket(t *testing.T) {
@@ -267,7 +267,7 @@ func TestInjectedFullUnixSocket(t *testing.T) {
 		}
 	}
 	tracer := attachHere(t, Options{})
-	wantFinding(t, FindUnixFull, snapshot(t, tracer), snapshot(t, tracer))
+	wantFinding(t, findUnixFull, snapshot(t, tracer), snapshot(t, tracer))
 }
 
 func TestInjectedFullAcceptQueue(t *testing.T) {
@@ -304,7 +304,7 @@ func TestInjectedFullAcceptQueue(t *testing.T) {
 			t.Errorf("listener is %+v, want 5 of 4 and drops", l)
 		}
 	}
-	wantFinding(t, FindAcceptQueue, before, after)
+	wantFinding(t, findAcceptQueue, before, after)
 }
 
 func TestUnixPathsAreShown(t *testing.T) {

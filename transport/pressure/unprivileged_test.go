@@ -177,7 +177,7 @@ func TestProcessLevelGivesTheSameVerdicts(t *testing.T) {
 	defer tracer.Close()
 	accounts, _ := settle(t, tracer)
 	for name, want := range truth {
-		if want.finding == FindStarved {
+		if want.finding == findStarved {
 			continue // ENOBUFS is seen through eBPF alone, or on a flow page
 		}
 		t.Run(name, func(t *testing.T) {

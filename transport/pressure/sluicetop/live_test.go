@@ -27,11 +27,11 @@ var truth = map[string]struct {
 	cause   pressure.Cause
 	finding string
 }{
-	demo.SlowPeer:     {true, pressure.CausePeer, pressure.FindSlowPeer},
-	demo.PausedReader: {false, pressure.CauseApp, pressure.FindReadPaused},
-	demo.StarvedRing:  {false, pressure.CauseBuffers, pressure.FindStarved},
-	demo.SmallSndBuf:  {true, pressure.CauseSndBuf, pressure.FindSmallSndBuf},
-	demo.BusyLoop:     {false, pressure.CauseLoop, pressure.FindBusyLoop},
+	demo.SlowPeer:     {true, pressure.CausePeer, "slow-peer"},
+	demo.PausedReader: {false, pressure.CauseApp, "reading-paused"},
+	demo.StarvedRing:  {false, pressure.CauseBuffers, "starved-buffer-ring"},
+	demo.SmallSndBuf:  {true, pressure.CauseSndBuf, "small-sndbuf"},
+	demo.BusyLoop:     {false, pressure.CauseLoop, "busy-loop"},
 }
 
 var probe = sync.OnceValue(pressure.Probe)

@@ -59,9 +59,9 @@ func TestFindings(t *testing.T) {
 	}
 	out.WriteByte('\n')
 	if err := Findings(&out, []pressure.Finding{
-		{Name: pressure.FindUDPDrops, Severity: pressure.Critical, Subject: "fd 20",
+		{Name: "udp-drops", Severity: pressure.Critical, Subject: "fd 20",
 			Evidence: "17 dropped", Remedy: "Raise SO_RCVBUF."},
-		{Name: pressure.FindSlowPeer, Severity: pressure.Warning, Subject: "fd 8",
+		{Name: "slow-peer", Severity: pressure.Warning, Subject: "fd 8",
 			Evidence: "window closed", Remedy: "Ask the peer to read."},
 	}); err != nil {
 		t.Fatal(err)
