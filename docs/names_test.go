@@ -77,21 +77,30 @@ func isStandard(name string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// exports returns the files with the exported names of packages. One call for
-// all of them: importer.Default makes one for each, which takes seconds.
+// exportFiles are the files that exports has found so far.
+var exportFiles = map[string]string{}
+
+// exports returns the files with the exported names of packages. One call of the go
+// command finds all that are not known yet: importer.Default makes one for each, and one
+// for each tree that a test makes up takes longer than all the tests.
 func exports(tb testing.TB, names []string) map[string]string {
 	tb.Helper()
-	args := append([]string{"list", "-export", "-f", "{{.ImportPath}} {{.Export}}"}, names...)
+	unknown := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return exportFiles[name] != ""
+	})
+	if len(unknown) == 0 {
+		return exportFiles
+	}
+	args := append([]string{"list", "-export", "-f", "{{.ImportPath}} {{.Export}}"}, unknown...)
 	out, err := exec.Command("go", args...).Output()
 	if err != nil {
 		tb.Fatalf("go list -export: %v", err)
 	}
-	files := map[string]string{}
 	for line := range strings.Lines(string(out)) {
 		name, file, _ := strings.Cut(strings.TrimSpace(line), " ")
-		files[name] = file
+		exportFiles[name] = file
 	}
-	return files
+	return exportFiles
 }
 
 // exported reports whether name, as in "loop.Loop.CallSoon", is an exported

@@ -24,11 +24,13 @@ import (
 // waitTimeout bounds each program; nothing here takes a second.
 const waitTimeout = 20 * time.Second
 
-// binaries are the examples that were built. Each is built once, because the linker takes
-// longer than most of the tests.
+// binaries are the examples once they have been built. One call of the go command builds
+// all of them, without the tables of debuggers: linking takes longer than most tests.
 var binaries struct {
 	dir  string // removed at the end
-	done map[string]bool
+	once sync.Once
+	out  []byte
+	err  error
 }
 
 func TestMain(m *testing.M) {
@@ -36,29 +38,27 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	binaries.dir, binaries.done = dir, map[string]bool{}
+	binaries.dir = dir
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-// build makes the binary of an example, or finds it where SLUICE_EXAMPLES says that
-// they have been built: .ci/kernel runs these tests where there is no Go.
+// build returns the binary of an example, which it makes, or finds where SLUICE_EXAMPLES
+// says that they have been built: .ci/kernel runs these tests where there is no Go.
 func build(t *testing.T, name string) string {
 	t.Helper()
 	if dir := os.Getenv("SLUICE_EXAMPLES"); dir != "" {
 		return filepath.Join(dir, name)
 	}
-	bin := filepath.Join(binaries.dir, name)
-	if binaries.done[name] {
-		return bin
+	binaries.once.Do(func() {
+		binaries.out, binaries.err = exec.Command("go", "build", "-ldflags=-w",
+			"-o", binaries.dir, "./...").CombinedOutput()
+	})
+	if binaries.err != nil {
+		t.Fatalf("go build ./...: %v\n%s", binaries.err, binaries.out)
 	}
-	out, err := exec.Command("go", "build", "-o", bin, "./"+name).CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build ./%s: %v\n%s", name, err, out)
-	}
-	binaries.done[name] = true
-	return bin
+	return filepath.Join(binaries.dir, name)
 }
 
 // engines runs f with each engine that SLUICE_ENGINE can name and that there is.

@@ -57,3 +57,39 @@ func (l *Loop) whenSettled() <-chan struct{} {
 	defer l.mu.Unlock()
 	return l.settled
 }
+
+// whenDone calls f on the loop's goroutine when ctx ends, unless stop is called first.
+func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	stopped := false
+	cancel := context.AfterFunc(ctx, func() {
+		l.CallSoonThreadsafe(func() {
+			if !stopped {
+				f()
+			}
+		})
+	})
+	return func() {
+		stopped = true
+		cancel()
+	}
+}
+
+// onLoopNow runs f where it may touch the loop's state: at once if the caller is on the
+// loop's goroutine, otherwise on that goroutine while the caller waits. It runs an idle
+// loop meanwhile.
+func (l *Loop) onLoopNow(f func()) {
+	if l.onLoop() {
+		f()
+		return
+	}
+	_, err := block(context.Background(), l, func(done func(struct{}, error)) {
+		f()
+		done(struct{}{}, nil)
+	})
+	if err != nil {
+		f() // the loop is closed: nobody else touches its state any more
+	}
+}

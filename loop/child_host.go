@@ -32,18 +32,3 @@ func (h *host) Closed(r registry.Resource) { h.loop().remove(r) }
 
 // Drop implements child.Loop.
 func (h *host) Drop(fd int) { h.loop().drop(fd) }
-
-// EnterCallback implements child.Loop.
-func (h *host) EnterCallback(callback string, p transport.BaseProtocol) (leave func()) {
-	if !h.debug.Load() {
-		return func() {}
-	}
-	h.Enter(callback, p)
-	return h.Leave
-}
-
-// ReportChild implements child.Loop.
-func (h *host) ReportChild(message string, err error, t transport.BaseTransport,
-	p transport.BaseProtocol) {
-	h.loop().report(Exception{Message: message, Err: err, Transport: t, Protocol: p})
-}

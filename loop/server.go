@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
@@ -348,6 +349,20 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 		CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
 	s.loop.noteNew(c, s.made)
 	c.Start()
+}
+
+// makeProtocol calls the user's factory.
+func (l *Loop) makeProtocol(factory protocol.Factory) (p protocol.Protocol, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &protocol.PanicError{Callback: "factory", Value: r, Stack: debug.Stack()}
+		}
+	}()
+	p = factory()
+	if p == nil {
+		return nil, transport.ErrNilProtocol
+	}
+	return p, nil
 }
 
 // makeProtocol calls the factory and reports its failure.

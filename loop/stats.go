@@ -20,11 +20,11 @@ type Stats struct {
 }
 
 // Stats returns the counts. It may be called from any goroutine, for example from one that
-// serves metrics; it does not disturb the loop. On the loop's goroutine the counts are those
-// of the moment. On any other they are those of the last time that the loop turned to what
+// serves metrics; it does not disturb the loop. On the loop's goroutine the counts are
+// current. On any other goroutine they are as of the last time that the loop took what
 // other goroutines had posted: at most one round old, and while the loop sleeps they lack
-// only the system call that it sleeps in. A loop that is not running keeps the counts of the
-// end of its last run, and a closed loop its last ones, with nothing open any more.
+// only the system call in which it sleeps. For a loop that is not running they are those of
+// the end of its last run; for a closed loop they are the last ones, with nothing open.
 func (l *Loop) Stats() Stats {
 	if l.onLoop() {
 		var now Stats

@@ -15,8 +15,8 @@ import (
 )
 
 // Sockaddr is a socket address in the form that the kernel reads and writes: of IPv4,
-// IPv6 or a Unix socket. The zero value is no address. It can be used again and again, so
-// that no operation allocates for its address.
+// IPv6 or a Unix socket. The zero value holds no address. A Sockaddr can be used again and
+// again, so that no operation allocates for its address.
 //
 // To pass it to the kernel, stage its bytes, which copies them:
 //
@@ -58,8 +58,8 @@ func (s *Sockaddr) SetBytes(raw []byte) {
 }
 
 // SetAddrPort makes s the address a. A zone is the index or the name of an interface;
-// looking up a name allocates. An IPv4 address mapped into IPv6 stays one of IPv6. The
-// zero AddrPort makes s no address.
+// looking up a name allocates. An IPv4 address mapped into IPv6 stays an IPv6
+// address. With the zero AddrPort, s holds no address.
 //
 // Errors: EINVAL if the zone names no interface.
 func (s *Sockaddr) SetAddrPort(a netip.AddrPort) error {
@@ -112,8 +112,8 @@ func (s *Sockaddr) SetPath(path string) error {
 	return nil
 }
 
-// AddrPort returns the address, or the zero AddrPort if s is not one of IPv4 or IPv6. A
-// zone is the index of an interface, in digits, and takes an allocation. An IPv4 peer of an
+// AddrPort returns the address, or the zero AddrPort if s holds no IPv4 or IPv6 address. A
+// zone is the index of an interface, in digits, and costs an allocation. An IPv4 peer of an
 // IPv6 socket stays mapped, so that an answer goes back the same way.
 func (s *Sockaddr) AddrPort() netip.AddrPort {
 	switch {

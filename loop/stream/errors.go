@@ -16,7 +16,7 @@ var (
 	ErrLimit = errors.New("stream: the read limit must be positive")
 
 	// ErrUpgrading: StartTLS was called while another call to it was in progress.
-	ErrUpgrading = errors.New("stream: StartTLS goes on already")
+	ErrUpgrading = errors.New("stream: StartTLS is already in progress")
 )
 
 // inner returns the error inside a *net.OpError of the loop. The operation and addresses

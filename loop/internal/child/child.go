@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/subprocess"
 	"github.com/sluice-net/sluice/transport"
@@ -29,6 +30,7 @@ var stateNames = [...]string{"starting", "running", "exited", "lost"}
 // Child is a child process on a loop: a transport.SubprocessTransport. All its
 // methods except Exited must be called on the loop's goroutine.
 type Child struct {
+	guard guard.Guard
 	loop  Host
 	cmd   Command
 	proto protocol.SubprocessProtocol
@@ -56,6 +58,8 @@ func Spawn(l Host, p protocol.SubprocessProtocol, c Command,
 	done func(transport.SubprocessTransport, error), over func()) *Child {
 	child := &Child{loop: l, cmd: c, proto: p, done: done, over: over,
 		exited: make(chan struct{})}
+	child.guard.Init(l, child)
+	child.guard.Set(p)
 	if err := c.Check(); err != nil {
 		child.fail(err)
 		return child
@@ -71,7 +75,7 @@ func (c *Child) started(p Process, err error) {
 		return
 	}
 	c.state, c.process = running, p
-	c.stop = c.loop.WatchExit(p, c.processExited)
+	c.stop = c.loop.WatchExit(p, c.hasExited)
 	for fd := range c.pipes {
 		if c.err != nil {
 			break
@@ -85,7 +89,21 @@ func (c *Child) started(p Process, err error) {
 		c.closeAll()
 		return
 	}
-	c.connectionMade()
+	c.begin()
+}
+
+// begin calls ConnectionMade. If that panics, the panic is the result of the start; the
+// child is killed, and the protocol is told when it ends.
+func (c *Child) begin() {
+	done := c.done
+	c.done = nil // from now on the protocol is told
+	if err := c.connectionMade(); err != nil {
+		c.err = err
+		done(nil, err)
+		c.closeAll()
+		return
+	}
+	c.done = done
 	if c.err == nil {
 		c.answer(c, nil)
 	}
@@ -186,8 +204,8 @@ func (c *Child) Fail(err error) {
 	c.checkOver()
 }
 
-// processExited is called by the loop when the process has exited.
-func (c *Child) processExited() {
+// hasExited is called by the loop when the process has exited.
+func (c *Child) hasExited() {
 	if c.state != running {
 		return
 	}
@@ -195,13 +213,13 @@ func (c *Child) processExited() {
 	c.state, c.code = exited, code
 	close(c.exited)
 	if err != nil {
-		c.loop.Report("Error waiting for a child", err, c, c.proto)
+		c.guard.Report("Error waiting for a child", err)
 	}
 	if c.closing {
 		c.dropInput()
 	}
 	if c.done == nil {
-		c.guard("ProcessExited", "process_exited", c.proto.ProcessExited)
+		c.processExited()
 	}
 	c.checkOver()
 }
@@ -223,13 +241,14 @@ func (c *Child) checkOver() {
 	if c.done != nil {
 		c.answer(nil, c.err)
 	} else {
-		c.guard("ConnectionLost", "connection_lost", func() { c.proto.ConnectionLost(c.err) })
+		c.guard.ConnectionLost(c.err)
 	}
 	c.finish()
 }
 
 func (c *Child) finish() {
 	c.proto = nil
+	c.guard.Forget()
 	c.over()
 }
 
@@ -238,12 +257,7 @@ func (c *Child) finish() {
 func (c *Child) IsClosing() bool { return c.closing }
 
 // Protocol implements transport.BaseTransport.
-func (c *Child) Protocol() transport.BaseProtocol {
-	if c.proto == nil {
-		return nil
-	}
-	return c.proto
-}
+func (c *Child) Protocol() transport.BaseProtocol { return c.guard.Protocol() }
 
 // SetProtocol implements transport.BaseTransport.
 func (c *Child) SetProtocol(p transport.BaseProtocol) error {
@@ -258,6 +272,7 @@ func (c *Child) SetProtocol(p transport.BaseProtocol) error {
 		return transport.ErrClosed
 	}
 	c.proto = proto
+	c.guard.Set(proto)
 	return nil
 }
 

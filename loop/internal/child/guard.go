@@ -1,56 +1,39 @@
 package child
 
-import (
-	"runtime/debug"
+import "github.com/sluice-net/sluice/loop/internal/guard"
 
-	"github.com/sluice-net/sluice/protocol"
-)
-
-// User code is called only from this file, and a panic in it is reported. A panic
+// The callbacks of a SubprocessProtocol besides those that every protocol has. A panic
 // ends the child only if it comes from ConnectionMade.
+var (
+	pipeDataReceived = guard.Harmless("PipeDataReceived",
+		"Exception in callback protocol.pipe_data_received()")
+	pipeConnectionLost = guard.Harmless("PipeConnectionLost",
+		"Exception in callback protocol.pipe_connection_lost()")
+	processExited = guard.Harmless("ProcessExited",
+		"Exception in callback protocol.process_exited()")
+)
 
 // tells reports whether the protocol's callbacks may be called: after
 // ConnectionMade, and if the start was not abandoned.
 func (c *Child) tells() bool { return c.done == nil && c.proto != nil }
 
-// guard calls a callback; python is asyncio's name for it.
-func (c *Child) guard(callback, python string, f func()) {
-	leave := c.loop.Enter(callback, c.proto)
-	defer func() {
-		leave()
-		c.caught(recover(), callback, "Exception in callback protocol."+python+"()")
-	}()
-	f()
-}
-
-// caught reports a recovered panic and returns it as an error, or nil if there was
-// none.
-func (c *Child) caught(r any, callback, message string) error {
-	if r == nil {
-		return nil
-	}
-	err := &protocol.PanicError{Callback: callback, Value: r, Stack: debug.Stack()}
-	c.loop.Report(message, err, c, c.proto)
-	return err
-}
-
-// connectionMade calls ConnectionMade. If it panics, the panic is the result of the
-// start; the child is killed, and the protocol is told when it ends.
-func (c *Child) connectionMade() {
-	done := c.done
-	c.done = nil // from now on the protocol is told
-	leave := c.loop.Enter("ConnectionMade", c.proto)
-	defer func() {
-		leave()
-		err := c.caught(recover(), "ConnectionMade",
-			"Fatal error: protocol.connection_made() call failed.")
-		if err == nil {
-			c.done = done
-			return
-		}
-		c.err = err
-		done(nil, err)
-		c.closeAll()
-	}()
+func (c *Child) connectionMade() (err error) {
+	defer c.guard.LeaveWith(c.guard.Enter(guard.ConnectionMade), &err)
 	c.proto.ConnectionMade(c)
+	return nil
+}
+
+func (c *Child) pipeDataReceived(fd int, data []byte) {
+	defer c.guard.Leave(c.guard.Enter(pipeDataReceived))
+	c.proto.PipeDataReceived(fd, data)
+}
+
+func (c *Child) pipeConnectionLost(fd int, err error) {
+	defer c.guard.Leave(c.guard.Enter(pipeConnectionLost))
+	c.proto.PipeConnectionLost(fd, err)
+}
+
+func (c *Child) processExited() {
+	defer c.guard.Leave(c.guard.Enter(processExited))
+	c.proto.ProcessExited()
 }

@@ -3,6 +3,7 @@ package child
 import (
 	"os"
 
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -11,6 +12,8 @@ import (
 // must be called on the loop's goroutine, and all functions passed to it are called
 // there.
 type Host interface {
+	guard.Watcher
+
 	// ConnectReadPipeFunc and ConnectWritePipeFunc are those of loop.Loop; they
 	// call done before they return.
 	ConnectReadPipeFunc(p protocol.Protocol, f *os.File,
@@ -25,11 +28,4 @@ type Host interface {
 	// WatchExit calls exited once p has exited, and then closes its PidFD. stop
 	// ends the watch, and kills and reaps p off the loop.
 	WatchExit(p Process, exited func()) (stop func())
-
-	// Enter begins to time a callback of p in debug mode, to detect slow ones;
-	// leave ends that.
-	Enter(callback string, p transport.BaseProtocol) (leave func())
-
-	// Report passes what a callback did wrong to the exception handler.
-	Report(message string, err error, t transport.BaseTransport, p transport.BaseProtocol)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
+	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/protocol"
@@ -16,6 +17,8 @@ import (
 // Loop is what starting and ending children requires of a loop. All its methods
 // except Post must be called on the loop's goroutine.
 type Loop interface {
+	guard.Watcher
+
 	// Engine is the loop's engine.
 	Engine() proactor.Proactor
 
@@ -37,17 +40,10 @@ type Loop interface {
 
 	// Drop closes a descriptor.
 	Drop(fd int)
-
-	// EnterCallback begins to time a callback of p in debug mode; leave ends that.
-	EnterCallback(callback string, p transport.BaseProtocol) (leave func())
-
-	// ReportChild passes what a callback did wrong to the exception handler.
-	ReportChild(message string, err error, t transport.BaseTransport,
-		p transport.BaseProtocol)
 }
 
 // Parent is a loop as its children see it.
-type Parent struct{ Loop Loop }
+type Parent struct{ Loop }
 
 var (
 	_ Host              = Parent{}
@@ -272,17 +268,6 @@ func (w *exitWatch) Abandon() {
 
 // Gone implements registry.Resource.
 func (w *exitWatch) Gone() bool { return w.gone }
-
-// Enter implements Host.
-func (h Parent) Enter(callback string, p transport.BaseProtocol) (leave func()) {
-	return h.Loop.EnterCallback(callback, p)
-}
-
-// Report implements Host.
-func (h Parent) Report(message string, err error, t transport.BaseTransport,
-	p transport.BaseProtocol) {
-	h.Loop.ReportChild(message, err, t, p)
-}
 
 // simulated is a child of an engine that has children of its own.
 type simulated struct {

@@ -22,24 +22,22 @@ type pipe struct {
 
 // DataReceived implements protocol.Protocol.
 func (p *pipe) DataReceived(data []byte) {
-	if c := p.child; c.tells() {
-		c.guard("PipeDataReceived", "pipe_data_received", func() {
-			c.proto.PipeDataReceived(p.fd, data)
-		})
+	if p.child.tells() {
+		p.child.pipeDataReceived(p.fd, data)
 	}
 }
 
 // PauseWriting implements transport.BaseProtocol.
 func (p *pipe) PauseWriting() {
-	if c := p.child; c.tells() {
-		c.guard("PauseWriting", "pause_writing", c.proto.PauseWriting)
+	if p.child.tells() {
+		p.child.guard.PauseWriting()
 	}
 }
 
 // ResumeWriting implements transport.BaseProtocol.
 func (p *pipe) ResumeWriting() {
-	if c := p.child; c.tells() {
-		c.guard("ResumeWriting", "resume_writing", c.proto.ResumeWriting)
+	if p.child.tells() {
+		p.child.guard.ResumeWriting()
 	}
 }
 
@@ -53,9 +51,7 @@ func (p *pipe) ConnectionLost(err error) {
 			Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
 	if c.tells() {
-		c.guard("PipeConnectionLost", "pipe_connection_lost", func() {
-			c.proto.PipeConnectionLost(p.fd, err)
-		})
+		c.pipeConnectionLost(p.fd, err)
 	}
 	c.checkOver()
 }

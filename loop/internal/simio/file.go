@@ -29,8 +29,8 @@ const (
 	eventFile
 )
 
-var kindNames = [...]string{"stream socket", "packet socket", "datagram socket", "pipe", "file", "child",
-	"eventfd"}
+var kindNames = [...]string{"stream socket", "packet socket", "datagram socket", "pipe",
+	"file", "child", "eventfd"}
 
 // stage is where a file is in its life. Datagram sockets are fresh or
 // connected, what is no socket is connected from the start.

@@ -22,14 +22,18 @@ const signalEnv = "SLUICE_TEST_SIGNAL"
 // deadly are signals of which a Go program dies by default.
 var deadly = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}
 
+// harmless are others, which have handlers at the same time.
+var harmless = []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
+	syscall.SIGWINCH, syscall.SIGIO, syscall.SIGVTALRM, syscall.SIGCHLD, syscall.SIGPWR}
+
 // dies runs the calling test once more for each of several signals, in a process of its
-// own, and checks that it dies of that signal. The process adds handlers for all of them,
+// own, and checks that it dies of that signal. The process adds handlers for them all,
 // calls prepare, which panics if something is wrong, and sends itself the signal.
 func dies(t *testing.T, prepare func(l *loop.Loop)) {
 	t.Helper()
 	if name := os.Getenv(signalEnv); name != "" {
 		l := idle(t)
-		for _, sig := range deadly {
+		for _, sig := range append(harmless, deadly...) {
 			if err := l.AddSignalHandler(sig, func() {}); err != nil {
 				panic(err)
 			}

@@ -210,39 +210,52 @@ func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 }
 
 // What receives below is a Protocol, or a BufferedProtocol whose memory is the kernel's
-// when StartTLS is called.
+// when StartTLS is called. Where cancellations are slow, the receive that StartTLS cancels
+// brings the hello.
 func TestS450_WhatComesInDuringStartTLSIsTheHandshakes(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
 		t.Run(fmt.Sprint("buffered ", buffered), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
-				server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
-				ps, pc := protocol.Protocol(server), protocol.Protocol(client)
-				if buffered {
-					ps, pc = server.Buffered(100), client.Buffered(100)
-				}
-				rig.ConnectTCP(t, l, ps, pc)
-				rig.AbortAtEnd(t, l, server, client)
-				looptest.Turns(l, 3) // the receives are in flight
-				var s, c *upgraded
-				var next []*transporttest.Recorder
-				looptest.Do(l, func() {
-					next = overTLS(t, server, client)
-					s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
-					c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
-				})
-				looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
-				if s.err != nil || c.err != nil {
-					t.Fatal(s.err, c.err)
-				}
-				looptest.Do(l, func() { s.transport.Write([]byte("encrypted")) })
-				looptest.WaitFor(t, l, "the data", func() bool {
-					return string(next[1].Data()) == "encrypted"
-				})
-				if n := server.Received() + client.Received(); n > 0 {
-					t.Errorf("the protocols below received %d bytes", n)
-				}
+				upgradeDuringReceive(t, l, buffered)
 			})
+			slow := looptest.Faults{LateCancel: 1, DelayMax: time.Second}
+			for _, ring := range []bool{false, true} {
+				t.Run(fmt.Sprint("slow, ring ", ring), func(t *testing.T) {
+					n := looptest.New(t, looptest.Options{Seed: 1, Ring: ring, Faults: slow})
+					upgradeDuringReceive(t, n.Loop, buffered)
+				})
+			}
 		})
+	}
+}
+
+func upgradeDuringReceive(t *testing.T, l *loop.Loop, buffered bool) {
+	t.Helper()
+	server, client := transporttest.NewRecorder(t), transporttest.NewRecorder(t)
+	ps, pc := protocol.Protocol(server), protocol.Protocol(client)
+	if buffered {
+		ps, pc = server.Buffered(100), client.Buffered(100)
+	}
+	rig.ConnectTCP(t, l, ps, pc)
+	rig.AbortAtEnd(t, l, server, client)
+	looptest.Turns(l, 3) // the receives are in flight
+	var s, c *upgraded
+	var next []*transporttest.Recorder
+	looptest.Do(l, func() {
+		next = overTLS(t, server, client)
+		s = upgrade(t, l, server, next[0], true, loop.TLSOptions{})
+		c = upgrade(t, l, client, next[1], false, loop.TLSOptions{})
+	})
+	looptest.WaitFor(t, l, "the handshakes", func() bool { return s.done && c.done })
+	if s.err != nil || c.err != nil {
+		t.Fatal(s.err, c.err)
+	}
+	looptest.Do(l, func() { s.transport.Write([]byte("encrypted")) })
+	looptest.WaitFor(t, l, "the data", func() bool {
+		return string(next[1].Data()) == "encrypted"
+	})
+	if n := server.Received() + client.Received(); n > 0 {
+		t.Errorf("the protocols below received %d bytes", n)
 	}
 }
 

@@ -1,14 +1,10 @@
 package loop
 
 import (
-	"context"
 	"net"
-	"runtime/debug"
 
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
-	"github.com/sluice-net/sluice/protocol"
-	"github.com/sluice-net/sluice/transport"
 )
 
 // newStream makes a stream for a connected descriptor. It reads the addresses now,
@@ -45,59 +41,9 @@ func (l *Loop) namesOf(fd int, family proactor.Family, kind proactor.Kind) (loca
 	return local, peer
 }
 
-// makeProtocol calls the user's factory.
-func (l *Loop) makeProtocol(factory protocol.Factory) (p protocol.Protocol, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &protocol.PanicError{Callback: "factory", Value: r, Stack: debug.Stack()}
-		}
-	}()
-	p = factory()
-	if p == nil {
-		return nil, transport.ErrNilProtocol
-	}
-	return p, nil
-}
-
 // drop closes a descriptor that never became a transport.
 func (l *Loop) drop(fd int) {
 	if err := l.engine.CloseFD(fd); err != nil {
 		l.report(Exception{Message: "Error closing a socket", Err: err})
-	}
-}
-
-// whenDone calls f on the loop's goroutine when ctx ends, unless stop is called first.
-func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	stopped := false
-	cancel := context.AfterFunc(ctx, func() {
-		l.CallSoonThreadsafe(func() {
-			if !stopped {
-				f()
-			}
-		})
-	})
-	return func() {
-		stopped = true
-		cancel()
-	}
-}
-
-// onLoopNow runs f where it may touch the loop's state: at once if the caller is on the
-// loop's goroutine, otherwise on that goroutine while the caller waits. It runs an idle
-// loop meanwhile.
-func (l *Loop) onLoopNow(f func()) {
-	if l.onLoop() {
-		f()
-		return
-	}
-	_, err := block(context.Background(), l, func(done func(struct{}, error)) {
-		f()
-		done(struct{}{}, nil)
-	})
-	if err != nil {
-		f() // the loop is closed: nobody else touches its state any more
 	}
 }
