@@ -266,7 +266,7 @@ const clogMax = 64 << 20
 
 // clogMore is more than a kernel finds room for that has taken no more for a while. An
 // acknowledgement that was late on a busy machine makes room, for instance.
-const clogMore = 2 << 20
+const clogMore = 512 << 10
 
 // clog makes the peer stop reading and writes until the kernel takes no more, and then so
 // much that the protocol stays paused and output is left, whatever the kernel takes after

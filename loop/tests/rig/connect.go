@@ -68,7 +68,7 @@ func narrow(tr transport.BaseTransport) {
 	}
 	_ = socket.Control(func(fd uintptr) {
 		for _, option := range []int{syscall.SO_SNDBUF, syscall.SO_RCVBUF} {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 256<<10)
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 128<<10)
 		}
 	})
 }
