@@ -179,8 +179,6 @@ func (e *endpoint) busy() bool { return false }
 
 func (e *endpoint) release() {}
 
-func (e *endpoint) forget() {}
-
 // move makes a transition and asserts that the state machine has it.
 func (e *endpoint) move(to State) {
 	debug.Assert(to > e.state, "states only go forward")
