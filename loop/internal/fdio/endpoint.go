@@ -278,7 +278,7 @@ func (e *endpoint) Perish(err error) {
 	e.end()
 }
 
-// end calls ConnectionLost: nothing is in flight any more.
+// end calls ConnectionLost: nothing is in flight any more, except after Perish.
 func (e *endpoint) end() {
 	e.move(Closed)
 	e.self.release()
@@ -288,10 +288,17 @@ func (e *endpoint) end() {
 	e.guard.ConnectionLost(e.err)
 }
 
-// closeFD closes the descriptor after ConnectionLost and forgets the protocol.
+// closeFD closes the descriptor after ConnectionLost and forgets the protocol. After
+// Perish an operation may still be in flight; it keeps its memory reachable, because the
+// kernel may still use that.
 func (e *endpoint) closeFD() {
 	e.guard.Forget()
-	e.recv.Buf, e.send.Buf, e.send.Bufs = nil, nil, nil
+	if !e.recv.InFlight() {
+		e.recv.Buf = nil
+	}
+	if !e.send.InFlight() {
+		e.send.Buf, e.send.Bufs = nil, nil
+	}
 	e.self.forget()
 	if err := e.engine.CloseFD(e.fd); err != nil {
 		e.guard.Report("Error closing a "+e.self.what(), err)

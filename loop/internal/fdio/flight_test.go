@@ -120,3 +120,21 @@ func TestS443_ConnectionLostWaitsForEveryOperation(t *testing.T) {
 		t.Errorf("ConnectionLost %d, closed %v after the last completion", p.lost, r.closed)
 	}
 }
+
+// An engine that has failed may not be able to tell what the kernel still does.
+func TestWhatIsInFlightAfterPerishKeepsItsMemory(t *testing.T) {
+	r, s, p := fly(t)
+	buffer := make([]byte, 10)
+	s.recv.Buf = buffer // as a BufferedProtocol's
+	r.write(s, 1000)
+	s.Perish(syscall.EPERM)
+	if p.lost != 1 || len(r.closed) != 1 {
+		t.Fatalf("ConnectionLost %d, closed %v", p.lost, r.closed)
+	}
+	if !s.recv.InFlight() || len(s.recv.Buf) == 0 || &s.recv.Buf[0] != &buffer[0] {
+		t.Error("the memory of the receive may be collected")
+	}
+	if !s.send.InFlight() || len(s.send.Buf)+len(s.send.Bufs) == 0 {
+		t.Error("the memory of the send may be collected")
+	}
+}
