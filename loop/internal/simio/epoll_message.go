@@ -77,6 +77,10 @@ func (s *Epoll) RecvMany(fd int, messages []sys.Message) (int, Errno) {
 			return i, 0
 		}
 		p, errno, _ := f.nextPacket()
+		if errno != 0 && i > 0 {
+			f.err = errno // for the next call
+			return i, 0
+		}
 		if errno != 0 {
 			f.record("received", -int64(errno))
 			return 0, errno

@@ -2,10 +2,10 @@ package simio
 
 import (
 	"fmt"
-
-	"github.com/sluice-net/sluice/loop/internal/proactor"
 	"slices"
 	"unsafe"
+
+	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
 
 // freedMax is how much freed memory is kept, to see who still uses it.
