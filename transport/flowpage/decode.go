@@ -105,7 +105,7 @@ func decodeHeader(raw []byte, now int64) (Header, error) {
 	}
 	age := now - h.made
 	return Header{PID: int(h.pid), TID: int(h.tid), Loop: int(h.loop),
-		Engine: nameOf(engineNames[:], int(h.engine)), RingFD: int(h.ringFD),
+		Engine: nameOf(engineNames[:], h.engine), RingFD: int(h.ringFD),
 		Made: time.Duration(h.made), Closed: h.closed != 0, SlotCount: int(h.slotCount),
 		Used: int(min(h.used, uint64(h.slotCount))), Unlisted: h.unlisted, Turns: h.turns,
 		Now:  time.Duration(now),

@@ -78,6 +78,7 @@ func TestAHeaderIsChecked(t *testing.T) {
 		want   error
 	}{
 		"good":          {func(*header) {}, nil},
+		"engine":        {func(h *header) { h.engine = 1 << 31 }, nil},
 		"newer":         {func(h *header) { h.version++ }, ErrVersion},
 		"header size":   {func(h *header) { h.headerSize = 1 << 31 }, ErrNoPage},
 		"slot size":     {func(h *header) { h.slotSize = 0 }, ErrNoPage},

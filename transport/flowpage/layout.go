@@ -41,7 +41,7 @@ const (
 var kindNames = [...]string{"?", "tcp", "unix", "udp", "unixgram", "pipe"}
 
 // String returns "tcp", "unix", "udp", "unixgram" or "pipe".
-func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
+func (k Kind) String() string { return nameOf(kindNames[:], uint32(k)) }
 
 // State is the stage of a transport's life.
 type State uint8
@@ -59,7 +59,7 @@ const (
 var stateNames = [...]string{"free", "made", "open", "closing", "lost"}
 
 // String returns the state's name.
-func (s State) String() string { return nameOf(stateNames[:], int(s)) }
+func (s State) String() string { return nameOf(stateNames[:], uint32(s)) }
 
 // The engines, which carry out a loop's operations.
 const (
@@ -71,8 +71,9 @@ const (
 var engineNames = [...]string{"?", engineUring: "io_uring", engineEpoll: "epoll",
 	engineSim: "sim"}
 
-func nameOf(names []string, i int) string {
-	if i >= len(names) {
+// nameOf returns the name of i, which somebody else has written.
+func nameOf(names []string, i uint32) string {
+	if i >= uint32(len(names)) {
 		return names[0]
 	}
 	return names[i]
