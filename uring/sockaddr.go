@@ -53,8 +53,8 @@ func (s *Sockaddr) Reset() {
 // SetBytes makes s a copy of raw, an address that the kernel wrote. Bytes beyond the
 // longest address that s can hold, 112, are ignored.
 func (s *Sockaddr) SetBytes(raw []byte) {
-	s.Reset()
-	s.Len = uint32(copy(s.Bytes(), raw))
+	whole := unsafe.Slice((*byte)(s.pointer()), unix.SizeofSockaddrAny)
+	s.Len = uint32(copy(whole, raw)) // raw may be part of s
 }
 
 // SetAddrPort makes s the address a. A zone is the index or the name of an interface;
