@@ -63,7 +63,9 @@ type sending struct {
 
 // sendRange sends a part of a file, after everything written before.
 func (c *Conn) sendRange(f *os.File, offset, count int64) (int64, error) {
-	c.writeMu.Lock()
+	if err := c.hub.lock(&c.writeMu); err != nil {
+		return 0, c.fault("sendfile", err)
+	}
 	defer c.writeMu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -120,6 +120,19 @@ func (h *hub) LoopClosed() {
 // onLoop reports whether the caller is the loop's goroutine.
 func (h *hub) onLoop() bool { return hook.OnLoop(h.loop) }
 
+// lock takes mu, which a goroutine holds while it waits for the loop: the loop's own
+// goroutine would wait for itself. Error: loop.ErrOnLoop.
+func (h *hub) lock(mu *sync.Mutex) error {
+	if mu.TryLock() {
+		return nil
+	}
+	if h.onLoop() {
+		return loop.ErrOnLoop
+	}
+	mu.Lock()
+	return nil
+}
+
 // await waits until done is closed, which happens at the latest when the loop is closed.
 func (h *hub) await(ctx context.Context, done <-chan struct{}) error {
 	select {

@@ -46,7 +46,9 @@ func newListener(h *hub, network string) *Listener {
 // network "unixpacket". A connection that the peer
 // has closed meanwhile is still returned.
 func (ln *Listener) Accept() (net.Conn, error) {
-	ln.acceptMu.Lock()
+	if err := ln.hub.lock(&ln.acceptMu); err != nil {
+		return nil, ln.fault("accept", err)
+	}
 	defer ln.acceptMu.Unlock()
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
@@ -67,12 +69,18 @@ func (ln *Listener) Accept() (net.Conn, error) {
 
 // Close stops listening; new connections are refused. Connections that Accept has
 // returned stay open; those that still wait for Accept are aborted. A waiting Accept
-// returns net.ErrClosed. Error: net.ErrClosed when called again.
+// returns net.ErrClosed. Errors: net.ErrClosed when called again; loop.ErrLoopClosed when
+// the loop was closed before, which has closed everything but does not remove the file of
+// a Unix socket.
 func (ln *Listener) Close() error {
 	ln.mu.Lock()
 	if ln.err != nil {
 		err := ln.err
+		ln.err = net.ErrClosed
 		ln.mu.Unlock()
+		if err == loop.ErrLoopClosed {
+			ln.server.Close() // which removes the file of a Unix socket
+		}
 		return ln.fault("close", err)
 	}
 	ln.err = net.ErrClosed

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"io"
 	"net"
 
@@ -40,7 +41,9 @@ func newMessageConn(h *hub, network string) *MessageConn {
 // that is longer than the loop's buffers for receiving, usually 64 KiB, ends the
 // connection with a *transport.TruncatedError.
 func (c *MessageConn) Read(p []byte) (int, error) {
-	c.readMu.Lock()
+	if err := c.hub.lock(&c.readMu); err != nil {
+		return 0, c.fault("read", err)
+	}
 	defer c.readMu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,9 +73,13 @@ func (c *MessageConn) Read(p []byte) (int, error) {
 }
 
 // Write sends p, which is copied, as one message. Error, besides those of a Conn:
-// EMSGSIZE if the socket's send buffer has no room for a message of that length.
+// EMSGSIZE if the socket's send buffer has no room for a message of that length. To know
+// that, Write waits for a round of the loop if no message as long has been sent before;
+// deadlines and Close do not end that wait.
 func (c *MessageConn) Write(p []byte) (int, error) {
-	c.writeMu.Lock()
+	if err := c.hub.lock(&c.writeMu); err != nil {
+		return 0, c.fault("write", err)
+	}
 	defer c.writeMu.Unlock()
 	known, err := c.put(p)
 	if err == nil && !known {
@@ -123,10 +130,13 @@ func (c *MessageConn) writeNow(p []byte) (err error) {
 		c.out = packets{}
 		c.mu.Unlock()
 		c.send(&out)
-		if _, err = c.transport.Write(p); err == nil {
+		switch _, err = c.transport.Write(p); {
+		case err == nil:
 			c.mu.Lock()
 			c.longest = max(c.longest, len(p))
 			c.mu.Unlock()
+		case errors.Is(err, transport.ErrClosed):
+			err = nil // ConnectionLost is about to say why
 		}
 	})
 	if failed == loop.ErrLoopClosed {

@@ -2,9 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/sluice-net/sluice/loop"
 	"github.com/sluice-net/sluice/transport"
@@ -69,8 +71,12 @@ func ListenPacket(l *loop.Loop, network, addr string) (net.PacketConn, error) {
 	}
 	if port, all := strings.CutPrefix(addr, ":"); all && network == "udp" {
 		both := &loop.DatagramOptions{Network: "udp6", LocalAddr: "[::]:" + port}
-		if p, err := newPacketConn(h, network, both); err == nil {
+		p, err := newPacketConn(h, network, both)
+		switch {
+		case err == nil:
 			return p, nil
+		case !errors.Is(err, syscall.EAFNOSUPPORT) && !errors.Is(err, syscall.EADDRNOTAVAIL):
+			return nil, opening("listen", network, err)
 		}
 	}
 	p, err := newPacketConn(h, network, opts)

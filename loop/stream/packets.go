@@ -84,7 +84,9 @@ func (q *packets) drop() {
 
 // readFrom waits for a datagram.
 func (p *PacketConn) readFrom(b []byte) (int, transport.Addr, error) {
-	p.readMu.Lock()
+	if err := p.hub.lock(&p.readMu); err != nil {
+		return 0, transport.Addr{}, p.fault("read", err)
+	}
 	defer p.readMu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +115,9 @@ func (p *PacketConn) readFrom(b []byte) (int, transport.Addr, error) {
 func (p *PacketConn) writeTo(b []byte, addr transport.Addr, to net.Addr) (int, error) {
 	err := p.sendable(b, addr)
 	if err == nil {
-		p.writeMu.Lock()
+		err = p.hub.lock(&p.writeMu)
+	}
+	if err == nil {
 		defer p.writeMu.Unlock()
 		err = p.push(b, addr)
 	}

@@ -5,7 +5,9 @@ import "io"
 // Read implements io.Reader: it waits for at least one byte. After everything that the
 // peer sent, it returns io.EOF or the error that ended the connection.
 func (c *Conn) Read(p []byte) (int, error) {
-	c.readMu.Lock()
+	if err := c.hub.lock(&c.readMu); err != nil {
+		return 0, c.fault("read", err)
+	}
 	defer c.readMu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -26,7 +28,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 // WriteTo implements io.WriterTo: it writes everything received to w, up to the end of
 // the stream, directly from the buffers of the Conn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
-	c.readMu.Lock()
+	if err := c.hub.lock(&c.readMu); err != nil {
+		return 0, c.fault("read", err)
+	}
 	defer c.readMu.Unlock()
 	total := int64(0)
 	for {

@@ -4,7 +4,9 @@ package stream
 // buffered than its high mark. With an error it returns how many bytes were accepted
 // before it; those are sent.
 func (c *Conn) Write(p []byte) (int, error) {
-	c.writeMu.Lock()
+	if err := c.hub.lock(&c.writeMu); err != nil {
+		return 0, c.fault("write", err)
+	}
 	defer c.writeMu.Unlock()
 	total := 0
 	for {
