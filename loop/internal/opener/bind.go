@@ -127,12 +127,19 @@ func (b *binding) adopt(addr string, unix bool) {
 		return
 	}
 	b.add(fd, family)
-	if unix {
-		b.noteFile()
+	err = b.ctx.Err()
+	if b.host.Ending() {
+		err = registry.ErrLoopClosed
 	}
-	if err := b.listen(); err != nil {
+	if err == nil {
+		err = b.listen()
+	}
+	if err != nil {
 		b.fail(err)
 		return
+	}
+	if unix {
+		b.noteFile() // not before it listens: the file may be that of another socket
 	}
 	b.done(b.made, nil)
 }

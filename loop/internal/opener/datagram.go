@@ -264,6 +264,9 @@ func (b *datagramBinding) open(e ends) (fd int, err error) {
 	if !e.remote.IsZero() && !b.opts.Broadcast {
 		if err := engine.ConnectDatagram(fd, e.remote); err != nil {
 			b.host.Drop(fd)
+			if e.local.Path != "" && b.host.OnDisk(e.local.Path) {
+				_ = os.Remove(e.local.Path) // it was made by bind
+			}
 			return -1, b.opError("dial", e.remote, e.family, err)
 		}
 	}

@@ -526,3 +526,17 @@ func TestS037_ADatagramEndpointIsNotAStream(t *testing.T) {
 		})
 	})
 }
+
+func TestAnEndpointThatCannotConnectLeavesNoFile(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
+		_, err := l.CreateDatagramEndpoint(t.Context(), &rig.DatagramRecorder{},
+			&loop.DatagramOptions{LocalPath: path, RemotePath: path + ".nobody"})
+		if err == nil {
+			t.Fatal("connected with nobody")
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the file: %v", err)
+		}
+	})
+}

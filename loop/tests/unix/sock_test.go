@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/loop/looptest"
 	"github.com/sluice-net/sluice/loop/tests/rig"
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 	"github.com/sluice-net/sluice/transport/transporttest"
 )
@@ -134,6 +135,38 @@ func TestS281_ASockThatIsNotAUnixStreamIsRefused(t *testing.T) {
 					t.Errorf("the file of a %s socket is open: %v", c.what, err)
 				}
 			}
+		}
+	})
+}
+
+// The socket of a connection has the name of its listener's file, which is another server's.
+func TestASocketThatCannotListenLeavesTheFileOfItsName(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		path := rig.SocketPath(t)
+		listener := rig.Listener(t, path)
+		defer listener.Close()
+		client, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		accepted, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer accepted.Close()
+		f, err := accepted.(*net.UnixConn).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		factory := func() protocol.Protocol { return transporttest.NewRecorder(t) }
+		if _, err := l.CreateUnixServer(t.Context(), factory, "",
+			rig.UnixServer(loop.ServerOptions{Sock: f})); err == nil {
+			t.Error("a connection listens")
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("the file of the listener: %v", err)
 		}
 	})
 }
