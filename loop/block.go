@@ -79,7 +79,7 @@ func (l *Loop) whenDone(ctx context.Context, f func()) (stop func()) {
 
 // onLoopNow runs f where it may touch the loop's state: at once if the caller is on the
 // loop's goroutine, otherwise on that goroutine while the caller waits. It runs an idle
-// loop meanwhile.
+// loop meanwhile. Of a closed loop the caller runs f; nothing below it may use the engine.
 func (l *Loop) onLoopNow(f func()) {
 	if l.onLoop() {
 		f()
@@ -89,7 +89,10 @@ func (l *Loop) onLoopNow(f func()) {
 		f()
 		done(struct{}{}, nil)
 	})
-	if err != nil {
-		f() // the loop is closed: nobody else touches its state any more
+	if err != nil { // the loop is closed: its goroutine touches nothing from its end on
+		<-l.ended
+		l.late.Lock()
+		defer l.late.Unlock()
+		f()
 	}
 }

@@ -56,6 +56,8 @@ type Loop struct {
 	ended   chan struct{}    // closed when the loop's goroutine has ended
 	stats   Stats            // as of the last publishStats
 
+	late sync.Mutex // guards what was the goroutine's own, once it has ended
+
 	attached hook.Attached // the state of package stream, or nil
 
 	// What follows belongs to the loop's goroutine.

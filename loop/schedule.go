@@ -78,7 +78,7 @@ func (l *Loop) turn() error {
 }
 
 // takePosts moves what other goroutines posted to the ready queue, and publishes the
-// counters. It comes after flush, so that they are complete while the loop sleeps.
+// counters. It comes after flush, so that they contain the output of the round.
 func (l *Loop) takePosts() {
 	e := l.engine.Stats()
 	l.mu.Lock()

@@ -173,14 +173,16 @@ func (s *Server) Loop() *Loop { return s.loop }
 // goroutine.
 func (s *Server) IsServing() bool {
 	serving := false
-	s.loop.onLoopNow(func() { serving = s.serving })
+	s.loop.onLoopNow(func() { serving = s.serving && !s.loop.isClosed() })
 	return serving
 }
 
 // StartServing begins to accept connections on a server made with DeferServing. It may be
 // called from any goroutine.
 //
-// Errors: ErrServerClosed, or an error from listen(2) such as EADDRINUSE.
+// Errors: ErrServerClosed, ErrLoopClosed, or an error from listen(2) such as EADDRINUSE. If
+// one of several addresses fails, the server accepts on none, though clients may already
+// wait in the queues of the others; call it again, or Close.
 func (s *Server) StartServing() error {
 	var err error
 	s.loop.onLoopNow(func() { err = s.start() })
@@ -190,6 +192,9 @@ func (s *Server) StartServing() error {
 func (s *Server) start() error {
 	if s.closed {
 		return ErrServerClosed
+	}
+	if s.loop.isClosed() {
+		return ErrLoopClosed
 	}
 	if err := s.sockets.Listen((*host)(s.loop), s.opts.Backlog); err != nil {
 		return err
@@ -216,6 +221,9 @@ func (s *Server) PauseAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(t
 func (s *Server) ResumeAccepting() { s.loop.onLoopNow(func() { s.pauseAccepting(false) }) }
 
 func (s *Server) pauseAccepting(on bool) {
+	if s.loop.isClosed() {
+		return
+	}
 	for _, a := range s.acceptors {
 		a.Pause(on)
 	}
@@ -286,6 +294,9 @@ func (s *Server) CloseClients() {
 }
 
 func (s *Server) closeClients() {
+	if s.loop.isClosed() {
+		return // and so are its connections
+	}
 	for c := range s.streams() {
 		topOf(c).Close()
 	}
@@ -298,6 +309,9 @@ func (s *Server) AbortClients() {
 }
 
 func (s *Server) abortClients() {
+	if s.loop.isClosed() {
+		return // and so are its connections
+	}
 	for c := range s.streams() {
 		topOf(c).Abort()
 	}

@@ -22,8 +22,9 @@ type Stats struct {
 // Stats returns the counts. It may be called from any goroutine, for example from one that
 // serves metrics; it does not disturb the loop. On the loop's goroutine the counts are
 // current. On any other goroutine they are as of the last time that the loop took what
-// other goroutines had posted: at most one round old, and while the loop sleeps they lack
-// only the system call in which it sleeps. For a loop that is not running they are those of
+// other goroutines had posted: at most one round old. While the loop sleeps they lack what
+// its engine has done on the way to sleep: the completions of the last output, and its last
+// system calls. For a loop that is not running they are those of
 // the end of its last run; for a closed loop they are the last ones, with nothing open.
 func (l *Loop) Stats() Stats {
 	if l.onLoop() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -291,6 +292,112 @@ func TestAServerMayBeClosedAfterItsLoop(t *testing.T) {
 			t.Fatalf("the other listener is shut down: %v", err)
 		}
 		c.Close()
+	})
+}
+
+// None of the methods may use a number that is another's by then, or the engine, and two
+// goroutines may call them at once.
+func TestAServerWhoseLoopIsClosedDoesNothing(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		serving, err := l.CreateServer(rig.WithTimeout(t), newCounting, "127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := net.Dial("tcp", serving.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		looptest.WaitFor(t, l, "the client", func() bool { return l.Stats().Transports == 1 })
+		deferred, err := l.CreateServer(rig.WithTimeout(t), newCounting, "127.0.0.1:0",
+			&loop.ServerOptions{DeferServing: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rig.CloseRunning(t, l)
+		others := boundSockets(t, 8) // with the numbers of what was open
+		var all sync.WaitGroup
+		for _, f := range []func(){serving.PauseAccepting, serving.ResumeAccepting,
+			serving.CloseClients, serving.AbortClients, serving.Close, deferred.Close,
+			func() {
+				if serving.IsServing() {
+					t.Error("it serves")
+				}
+			}, func() {
+				if err := deferred.StartServing(); !errors.Is(err, loop.ErrLoopClosed) &&
+					!errors.Is(err, loop.ErrServerClosed) {
+					t.Errorf("StartServing: %v", err)
+				}
+			}} {
+			all.Go(f)
+		}
+		all.Wait()
+		for _, fd := range others {
+			if on, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET,
+				syscall.SO_ACCEPTCONN); on != 0 || err != nil {
+				t.Errorf("another's socket listens: %d, %v", on, err)
+			}
+		}
+	})
+}
+
+// boundSockets makes n sockets that are bound and do not listen.
+func boundSockets(t *testing.T, n int) (fds []int) {
+	for range n {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Close(fd) })
+		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
+// A server that is made on a socket of the user's while the loop shuts down would be open
+// for ever.
+func TestNoServerOnASocketOfTheUsersBeginsDuringAShutdown(t *testing.T) {
+	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
+		r, peer := rig.Outside(t, l)
+		defer peer.Close()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		f, err := listener.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		looptest.Do(l, func() { r.Transport().Write(make([]byte, 64<<20)) }) // Shutdown waits
+		down := make(chan error, 1)
+		go func() { down <- l.Shutdown(ctx) }()
+		for { // until the shutdown has begun
+			s, err := l.CreateServer(t.Context(), newCounting, "127.0.0.1:0", nil)
+			if errors.Is(err, loop.ErrLoopClosed) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+		_, err = l.CreateServer(t.Context(), newCounting, "", &loop.ServerOptions{Sock: f})
+		if !errors.Is(err, loop.ErrLoopClosed) {
+			t.Errorf("a server during the shutdown: %v", err)
+		}
+		cancel()
+		select {
+		case <-down:
+		case <-time.After(looptest.WaitTimeout):
+			t.Fatal("Shutdown does not end")
+		}
 	})
 }
 
