@@ -27,9 +27,10 @@ func TestTheLoopsGoroutineDoesNotWaitForOneThatWaitsForTheLoop(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
+		large := make([]byte, 64<<20)
 		for what, f := range map[string]func() error{
 			"Read":          func() error { _, err := client.Read(make([]byte, 1)); return err },
-			"Write":         func() error { _, err := client.Write(make([]byte, 64<<20)); return err },
+			"Write":         func() error { _, err := client.Write(large); return err },
 			"Accept":        func() error { _, err := ln.Accept(); return err },
 			"ReadFrom":      func() error { _, _, err := p.ReadFrom(make([]byte, 1)); return err },
 			"MessageConn's": func() error { _, err := message.Read(make([]byte, 1)); return err },

@@ -349,7 +349,8 @@ func boundSockets(t *testing.T, n int) (fds []int) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { syscall.Close(fd) })
-		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		local := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+		if err := syscall.Bind(fd, local); err != nil {
 			t.Fatal(err)
 		}
 		fds = append(fds, fd)
