@@ -150,14 +150,14 @@ func (l *Loop) CreateServerFunc(ctx context.Context, factory protocol.Factory, a
 // called from any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
-// Sockets returns the listening descriptors, none after Close. It is for the loop's
+// Sockets returns the listening descriptors, none after Close or Loop.Close. It is for the loop's
 // goroutine. The descriptors belong to the server, but may be duplicated, for example for
 // a process that takes over. After a call to Sockets, Close treats the sockets like
 // ServerOptions.Sock.
 func (s *Server) Sockets() []int {
 	s.loop.check()
 	var fds []int
-	if !s.closed {
+	if !s.closed && !s.loop.isClosed() {
 		for _, a := range s.acceptors {
 			a.Share()
 			fds = append(fds, a.FD())

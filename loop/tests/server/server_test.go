@@ -315,6 +315,9 @@ func TestAServerWhoseLoopIsClosedDoesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		rig.CloseRunning(t, l)
+		if fds := append(serving.Sockets(), deferred.Sockets()...); len(fds) > 0 {
+			t.Errorf("Sockets of a closed loop: %v", fds)
+		}
 		others := boundSockets(t, 8) // with the numbers of what was open
 		var all sync.WaitGroup
 		for _, f := range []func(){serving.PauseAccepting, serving.ResumeAccepting,
