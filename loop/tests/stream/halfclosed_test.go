@@ -26,7 +26,7 @@ import (
 // quiet is how long nothing must happen, and what it may cost nevertheless: the timer
 // that ends it, and whatever the runtime does.
 const (
-	quiet         = 100 * time.Millisecond
+	quiet         = 40 * time.Millisecond
 	quietSyscalls = 10
 	quietCPU      = 20 * time.Millisecond
 )
@@ -103,6 +103,9 @@ func halfClosed(t *testing.T, l *loop.Loop, network string, early bool,
 }
 
 func TestAHalfClosedPeerThatDoesNotReadCostsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, make([]byte, 16<<20), 0o600); err != nil {
 		t.Fatal(err)
@@ -162,6 +165,9 @@ func TestAHalfClosedPeerThatDoesNotReadCostsNothing(t *testing.T) {
 // A server that greets whoever comes with more than the kernel takes, in a chain of
 // writes that each go to the kernel by themselves; the client sends FIN soon.
 func TestAClientThatOnlyConnectsAndHalfClosesCostsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, size := range []int{1 << 10, 32 << 10, 64 << 10, 1 << 20} {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(fmt.Sprint(size, " ", network), func(t *testing.T) {
@@ -246,6 +252,9 @@ func sendWholeFile(t *testing.T, l *loop.Loop, tr transport.Transport, name stri
 // The peer goes away in the half-closed state while it is full, which is also the
 // loop's last word on it.
 func TestAHalfClosedPeerIsServedWhenItReadsAtLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
