@@ -15,3 +15,14 @@ func TestAYielderYieldsOnceInAnInterval(t *testing.T) {
 		t.Error("it yields too often")
 	}
 }
+
+func TestAYielderLooksOnceInAnInterval(t *testing.T) {
+	var y Yielder
+	y.Start(lookEvery)
+	if y.Yield(2*lookEvery - 1); y.looked != lookEvery {
+		t.Error("it looks too early")
+	}
+	if y.Yield(2*lookEvery + yieldEvery); y.looked != 2*lookEvery+yieldEvery {
+		t.Error("it did not look")
+	}
+}
