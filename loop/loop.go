@@ -217,10 +217,11 @@ func (l *Loop) free() {
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
+	fds := l.open.Descriptors()
 	for r := range l.open.All() {
 		r.Abandon()
 	}
-	for _, fd := range l.open.Descriptors() {
+	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // there is no one left to report to
 	}
 	l.closePage()
