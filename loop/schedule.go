@@ -52,7 +52,7 @@ func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
 func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	l.check()
 	h := &TimerHandle{Handle: Handle{loop: l, f: f, made: l.origin()}, when: when,
-		heap: &l.timers, index: -1}
+		index: noTimer}
 	if l.isClosed() {
 		h.Handle.Cancel()
 		return h
@@ -121,7 +121,7 @@ func (l *Loop) waitTimeout() time.Duration {
 
 // expire moves the timers that are due to the ready queue.
 func (l *Loop) expire() {
-	if len(l.timers.heap) == 0 {
+	if l.timers.first() == nil {
 		return
 	}
 	now := l.engine.Now()
