@@ -64,7 +64,8 @@ type Loop struct {
 
 	// What follows belongs to the loop's goroutine.
 
-	ready, spare []fdio.Task
+	ready, spare []fdio.Task // and emptied, which is posts when it is next taken
+	emptied      []fdio.Task
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
