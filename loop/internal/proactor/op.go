@@ -93,22 +93,21 @@ const (
 type Op struct {
 	// In: set before Submit.
 
-	Code Code
-	Lazy bool // Send, SendMsg: nobody waits for the completion, see above
-	More bool // out: the operation is still in flight
-
+	Code  Code
+	Lazy  bool // Send, SendMsg: nobody waits for the completion, see above
+	More  bool // out: the operation is still in flight
 	state opState
 
-	Mask    uint16   // Poll: the events
+	Res     int32    // out: the result, or a negated errno
 	FD      int      // the descriptor
+	Mask    uint16   // Poll: the events
 	Buf     []byte   // Recv: the destination. Send: the source
 	Bufs    [][]byte // SendMsg: the sources
 	Message *Message // what operations with an address have besides
 	Handler Handler  // receives completions
 
-	// Out: valid during Complete, as is More.
+	// Out: valid during Complete, as are Res and More.
 
-	Res  int32  // the result, or a negated errno
 	Data []byte // RecvAny, RecvMsg: what was received
 
 	// Engine belongs to the engine; nobody else looks at it.
@@ -141,8 +140,8 @@ func (op *Op) To() transport.Addr {
 // EngineState is what an engine stores in an operation in flight.
 type EngineState struct {
 	Slot uint32 // index in the engine's slab, or whatever it needs
-	Done int    // bytes done so far
 	Flag uint16 // the engine's flags
+	Done int    // bytes done so far
 	Next *Op    // link of the engine's lists
 }
 
