@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-net/sluice/bench/internal/contest"
 )
 
-//go:embed c/server.c
+//go:embed c/epoll.c
 var serverSource string
 
 // C is a server in C on epoll, with sendfile(2) for files. It needs a C compiler.
