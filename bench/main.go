@@ -22,8 +22,8 @@ import (
 // servers are the contestants; the first is the base.
 var servers = []contest.Server{
 	netserver.Contestant{},
-	sluice{"uring", loop.Uring},
-	sluice{"epoll", loop.Epoll},
+	sluice{name: "uring", engine: loop.Uring},
+	sluice{name: "epoll", engine: loop.Epoll},
 	outside.C{},
 	outside.HAProxy{},
 	outside.HAProxy{Splice: true},
