@@ -155,7 +155,7 @@ func TestFlags(t *testing.T) {
 
 func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, c, haproxy`},
+		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, c-epoll, c-uring, haproxy`},
 		{"-engine net,net", "twice"},
 		{"-conns 0", `"0" must be a number from 1`},
 		{"-conns 1,,2", `"" must be a number`},

@@ -24,7 +24,8 @@ var servers = []contest.Server{
 	netserver.Contestant{},
 	sluice{name: "uring", engine: loop.Uring},
 	sluice{name: "epoll", engine: loop.Epoll},
-	outside.C{},
+	outside.CEpoll,
+	outside.CUring,
 	outside.HAProxy{},
 	outside.HAProxy{Splice: true},
 }
@@ -32,7 +33,7 @@ var servers = []contest.Server{
 // labels are what people read.
 var labels = map[string]string{
 	netserver.Name: "std net", "uring": "sluice io_uring", "epoll": "sluice epoll",
-	outside.CName: "C", outside.HAProxyName: "HAProxy",
+	"c-epoll": "C epoll", "c-uring": "C io_uring", outside.HAProxyName: "HAProxy",
 	outside.HAProxySpliceName: "HAProxy, splicing",
 }
 

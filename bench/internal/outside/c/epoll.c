@@ -1,100 +1,242 @@
-/*
- * Two servers for the benchmark, as one would write them in C: one thread and
- * edge-triggered epoll. For each byte that comes,
+/* A server for the benchmark, as one would write it in C for speed: one thread and
+ * epoll. Its modes are those of package contest:
  *
- *   sendfile  the client that sent it gets SIZE bytes, by sendfile(2);
- *   fan-out   all clients get SIZE bytes, by send(2) out of memory;
+ *   echo, echo-unix  sends back what comes;
+ *   receive          counts and compares it, as contest.Sink does;
+ *   send             SIZE bytes of the pattern for each byte that comes;
+ *   sendfile         the same by sendfile(2);
+ *   fan-out          the same to all connections;
+ *   http             a short answer to each request;
+ *   relay            passes all on to TARGET and back, by splice(2);
+ *   datagrams        sends each datagram back.
  *
- * of the file at descriptor 3, which repeats after PERIOD bytes, from where the last
- * ones of that client ended.
- *
- * server sendfile|fan-out SIZE PERIOD: writes the address that it listens on to
- * standard output.
+ * What mostly reads is level-triggered: a second recv(2), to learn that nothing is left,
+ * costs more than to be told again. What mostly writes is edge-triggered: to ask for
+ * and to give up EPOLLOUT would cost two calls whenever a socket is full.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
+#include "epoll.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_FD = 3, EVENTS_MAX = 256 };
-
-struct conn {
-	int fd;
-	long long owed; /* bytes */
-	off_t offset;	/* in the file, less than the period */
-	struct conn *next, **link; /* of all, and what points here */
+enum {
+	EVENTS_MAX = 512,
+	BUFFER_SIZE = 64 << 10,
+	PIECE_MAX = 256 << 10, /* of send: of more, other connections would wait */
+	LEVEL = EPOLLIN,
+	EDGE = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 };
 
-static long long size, period;
 static int epoll, listener;
-static char *memory; /* the file, of fan-out; else NULL */
-static struct conn *all;
+static char buffer[BUFFER_SIZE];
+static struct conn *all; /* of fan-out */
 
-static void die(const char *what)
+void watch(struct conn *c, uint32_t events)
 {
-	perror(what);
-	exit(1);
+	struct epoll_event e = {.events = events, .data.ptr = c};
+
+	c->events = events;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
+		die("epoll_ctl");
 }
 
-/* Sends what is owed until the socket is full. Returns -1 on an error. */
+void want(struct conn *c, uint32_t events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = c};
+
+	if (c->events == events)
+		return;
+	c->events = events;
+	if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) < 0)
+		die("epoll_ctl");
+}
+
+static int echo_rest(struct conn *c)
+{
+	ssize_t n = send(c->fd, c->rest + c->rest_sent, c->rest_size - c->rest_sent, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return later();
+	c->rest_sent += (size_t)n;
+	if (c->rest_sent < c->rest_size)
+		return 0;
+	free(c->rest);
+	c->rest = NULL;
+	want(c, LEVEL);
+	return 0;
+}
+
+/* Keeps what the socket did not take, and reads nothing before that is gone. */
+static int echo_keep(struct conn *c, const char *data, size_t n)
+{
+	c->rest = malloc(n);
+	if (c->rest == NULL)
+		return -1;
+	memcpy(c->rest, data, n);
+	c->rest_size = n;
+	c->rest_sent = 0;
+	want(c, EPOLLOUT);
+	return 0;
+}
+
+static int echo(struct conn *c)
+{
+	ssize_t n = recv(c->fd, buffer, sizeof buffer, 0), sent;
+
+	if (n <= 0)
+		return n < 0 ? later() : -1;
+	sent = send(c->fd, buffer, (size_t)n, MSG_NOSIGNAL);
+	if (sent == n)
+		return 0;
+	if (sent < 0) {
+		if (later() < 0)
+			return -1;
+		sent = 0;
+	}
+	return echo_keep(c, buffer + sent, (size_t)(n - sent));
+}
+
+static int receive(struct conn *c)
+{
+	ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
+
+	if (n <= 0)
+		return n < 0 ? later() : -1;
+	take(&c->sink, buffer, (size_t)n, port_of, &c->fd);
+	return 0;
+}
+
+static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+			     "Content-Length: 13\r\n\r\nHello, World!";
+
+/* Answers requests without a body, each of which comes in one piece. */
+static int http(struct conn *c)
+{
+	ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
+	char *end = buffer + n;
+
+	if (n <= 0)
+		return n < 0 ? later() : -1;
+	for (char *p = buffer; (p = memmem(p, (size_t)(end - p), "\r\n\r\n", 4)) != NULL; p += 4)
+		if (send(c->fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+			return -1;
+	return 0;
+}
+
+/* Sends what is owed until the socket is full. */
 static int push(struct conn *c)
 {
 	while (c->owed > 0) {
-		long long piece = c->owed % size ? c->owed % size : size;
-		off_t offset = c->offset;
-		ssize_t n = memory ? send(c->fd, memory + offset, piece, MSG_NOSIGNAL)
-				   : sendfile(c->fd, FILE_FD, &offset, piece);
+		ssize_t n = send(c->fd, at(c->pos), c->owed < PIECE_MAX ? c->owed : PIECE_MAX,
+				 MSG_NOSIGNAL);
 		if (n < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -1;
-		if (n == 0)
-			return -1;
+			return later();
 		c->owed -= n;
-		c->offset = (c->offset + n) % period;
+		c->pos += n;
 	}
 	return 0;
 }
 
-static void greet(void);
-
-/* Sends to all. One whose connection is broken is told by its next event. */
-static void tell(long long bytes)
+/* The same out of the file, at most one SIZE at a time: each is a file's. */
+static int push_file(struct conn *c)
 {
-	greet(); /* who has connected before the message was asked for gets it */
-	for (struct conn *c = all; c != NULL; c = c->next) {
-		c->owed += bytes;
-		push(c);
+	while (c->owed > 0) {
+		off_t offset = c->pos % period;
+		ssize_t n = sendfile(c->fd, PATTERN_FD, &offset,
+				     c->owed % size ? c->owed % size : size);
+		if (n <= 0)
+			return n < 0 ? later() : -1;
+		c->owed -= n;
+		c->pos += n;
 	}
+	return 0;
 }
 
-/* Takes what the client asks for. Returns -1 at its end. */
-static int pull(struct conn *c)
+/* Takes what the client asks for: the number of bytes is that of messages. */
+static int asked(struct conn *c, long long *messages)
 {
 	char credit[512];
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = recv(c->fd, credit, sizeof credit, 0);
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -1;
-		if (n == 0)
-			return -1;
-		if (memory)
-			tell(n * size);
-		else
-			c->owed += n * size;
-		if (n < (ssize_t)sizeof credit)
-			return 0;
-	}
+	do {
+		n = recv(c->fd, credit, sizeof credit, 0);
+		if (n <= 0)
+			return n < 0 ? later() : -1;
+		*messages += n;
+	} while (n == sizeof credit);
+	return 0;
 }
+
+/* Answers it. */
+static int pull(struct conn *c)
+{
+	long long messages = 0;
+	int err = asked(c, &messages);
+
+	c->owed += messages * size;
+	return err < 0 || c->writable(c) < 0 ? -1 : 0;
+}
+
+static void greet(void);
+
+/* Sends to all what one asks for. One whose connection is broken learns it by its
+ * next event. */
+static int pull_for_all(struct conn *c)
+{
+	long long messages = 0;
+	int err = asked(c, &messages);
+
+	greet(); /* who has connected before the message was asked for gets it */
+	for (struct conn *m = all; messages > 0 && m != NULL; m = m->next) {
+		m->owed += messages * size;
+		push(m);
+	}
+	return err;
+}
+
+static void join(struct conn *c)
+{
+	c->next = all;
+	c->link = &all;
+	if (all != NULL)
+		all->link = &c->next;
+	all = c;
+}
+
+static void leave(struct conn *c)
+{
+	if (c->link != NULL) {
+		*c->link = c->next;
+		if (c->next != NULL)
+			c->next->link = c->link;
+	}
+	close(c->fd);
+	free(c->rest);
+	free(c);
+	page->conns--;
+}
+
+static const struct mode {
+	const char *name;
+	uint32_t events;
+	handler *readable, *writable;
+	void (*accepted)(struct conn *c);
+	int family;
+} modes[] = {
+	{"echo", LEVEL, echo, echo_rest, NULL, AF_INET},
+	{"echo-unix", LEVEL, echo, echo_rest, NULL, AF_UNIX},
+	{"receive", LEVEL, receive, NULL, NULL, AF_INET},
+	{"http", LEVEL, http, NULL, NULL, AF_INET},
+	{"send", EDGE, pull, push, NULL, AF_INET},
+	{"sendfile", EDGE, pull, push_file, NULL, AF_INET},
+	{"fan-out", EDGE, pull_for_all, push, join, AF_INET},
+	{"relay", LEVEL, NULL, NULL, relay_to, AF_INET},
+	{NULL, 0, NULL, NULL, NULL, 0},
+}, *mode;
 
 static void greet(void)
 {
@@ -102,100 +244,71 @@ static void greet(void)
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct conn *c = calloc(1, sizeof *c);
-		struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-					.data.ptr = c};
-		/* as Go and asyncio set it on every connection */
-		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0)
-			die("TCP_NODELAY");
+
 		if (c == NULL)
 			die("calloc");
 		c->fd = fd;
-		c->next = all;
-		c->link = &all;
-		if (all != NULL)
-			all->link = &c->next;
-		all = c;
-		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
-			die("epoll_ctl");
+		c->readable = mode->readable;
+		c->writable = mode->writable;
+		if (mode->accepted != NULL)
+			mode->accepted(c);
+		watch(c, mode->events);
+		page->conns++;
 	}
 }
 
-static void leave(struct conn *c)
+static void on_event(struct conn *c, uint32_t events)
 {
-	*c->link = c->next;
-	if (c->next != NULL)
-		c->next->link = c->link;
-	close(c->fd);
-	free(c);
+	if (events & EPOLLERR ||
+	    (events & (EPOLLIN | EPOLLHUP) && c->readable != NULL && c->readable(c) < 0) ||
+	    (events & EPOLLOUT && c->writable != NULL && c->writable(c) < 0)) {
+		if (c->closed != NULL)
+			c->closed(c);
+		else
+			leave(c);
+	}
 }
 
-static int listen_anywhere(void)
+static void serve(void)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET};
-	socklen_t len = sizeof addr;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct epoll_event events[EVENTS_MAX], e = {.events = EPOLLIN, .data.ptr = NULL};
 
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-	    listen(fd, SOMAXCONN) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-		die("listen");
-	printf("127.0.0.1:%d\n", ntohs(addr.sin_port));
-	fflush(stdout);
-	return fd;
-}
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e) < 0)
+		die("epoll_ctl");
+	for (;;) {
+		int n = epoll_wait(epoll, events, EVENTS_MAX, -1);
 
-/* Maps the file, for send(2). */
-static void map_file(void)
-{
-	struct stat st;
-
-	if (fstat(FILE_FD, &st) < 0)
-		die("fstat");
-	memory = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, FILE_FD, 0);
-	if (memory == MAP_FAILED)
-		die("mmap");
-}
-
-/* As Go does for its programs: as many descriptors as are to be had. */
-static void allow_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		die("getrlimit");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		die("setrlimit");
+		if (n < 0 && errno != EINTR)
+			die("epoll_wait");
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr == NULL)
+				greet();
+			else
+				on_event(events[i].data.ptr, events[i].events);
+		}
+		free_closed();
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct epoll_event events[EVENTS_MAX];
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-
-	if (argc != 4)
-		return 2;
-	if (strcmp(argv[1], "fan-out") == 0)
-		map_file();
-	size = atoll(argv[2]);
-	period = atoll(argv[3]);
-	allow_files();
+	set_up(argc, argv);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	listener = listen_anywhere();
-	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e) < 0)
-		die("epoll");
-	for (;;) {
-		int n = epoll_wait(epoll, events, EVENTS_MAX, -1);
-		if (n < 0 && errno != EINTR)
-			die("epoll_wait");
-		for (int i = 0; i < n; i++) {
-			struct conn *c = events[i].data.ptr;
-			if (c == NULL) {
-				greet();
-			} else if ((events[i].events & EPOLLIN && pull(c) < 0) || push(c) < 0) {
-				leave(c);
-			}
-		}
+	if (epoll < 0)
+		die("epoll_create1");
+	if (strcmp(argv[1], "datagrams") == 0)
+		serve_datagrams();
+	for (mode = modes; mode->name != NULL && strcmp(mode->name, argv[1]) != 0;)
+		mode++;
+	if (mode->name == NULL) {
+		fprintf(stderr, "there is no mode %s\n", argv[1]);
+		return 2;
 	}
+	if (argc > 4)
+		relay_target(argv[4]);
+	listener = bound_socket(mode->family, SOCK_STREAM | SOCK_NONBLOCK);
+	if (mode->family == AF_INET)
+		no_delay(listener);
+	announce(listener, true);
+	serve();
 }
