@@ -25,7 +25,7 @@ func Isolate() error {
 	if err := bringUpLoopback(); err != nil {
 		return fmt.Errorf("raise the loopback device: %w", err)
 	}
-	isolated = true
+	namespace = networkNamespace()
 	for _, name := range congestion {
 		if os.WriteFile(congestionFile, []byte(name), 0) == nil {
 			break
@@ -36,8 +36,14 @@ func Isolate() error {
 
 const congestionFile = "/proc/sys/net/ipv4/tcp_congestion_control"
 
-// isolated says that the namespace is our own.
-var isolated bool
+// namespace is our own, by its name; empty: there is none.
+var namespace string
+
+// networkNamespace names the calling thread's.
+func networkNamespace() string {
+	name, _ := os.Readlink("/proc/thread-self/ns/net")
+	return name
+}
 
 // Congest makes TCP use the named congestion control for sockets that are made from now
 // on, the servers' and the load's alike, and returns what makes it as it was. It changes
@@ -50,7 +56,7 @@ func Congest(name string) (restore func(), err error) {
 	if strings.TrimSpace(string(before)) == name {
 		return func() {}, nil
 	}
-	if !isolated {
+	if namespace == "" || namespace != networkNamespace() {
 		return nil, fmt.Errorf("TCP %s: %w without a network namespace of our own", name,
 			ErrUnavailable)
 	}

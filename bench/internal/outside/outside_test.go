@@ -96,9 +96,8 @@ func TestC(t *testing.T) {
 			{contest.Relay, load.Options{Kind: load.Relay, Size: contest.BlockSize}},
 		} {
 			if c.Serves(work.mode) {
-				t.Run(fmt.Sprint(c.Name(), " ", work.mode, " ", work.opts.Size), func(t *testing.T) {
-					launch(t, c.Name(), work.mode, work.opts)
-				})
+				name := fmt.Sprint(c.Name(), " ", work.mode, " ", work.opts.Size)
+				t.Run(name, func(t *testing.T) { launch(t, c.Name(), work.mode, work.opts) })
 			}
 		}
 	}
