@@ -104,7 +104,6 @@ func New(opts *Options) (*Loop, error) {
 	if err := l.openPage(); err != nil {
 		return nil, errors.Join(err, l.engine.Close())
 	}
-	reserveP(o)
 	l.publishStats()
 	return l, nil
 }

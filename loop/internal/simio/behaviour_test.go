@@ -106,6 +106,9 @@ func TestWritingToAClosedPeerFails(t *testing.T) {
 }
 
 func TestPausedPeerClosesTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	r := newRig(t, Options{})
 	fd, p := r.accepted()
 	p.PauseReading()
