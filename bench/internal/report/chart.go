@@ -15,7 +15,8 @@ const (
 	chartWidth = 960
 	labelWidth = 352 // left of the plot: what a line is about
 	labelGap   = 16  // between that and the plot
-	valueWidth = 66  // right of it: a number
+	valueWidth = 72  // right of it: a number
+	valueGap   = 20  // between that and the plot
 	lineHeight = 15
 	groupGap   = 10
 	headHeight = 26 // above the plot: the axis
@@ -107,7 +108,7 @@ type layout struct {
 func newLayout(c *chart, what, number string) *layout {
 	c.Width, c.Top = chartWidth, headHeight
 	c.Heads = [2]label{{labelWidth - labelGap, headHeight - 10, what},
-		{chartWidth - valueWidth + 12, headHeight - 10, number}}
+		{chartWidth - valueWidth + valueGap, headHeight - 10, number}}
 	return &layout{chart: c, y: headHeight + groupGap/2}
 }
 
@@ -125,7 +126,7 @@ func (l *layout) group(text string, n int) {
 
 func (l *layout) line(i item) {
 	i.Y = l.y + lineHeight/2.0
-	i.ValueX = chartWidth - valueWidth + 12
+	i.ValueX = chartWidth - valueWidth + valueGap
 	l.chart.Items = append(l.chart.Items, i)
 	l.y += lineHeight
 }
