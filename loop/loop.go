@@ -62,7 +62,8 @@ type Loop struct {
 
 	// What follows belongs to the loop's goroutine.
 
-	ready, spare []fdio.Task
+	ready, spare []fdio.Task // and emptied, which is posts when it is next taken
+	emptied      []fdio.Task
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
@@ -200,12 +201,28 @@ func (l *Loop) Close() error {
 func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
-	for _, t := range l.posts {
+	cancelTasks(l.posts)
+	l.posts = nil
+}
+
+// cancelAll cancels the functions that are scheduled, because none will run.
+func (l *Loop) cancelAll() {
+	cancelTasks(l.ready)
+	l.ready = nil
+	for h := l.timers.first(); h != nil; h = l.timers.first() {
+		l.timers.remove(h)
+		h.Handle.Cancel()
+	}
+	l.timers = timers{}
+}
+
+// cancelTasks cancels those of tasks that are functions.
+func cancelTasks(tasks []fdio.Task) {
+	for _, t := range tasks {
 		if h, ok := t.(*scheduled); ok {
 			(*Handle)(h).Cancel()
 		}
 	}
-	l.posts = nil
 }
 
 // free closes the engine, then abandons what is still open and closes its descriptors.
@@ -217,14 +234,16 @@ func (l *Loop) free() {
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
+	fds := l.open.Descriptors()
 	for r := range l.open.All() {
 		r.Abandon()
 	}
-	for _, fd := range l.open.Descriptors() {
+	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // there is no one left to report to
 	}
 	l.closePage()
-	l.ready, l.dirty, l.timers = nil, nil, timers{}
+	l.cancelAll()
+	l.dirty = nil
 	l.detach()
 	l.noneOpen()
 	l.thread.Store(0) // the number may become that of another goroutine's thread

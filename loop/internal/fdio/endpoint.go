@@ -16,10 +16,12 @@ import (
 //	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> closed
 //	                open --Abort | error---------------------> lost
 //	                                      closing --same-----> lost
+//	any --the loop is closed, Abandon-------------------------> closed
 //
 // open: the protocol receives and writes. closing: nothing is received, the
 // output drains. lost: the output is dropped and what is in flight is being
-// cancelled. closed: ConnectionLost was called and the descriptor is closed.
+// cancelled. closed: ConnectionLost was called, unless the loop was closed before, and the
+// descriptor is closed.
 type State uint8
 
 // The states.
