@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +39,10 @@ func run(cfg *config) error {
 		remove := m.buildPeers()
 		defer remove()
 	}
-	remove, _ := outside.BuildC() // if that fails, each row of C says why
-	defer remove()
+	if c := cfg.serversInC(workloads); c != nil {
+		remove, _ := outside.BuildC(c...) // if that fails, each row of C says why
+		defer remove()
+	}
 	file, err := m.measure(workloads)
 	if err != nil {
 		return err
@@ -153,6 +156,19 @@ func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error)
 	progress.end()
 	file.Notes = m.notes
 	return file, nil
+}
+
+// serversInC are those that take part in any of the workloads.
+func (c *config) serversInC(workloads []rounds.Workload) (out []outside.C) {
+	for _, s := range []outside.C{outside.CEpoll, outside.CUring} {
+		if slices.Contains(c.engines, s.Name()) &&
+			slices.ContainsFunc(workloads, func(w rounds.Workload) bool {
+				return c.enters(s.Name(), w)
+			}) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // seen are the workloads that are measured in a view.

@@ -52,14 +52,14 @@ func (c C) Serves(mode contest.Mode) bool { return slices.Contains(cModes[c], mo
 // servers.
 const builtIn = "SLUICE_BENCH_C"
 
-// BuildC compiles the servers once for all processes that are started from now on; else
-// each compiles its own. It returns what removes them again.
-func BuildC() (remove func(), err error) {
+// BuildC compiles servers once for all processes that are started from now on; else each
+// compiles its own. It returns what removes them again.
+func BuildC(servers ...C) (remove func(), err error) {
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
 		return func() {}, err
 	}
-	for _, c := range []C{CEpoll, CUring} {
+	for _, c := range servers {
 		_, e := c.build(dir)
 		err = errors.Join(err, e)
 	}

@@ -72,7 +72,7 @@ func TestC(t *testing.T) {
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("needs a C compiler")
 	}
-	remove, err := BuildC()
+	remove, err := BuildC(CEpoll, CUring)
 	if err != nil {
 		t.Fatal(err)
 	}
