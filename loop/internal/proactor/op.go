@@ -51,7 +51,8 @@ const (
 	SendMsg
 	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
 	// completion has More and the events in Res. It is level-triggered: it
-	// completes once per Wait for as long as the condition holds.
+	// completes once per Wait for as long as the condition holds. If Once is set,
+	// the first completion is the last one, without More.
 	Poll
 	// Waitid waits until the child behind the pidfd FD has exited. It does not
 	// reap.
@@ -103,6 +104,7 @@ type Op struct {
 	Handler Handler        // receives completions
 
 	Coalesced bool // RecvMsg: the owner splits coalesced datagrams; UDP only
+	Once      bool // Poll: it ends with its first completion
 
 	// Out: valid during Complete.
 
