@@ -26,10 +26,12 @@
 enum op { ACCEPT, RECV, SEND, REST, CLOSE };
 
 enum {
-	SMALL = 4 << 10, /* buffers, and how many of them stay in the cache */
+	SMALL = 4 << 10, /* the size of buffers; so many of them stay in the cache */
 	SMALL_COUNT = 256,
 	LARGE = 64 << 10,
-	LARGE_COUNT = 16,
+	LARGE_COUNT = 32,
+	HUGE = 256 << 10,
+	HUGE_COUNT = 8,
 	SOCKETS_MAX = 32768,
 	BUFFERS_MAX = 256,
 	RECEIVE_BUFFER = 4 << 20,
@@ -338,13 +340,25 @@ static bool sends_hold_up(void)
 	return false;
 }
 
+/* Has connections receive that found no buffer, in the order in which they did, but no
+ * more than there can be buffers: the others would find none again. */
+static void feed_starved(void)
+{
+	unsigned n = starved_count < ring.count ? starved_count : ring.count;
+
+	for (unsigned i = 0; i < n; i++)
+		receive_on(starved[i]);
+	starved_count -= n;
+	memmove(starved, starved + n, starved_count * sizeof *starved);
+}
+
 static void serve(void)
 {
 	accept_more();
 	for (;;) {
 		unsigned head, tail;
 
-		ring_enter(&ring, !sends_hold_up());
+		ring_enter(&ring, starved_count == 0 && !sends_hold_up());
 		head = *ring.cq_head;
 		tail = __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE);
 		end_sends(head, tail);
@@ -364,8 +378,7 @@ static void serve(void)
 			}
 		}
 		__atomic_store_n(ring.cq_head, head, __ATOMIC_RELEASE);
-		while (starved_count > 0)
-			receive_on(starved[--starved_count]);
+		feed_starved();
 	}
 }
 
@@ -425,14 +438,21 @@ static void serve_datagrams(void)
 	}
 }
 
+static void lend_buffers(const char *name)
+{
+	if (strcmp(name, "receive") == 0)
+		ring_lend(&ring, HUGE_COUNT, HUGE);
+	else if (strncmp(name, "echo", 4) == 0 && size >= SMALL)
+		ring_lend(&ring, LARGE_COUNT, LARGE);
+	else
+		ring_lend(&ring, SMALL_COUNT, SMALL);
+}
+
 int main(int argc, char **argv)
 {
-	bool large;
-
 	set_up(argc, argv);
 	ring_open(&ring);
-	large = strcmp(argv[1], "receive") == 0 || (strncmp(argv[1], "echo", 4) == 0 && size >= SMALL);
-	ring_lend(&ring, large ? LARGE_COUNT : SMALL_COUNT, large ? LARGE : SMALL);
+	lend_buffers(argv[1]);
 	if (strcmp(argv[1], "datagrams") == 0)
 		serve_datagrams();
 	for (mode = modes; mode->name != NULL && strcmp(mode->name, argv[1]) != 0;)
