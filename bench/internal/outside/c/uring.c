@@ -15,7 +15,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,6 @@ enum {
 	HUGE_COUNT = 8,
 	SOCKETS_MAX = 32768,
 	BUFFERS_MAX = 256,
-	RECEIVE_BUFFER = 4 << 20,
 	NONE = -1,
 };
 
@@ -382,62 +380,6 @@ static void serve(void)
 	}
 }
 
-static void receive_datagrams(struct msghdr *head)
-{
-	struct io_uring_sqe *e = entry(RECV, IORING_OP_RECVMSG, (uint32_t)listener, 0);
-
-	e->flags = IOSQE_BUFFER_SELECT;
-	e->ioprio = IORING_RECV_MULTISHOT;
-	e->addr = (uintptr_t)head;
-}
-
-/* Sends a datagram back. In its buffer are a head, the sender's address and the bytes. */
-static void return_datagram(unsigned id)
-{
-	struct io_uring_recvmsg_out *out = (void *)ring_buffer(&ring, id);
-	char *from = (char *)(out + 1);
-	struct io_uring_sqe *e = entry(SEND, IORING_OP_SEND, (uint32_t)listener, id);
-
-	e->flags = IOSQE_CQE_SKIP_SUCCESS;
-	e->addr = (uintptr_t)(from + sizeof(struct sockaddr_in));
-	e->len = out->payloadlen;
-	e->msg_flags = MSG_DONTWAIT;
-	e->addr2 = (uintptr_t)from;
-	e->addr_len = sizeof(struct sockaddr_in);
-	given[given_count++] = (int16_t)id;
-}
-
-static void serve_datagrams(void)
-{
-	struct msghdr head = {.msg_namelen = sizeof(struct sockaddr_in)};
-	int room = RECEIVE_BUFFER;
-
-	listener = bound_socket(AF_INET, SOCK_DGRAM);
-	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	announce(listener, false);
-	receive_datagrams(&head);
-	for (;;) {
-		unsigned i, tail;
-
-		ring_enter(&ring, true);
-		for (unsigned k = 0; k < given_count; k++)
-			ring_give(&ring, (unsigned)given[k]);
-		given_count = 0;
-		tail = __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE);
-		for (i = *ring.cq_head; i != tail; i++) {
-			const struct io_uring_cqe *cqe = &ring.cqes[i & ring.cq_mask];
-
-			if (cqe->user_data >> 56 != RECV)
-				continue; /* a datagram that could not be sent is lost */
-			if (cqe->res >= 0)
-				return_datagram(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-			if (!(cqe->flags & IORING_CQE_F_MORE))
-				receive_datagrams(&head);
-		}
-		__atomic_store_n(ring.cq_head, i, __ATOMIC_RELEASE);
-	}
-}
-
 static void lend_buffers(const char *name)
 {
 	if (strcmp(name, "receive") == 0)
@@ -454,7 +396,7 @@ int main(int argc, char **argv)
 	ring_open(&ring);
 	lend_buffers(argv[1]);
 	if (strcmp(argv[1], "datagrams") == 0)
-		serve_datagrams();
+		serve_datagrams(&ring);
 	for (mode = modes; mode->name != NULL && strcmp(mode->name, argv[1]) != 0;)
 		mode++;
 	if (mode->name == NULL) {
