@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/procs"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/loop/internal/watchdog"
@@ -59,6 +60,7 @@ type Loop struct {
 	late sync.Mutex // guards what was the goroutine's own, once it has ended
 
 	attached hook.Attached // the state of package stream, or nil
+	procs    procs.Loop    // guards itself
 
 	// What follows belongs to the loop's goroutine.
 

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluice-net/sluice/loop/internal/procs"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 )
 
@@ -188,8 +187,8 @@ func (l *Loop) claim(request *runRequest) (wait <-chan struct{}, err error) {
 func (l *Loop) main() {
 	defer close(l.ended)
 	if l.kind != sim {
-		procs.Open(l.opts.ReserveP)
-		defer procs.Close(l.opts.ReserveP)
+		l.procs.Open(l.opts.ReserveP)
+		defer l.procs.Close()
 	}
 	runtime.LockOSThread()
 	l.thread.Store(int64(sys.ThreadID()))

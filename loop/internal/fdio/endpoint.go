@@ -138,21 +138,22 @@ type endpoint struct {
 	extras *extras
 	pub    published
 	fd     int
-	state  State
 	err    error // why it was lost
 
-	recv   proactor.Op
-	paused bool      // by the protocol
-	eof    bool      // nothing more is received: the peer has ended its output
-	held   []arrival // came while paused, not yet delivered
-
-	send     proactor.Op
-	flow     transport.FlowControl
+	state    State
+	paused   bool // reading is, by the protocol
+	eof      bool // nothing more is received: the peer has ended its output
 	eofAsked bool // WriteEOF was called
 	eofSent  bool // and FIN is on its way
 	awaited  bool // somebody waits for the lazy send in flight
 	dirty    bool // on the host's list of flushers
 	soon     bool // on the host's list of tasks
+
+	recv proactor.Op
+	held []arrival // came while paused, not yet delivered
+
+	send proactor.Op
+	flow transport.FlowControl
 
 	local, peer net.Addr
 }

@@ -17,23 +17,59 @@ var process = struct {
 	reserve
 }{reserve: reserve{scheduler: goRuntime{}}}
 
-// Open notes that a loop's goroutine has started. own asks for a P on top of the others
+// A Loop is one of the loops for which the process needs Ps. The zero value is one that has
+// not started yet.
+//
+//	closed --Open--> open --Close--> closed
+type Loop struct {
+	open   bool
+	own    bool // it asked for a P on top of the others
+	shared bool // Share was called
+}
+
+// Open notes that the loop's goroutine has started. own asks for a P on top of the others
 // for it. It may be called from any goroutine, and may take as long as a garbage
 // collection.
-func Open(own bool) { count(1, own) }
-
-// Close takes back what Open noted, given the same own. It may be called from any
-// goroutine, and may take as long as a garbage collection.
-func Close(own bool) { count(-1, own) }
-
-func count(by int, own bool) {
+func (l *Loop) Open(own bool) {
 	process.mu.Lock()
 	defer process.mu.Unlock()
-	process.loops += by
-	if own {
-		process.own += by
+	l.open, l.own = true, own
+	process.count(l, 1)
+}
+
+// Share notes that other goroutines wait for the loop and it for them, as with net.Conn.
+// It may be called from any goroutine and does not wait.
+func (l *Loop) Share() {
+	go func() {
+		process.mu.Lock()
+		defer process.mu.Unlock()
+		if l.open && !l.shared {
+			process.shared++
+			process.adjust()
+		}
+		l.shared = true
+	}()
+}
+
+// Close takes back what Open and Share noted. It may be called from any goroutine, and may
+// take as long as a garbage collection.
+func (l *Loop) Close() {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	l.open = false
+	process.count(l, -1)
+}
+
+// count adds l to the loops, or takes it away if by is -1.
+func (r *reserve) count(l *Loop, by int) {
+	r.loops += by
+	if l.own {
+		r.own += by
 	}
-	process.adjust()
+	if l.shared {
+		r.shared += by
+	}
+	r.adjust()
 }
 
 // look finds out whether somebody else has changed GOMAXPROCS, and has that dealt with on

@@ -8,15 +8,16 @@ import (
 
 func TestTheProcessHasItsOldNumberInTheEnd(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
-	for range before {
-		Open(false)
+	loops := make([]Loop, before)
+	for i := range loops {
+		loops[i].Open(false)
 	}
 	if n := runtime.GOMAXPROCS(0); n != before+1 {
 		t.Errorf("GOMAXPROCS is %d with as many loops as there were Ps, %d", n, before)
 	}
 	look()
-	for range before {
-		Close(false)
+	for i := range loops {
+		loops[i].Close()
 	}
 	if n := runtime.GOMAXPROCS(0); n != before {
 		t.Errorf("GOMAXPROCS is %d instead of %d", n, before)
@@ -26,22 +27,51 @@ func TestTheProcessHasItsOldNumberInTheEnd(t *testing.T) {
 func TestALookSeesWhatTheProgramHasSet(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.SetDefaultGOMAXPROCS()
-	Open(false)
+	var l Loop
+	l.Open(false)
 	runtime.GOMAXPROCS(before + 3)
 	runtime.GOMAXPROCS(1)
 	var y Yielder
 	y.Start(0)
 	y.Yield(lookEvery - 1)
-	for deadline := time.Now().Add(20 * time.Second); runtime.GOMAXPROCS(0) != 2; {
-		if time.Now().After(deadline) {
-			t.Fatalf("GOMAXPROCS is %d, not 1 and one for the loop", runtime.GOMAXPROCS(0))
-		}
-		y.Yield(y.last + lookEvery)
-		runtime.Gosched()
-	}
-	Close(false)
+	await(t, 2, func() { y.Yield(y.last + lookEvery) })
+	l.Close()
 	if n := runtime.GOMAXPROCS(0); n != 1 {
 		t.Errorf("GOMAXPROCS is %d instead of 1", n)
+	}
+}
+
+// await calls f until GOMAXPROCS is n.
+func await(t *testing.T, n int, f func()) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); runtime.GOMAXPROCS(0) != n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("GOMAXPROCS is %d instead of %d", runtime.GOMAXPROCS(0), n)
+		}
+		f()
+		runtime.Gosched()
+	}
+}
+
+func TestALoopThatSharesGivesItsPBack(t *testing.T) {
+	defer runtime.SetDefaultGOMAXPROCS()
+	runtime.GOMAXPROCS(1)
+	var l Loop
+	l.Open(false)
+	await(t, 2, func() {})
+	l.Share()
+	l.Share()
+	await(t, 1, func() {})
+	l.Close()
+	l.Open(false)
+	if n := runtime.GOMAXPROCS(0); n != 1 {
+		t.Errorf("GOMAXPROCS is %d when the loop is opened again", n)
+	}
+	l.Close()
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.loops != 0 || process.shared != 0 {
+		t.Errorf("%d loops and %d that share are left", process.loops, process.shared)
 	}
 }
 
@@ -50,8 +80,9 @@ func TestALoopWithoutCompanyLeavesTheProcessAlone(t *testing.T) {
 	runtime.GOMAXPROCS(4)
 	defer runtime.GOMAXPROCS(before)
 	for _, n := range []int{1, 2, 3} {
-		Open(false)
-		defer Close(false)
+		l := &Loop{}
+		l.Open(false)
+		defer l.Close()
 		if got := runtime.GOMAXPROCS(0); got != 4 {
 			t.Errorf("GOMAXPROCS is %d with %d loops", got, n)
 		}

@@ -7,10 +7,10 @@ import "time"
 // The runtime itself looks once a second at most, and less often when it is idle.
 const followEvery = 30 * time.Second
 
-// mostPs times the base is the most that a process with many loops gets. The garbage
+// mostLoops is for how many loops there are Ps, for each P of the base. The garbage
 // collector uses a quarter of all Ps, so beyond that it would use more threads than the
 // base allows.
-const mostPs = 4
+const mostLoops = 4
 
 // A reserve adds Ps for loops to GOMAXPROCS.
 //
@@ -22,6 +22,7 @@ type reserve struct {
 
 	loops   int  // that have a goroutine
 	own     int  // how many of them asked for a P of their own
+	shared  int  // how many of them wake other goroutines all the time
 	base    int  // GOMAXPROCS without what is added here, as of the last adjust
 	set     int  // what was set here; 0: nothing
 	follows bool // base is the runtime's default, which changes with the container
@@ -39,12 +40,16 @@ type scheduler interface {
 
 // extra is how many Ps to add to base: one for each loop that asked for its own, and as
 // many as it takes for one to be left over when all loops have one.
+//
+// With a base of 1, loops that share their P do not count. There is only one CPU then, and
+// a goroutine that the loop wakes would interrupt it at once, if there were a second P,
+// instead of when the loop has dealt with all that has arrived.
 func (r *reserve) extra() int {
-	if r.loops == 0 {
-		return 0
+	loops := r.loops
+	if r.base == 1 {
+		loops -= r.shared
 	}
-	missing := min(r.loops+1, mostPs*r.base) - r.base
-	return max(r.own, missing)
+	return max(r.own, min(loops, mostLoops*r.base)+1-r.base)
 }
 
 // changed reports whether somebody else has changed GOMAXPROCS since the last adjust.

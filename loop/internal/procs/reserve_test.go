@@ -32,8 +32,8 @@ func newFake(n int) (*fake, *reserve) {
 	return f, &reserve{scheduler: f}
 }
 
-// count opens loops, or closes them if the number is negative.
-func (r *reserve) count(loops, own int) {
+// add opens loops, or closes them if the number is negative.
+func (r *reserve) add(loops, own int) {
 	r.loops += loops
 	r.own += own
 	r.adjust()
@@ -66,13 +66,13 @@ func (f *fake) expect(t *testing.T, n int, updates bool) {
 
 func TestAPIsSpareWhereLoopsCouldOccupyAll(t *testing.T) {
 	for _, c := range []struct{ procs, loops, own, want int }{
-		{1, 0, 0, 1}, {1, 1, 0, 2}, {1, 3, 0, 4}, {1, 4, 0, 4}, {1, 9, 0, 4}, {2, 1, 0, 2},
-		{2, 2, 0, 3}, {2, 6, 0, 7}, {2, 99, 0, 8}, {8, 7, 0, 8}, {8, 8, 0, 9}, {1, 1, 1, 2},
+		{1, 0, 0, 1}, {1, 1, 0, 2}, {1, 3, 0, 4}, {1, 4, 0, 5}, {1, 9, 0, 5}, {2, 1, 0, 2},
+		{2, 2, 0, 3}, {2, 6, 0, 7}, {2, 99, 0, 9}, {8, 7, 0, 8}, {8, 8, 0, 9}, {1, 1, 1, 2},
 		{2, 1, 1, 3}, {2, 2, 2, 4}, {1, 2, 1, 3}, {4, 3, 1, 5}, {1, 9, 9, 10},
 	} {
 		f, s := newFake(c.procs)
 		for i := range c.loops {
-			s.count(1, min(1, max(0, c.own-i)))
+			s.add(1, min(1, max(0, c.own-i)))
 		}
 		if f.n != c.want {
 			t.Errorf("%d loops, %d with a P of their own, on %d: %d, not %d", c.loops, c.own,
@@ -82,16 +82,32 @@ func TestAPIsSpareWhereLoopsCouldOccupyAll(t *testing.T) {
 			t.Errorf("with %d loops on %d updates are %v", c.loops, c.procs, f.updates)
 		}
 		for i := range c.loops {
-			s.count(-1, -min(1, max(0, c.own-i)))
+			s.add(-1, -min(1, max(0, c.own-i)))
 		}
 		f.expect(t, c.procs, true)
 	}
 }
 
+func TestLoopsThatShareTheOnlyPGetNoOther(t *testing.T) {
+	f, s := newFake(1)
+	callbacks, shares := &Loop{}, &Loop{shared: true}
+	s.count(shares, 1)
+	f.expect(t, 1, true)
+	s.count(callbacks, 1)
+	f.expect(t, 2, false)
+	s.count(callbacks, -1)
+	f.expect(t, 1, true)
+	f.normal = 2
+	f.restore()
+	s.look()
+	s.count(&Loop{shared: true}, 1)
+	f.expect(t, 3, false)
+}
+
 func TestWhatTheProgramSetsIsTheNewBase(t *testing.T) {
 	f, s := newFake(2)
 	f.normal = 2
-	s.count(2, 0)
+	s.add(2, 0)
 	f.expect(t, 3, false)
 	f.setProcs(5) // room for both loops and others
 	s.look()
@@ -101,10 +117,10 @@ func TestWhatTheProgramSetsIsTheNewBase(t *testing.T) {
 	f.expect(t, 3, false)
 	f.wait(t)
 	f.expect(t, 3, false)
-	s.count(-1, 0)
+	s.add(-1, 0)
 	f.expect(t, 2, false)
 	f.setProcs(7)
-	s.count(-1, 0)
+	s.add(-1, 0)
 	f.expect(t, 7, false)
 }
 
@@ -112,27 +128,27 @@ func TestTheDefaultOfTheProgramIsTheNewBase(t *testing.T) {
 	f, s := newFake(2)
 	f.normal = 4
 	f.setProcs(2)
-	s.count(2, 0)
+	s.add(2, 0)
 	f.expect(t, 3, false)
 	f.restore() // by the program
 	s.look()
 	f.expect(t, 4, true)
-	s.count(2, 0)
+	s.add(2, 0)
 	f.expect(t, 5, false)
 	f.normal = 3
 	f.wait(t)
 	f.expect(t, 5, false)
-	s.count(-4, 0)
+	s.add(-4, 0)
 	f.expect(t, 3, true)
 }
 
 func TestAContainersLimitIsFollowed(t *testing.T) {
 	f, s := newFake(4)
-	s.count(4, 0)
+	s.add(4, 0)
 	f.expect(t, 5, false)
 	f.normal = 1 // somebody changes the limit
 	f.wait(t)
-	f.expect(t, 4, false)
+	f.expect(t, 5, false)
 	f.normal = 8
 	f.wait(t)
 	f.expect(t, 8, true)
@@ -150,7 +166,7 @@ func TestAContainersLimitIsFollowed(t *testing.T) {
 	if f.restores != restores {
 		t.Error("every look asks the runtime")
 	}
-	s.count(-4, 0)
+	s.add(-4, 0)
 	f.expect(t, 4, true)
 	f.wait(t)
 	f.expect(t, 4, true)
@@ -162,15 +178,15 @@ func TestAContainersLimitIsFollowed(t *testing.T) {
 func TestWhatTheEnvironmentSaysStays(t *testing.T) {
 	f, s := newFake(2)
 	f.env, f.normal, f.updates = 2, 8, false
-	s.count(2, 0)
+	s.add(2, 0)
 	f.expect(t, 3, false)
-	s.count(-2, 0)
+	s.add(-2, 0)
 	f.expect(t, 2, false)
 	f.off = true
 	f.setProcs(8) // the default
-	s.count(9, 0)
+	s.add(9, 0)
 	f.expect(t, 10, false)
-	s.count(-9, 0)
+	s.add(-9, 0)
 	f.expect(t, 8, false)
 	if f.restores != 0 || len(f.later) != 0 {
 		t.Errorf("the default was set %d times, %d timers", f.restores, len(f.later))
@@ -181,11 +197,11 @@ func TestWhatTheProgramHadSetStays(t *testing.T) {
 	f, s := newFake(2)
 	f.normal = 8
 	f.setProcs(2)
-	s.count(2, 0)
+	s.add(2, 0)
 	f.expect(t, 3, false)
 	if len(f.later) != 0 {
 		t.Error("a number that the program has set is looked after")
 	}
-	s.count(-2, 0)
+	s.add(-2, 0)
 	f.expect(t, 2, false)
 }
