@@ -1,11 +1,7 @@
 /* A server for the benchmark, as one would write it in C for speed: one thread and
  * io_uring, with multishot accepts into a table of the ring and receives into provided
- * buffers. Its modes are those of package contest:
- *
- *   echo, echo-unix  sends back what comes;
- *   receive          counts and compares it, as contest.Sink does;
- *   send             SIZE bytes of the pattern for each byte that comes;
- *   datagrams        sends each datagram back.
+ * buffers. Of the modes of package contest it has echo and echo-unix, receive, send, and,
+ * in another file, datagrams.
  *
  * What comes is sent back out of the buffer in which it came. Such a send does not wait
  * (MSG_DONTWAIT) and posts a completion only if it fails or falls short: so when
@@ -180,10 +176,7 @@ static void end_sends(unsigned head, unsigned tail)
 		struct part *p = &parts[given[i]];
 		uint32_t c = p->conn;
 
-		if (p->failed && !conns[c].broken)
-			send_first(c);
-		else
-			sent_first(c);
+		(p->failed && !conns[c].broken ? send_first : sent_first)(c);
 	}
 }
 
@@ -199,10 +192,7 @@ static void end_rest(const struct io_uring_cqe *cqe)
 	}
 	p->from += (uint32_t)cqe->res;
 	p->left -= (uint32_t)cqe->res;
-	if (p->left > 0)
-		send_first(c);
-	else
-		sent_first(c);
+	(p->left > 0 ? send_first : sent_first)(c);
 }
 
 static void echo(uint32_t c, unsigned id, uint32_t n)
@@ -223,12 +213,8 @@ static void echo(uint32_t c, unsigned id, uint32_t n)
 		send_first(c);
 }
 
-/* The remote port of a socket of the table is not to be had. */
-static uint16_t no_port(void *of)
-{
-	(void)of;
-	return 0;
-}
+/* A socket of the table has no descriptor to ask for its remote port. */
+static uint16_t no_port(void *of) { return (void)of, 0; }
 
 static void receive(uint32_t c, unsigned id, uint32_t n)
 {
