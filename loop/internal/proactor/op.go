@@ -51,7 +51,8 @@ const (
 	SendMsg
 	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
 	// completion has More and the events in Res. It is level-triggered: it
-	// completes once per Wait for as long as the condition holds.
+	// completes once per Wait for as long as the condition holds. If Once is set,
+	// the first completion is the last one, without More.
 	Poll
 	// Waitid waits until the child behind the pidfd FD has exited. It does not
 	// reap.
@@ -101,6 +102,7 @@ type Op struct {
 	Res     int32    // out: the result, or a negated errno
 	FD      int      // the descriptor
 	Mask    uint16   // Poll: the events
+	Once    bool     // Poll: it ends with its first completion
 	Buf     []byte   // Recv: the destination. Send: the source
 	Bufs    [][]byte // SendMsg: the sources
 	Message *Message // what operations with an address have besides
