@@ -339,6 +339,14 @@ func TestWants(t *testing.T) {
 	}
 }
 
+func TestWholeHasAllRounds(t *testing.T) {
+	r := runner("net")
+	r.Whole, r.Slice = true, time.Millisecond
+	if out := r.Run(pingPong()); out.Rounds != roundsAim {
+		t.Errorf("%d rounds, want %d", out.Rounds, roundsAim)
+	}
+}
+
 func TestSizesAreReadable(t *testing.T) {
 	for n, want := range map[int]string{
 		64: "64 B", 1024: "1 KiB", 1500: "1500 B", 2 << 20: "2 MiB"} {
