@@ -107,7 +107,7 @@ func (e *engine) accept(s *slot, op *proactor.Op) {
 // recvAny receives once. There may be more a turn later, which epoll reports again,
 // so no second call is made just to find out that there is not.
 func (e *engine) recvAny(s *slot, op *proactor.Op) {
-	buf := e.pool.Get()
+	number, buf := e.pool.Get()
 	n, errno := e.recv(s, op.FD, buf)
 	switch {
 	case errno == syscall.EAGAIN:
@@ -120,7 +120,7 @@ func (e *engine) recvAny(s *slot, op *proactor.Op) {
 		s.release(op)
 		e.result(op, 0, errno)
 	}
-	e.pool.Put(buf)
+	e.pool.Put(number)
 }
 
 // recv receives into buf, which is not empty, without waiting.
