@@ -114,13 +114,34 @@ func (e *engine) recvAny(s *slot, op *proactor.Op) {
 	case n > 0:
 		data := buf[:n:n]
 		e.stats.Completed++
+		op.Keep, op.Keepable, op.Buffer = false, e.keepable(), uint16(number)
 		op.Deliver(int32(n), true, data)
+		if op.Keep {
+			e.kept++
+			return
+		}
 		debug.Poison(data)
 	default:
 		s.release(op)
 		e.result(op, 0, errno)
 	}
 	e.pool.Put(number)
+}
+
+// keepable reports whether the buffer that is being delivered may be kept: there is
+// another one for the next receive, and at most half of all may be kept.
+func (e *engine) keepable() bool {
+	return e.kept < e.cfg.BuffersMax/2 && e.pool.Left() > 0
+}
+
+// GiveBack implements proactor.Memory.
+func (e *engine) GiveBack(buffer uint16) {
+	if e.closed {
+		return
+	}
+	debug.Poison(e.pool.Buffer(int(buffer)))
+	e.kept--
+	e.pool.Put(int(buffer))
 }
 
 // recv receives into buf, which is not empty, without waiting.

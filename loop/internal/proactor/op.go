@@ -30,8 +30,8 @@ const (
 	Recv
 	// RecvAny receives into the engine's own buffers until it is cancelled, fails,
 	// or the peer is done (Res 0, no More). Each completion with Res > 0 has More
-	// and its bytes in Data, which is valid during Complete. The engine handles a
-	// lack of buffers by itself.
+	// and its bytes in Data, which is valid during Complete, and longer if the owner
+	// sets Keep. The engine handles a lack of buffers by itself.
 	RecvAny
 	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender. Res
 	// may be 0 with More. Truncated says that the datagram did not fit, Size how
@@ -90,12 +90,22 @@ const (
 // done at once is no longer lazy: its owner may have begun to wait for it. With
 // io_uring such a send posts no CQE, which halves the system calls of a
 // request-response exchange. Engines may ignore it.
+//
+// Once says that a send must not wait for room: if not all of it could be sent in
+// one attempt, it completes with the number of bytes that were, or with EAGAIN if
+// none were. Nobody uses its memory afterwards.
+//
+// Keep says, when Complete returns, that the owner of a RecvAny keeps the buffer in
+// which Data lies. It may do so if Keepable is set, and has to return the buffer with
+// GiveBack.
 type Op struct {
 	// In: set before Submit.
 
 	Code    Code
 	Mask    uint16         // Poll: the events
 	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see above
+	Once    bool           // Send, SendMsg on a connected socket: a single attempt, see above
+	Keep    bool           // RecvAny, set during Complete: the owner keeps the buffer, see above
 	FD      int            // the descriptor
 	Buf     []byte         // Recv: the destination. Send: the source
 	Bufs    [][]byte       // SendMsg: the sources
@@ -108,6 +118,8 @@ type Op struct {
 
 	Res       int32  // the result, or a negated errno
 	More      bool   // the operation is still in flight
+	Keepable  bool   // RecvAny: there are buffers enough for the owner to keep this one
+	Buffer    uint16 // RecvAny: the number of the buffer, for GiveBack
 	Truncated bool   // RecvMsg: the datagram was longer than the buffer
 	Size      int    // RecvMsg: length of the datagram; of several: of all of them
 	Segment   int    // RecvMsg: Data is datagrams of this many bytes, the last maybe fewer; or 0

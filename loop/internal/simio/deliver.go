@@ -85,9 +85,12 @@ func (e *Engine) deliverOne(c *completion) {
 	if fl.code == proactor.RecvMsg {
 		op.Addr, op.Size, op.Segment = c.addr, c.size, c.segment
 	}
+	if fl.code == proactor.RecvAny && c.data != nil {
+		e.offer(op, c.data)
+	}
 	e.unlocked(func() { op.Deliver(c.res, c.more, c.data) })
 	if c.data != nil {
-		e.giveBuffer(c.data)
+		e.takeBack(op, c.data)
 	}
 	e.settle()
 }
