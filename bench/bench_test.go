@@ -47,10 +47,11 @@ func bench(t *testing.T, args ...string) (stdout, stderr string, err error) {
 
 func TestSmoke(t *testing.T) {
 	dir := t.TempDir()
+	some := "^(echo|fan-out|receive|idle)" // .ci/run measures all of them, with -all
 	numbers, page := filepath.Join(dir, "numbers.json"), filepath.Join(dir, "report.html")
 	args := []string{"-smoke", "-conns", "2", "-size", "100", "-idle", "50",
 		"-fan-out", "20", "-o", page}
-	stdout, stderr, err := bench(t, append(args, "-json", numbers)...)
+	stdout, stderr, err := bench(t, append(args, "-json", numbers, "-workload", some)...)
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
@@ -155,7 +156,8 @@ func TestFlags(t *testing.T) {
 
 func TestBadFlagsNameWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, c, haproxy`},
+		{"-engine kqueue", `no contestant "kqueue": choose of net, uring, epoll, ` +
+			"uring-2, epoll-2, c-epoll, c-uring, haproxy"},
 		{"-engine net,net", "twice"},
 		{"-conns 0", `"0" must be a number from 1`},
 		{"-conns 1,,2", `"" must be a number`},
@@ -203,6 +205,53 @@ func TestChosenWorkloads(t *testing.T) {
 	}
 }
 
+func TestAllIsMore(t *testing.T) {
+	everyDay, _ := parsed(t).chosen()
+	c := parsed(t, "-all")
+	all, err := c.chosen()
+	if err != nil || len(all) <= len(everyDay) {
+		t.Errorf("%d workloads with -all, %d without, %v", len(all), len(everyDay), err)
+	}
+	if !c.peers || c.time != 0 || len(c.views) != 2 {
+		t.Errorf("%+v", c)
+	}
+	unpinned := c.seen(result.Unpinned, all)
+	if n := len(c.seen(result.Pinned, all)); n != len(all) || len(unpinned) == 0 ||
+		len(unpinned) > len(all)/2 {
+		t.Errorf("%d of %d workloads pinned, %d unpinned", n, len(all), len(unpinned))
+	}
+	c = parsed(t, "-all", "-view", "both", "-time", "9s")
+	if c.time != 9*time.Second || len(c.seen(result.Unpinned, all)) != len(all) {
+		t.Errorf("what the command line says does not hold: %+v", c)
+	}
+}
+
+func TestWhoEntersWhat(t *testing.T) {
+	echo, files := rounds.Workload{Mode: contest.Echo}, rounds.Workload{Mode: contest.SendFile}
+	loops := rounds.Workload{Mode: contest.Echo, Loops: true}
+	for _, c := range []struct {
+		args, name string
+		workload   rounds.Workload
+		want       bool
+	}{
+		{"", "net", echo, true},
+		{"", "c-epoll", echo, false},
+		{"", "c-epoll", files, true},
+		{"", "c-uring", files, false},
+		{"-all", "c-uring", echo, true},
+		{"-engine c-uring", "c-uring", echo, true},
+		{"-all", "uring-2", echo, false},
+		{"-all", "uring-2", loops, true},
+		{"-engine uring-2", "uring-2", echo, true},
+		{"-engine uring-2", "uring-2", files, false},
+	} {
+		cfg := parsed(t, strings.Fields(c.args)...)
+		if got := cfg.enters(c.name, c.workload); got != c.want {
+			t.Errorf("%s: that %s enters %+v is %v", c.args, c.name, c.workload, got)
+		}
+	}
+}
+
 func TestFanOutIsAskedFor(t *testing.T) {
 	c := parsed(t, "-fan-out", "30,20", "-workload", "^fan-out")
 	ws, err := c.chosen()
@@ -218,13 +267,27 @@ func TestFanOutIsAskedFor(t *testing.T) {
 
 func TestTimeIsSharedByTheWorkloadsThatHaveRounds(t *testing.T) {
 	all, _ := parsed(t).chosen()
-	if got := share(200*time.Second, all); got != 10*time.Second {
-		t.Errorf("each gets %v", got)
+	wants := func(w rounds.Workload) time.Duration {
+		switch {
+		case w.Idle:
+			return 0
+		case w.Conns == 1000:
+			return 2 * time.Second
+		}
+		return time.Second
 	}
-	if got := share(time.Second, nil); got != time.Second {
-		t.Errorf("nobody gets %v", got)
+	// 20 workloads with rounds, of which four have 1000 connections.
+	if got := share(240*time.Second, wants, all); got != 10*time.Second {
+		t.Errorf("the first gets %v", got)
 	}
-	if got := share(-time.Second, all); got != 0 {
+	if got := share(200*time.Second, wants, all[2:]); got != 18*time.Second+
+		181818181*time.Nanosecond {
+		t.Errorf("one that wants twice as much gets %v", got)
+	}
+	if got := share(time.Second, wants, all[len(all)-1:]); got != 0 {
+		t.Errorf("one without rounds gets %v", got)
+	}
+	if got := share(-time.Second, wants, all); got != 0 {
 		t.Errorf("when the time is up, each gets %v", got)
 	}
 }
@@ -267,7 +330,8 @@ func TestPeersTakePart(t *testing.T) {
 	if len(got) != 2+len(peers) || got[2].Program != "program" || got[2].Label != "gnet" {
 		t.Errorf("%+v", got)
 	}
-	if !serves("gnet", contest.Echo) || serves("gnet", contest.Relay) || serves("", contest.Echo) {
+	if !serves("gnet", contest.Echo) || serves("gnet", contest.Relay) || serves("", contest.Echo) ||
+		serves("netpoll", contest.Datagrams) {
 		t.Error("a peer serves what it does not, or not what it does")
 	}
 }

@@ -31,8 +31,12 @@ type config struct {
 	views    []result.View
 	smoke    bool
 	peers    bool
-	epoll    bool // the load does without io_uring
-	overhead bool // what tracing costs, instead of servers
+	all      bool
+	partly   bool          // the second view is only of what is worth it there
+	many     int           // 0: the default
+	steady   time.Duration // a turn at a steady workload
+	epoll    bool          // the load does without io_uring
+	overhead bool          // what tracing costs, instead of servers
 	isolate  bool
 	json     string
 	compare  string
@@ -42,8 +46,11 @@ type config struct {
 const (
 	defaultTime  = 85 * time.Second
 	defaultSlice = 100 * time.Millisecond
+	steadySlice  = time.Second
 	smokeSlice   = 20 * time.Millisecond
+	smokeSteady  = 50 * time.Millisecond
 	smokeIdle    = 500
+	smokeMany    = 500
 	smokeFanOut  = 200
 	connsMax     = 1 << 20
 	sizeMax      = 64 << 20
@@ -57,7 +64,8 @@ and the server's CPU time for a message is compared inside each round; std net
 takes part twice, so that the ratio of the two shows the error. It prints a
 table and writes a report with charts.
 
-  go run ./bench                                 everything, in under two minutes
+  go run ./bench                                 the most important, in under two minutes
+  go run ./bench -all                            everything, against everybody: half an hour
   go run ./bench -view both -time 5m             both views, with narrower intervals
   go run ./bench -workload echo/64/ -json x.json only these; keep the numbers
   go run ./bench -compare x.json                 against an earlier run
@@ -76,7 +84,8 @@ Flags:
 // flag.ErrHelp means that help was asked for and has been given.
 func parse(args, names []string, out io.Writer) (*config, error) {
 	c := &config{conns: nil, rate: rounds.DefaultRate, idle: rounds.IdleConns,
-		time: defaultTime, slice: defaultSlice, views: []result.View{result.Pinned}}
+		time: defaultTime, slice: defaultSlice, steady: steadySlice,
+		views: []result.View{result.Pinned}}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Func("engine", "contestants, separated by commas, of "+strings.Join(names, ", ")+
@@ -93,7 +102,7 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		"engines take part and are compared with these round by round; may be repeated",
 		c.addOther)
 	f.Func("time", "time of a view, shared by its workloads: 90s, 5m, or seconds "+
-		"(default 85s)", duration(&c.time))
+		"(default 85s, with -all what 20 rounds take)", duration(&c.time))
 	f.Func("slice", "one contestant's turn (default 100ms)", duration(&c.slice))
 	f.Func("workload", "only workloads whose name, as in echo/64/50, matches a regular "+
 		"expression", c.setWorkload)
@@ -101,6 +110,8 @@ func parse(args, names []string, out io.Writer) (*config, error) {
 		"unpinned, or both (default pinned)", c.setView)
 	f.BoolVar(&c.peers, "peers", false, "compare with other Go libraries as well: builds "+
 		"bench/peers, which downloads them")
+	f.BoolVar(&c.all, "all", false, "all workloads with all contestants, and those that are "+
+		"worth it in both views; implies -peers")
 	f.BoolVar(&c.epoll, "epoll-load", false, "make the load without io_uring")
 	f.BoolVar(&c.overhead, "overhead", false, "measure what tracing costs the traced instead: "+
 		"see docs/tracing.md")
@@ -133,6 +144,16 @@ func (c *config) settle(names []string, given map[string]bool) {
 	if !c.named {
 		c.engines = names
 	}
+	if c.all {
+		c.peers = c.peers || !c.named
+		if !given["time"] {
+			c.time = 0
+		}
+		if !given["view"] {
+			c.views = []result.View{result.Pinned, result.Unpinned}
+			c.partly = true
+		}
+	}
 	if !c.smoke {
 		return
 	}
@@ -142,6 +163,7 @@ func (c *config) settle(names []string, given map[string]bool) {
 	if !given["slice"] {
 		c.slice = smokeSlice
 	}
+	c.steady, c.many = smokeSteady, smokeMany
 	if !given["idle"] {
 		c.idle = smokeIdle
 	}
@@ -238,7 +260,7 @@ func duration(to *time.Duration) func(string) error {
 // chosen returns the workloads that the command line asks for.
 func (c *config) chosen() ([]rounds.Workload, error) {
 	all := rounds.Workloads(rounds.Choice{Conns: c.conns, Sizes: c.sizes, FanOut: c.fanOut,
-		Rate: c.rate, Idle: c.idle})
+		Rate: c.rate, Idle: c.idle, All: c.all, Many: c.many})
 	if c.workload == nil {
 		return all, nil
 	}

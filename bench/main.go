@@ -22,9 +22,12 @@ import (
 // servers are the contestants; the first is the base.
 var servers = []contest.Server{
 	netserver.Contestant{},
-	sluice{"uring", loop.Uring},
-	sluice{"epoll", loop.Epoll},
-	outside.C{},
+	sluice{name: "uring", engine: loop.Uring},
+	sluice{name: "epoll", engine: loop.Epoll},
+	sluice{name: "uring-2", engine: loop.Uring, loops: 2},
+	sluice{name: "epoll-2", engine: loop.Epoll, loops: 2},
+	outside.CEpoll,
+	outside.CUring,
 	outside.HAProxy{},
 	outside.HAProxy{Splice: true},
 }
@@ -32,7 +35,8 @@ var servers = []contest.Server{
 // labels are what people read.
 var labels = map[string]string{
 	netserver.Name: "std net", "uring": "sluice io_uring", "epoll": "sluice epoll",
-	outside.CName: "C", outside.HAProxyName: "HAProxy",
+	"uring-2": "sluice io_uring, 2 loops", "epoll-2": "sluice epoll, 2 loops",
+	"c-epoll": "C epoll", "c-uring": "C io_uring", outside.HAProxyName: "HAProxy",
 	outside.HAProxySpliceName: "HAProxy, splicing",
 }
 
@@ -71,11 +75,28 @@ func names() []string {
 
 // serves reports whether the server called name has a mode.
 func serves(name string, mode contest.Mode) bool {
-	if slices.Contains(peers, name) {
-		return mode == contest.Echo
+	if modes, ok := peers[name]; ok {
+		return slices.Contains(modes, mode)
 	}
 	i := slices.IndexFunc(servers, func(s contest.Server) bool { return s.Name() == name })
 	return i >= 0 && servers[i].Serves(mode)
+}
+
+// enters reports whether the server called name takes part in a workload. Those that
+// nobody has named do not take part in all that they could, so that there is time for
+// the others.
+func (c *config) enters(name string, w rounds.Workload) bool {
+	switch {
+	case !serves(name, w.Mode):
+		return false
+	case c.named:
+		return true
+	case name == "uring-2" || name == "epoll-2":
+		return w.Loops
+	case name == outside.CEpoll.Name() || name == outside.CUring.Name():
+		return c.all || w.Mode == contest.SendFile || w.Mode == contest.FanOut
+	}
+	return true
 }
 
 // contestants returns those that were asked for. The base takes part twice.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-net/sluice/bench/internal/outside"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
 )
 
@@ -75,9 +76,14 @@ func withOthers(contestants []rounds.Contestant, others []other) []rounds.Contes
 }
 
 // pairs are whose CPU time is compared beside that of the base: the library's two
-// engines, and each of them with itself in another build.
+// engines, each of them with the servers in C, and with itself in another build.
 func pairs(contestants []rounds.Contestant) (out [][2]string) {
 	out = append(out, [2]string{ownEngines[0], ownEngines[1]})
+	for _, engine := range ownEngines {
+		for _, c := range []outside.C{outside.CEpoll, outside.CUring} {
+			out = append(out, [2]string{engine, c.Name()})
+		}
+	}
 	for _, c := range contestants {
 		if c.Program != "" && slices.Contains(ownEngines, c.Server) {
 			out = append(out, [2]string{c.Server, c.Key})

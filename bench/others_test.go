@@ -24,7 +24,8 @@ func TestOtherBuildsStandBehindThose(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	wantPairs := [][2]string{{"uring", "epoll"}, {"uring", "uring-old"}, {"uring", "uring-b"}}
+	wantPairs := [][2]string{{"uring", "epoll"}, {"uring", "c-epoll"}, {"uring", "c-uring"},
+		{"epoll", "c-epoll"}, {"epoll", "c-uring"}, {"uring", "uring-old"}, {"uring", "uring-b"}}
 	if got := pairs(m.contestants()); !slices.Equal(got, wantPairs) {
 		t.Errorf("pairs %q, want %q", got, wantPairs)
 	}

@@ -2,15 +2,22 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
+	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
 )
 
-// peers are the servers of the module bench/peers, which all echo.
-var peers = []string{"gnet", "netpoll", "nbio"}
+// peers are the servers of the module bench/peers, and what they do.
+var peers = map[string][]contest.Mode{
+	"gnet":    {contest.Echo, contest.Receive, contest.Send, contest.Datagrams},
+	"netpoll": {contest.Echo, contest.EchoUnix, contest.Receive, contest.Send},
+	"nbio":    {contest.Echo, contest.EchoUnix, contest.Receive, contest.Send, contest.Datagrams},
+}
 
 // peersDir is where that module is, seen from where the README has one run this.
 const peersDir = "bench/peers"
@@ -44,7 +51,7 @@ func (m *measurement) contestants() []rounds.Contestant {
 	if m.peers == "" {
 		return out
 	}
-	for _, name := range peers {
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
 		out = append(out, rounds.Contestant{
 			Key: name, Label: name, Server: name, Program: m.peers})
 	}

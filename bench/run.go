@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
 	"github.com/sluice-net/sluice/bench/internal/load"
+	"github.com/sluice-net/sluice/bench/internal/outside"
 	"github.com/sluice-net/sluice/bench/internal/report"
 	"github.com/sluice-net/sluice/bench/internal/result"
 	"github.com/sluice-net/sluice/bench/internal/rounds"
@@ -35,6 +37,10 @@ func run(cfg *config) error {
 	m := newMeasurement(cfg)
 	if cfg.peers {
 		remove := m.buildPeers()
+		defer remove()
+	}
+	if c := cfg.serversInC(workloads); c != nil {
+		remove, _ := outside.BuildC(c...) // if that fails, each row of C says why
 		defer remove()
 	}
 	file, err := m.measure(workloads)
@@ -138,23 +144,69 @@ func (m *measurement) measure(workloads []rounds.Workload) (*result.File, error)
 	}
 	m.noteOthers()
 	m.noteLoad()
-	progress := newProgress(os.Stderr, len(workloads)*len(m.cfg.views))
+	total := 0
 	for _, view := range m.cfg.views {
-		runner, end := m.runner(view), time.Now().Add(m.cfg.time)
-		if runner == nil {
-			continue
-		}
-		for i, w := range workloads {
-			runner.Time = share(time.Until(end), workloads[i:])
-			file.Workloads = append(file.Workloads, m.one(runner, w, progress))
-		}
-		if runner.NoSyscalls != nil {
-			m.note("No system calls for a message: %v.", runner.NoSyscalls)
-		}
+		total += len(m.cfg.seen(view, workloads))
+	}
+	progress := newProgress(os.Stderr, total)
+	for _, view := range m.cfg.views {
+		file.Workloads = append(file.Workloads,
+			m.view(view, m.cfg.seen(view, workloads), progress)...)
 	}
 	progress.end()
 	file.Notes = m.notes
 	return file, nil
+}
+
+// serversInC are those that take part in any of the workloads.
+func (c *config) serversInC(workloads []rounds.Workload) (out []outside.C) {
+	for _, s := range []outside.C{outside.CEpoll, outside.CUring} {
+		if slices.Contains(c.engines, s.Name()) &&
+			slices.ContainsFunc(workloads, func(w rounds.Workload) bool {
+				return c.enters(s.Name(), w)
+			}) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// seen are the workloads that are measured in a view.
+func (c *config) seen(view result.View, workloads []rounds.Workload) []rounds.Workload {
+	if !c.partly || view != result.Unpinned {
+		return workloads
+	}
+	var out []rounds.Workload
+	for _, w := range workloads {
+		if w.Unpinned {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// view carries workloads out in a view.
+func (m *measurement) view(view result.View, workloads []rounds.Workload,
+	p *progress) (out []result.Workload) {
+	runner := m.runner(view)
+	if runner == nil {
+		return nil
+	}
+	left := m.cfg.time
+	if m.cfg.all && left == 0 && !m.cfg.smoke {
+		for _, w := range workloads {
+			left += runner.Wants(w)
+		}
+	}
+	end := time.Now().Add(left)
+	for i, w := range workloads {
+		runner.Time = share(time.Until(end), runner.Wants, workloads[i:])
+		out = append(out, m.one(runner, w, p))
+	}
+	if runner.NoSyscalls != nil {
+		m.note("No system calls for a message: %v.", runner.NoSyscalls)
+	}
+	return out
 }
 
 // busyLoad is the load average from which on other programs disturb.
@@ -211,7 +263,8 @@ func (m *measurement) findCPUs() error {
 // to be had and the other one is asked for as well.
 func (m *measurement) runner(view result.View) *rounds.Runner {
 	r := &rounds.Runner{Contestants: m.contestants(), View: view, ServerCPU: -1,
-		EpollLoad: m.cfg.epoll, Serves: serves, Slice: m.cfg.slice}
+		EpollLoad: m.cfg.epoll, Enters: m.cfg.enters, Slice: m.cfg.slice,
+		Steady: m.cfg.steady}
 	r.Pairs = pairs(r.Contestants)
 	if view == result.Pinned && len(m.cpus) < 2 {
 		m.note("There is one CPU: server and load share it, nothing can be pinned.")
@@ -247,15 +300,18 @@ func (m *measurement) pinLoad(cpus []int) error {
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
 }
 
-// share divides the time that is left among the workloads that have rounds.
-func share(left time.Duration, workloads []rounds.Workload) time.Duration {
-	n := 0
+// share returns the first workload's part of the time that is left, of which each gets
+// as much as it wants in comparison with the others.
+func share(left time.Duration, wants func(rounds.Workload) time.Duration,
+	workloads []rounds.Workload) time.Duration {
+	sum := time.Duration(0)
 	for _, w := range workloads {
-		if !w.Idle {
-			n++
-		}
+		sum += wants(w)
 	}
-	return max(left, 0) / time.Duration(max(n, 1))
+	if sum == 0 {
+		return 0
+	}
+	return time.Duration(float64(max(left, 0)) * float64(wants(workloads[0])) / float64(sum))
 }
 
 // one carries one workload out.
@@ -264,14 +320,8 @@ func (m *measurement) one(r *rounds.Runner, w rounds.Workload, p *progress) resu
 	r.Progress = p.show
 	if err := rounds.AllowFiles(r.FilesNeeded(w)); err != nil {
 		out := result.Workload{Name: w.Name, Title: w.Title, View: r.View, Conns: w.Conns,
-			Size: w.Size, Depth: w.Depth, Rate: w.Rate}
-		for _, c := range r.Contestants {
-			if w.Idle && c.Key != c.Server && c.Program == "" {
-				continue
-			}
-			out.Rows = append(out.Rows, result.Row{Contestant: c.Key, Label: c.Label,
-				Error: err.Error(), Missing: true})
-		}
+			Size: w.Size, Depth: w.Depth, Rate: w.Rate, Congestion: w.Congestion}
+		out.Rows = r.Missing(w, err)
 		return out
 	}
 	return r.Run(w)

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 
 	"github.com/sluice-net/sluice/bench/internal/contest"
+	"github.com/sluice-net/sluice/bench/internal/netserver"
 	"github.com/sluice-net/sluice/loop"
+	"github.com/sluice-net/sluice/loop/stream"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
@@ -14,40 +17,100 @@ import (
 type sluice struct {
 	name   string
 	engine loop.Engine
+	loops  int // 0: one
 }
 
 // Name returns the engine's name on the command line.
 func (s sluice) Name() string { return s.name }
 
-// Serves is true: the library does it all.
-func (sluice) Serves(contest.Mode) bool { return true }
+// Serves is true: the library does it all. Several loops are compared by echoes.
+func (s sluice) Serves(mode contest.Mode) bool { return s.loops < 2 || mode == contest.Echo }
 
-// Serve runs a loop until the process ends.
+// Serve runs loops until the process ends.
 func (s sluice) Serve(task contest.Task, ready func(contest.Hello)) error {
-	opts := loop.Options{Engine: s.engine}
+	opts := loop.Options{Engine: s.engine, Loops: s.loops}
+	shared := &port{left: max(s.loops, 1), addr: "127.0.0.1:0"}
 	return opts.Run(context.Background(), func(ctx context.Context, l *loop.Loop) error {
-		if task.Mode == contest.Datagrams {
+		switch {
+		case task.Mode == contest.Datagrams:
 			return serveDatagrams(ctx, l, ready)
+		case task.Mode == contest.HTTP:
+			return serveHTTP(l, task.Page, ready)
+		case task.Mode.Works():
+			ready(contest.Hello{Work: work(l, task.Mode), Note: l.Why(), Uncounted: true})
+			<-ctx.Done()
+			return ctx.Err()
 		}
-		protocols, err := factory(l, task)
-		if err != nil {
-			return err
-		}
-		var options loop.ServerOptions
-		if task.Mode == contest.EchoTLS {
-			config, err := contest.TLSServer()
-			if err != nil {
-				return err
-			}
-			options.TLS = &loop.TLSOptions{Config: config}
-		}
-		server, err := l.CreateServer(ctx, protocols, "127.0.0.1:0", &options)
-		if err != nil {
-			return err
-		}
-		ready(contest.Hello{Addr: server.Addrs()[0].String(), Note: l.Why()})
-		return server.ServeForever(ctx)
+		return shared.serve(ctx, l, task, ready)
 	})
+}
+
+// A port is what several loops listen on.
+type port struct {
+	mu   sync.Mutex
+	addr string
+	left int // loops that do not listen yet
+}
+
+func (p *port) serve(ctx context.Context, l *loop.Loop, task contest.Task,
+	ready func(contest.Hello)) error {
+	protocols, err := factory(l, task)
+	if err != nil {
+		return err
+	}
+	server, err := p.listen(ctx, l, task.Mode, protocols, ready)
+	if err != nil {
+		return err
+	}
+	return server.ServeForever(ctx)
+}
+
+// listen makes a server on the port, which the first one chooses, and says so when all
+// loops have theirs.
+func (p *port) listen(ctx context.Context, l *loop.Loop, mode contest.Mode,
+	protocols protocol.Factory, ready func(contest.Hello)) (*loop.Server, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	server, addr, err := listen(ctx, l, mode, protocols, p.addr)
+	if err != nil {
+		return nil, err
+	}
+	p.addr = addr
+	if p.left--; p.left == 0 {
+		ready(contest.Hello{Addr: addr, Note: l.Why()})
+	}
+	return server, nil
+}
+
+func listen(ctx context.Context, l *loop.Loop, mode contest.Mode, protocols protocol.Factory,
+	addr string) (*loop.Server, string, error) {
+	options := loop.ServerOptions{ReusePort: true}
+	switch mode {
+	case contest.EchoUnix:
+		server, err := l.CreateUnixServer(ctx, protocols, contest.UnixName(), nil)
+		return server, contest.UnixName(), err
+	case contest.EchoTLS:
+		config, err := contest.TLSServer()
+		if err != nil {
+			return nil, "", err
+		}
+		options.TLS = &loop.TLSOptions{Config: config}
+	}
+	server, err := l.CreateServer(ctx, protocols, addr, &options)
+	if err != nil {
+		return nil, "", err
+	}
+	return server, server.Addrs()[0].String(), nil
+}
+
+// serveHTTP has net/http's server answer on streams of the loop.
+func serveHTTP(l *loop.Loop, page *contest.Page, ready func(contest.Hello)) error {
+	listener, err := stream.Listen(l, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ready(contest.Hello{Addr: listener.Addr().String(), Note: l.Why()})
+	return netserver.ServeHTTP(listener, page)
 }
 
 func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
@@ -76,6 +139,8 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 			return &member{counted: counted, room: all}
 		case contest.Send:
 			return &sender{counted: counted}
+		case contest.Pipes:
+			return &piped{counted: counted, loop: l}
 		default:
 			return &echo{counted: counted}
 		}
@@ -106,7 +171,8 @@ func (p *echo) DataReceived(data []byte) { p.transport.Write(data) }
 // serveDatagrams echoes datagrams until the process ends.
 func serveDatagrams(ctx context.Context, l *loop.Loop, ready func(contest.Hello)) error {
 	t, err := l.CreateDatagramEndpoint(ctx, &datagramEcho{},
-		&loop.DatagramOptions{LocalAddr: "127.0.0.1:0"})
+		&loop.DatagramOptions{LocalAddr: "127.0.0.1:0",
+			ReceiveBuffer: contest.DatagramBuffer})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ var binaries struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv("GOGC") == "" {
+		os.Setenv("GOGC", "400") // for the linker too, which takes a third of the time
+	}
 	dir, err := os.MkdirTemp("", "examples")
 	if err != nil {
 		panic(err)

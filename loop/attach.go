@@ -23,6 +23,9 @@ func (l *Loop) attach(create func() hook.Attached) hook.Attached {
 	}
 	if l.attached == nil {
 		l.attached = create()
+		if l.kind != sim {
+			l.procs.Share()
+		}
 	}
 	return l.attached
 }

@@ -62,10 +62,15 @@ func (h *Handle) recovered() {
 // TimerHandle is a function that has been scheduled for a certain time.
 type TimerHandle struct {
 	Handle
-	when  time.Duration
-	seq   uint64
-	heap  *timers
-	index int // in the heap, -1 outside
+	when          time.Duration
+	seq           uint64       // of the timers, by the order in which they were made
+	index         int32        // where among the loop's timers
+	before, after *TimerHandle // in a lane
+}
+
+// dueBefore reports whether h comes before other.
+func (h *TimerHandle) dueBefore(other *TimerHandle) bool {
+	return h.when < other.when || h.when == other.when && h.seq < other.seq
 }
 
 // When returns the time, on the clock of Loop.Time, at which the function is due. It may
@@ -77,7 +82,7 @@ func (h *TimerHandle) When() time.Duration { return h.when }
 func (h *TimerHandle) Cancel() {
 	h.loop.check()
 	h.Handle.Cancel()
-	h.heap.remove(h)
+	h.loop.timers.remove(h)
 }
 
 // stackOf returns the stack in a *protocol.PanicError.

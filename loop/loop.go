@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/hook"
 	"github.com/sluice-net/sluice/loop/internal/page"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/procs"
 	"github.com/sluice-net/sluice/loop/internal/registry"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/loop/internal/watchdog"
@@ -59,10 +60,12 @@ type Loop struct {
 	late sync.Mutex // guards what was the goroutine's own, once it has ended
 
 	attached hook.Attached // the state of package stream, or nil
+	procs    procs.Loop    // guards itself
 
 	// What follows belongs to the loop's goroutine.
 
-	ready, spare []fdio.Task
+	ready, spare []fdio.Task // and emptied, which is posts when it is next taken
+	emptied      []fdio.Task
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
@@ -104,7 +107,6 @@ func New(opts *Options) (*Loop, error) {
 	if err := l.openPage(); err != nil {
 		return nil, errors.Join(err, l.engine.Close())
 	}
-	reserveP(o)
 	l.publishStats()
 	return l, nil
 }
@@ -201,12 +203,28 @@ func (l *Loop) Close() error {
 func (l *Loop) setClosed() {
 	l.phase = closed
 	close(l.dead)
-	for _, t := range l.posts {
+	cancelTasks(l.posts)
+	l.posts = nil
+}
+
+// cancelAll cancels the functions that are scheduled, because none will run.
+func (l *Loop) cancelAll() {
+	cancelTasks(l.ready)
+	l.ready = nil
+	for h := l.timers.first(); h != nil; h = l.timers.first() {
+		l.timers.remove(h)
+		h.Handle.Cancel()
+	}
+	l.timers = timers{}
+}
+
+// cancelTasks cancels those of tasks that are functions.
+func cancelTasks(tasks []fdio.Task) {
+	for _, t := range tasks {
 		if h, ok := t.(*scheduled); ok {
 			(*Handle)(h).Cancel()
 		}
 	}
-	l.posts = nil
 }
 
 // free closes the engine, then abandons what is still open and closes its descriptors.
@@ -218,14 +236,16 @@ func (l *Loop) free() {
 	if err := l.engine.Close(); err != nil {
 		l.logger().Error("Error closing the engine", "err", err)
 	}
+	fds := l.open.Descriptors()
 	for r := range l.open.All() {
 		r.Abandon()
 	}
-	for _, fd := range l.open.Descriptors() {
+	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // there is no one left to report to
 	}
 	l.closePage()
-	l.ready, l.dirty, l.timers = nil, nil, timers{}
+	l.cancelAll()
+	l.dirty = nil
 	l.detach()
 	l.noneOpen()
 	l.thread.Store(0) // the number may become that of another goroutine's thread

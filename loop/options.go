@@ -51,8 +51,16 @@ type Options struct {
 	Buffers BufferOptions
 
 	// ReserveP adds one to GOMAXPROCS for each loop, so that a loop does not have to wait
-	// for goroutines that use a lot of CPU time. Setting GOMAXPROCS turns off the
-	// runtime's own updates of it.
+	// for goroutines that use a lot of CPU time.
+	//
+	// Without ReserveP, a process whose loops could occupy all its Ps gets one P more than
+	// it has loops, of which up to four for each P count: otherwise the runtime would take
+	// a loop's P away whenever the loop sleeps, at the cost of two or three switches of
+	// threads. Only a GOMAXPROCS of 1 stays for loops that package stream uses. What
+	// was added is taken back when the loops are closed; meanwhile runtime.GOMAXPROCS
+	// reports the higher number. If the program sets another one, the loops' share is added
+	// to that within a second or so. If the program has set none, changes of a container's
+	// CPU limit are followed within half a minute.
 	ReserveP bool
 
 	// Trace holds hooks that are called on events; nil means none.

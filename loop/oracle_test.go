@@ -24,6 +24,9 @@ type scenarioEnv interface {
 // TestAsyncioScenarios runs every scenario that was recorded from CPython on
 // every engine.
 func TestAsyncioScenarios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	all, err := oracletest.Load(oracletest.Files())
 	if err != nil {
 		t.Fatal(err)

@@ -26,11 +26,10 @@ type openStream struct{ *fdio.Stream }
 // protocol has.
 func (s openStream) Close() error { return topOf(s.Stream).Close() }
 
-// Abandon implements registry.Resource. A handshake under way has a coroutine that
-// nobody would resume.
+// Abandon implements registry.Resource.
 func (s openStream) Abandon() {
 	if over, ok := topOf(s.Stream).(*tlsio.Transport); ok {
-		over.Forget()
+		over.Abandon()
 	}
 	s.Stream.Abandon()
 }

@@ -185,9 +185,13 @@ func (l *Loop) claim(request *runRequest) (wait <-chan struct{}, err error) {
 // main is the loop's goroutine, locked to its thread until Close: io_uring takes calls
 // only from the thread that enabled the ring.
 func (l *Loop) main() {
+	defer close(l.ended)
+	if l.kind != sim {
+		l.procs.Open(l.opts.ReserveP)
+		defer l.procs.Close()
+	}
 	runtime.LockOSThread()
 	l.thread.Store(int64(sys.ThreadID()))
-	defer close(l.ended)
 	defer l.free()
 	if err := l.engine.Start(); err != nil {
 		request := <-l.starts
@@ -267,11 +271,4 @@ func (l *Loop) settle(next phase) {
 		l.phase = next
 	}
 	close(l.settled)
-}
-
-// reserveP raises GOMAXPROCS by one for a loop if Options.ReserveP is set.
-func reserveP(o Options) {
-	if o.ReserveP {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
 }

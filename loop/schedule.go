@@ -52,7 +52,7 @@ func (l *Loop) CallLater(d time.Duration, f func()) *TimerHandle {
 func (l *Loop) CallAt(when time.Duration, f func()) *TimerHandle {
 	l.check()
 	h := &TimerHandle{Handle: Handle{loop: l, f: f, made: l.origin()}, when: when,
-		heap: &l.timers, index: -1}
+		index: noTimer}
 	if l.isClosed() {
 		h.Handle.Cancel()
 		return h
@@ -83,12 +83,25 @@ func (l *Loop) takePosts() {
 	e := l.engine.Stats()
 	l.mu.Lock()
 	l.count(&l.stats, e)
-	for i, h := range l.posts {
-		l.ready = append(l.ready, h)
-		l.posts[i] = nil
-	}
-	l.posts = l.posts[:0]
+	posts := l.posts
+	l.posts = l.emptied
 	l.mu.Unlock()
+	if len(l.ready) == 0 { // mostly; nothing needs to be copied
+		l.ready, l.emptied = posts, emptied(l.ready, len(posts))
+		return
+	}
+	l.ready = append(l.ready, posts...)
+	clear(posts)
+	l.emptied = emptied(posts, len(posts))
+}
+
+// emptied returns the memory of tasks, which have been cleared, for others, unless it is
+// much more than a round has needed: it is from a burst that is over.
+func emptied(tasks []fdio.Task, needed int) []fdio.Task {
+	if cap(tasks) > 1024 && needed < cap(tasks)/8 {
+		return nil
+	}
+	return tasks[:0]
 }
 
 // flush hands the engine the output of all transports that have written.
@@ -121,7 +134,7 @@ func (l *Loop) waitTimeout() time.Duration {
 
 // expire moves the timers that are due to the ready queue.
 func (l *Loop) expire() {
-	if len(l.timers.heap) == 0 {
+	if l.timers.first() == nil {
 		return
 	}
 	now := l.engine.Now()
@@ -141,7 +154,7 @@ func (l *Loop) runReady() {
 		batch[i] = nil
 		l.runTask(t)
 	}
-	l.spare = batch[:0]
+	l.spare = emptied(batch, len(batch))
 }
 
 func (l *Loop) runTask(t fdio.Task) {

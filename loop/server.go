@@ -49,7 +49,8 @@ type ServerOptions struct {
 	Backlog int
 
 	// ReusePort sets SO_REUSEPORT: several loops may listen on one address, and the
-	// kernel distributes the connections among them.
+	// kernel distributes the connections among them. All of them have to set it, or the
+	// second one gets EADDRINUSE. With port 0 each would get a port of its own.
 	ReusePort bool
 
 	// NoReuseAddress leaves SO_REUSEADDR off. It is on by default, so that a server can

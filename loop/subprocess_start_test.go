@@ -97,6 +97,9 @@ func endLoop(t *testing.T, l *loop.Loop, shutdown bool) {
 
 // The child is there already or not, its birth was told to the loop or not.
 func TestS338_EndOfALoopDuringAStart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	const tries = 20
 	for i := range 2 * tries {
 		l, err := loop.New(nil)

@@ -2,97 +2,85 @@ package loop
 
 import "time"
 
-// timers is a 4-ary heap of timers by time, then by the order in which they
-// were made. A cancelled timer leaves the heap at once, so that a server which
-// arms and cancels a timer for each request keeps no dead ones.
+// timers are the timers that wait, by time, and at the same time by the order in which they
+// were made. A cancelled timer leaves at once, so that a server which arms and cancels a timer
+// for each request keeps no dead ones.
+//
+// Most programs have a few timeouts, each of which is the same for all connections. Timers
+// with one timeout are made in the order of their times, so they stand in a lane, which they
+// join and leave at the same cost however many there are. The heap has the others.
 type timers struct {
-	heap []*TimerHandle
-	seq  uint64
+	lanes [4]timerLane
+	heap  timerHeap
+	seq   uint64
 }
 
-const arity = 4
+// Where a timer is, if not at an index of the heap.
+const (
+	noTimer   = -1          // it does not wait
+	firstLane = noTimer - 1 // in the first lane; the others follow downwards
+)
 
-func (t *timers) less(a, b *TimerHandle) bool {
-	if a.when != b.when {
-		return a.when < b.when
-	}
-	return a.seq < b.seq
-}
-
-// push adds h.
+// push adds h. Of the lanes that take it, it joins the one whose end is the latest, which is
+// that of its own timeout.
 func (t *timers) push(h *TimerHandle) {
 	t.seq++
-	h.seq, h.heap, h.index = t.seq, t, len(t.heap)
-	t.heap = append(t.heap, h)
-	t.up(h.index)
+	h.seq = t.seq
+	best := -1
+	for i := range t.lanes {
+		l := &t.lanes[i]
+		if l.takes(h) && (best < 0 || t.lanes[best].endsBefore(l)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		t.heap.push(h)
+		return
+	}
+	t.lanes[best].push(h)
+	h.index = int32(firstLane - best)
+}
+
+// first returns the timer that is due first, or nil.
+func (t *timers) first() (first *TimerHandle) {
+	if len(t.heap) > 0 {
+		first = t.heap[0].timer
+	}
+	for i := range t.lanes {
+		if h := t.lanes[i].first; h != nil && (first == nil || h.dueBefore(first)) {
+			first = h
+		}
+	}
+	return first
 }
 
 // next returns the earliest time, and false if there is no timer.
 func (t *timers) next() (time.Duration, bool) {
-	if len(t.heap) == 0 {
-		return 0, false
+	if h := t.first(); h != nil {
+		return h.when, true
 	}
-	return t.heap[0].when, true
+	return 0, false
 }
 
 // pop removes and returns the earliest timer that is due at now, or nil.
 func (t *timers) pop(now time.Duration) *TimerHandle {
-	if len(t.heap) == 0 || t.heap[0].when > now {
+	h := t.first()
+	if h == nil || h.when > now {
 		return nil
 	}
-	h := t.heap[0]
 	t.remove(h)
 	return h
 }
 
-// remove removes h from the heap, if it is in it.
+// remove removes h, if it waits.
 func (t *timers) remove(h *TimerHandle) {
-	i := h.index
-	if i < 0 {
+	switch i := int(h.index); {
+	case i == noTimer:
 		return
+	case i >= 0:
+		t.heap.remove(i)
+	default:
+		t.lanes[firstLane-i].remove(h)
 	}
-	h.index = -1
-	last := len(t.heap) - 1
-	moved := t.heap[last]
-	t.heap[last] = nil
-	t.heap = t.heap[:last]
-	if i == last {
-		return
-	}
-	t.heap[i], moved.index = moved, i
-	t.up(i)
-	t.down(moved.index)
-}
-
-func (t *timers) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / arity
-		if !t.less(t.heap[i], t.heap[parent]) {
-			return
-		}
-		t.swap(i, parent)
-		i = parent
-	}
-}
-
-func (t *timers) down(i int) {
-	for {
-		least := i
-		first := i*arity + 1
-		for c := first; c < min(first+arity, len(t.heap)); c++ {
-			if t.less(t.heap[c], t.heap[least]) {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		t.swap(i, least)
-		i = least
-	}
-}
-
-func (t *timers) swap(i, j int) {
-	t.heap[i], t.heap[j] = t.heap[j], t.heap[i]
-	t.heap[i].index, t.heap[j].index = i, j
+	h.index = noTimer
 }

@@ -5,6 +5,7 @@ import (
 	"log"
 	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -19,15 +20,24 @@ type gnetServer struct{}
 // Name returns "gnet".
 func (gnetServer) Name() string { return "gnet" }
 
-// Serves is true of echoes.
-func (gnetServer) Serves(mode contest.Mode) bool { return echoes(mode) }
+// Serves is true of TCP and datagrams: it knows no abstract names of Unix sockets.
+func (gnetServer) Serves(mode contest.Mode) bool {
+	return mode == contest.Datagrams || mode != contest.EchoUnix && slices.Contains(modes, mode)
+}
 
 // Serve serves until the process ends.
 func (gnetServer) Serve(task contest.Task, ready func(contest.Hello)) error {
-	h := &gnetHandler{page: task.Page, ready: ready}
-	return errors.Join(gnet.Run(h, "tcp4://127.0.0.1:0", gnet.WithReadBufferCap(contest.BlockSize),
-		gnet.WithNumEventLoop(runtime.GOMAXPROCS(0)), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
-		gnet.WithLogger(quiet{})), h.err)
+	h := &gnetHandler{task: task, ready: ready}
+	network, addr := network(task.Mode)
+	options := []gnet.Option{gnet.WithReadBufferCap(contest.BlockSize),
+		gnet.WithNumEventLoop(runtime.GOMAXPROCS(0)), gnet.WithLogger(quiet{})}
+	switch network {
+	case "tcp4":
+		options = append(options, gnet.WithTCPNoDelay(gnet.TCPNoDelay))
+	case "udp4":
+		options = append(options, gnet.WithSocketRecvBuffer(contest.DatagramBuffer))
+	}
+	return errors.Join(gnet.Run(h, network+"://"+addr, options...), h.err)
 }
 
 // quiet keeps gnet's log off the standard output, on which the bench listens.
@@ -41,7 +51,7 @@ func (quiet) Fatalf(format string, args ...any) { log.Fatalf(format, args...) }
 
 type gnetHandler struct {
 	gnet.BuiltinEventEngine
-	page  *contest.Page
+	task  contest.Task
 	ready func(contest.Hello)
 	err   error
 }
@@ -53,7 +63,8 @@ func (h *gnetHandler) OnBoot(engine gnet.Engine) gnet.Action {
 		h.err = err
 		return gnet.Shutdown
 	}
-	h.ready(contest.Hello{Addr: addr, Note: "gnet v2, an event loop per CPU"})
+	h.ready(contest.Hello{Addr: addr, Note: "gnet v2, an event loop per CPU",
+		Uncounted: h.task.Mode == contest.Datagrams})
 	return gnet.None
 }
 
@@ -71,13 +82,14 @@ func boundTo(engine gnet.Engine) (string, error) {
 	return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port)).String(), nil
 }
 
-func (h *gnetHandler) OnOpen(gnet.Conn) ([]byte, gnet.Action) {
-	h.page.Conns.Add(1)
+func (h *gnetHandler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
+	c.SetContext(newStream(h.task, c.RemoteAddr()))
+	h.task.Page.Conns.Add(1)
 	return nil, gnet.None
 }
 
 func (h *gnetHandler) OnClose(gnet.Conn, error) gnet.Action {
-	h.page.Conns.Add(-1)
+	h.task.Page.Conns.Add(-1)
 	return gnet.None
 }
 
@@ -86,6 +98,13 @@ func (h *gnetHandler) OnTraffic(c gnet.Conn) gnet.Action {
 	if err != nil {
 		return gnet.Close
 	}
-	c.Write(data)
+	s, ok := c.Context().(*stream)
+	if !ok { // of a datagram
+		c.Write(data)
+		return gnet.None
+	}
+	if s.take(data, func(p []byte) error { _, err := c.Write(p); return err }) != nil {
+		return gnet.Close
+	}
 	return gnet.None
 }

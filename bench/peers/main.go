@@ -10,8 +10,7 @@ import (
 	"github.com/sluice-net/sluice/bench/internal/contest"
 )
 
-// servers are the contestants, each with the options that its documents recommend
-// for an echo server.
+// servers are the contestants, each with the options that its documents recommend.
 var servers = []contest.Server{gnetServer{}, netpollServer{}, nbioServer{}}
 
 func main() {
@@ -21,6 +20,3 @@ func main() {
 	}
 	os.Exit(contest.Child(servers, os.Args[2:]))
 }
-
-// echoes is what all of them do.
-func echoes(mode contest.Mode) bool { return mode == contest.Echo }

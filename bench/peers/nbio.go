@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"runtime"
+	"slices"
 
 	"github.com/lesismal/nbio"
 	"github.com/lesismal/nbio/logging"
@@ -16,15 +17,18 @@ type nbioServer struct{}
 // Name returns "nbio".
 func (nbioServer) Name() string { return "nbio" }
 
-// Serves is true of echoes.
-func (nbioServer) Serves(mode contest.Mode) bool { return echoes(mode) }
+// Serves is true of streams and datagrams.
+func (nbioServer) Serves(mode contest.Mode) bool {
+	return mode == contest.Datagrams || slices.Contains(modes, mode)
+}
 
 // Serve serves until the process ends.
 func (nbioServer) Serve(task contest.Task, ready func(contest.Hello)) error {
 	logging.SetLevel(logging.LevelNone)
-	addr := ""
+	network, addr := network(task.Mode)
+	datagrams := task.Mode == contest.Datagrams
 	engine := nbio.NewEngine(nbio.Config{
-		Network: "tcp4", Addrs: []string{"127.0.0.1:0"},
+		Network: network, Addrs: []string{addr},
 		NPoller: runtime.GOMAXPROCS(0), ReadBufferSize: contest.BlockSize,
 		Listen: func(network, at string) (net.Listener, error) {
 			l, err := net.Listen(network, at)
@@ -33,14 +37,32 @@ func (nbioServer) Serve(task contest.Task, ready func(contest.Hello)) error {
 			}
 			return l, err
 		},
+		ListenUDP: func(network string, at *net.UDPAddr) (*net.UDPConn, error) {
+			c, err := net.ListenUDP(network, at)
+			if err == nil {
+				addr, err = c.LocalAddr().String(), c.SetReadBuffer(contest.DatagramBuffer)
+			}
+			return c, err
+		},
 	})
-	engine.OnOpen(func(*nbio.Conn) { task.Page.Conns.Add(1) })
+	engine.OnOpen(func(c *nbio.Conn) {
+		c.SetSession(newStream(task, c.RemoteAddr()))
+		task.Page.Conns.Add(1)
+	})
 	engine.OnClose(func(*nbio.Conn, error) { task.Page.Conns.Add(-1) })
 	// Write sends at once, and copies what the socket does not take.
-	engine.OnData(func(c *nbio.Conn, data []byte) { c.Write(data) })
+	engine.OnData(func(c *nbio.Conn, data []byte) {
+		write := func(p []byte) error { _, err := c.Write(p); return err }
+		if s, ok := c.Session().(*stream); ok && !datagrams {
+			s.take(data, write)
+			return
+		}
+		write(data)
+	})
 	if err := engine.Start(); err != nil {
 		return err
 	}
-	ready(contest.Hello{Addr: addr, Note: "nbio, a poller per CPU, level-triggered"})
+	ready(contest.Hello{Addr: addr, Note: "nbio, a poller per CPU, level-triggered",
+		Uncounted: datagrams})
 	select {}
 }

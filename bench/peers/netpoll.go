@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"slices"
 
 	"github.com/cloudwego/netpoll"
 
@@ -16,8 +17,8 @@ type netpollServer struct{}
 // Name returns "netpoll".
 func (netpollServer) Name() string { return "netpoll" }
 
-// Serves is true of echoes.
-func (netpollServer) Serves(mode contest.Mode) bool { return echoes(mode) }
+// Serves is true of streams.
+func (netpollServer) Serves(mode contest.Mode) bool { return slices.Contains(modes, mode) }
 
 // Serve serves until the process ends.
 func (netpollServer) Serve(task contest.Task, ready func(contest.Hello)) error {
@@ -25,14 +26,14 @@ func (netpollServer) Serve(task contest.Task, ready func(contest.Hello)) error {
 	if err != nil {
 		return err
 	}
-	listener, err := netpoll.CreateListener("tcp4", "127.0.0.1:0")
+	listener, err := netpoll.CreateListener(network(task.Mode))
 	if err != nil {
 		return err
 	}
-	loop, err := netpoll.NewEventLoop(netpollEcho,
-		netpoll.WithOnConnect(func(ctx context.Context, _ netpoll.Connection) context.Context {
+	loop, err := netpoll.NewEventLoop(netpollTake,
+		netpoll.WithOnConnect(func(ctx context.Context, c netpoll.Connection) context.Context {
 			task.Page.Conns.Add(1)
-			return ctx
+			return context.WithValue(ctx, streamKey{}, newStream(task, c.RemoteAddr()))
 		}),
 		netpoll.WithOnDisconnect(func(context.Context, netpoll.Connection) {
 			task.Page.Conns.Add(-1)
@@ -44,18 +45,24 @@ func (netpollServer) Serve(task contest.Task, ready func(contest.Hello)) error {
 	return loop.Serve(listener)
 }
 
-// netpollEcho hands the slices that came over to the writer, which is flushed
-// before they are released.
-func netpollEcho(_ context.Context, c netpoll.Connection) error {
+// streamKey is where a connection's context has its stream.
+type streamKey struct{}
+
+// netpollTake hands the slices that came, or the pattern's, over to the writer, which
+// is flushed before they are released.
+func netpollTake(ctx context.Context, c netpoll.Connection) error {
 	in, out := c.Reader(), c.Writer()
 	data, err := in.Next(in.Len())
 	if err != nil {
 		return err
 	}
-	if _, err := out.WriteBinary(data); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
+	err = ctx.Value(streamKey{}).(*stream).take(data, func(p []byte) error {
+		if _, err := out.WriteBinary(p); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
+	if err != nil {
 		return err
 	}
 	return in.Release()

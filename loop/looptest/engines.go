@@ -24,7 +24,7 @@ const SimulationsEnv = "SLUICE_SIMULATIONS"
 // not announced. A transport is not left open if it is about to end, because it or its
 // peer was closed: the loop has WaitTimeout for that. If the machine has no io_uring,
 // "uring" is skipped. If the environment variable SLUICE_ENGINE is set, only that engine
-// and the simulated ones are run.
+// and the simulated ones are run. With -short, "epoll" is skipped where "uring" runs.
 func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	EnginesWith(t, loop.Options{}, f)
@@ -34,7 +34,12 @@ func Engines(t *testing.T, f func(t *testing.T, l *loop.Loop)) {
 func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
 	t.Run("uring", func(t *testing.T) { f(t, onKernel(t, o, loop.Uring)) })
-	t.Run("epoll", func(t *testing.T) { f(t, onKernel(t, o, loop.Epoll)) })
+	t.Run("epoll", func(t *testing.T) {
+		if testing.Short() && hasUring() {
+			t.Skip("with -short, only one engine meets the kernel")
+		}
+		f(t, onKernel(t, o, loop.Epoll))
+	})
 	t.Run("simring", func(t *testing.T) { f(t, simulatedLoop(t, o, onRing)) })
 	if os.Getenv(SimulationsEnv) != "all" {
 		return
@@ -43,11 +48,25 @@ func EnginesWith(t *testing.T, o loop.Options, f func(t *testing.T, l *loop.Loop
 	t.Run("sim", func(t *testing.T) { f(t, simulatedLoop(t, o, whole)) })
 }
 
+// hasUring reports whether tests may and can use io_uring.
+func hasUring() bool {
+	l, err := loop.New(&loop.Options{Engine: loop.Uring})
+	if err == nil {
+		l.Close()
+	}
+	return err == nil && allowed(loop.Uring)
+}
+
+// allowed reports whether SLUICE_ENGINE lets tests use engine.
+func allowed(engine loop.Engine) bool {
+	want := strings.ToLower(os.Getenv(loop.EngineEnv))
+	return want == "" || want == "auto" || strings.HasSuffix(engine.String(), want)
+}
+
 // onKernel starts a loop on an engine on the machine's own kernel.
 func onKernel(t *testing.T, o loop.Options, engine loop.Engine) *loop.Loop {
-	want := strings.ToLower(os.Getenv(loop.EngineEnv))
-	if want != "" && want != "auto" && !strings.HasSuffix(engine.String(), want) {
-		t.Skipf("needs %s to allow %v, not %q", loop.EngineEnv, engine, want)
+	if !allowed(engine) {
+		t.Skipf("needs %s to allow %v, not %q", loop.EngineEnv, engine, os.Getenv(loop.EngineEnv))
 	}
 	before := leaktest.Descriptors()
 	o.Engine = engine

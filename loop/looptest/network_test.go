@@ -59,6 +59,9 @@ func exchange(t *testing.T, n *looptest.Network, message string) *transporttest.
 // TestEchoUnderFaults is how a protocol is tested: many seeds, a condition that
 // must hold for all of them.
 func TestEchoUnderFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	message := strings.Repeat("all bytes come back in order. ", 3000)
 	for seed := range uint64(20) {
 		n := looptest.New(t, looptest.Options{Seed: seed, Faults: looptest.Faults{
@@ -197,6 +200,9 @@ func TestS249_AcceptOutOfDescriptorsIsReportedOnce(t *testing.T) {
 
 // Children, too, and whenever the call from outside comes between the loop's rounds.
 func TestWhatOneFunctionStartsHappensTwiceTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range uint64(40) {
 		var hashes [2]uint64
 		for i := range hashes {

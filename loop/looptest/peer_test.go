@@ -67,6 +67,9 @@ func TestPeerSendsReceivesAndEnds(t *testing.T) {
 }
 
 func TestPeerThatDoesNotReadPausesTheWriter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	n := looptest.New(t, looptest.Options{})
 	r, p := served(t, n)
 	p.PauseReading()

@@ -20,6 +20,9 @@ import (
 // Many goroutines use and misuse many connections at once. Bytes that were read are
 // those that were written, in order; all calls end; and nothing is left.
 func TestManyGoroutinesOnManyConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ln := listen(t, l, "tcp")
 		defer ln.Close()

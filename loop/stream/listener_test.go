@@ -55,6 +55,9 @@ func TestCloseAbortsWhatNobodyAccepted(t *testing.T) {
 }
 
 func TestTheLoopAcceptsNoMoreThanAreAskedFor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const clients, most = 300, 128
 		ln := listen(t, l, "tcp")
@@ -91,6 +94,9 @@ func TestTheLoopAcceptsNoMoreThanAreAskedFor(t *testing.T) {
 }
 
 func TestErrorsOfDialAndListen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ctx := context.Background()
 		ln := listen(t, l, "tcp")

@@ -71,6 +71,9 @@ func wantMessage(t *testing.T, c io.Reader, room int, want string) {
 }
 
 func TestS463_EachReadAndEachWriteIsOneMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	messagePairs(t, func(t *testing.T, client, server net.Conn) {
 		long := strings.Repeat("long ", 8000)
 		for _, m := range []string{"abcdef", "gh", long, "i"} {
@@ -109,6 +112,9 @@ func TestS463_EachReadAndEachWriteIsOneMessage(t *testing.T) {
 }
 
 func TestS463_WritersOfMessagesWaitForTheReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	messagePairs(t, func(t *testing.T, client, server net.Conn) {
 		const count, size = 200, 20000
 		writing := background(func() (int, error) {

@@ -45,6 +45,9 @@ func connect(l *loop.Loop, ln net.Listener) (client, server net.Conn, err error)
 
 // Package nettest's own suite for a net.Conn, on each engine.
 func TestConnsAreThoseOfPackageNet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(network, func(t *testing.T) {

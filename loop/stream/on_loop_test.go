@@ -27,7 +27,7 @@ func TestTheLoopsGoroutineDoesNotWaitForOneThatWaitsForTheLoop(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		large := make([]byte, 64<<20)
+		large := make([]byte, 16<<20)
 		for what, f := range map[string]func() error{
 			"Read":          func() error { _, err := client.Read(make([]byte, 1)); return err },
 			"Write":         func() error { _, err := client.Write(large); return err },
@@ -92,6 +92,9 @@ func TestAMessageInTheRoundOfTheEndIsNotRefusedAsIfClosedByUs(t *testing.T) {
 }
 
 func TestAPortThatIsTakenOnIPv6IsNotServedOnIPv4Alone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	kernels(t, func(t *testing.T, l *loop.Loop) {
 		six, err := net.ListenPacket("udp6", "[::]:0")
 		if err != nil {

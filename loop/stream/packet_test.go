@@ -48,6 +48,9 @@ func wantPacket(t *testing.T, p *stream.PacketConn, data []byte, from net.Addr) 
 }
 
 func TestDatagramsKeepTheirBounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, network := range []string{"udp", "udp4", "udp6", "unixgram"} {
 			t.Run(network, func(t *testing.T) {

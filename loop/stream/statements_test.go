@@ -251,6 +251,9 @@ func clog(t *testing.T, l *loop.Loop, c *stream.Conn) (written int) {
 }
 
 func TestS432_AWriterWaitsWhileTheTransportIsPaused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		server.SetReadLimit(1)
 		before := clog(t, l, client)
@@ -268,6 +271,9 @@ func TestS432_AWriterWaitsWhileTheTransportIsPaused(t *testing.T) {
 }
 
 func TestS433_SeveralWritersMayWaitAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		server.SetReadLimit(1)
 		before := clog(t, l, client)
@@ -320,6 +326,9 @@ func TestS432_TheLossOfTheConnectionEndsWrites(t *testing.T) {
 }
 
 func TestS434_WaitClosedWaitsForAllThatWasWritten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	pairs(t, func(t *testing.T, l *loop.Loop, client, server *stream.Conn) {
 		server.SetReadLimit(1)
 		size := clog(t, l, client)

@@ -167,6 +167,9 @@ func TestStartTLSEndsWithItsContextAndWithClose(t *testing.T) {
 
 // A server of crypto/tls over a listener of ours, and a client over our Dial.
 func TestCryptoTLSRunsOnConns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		ofClient, ofServer := configs(t)
 		plain := listen(t, l, "tcp")

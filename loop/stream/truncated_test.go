@@ -17,6 +17,9 @@ import (
 // An upload that was cut off by a reset must not look like one that has ended, also
 // while an answer waits to be sent.
 func TestAnUploadThatIsCutOffIsAnErrorToReadAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	const tries = 20
 	for _, answer := range []int{0, 1000, 16 << 20} {
 		t.Run(fmt.Sprint("answer ", answer), func(t *testing.T) {

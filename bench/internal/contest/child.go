@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Command is the hidden sub-command that makes a process a server.
@@ -26,6 +28,7 @@ type answer struct {
 	Mallocs    uint64 `json:"mallocs,omitempty"`
 	Heap       uint64 `json:"heap,omitempty"`
 	GOMAXPROCS int    `json:"gomaxprocs,omitempty"`
+	Worked     int64  `json:"worked,omitempty"`
 	Error      string `json:"error,omitempty"`
 }
 
@@ -33,6 +36,7 @@ type answer struct {
 const (
 	askMallocs = "mallocs" // heap allocations since the start
 	askTrim    = "trim"    // collect garbage, give free memory back, say how much is used
+	askWork    = "work "   // and a time: Hello.Work
 )
 
 // Child is the whole of a server process; args are what followed Command. It
@@ -81,20 +85,24 @@ func Child(servers []Server, args []string) int {
 		fmt.Fprintln(os.Stderr, <-failed)
 		os.Exit(1)
 	}()
-	obey(os.Stdin, out)
+	obey(os.Stdin, out, h.Work)
 	return 0
 }
 
 // obey answers what it is asked until the end of the input.
-func obey(in io.Reader, out *json.Encoder) {
+func obey(in io.Reader, out *json.Encoder, work func(time.Duration) int64) {
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		var a answer
-		switch lines.Text() {
-		case askMallocs:
+		length, ask := strings.CutPrefix(lines.Text(), askWork)
+		d, err := time.ParseDuration(length)
+		switch {
+		case ask && err == nil && work != nil:
+			a.Worked = work(d)
+		case lines.Text() == askMallocs:
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			a.Mallocs = m.Mallocs
-		case askTrim:
+		case lines.Text() == askTrim:
 			debug.FreeOSMemory()
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -151,6 +152,20 @@ func TestStopSaysWhatAServerDiedOf(t *testing.T) {
 	}
 	if err := p.Stop(); err == nil || !strings.Contains(err.Error(), "out of luck") {
 		t.Errorf("Stop returned %v", err)
+	}
+}
+
+// The servers in C write to the page by these offsets: bench/internal/outside/c/common.h.
+func TestThePageIsLaidOutAsInC(t *testing.T) {
+	var p contest.Page
+	for name, c := range map[string]struct{ got, want uintptr }{
+		"Conns": {unsafe.Offsetof(p.Conns), 0}, "Received": {unsafe.Offsetof(p.Received), 72},
+		"Verify":     {unsafe.Offsetof(p.Verify), 144},
+		"Mismatched": {unsafe.Offsetof(p.Mismatched), 152},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s is at byte %d, in C at %d", name, c.got, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package contest
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,13 +25,45 @@ func Isolate() error {
 	if err := bringUpLoopback(); err != nil {
 		return fmt.Errorf("raise the loopback device: %w", err)
 	}
+	namespace = networkNamespace()
 	for _, name := range congestion {
-		const file = "/proc/sys/net/ipv4/tcp_congestion_control"
-		if os.WriteFile(file, []byte(name), 0) == nil {
+		if os.WriteFile(congestionFile, []byte(name), 0) == nil {
 			break
 		}
 	}
 	return nil
+}
+
+const congestionFile = "/proc/sys/net/ipv4/tcp_congestion_control"
+
+// namespace is our own, by its name; empty: there is none.
+var namespace string
+
+// networkNamespace names the calling thread's.
+func networkNamespace() string {
+	name, _ := os.Readlink("/proc/thread-self/ns/net")
+	return name
+}
+
+// Congest makes TCP use the named congestion control for sockets that are made from now
+// on, the servers' and the load's alike, and returns what makes it as it was. It changes
+// only a namespace of our own. The errors wrap ErrUnavailable.
+func Congest(name string) (restore func(), err error) {
+	before, err := os.ReadFile(congestionFile)
+	if err != nil {
+		return nil, fmt.Errorf("TCP %s: %w: %w", name, ErrUnavailable, err)
+	}
+	if strings.TrimSpace(string(before)) == name {
+		return func() {}, nil
+	}
+	if namespace == "" || namespace != networkNamespace() {
+		return nil, fmt.Errorf("TCP %s: %w without a network namespace of our own", name,
+			ErrUnavailable)
+	}
+	if err := os.WriteFile(congestionFile, []byte(name), 0); err != nil {
+		return nil, fmt.Errorf("TCP %s: %w: %w", name, ErrUnavailable, err)
+	}
+	return func() { os.WriteFile(congestionFile, before, 0) }, nil
 }
 
 func bringUpLoopback() error {

@@ -13,7 +13,7 @@ import (
 type line [64]byte
 
 // A Page is memory that a server process shares with the bench, which so learns
-// what the server has done without making it work.
+// what the server has done without making it work. Servers in C know its layout.
 type Page struct {
 	Conns      atomic.Int64 // connections accepted and not yet lost
 	_          line
@@ -62,6 +62,16 @@ func newPage() (*Page, *os.File, error) {
 		return nil, nil, err
 	}
 	return page, f, nil
+}
+
+// PageFile returns the file that the calling server process's page is mapped from, for
+// a program that it starts. It is the caller's to close.
+func PageFile() (*os.File, error) {
+	fd, err := unix.FcntlInt(pageFD, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "page"), nil
 }
 
 func mapPage(fd int) (*Page, error) {

@@ -148,6 +148,13 @@ func (p *Process) Mallocs() (uint64, error) {
 	return a.Mallocs, err
 }
 
+// Work has a server of a mode without connections work for some time, and returns how
+// often it did what the mode is about.
+func (p *Process) Work(d time.Duration) (int64, error) {
+	a, err := p.ask(askWork + d.String())
+	return a.Worked, err
+}
+
 // A Footprint is the memory of a process.
 type Footprint struct {
 	RSS  int64 // bytes resident

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"math/rand/v2"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +24,15 @@ const stampsWithRate = 4096
 // messages are due at fixed times, on one connection after the other, however
 // slow the answers are; and a message's time is counted from when it was due,
 // so that one that had to wait for others to be sent does not look fast
-// (coordinated omission).
+// (coordinated omission). With Poisson the times are drawn instead.
 type echoer struct {
 	*Pool
 	underway int
 	interval float64 // nanoseconds between messages
 	due      float64 // when the next is
 	next     int     // on which connection
+	chance   *rand.Rand
+	nextLook int64 // for datagrams that are lost
 
 	// opened is whose records are being opened. takeOpened is take for it, made
 	// once: a closure for each message would be garbage.
@@ -49,6 +52,7 @@ func newEchoer(p *Pool) *echoer {
 	if p.opts.Rate > 0 {
 		depth, e.interval = stampsWithRate, 1e9/p.opts.Rate
 	}
+	e.chance = rand.New(rand.NewPCG(0, 0)) // the same for all contestants
 	room := 1 << bits.Len(uint(depth-1))
 	stamps := make([]int64, room*len(p.conns))
 	for i := range p.conns {
@@ -91,6 +95,9 @@ func (e *echoer) lastCall() int64 { return e.deadline + int64(e.slice.Time) }
 // pace sends what is due. A connection on which too much is under way holds up
 // the rest: their time counts all the same.
 func (e *echoer) pace(now int64) {
+	if e.opts.Datagrams {
+		e.giveUp(now)
+	}
 	e.answer()
 	if e.interval == 0 || now >= e.lastCall() {
 		return
@@ -101,10 +108,20 @@ func (e *echoer) pace(now int64) {
 			return
 		}
 		e.check(e.issue(c, 1, int64(e.due)))
-		e.due += e.interval
-		if e.next++; e.next == len(e.conns) {
-			e.next = 0
-		}
+		e.choose()
+	}
+}
+
+// choose says when the next message is due, and where.
+func (e *echoer) choose() {
+	if e.opts.Poisson {
+		e.due += e.interval * e.chance.ExpFloat64()
+		e.next = e.chance.IntN(len(e.conns))
+		return
+	}
+	e.due += e.interval
+	if e.next++; e.next == len(e.conns) {
+		e.next = 0
 	}
 }
 
@@ -157,6 +174,11 @@ func (p *Pool) refill(c *conn) (err error) {
 	if len(c.out) > 0 || c.owed == 0 {
 		return nil
 	}
+	if p.opts.Kind == HTTP {
+		c.out = request
+		c.owed -= len(request)
+		return nil
+	}
 	size := contest.ChunkMax
 	if p.opts.Datagrams {
 		size = p.opts.Size
@@ -207,6 +229,9 @@ func (e *echoer) arrived(c *conn, data []byte) error {
 
 // take counts the messages that data completes, and sends as many.
 func (e *echoer) take(c *conn, data []byte) error {
+	if e.opts.Datagrams && e.skipLost(c, data) {
+		return nil
+	}
 	if err := e.isDue(c, data); err != nil {
 		return err
 	}
@@ -224,13 +249,19 @@ func (e *echoer) take(c *conn, data []byte) error {
 	e.underway -= done
 	e.out.Messages += int64(done)
 	e.out.Bytes += int64(done) * size
-	if done > 0 && e.interval == 0 {
-		if c.again == 0 {
-			e.answered = append(e.answered, c)
-		}
-		c.again += done
-	}
+	e.sendAgain(c, done)
 	return nil
+}
+
+// sendAgain has count messages of a closed loop sent when the round's events are over.
+func (e *echoer) sendAgain(c *conn, count int) {
+	if count == 0 || e.interval > 0 {
+		return
+	}
+	if c.again == 0 {
+		e.answered = append(e.answered, c)
+	}
+	c.again += count
 }
 
 // isDue returns an error unless data is what was sent and is not back yet.

@@ -12,7 +12,6 @@ package load
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"time"
 
@@ -43,6 +42,12 @@ const (
 	// FanOut asks for a message of Size to all connections, with one byte on one
 	// of them, and for the next when all have it.
 	FanOut
+
+	// Churn makes a connection for each message, which the server sends back.
+	Churn
+
+	// HTTP sends requests and takes the answers, one on each connection at a time.
+	HTTP
 )
 
 // Options say what load to make.
@@ -53,8 +58,13 @@ type Options struct {
 	Depth int     // messages under way on each connection; Download: 0 for as many as are good
 	Rate  float64 // Echo messages a second, over all connections; 0: as many as go
 
+	// Poisson draws the times between the messages of a Rate, and the connections that
+	// they go on, as those of clients that know nothing of each other.
+	Poisson bool
+
 	// Datagrams sends each Echo message as a UDP datagram: the connections are
-	// connected UDP sockets, and Size is what fits into one.
+	// connected UDP sockets, and Size is what fits into one. One that does not come
+	// back is lost, and another is sent instead.
 	Datagrams bool
 
 	// TLS sends each Echo message in a record of its own, after a handshake that
@@ -90,6 +100,12 @@ const (
 type Slice struct {
 	Time time.Duration // for how long new messages are started
 
+	// Warm is for how long they are before that. If it is not 0, Mark is called when
+	// Warm is over and when Time is, and the Outcome is of what was between the two
+	// calls. Only of what goes one way.
+	Warm time.Duration
+	Mark func()
+
 	// Verify has every byte of a Download or a Relay compared, not only windows of
 	// them. Echo and FanOut compare every byte in any case, and of an Upload the
 	// server sees what came: contest.Page.Verify.
@@ -106,6 +122,7 @@ type Outcome struct {
 	Bytes    int64         // in one direction
 	Elapsed  time.Duration // until the last message had arrived
 	Busy     time.Duration // of it, the time in which the load ran and had something to do
+	Lost     int64         // datagrams
 	Late     int64         // with Rate: messages that were never sent for lack of time
 }
 
@@ -116,6 +133,7 @@ type Pool struct {
 	ring   *ring // nil: epoll
 	epoll  int
 	file   *os.File // what Upload and Relay send from
+	target target
 	conns  []conn
 	events []unix.EpollEvent
 	buf    []byte
@@ -145,12 +163,12 @@ type driver interface {
 
 // Dial connects a pool to the server at addr. Close it.
 func Dial(addr string, opts Options) (*Pool, error) {
-	to, err := netip.ParseAddrPort(addr)
+	to, err := parseTarget(addr)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{opts: opts, epoll: -1, clock: time.Now()}
-	if err := p.open(to); err != nil {
+	p := &Pool{opts: opts, epoll: -1, clock: time.Now(), target: to}
+	if err := p.open(); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("connect the load to %s: %w", addr, err)
 	}
@@ -163,6 +181,10 @@ func Dial(addr string, opts Options) (*Pool, error) {
 		p.driver = newRelayer(p)
 	case FanOut:
 		p.driver = newFanner(p)
+	case Churn:
+		p.driver = newChurner(p)
+	case HTTP:
+		p.driver = newAsker(p)
 	default:
 		p.driver = newEchoer(p)
 	}
@@ -192,11 +214,13 @@ func (p *Pool) Close() {
 func (p *Pool) Run(s Slice) (Outcome, error) {
 	p.slice, p.out, p.err = s, Outcome{}, nil
 	began, ran := p.now(), threadTime()
-	p.deadline, p.moved = began+int64(s.Time), began
+	p.deadline, p.moved = began+int64(s.Warm+s.Time), began
+	var middle span
 	p.driver.start(began)
 	now, idle := began, int64(0)
 	for p.err == nil && !p.driver.finished(now) {
 		p.worked = false
+		p.look(&middle, now, idle)
 		p.driver.pace(now)
 		if err := p.turn(); err != nil {
 			return p.out, err
@@ -211,6 +235,12 @@ func (p *Pool) Run(s Slice) (Outcome, error) {
 		if now-p.moved > int64(stuckAfter) && now > p.deadline {
 			p.check(ErrStuck)
 		}
+	}
+	if s.Warm > 0 && p.err == nil {
+		for middle.state != spanAfter { // a turn can take longer than a short slice
+			p.look(&middle, max(now, p.deadline), idle)
+		}
+		return middle.outcome(p.opts.Size), nil
 	}
 	p.out.Elapsed = time.Duration(p.now() - began)
 	// Less than this thread ran, where it had to share its CPU.

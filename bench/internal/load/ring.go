@@ -92,7 +92,7 @@ func newRing(p *Pool) (*ring, error) {
 	for i := range p.conns {
 		r.unarmed = append(r.unarmed, &p.conns[i])
 	}
-	if p.opts.Kind == FanOut {
+	if p.opts.InTable() {
 		if err := r.takeOver(); err != nil {
 			r.ring.Close()
 			return nil, err
@@ -102,7 +102,7 @@ func newRing(p *Pool) (*ring, error) {
 }
 
 // takeOver moves the sockets into the ring's table and closes their descriptors: of
-// a fan-out there are so many that those of all contestants together are more than
+// some loads there are so many that those of all contestants together are more than
 // a process may have.
 func (r *ring) takeOver() error {
 	conns := r.pool.conns

@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"unsafe"
 
@@ -22,6 +21,12 @@ type conn struct {
 	owed     int    // bytes to be written after out
 	out      []byte // being written
 	again    int    // messages that are back, to be sent again
+	part     []byte // of HTTP: of an answer
+
+	// Of datagrams: when one came last, and those that were given up, whose bytes are
+	// from givenUp to givenUpEnd of the stream.
+	lastCame            int64
+	givenUp, givenUpEnd int64
 
 	tls    *tlsEnd // nil: the bytes are sent as they are
 	given  []byte  // on a ring: what the kernel is sending
@@ -44,8 +49,9 @@ func (c *conn) closeByReset() {
 
 func (c *conn) full() bool       { return int(c.tail-c.head) == len(c.stamps) }
 func (c *conn) push(stamp int64) { c.stamps[c.tail&uint32(len(c.stamps)-1)] = stamp; c.tail++ }
+func (c *conn) oldest() int64    { return c.stamps[c.head&uint32(len(c.stamps)-1)] }
 func (c *conn) pop() int64 {
-	stamp := c.stamps[c.head&uint32(len(c.stamps)-1)]
+	stamp := c.oldest()
 	c.head++
 	return stamp
 }
@@ -55,7 +61,7 @@ func (c *conn) pop() int64 {
 const portsOfOneAddress = 20000
 
 // open makes the sockets and what watches them.
-func (p *Pool) open(to netip.AddrPort) error {
+func (p *Pool) open() error {
 	n := p.opts.Conns
 	if p.opts.Kind == Relay {
 		n *= 2 // the other ends, in the same order
@@ -66,7 +72,11 @@ func (p *Pool) open(to netip.AddrPort) error {
 		plain = make([]byte, tlsPlain)
 	}
 	for i := range p.opts.Conns {
-		fd, err := connect(to, p.opts.socketType(), i/portsOfOneAddress)
+		if p.opts.Kind == Churn { // which connects when it is time
+			p.conns[i].index, p.conns[i].origin = i, p.opts.origin(i)
+			continue
+		}
+		fd, err := p.target.connect(p.opts.socketType(), i/portsOfOneAddress)
 		if err != nil {
 			return err
 		}
@@ -111,6 +121,9 @@ func (p *Pool) watch() (err error) {
 		}
 	}
 	for i := range p.conns {
+		if p.opts.Kind == Churn {
+			break
+		}
 		e := unix.EpollEvent{Fd: int32(i),
 			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
 		switch {
@@ -129,7 +142,17 @@ func (p *Pool) watch() (err error) {
 
 // OnRing reports whether the load is made on io_uring.
 func (o Options) OnRing() bool {
-	return (o.Kind == Echo || o.Kind == FanOut) && !o.Epoll && Uring() == nil
+	return (o.Kind == Echo || o.Kind == FanOut || o.Kind == HTTP) && !o.Epoll && Uring() == nil
+}
+
+// tableMin is from how many connections on they are in a table of the ring.
+const tableMin = 5000
+
+// InTable reports whether the ring holds the sockets, so that the process needs
+// descriptors for one contestant's at a time: those of all together are more than it
+// may have.
+func (o Options) InTable() bool {
+	return o.OnRing() && (o.Kind == FanOut || o.Conns >= tableMin)
 }
 
 func (o Options) socketType() int {
@@ -137,32 +160,6 @@ func (o Options) socketType() int {
 		return unix.SOCK_DGRAM
 	}
 	return unix.SOCK_STREAM
-}
-
-// connect returns a non-blocking socket connected to the server, from
-// 127.0.0.2 and so on where one address has not ports enough.
-func connect(to netip.AddrPort, socketType, host int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, socketType|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if host > 0 {
-		unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-		from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + host)}}
-		if err := unix.Bind(fd, from); err != nil {
-			unix.Close(fd)
-			return -1, os.NewSyscallError("bind", err)
-		}
-	}
-	addr := &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
-	if err := unix.Connect(fd, addr); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("connect", err)
-	}
-	if socketType == unix.SOCK_STREAM {
-		unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1)
-	}
-	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
 }
 
 // wait returns how many events there are, after a nap if there are none and

@@ -42,7 +42,7 @@ const (
 // makes or compares them they all begin alike.
 func (o Options) origin(i int) int64 {
 	switch o.Kind {
-	case Echo:
+	case Echo, Churn:
 		return int64(i) * originStep
 	case Relay:
 		return int64(i) * pageSize

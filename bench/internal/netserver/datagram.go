@@ -20,7 +20,11 @@ func serveDatagrams(ready func(contest.Hello)) error {
 
 // ListenDatagrams returns a socket on a free port of 127.0.0.1.
 func ListenDatagrams() (*net.UDPConn, error) {
-	return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err == nil {
+		err = c.SetReadBuffer(contest.DatagramBuffer)
+	}
+	return c, err
 }
 
 // EchoDatagrams sends back what comes until c is closed.

@@ -24,19 +24,25 @@ type Contestant struct{}
 // Name returns "net".
 func (Contestant) Name() string { return Name }
 
-// Serves is true: package net does it all.
+// Serves is true: Go's standard library does it all.
 func (Contestant) Serves(contest.Mode) bool { return true }
 
 // Serve serves until the process ends.
 func (Contestant) Serve(task contest.Task, ready func(contest.Hello)) error {
-	if task.Mode == contest.Datagrams {
+	switch {
+	case task.Mode == contest.Datagrams:
 		return serveDatagrams(ready)
+	case task.Mode.Works():
+		return serveWork(task.Mode, ready)
 	}
 	s, err := Listen(task)
 	if err != nil {
 		return err
 	}
 	ready(contest.Hello{Addr: s.Addr(), Note: "package net, a goroutine per connection"})
+	if task.Mode == contest.HTTP {
+		return ServeHTTP(s.listener, task.Page)
+	}
 	return s.accept()
 }
 
@@ -69,10 +75,14 @@ func Listen(task contest.Task) (*Server, error) {
 	return s, nil
 }
 
-// listen is net.Listen, or tls.Listen where the mode wants that.
+// listen is net.Listen, or tls.Listen if the mode needs that.
 func listen(mode contest.Mode) (net.Listener, error) {
 	const network, addr = "tcp4", "127.0.0.1:0"
-	if mode != contest.EchoTLS {
+	switch mode {
+	case contest.EchoUnix:
+		return net.Listen("unix", contest.UnixName())
+	case contest.EchoTLS:
+	default:
 		return net.Listen(network, addr)
 	}
 	config, err := contest.TLSServer()
@@ -158,7 +168,7 @@ func (s *Server) remove(c net.Conn) {
 // serve returns when the connection is at its end.
 func (s *Server) serve(c net.Conn) {
 	switch s.task.Mode {
-	case contest.Echo, contest.EchoTLS:
+	case contest.Echo, contest.EchoTLS, contest.EchoUnix:
 		echo(c)
 	case contest.Receive, contest.ReceiveBuffered:
 		receive(c, s.task.Page)
@@ -168,6 +178,8 @@ func (s *Server) serve(c net.Conn) {
 		relay(c, s.task.Target)
 	case contest.Send:
 		send(c)
+	case contest.Pipes:
+		pipes(c)
 	}
 }
 

@@ -1,6 +1,7 @@
 package outside
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -13,7 +14,7 @@ import (
 	"github.com/sluice-net/sluice/bench/internal/load"
 )
 
-var servers = []contest.Server{C{}, HAProxy{}, HAProxy{Splice: true}}
+var servers = []contest.Server{CEpoll, CUring, HAProxy{}, HAProxy{Splice: true}}
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == contest.Command {
@@ -45,10 +46,10 @@ func launch(t *testing.T, name string, mode contest.Mode, opts load.Options) {
 			t.Errorf("stop: %v", err)
 		}
 	})
-	if !p.Foreign() || !p.Uncounted || p.Note == "" {
+	if !p.Foreign() || p.Note == "" {
 		t.Errorf("hello %+v", p.Hello)
 	}
-	opts.Sleep, opts.Conns = true, 3
+	opts.Sleep, opts.Conns, opts.Received = true, 3, p.Page.Received.Load
 	pool, err := load.Dial(p.Addr, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func launch(t *testing.T, name string, mode contest.Mode, opts load.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := pool.Run(load.Slice{Time: 30 * time.Millisecond, Verify: true})
+	out, err := pool.Run(load.Slice{Time: 10 * time.Millisecond, Verify: true})
 	if err != nil || out.Messages == 0 {
 		t.Fatalf("%+v, %v", out, err)
 	}
@@ -71,9 +72,35 @@ func TestC(t *testing.T) {
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("needs a C compiler")
 	}
-	launch(t, CName, contest.SendFile, load.Options{Kind: load.Download, Size: contest.FileMax})
-	launch(t, CName, contest.FanOut, load.Options{Kind: load.FanOut, Size: 64})
-	launch(t, CName, contest.FanOut, load.Options{Kind: load.FanOut, Size: 200_000})
+	remove, err := BuildC(CEpoll, CUring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	for _, c := range []C{CEpoll, CUring} {
+		for _, work := range []struct {
+			mode contest.Mode
+			opts load.Options
+		}{
+			{contest.Echo, load.Options{Size: 64, Depth: 16}},
+			{contest.Echo, load.Options{Size: 3 << 20, Depth: 2}},
+			{contest.Echo, load.Options{Kind: load.Churn, Size: 64}},
+			{contest.EchoUnix, load.Options{Size: 300_000, Depth: 1}},
+			{contest.Receive, load.Options{Kind: load.Upload}},
+			{contest.Send, load.Options{Kind: load.Download, Size: contest.BlockSize}},
+			{contest.SendFile, load.Options{Kind: load.Download, Size: contest.FileMax}},
+			{contest.FanOut, load.Options{Kind: load.FanOut, Size: 64}},
+			{contest.FanOut, load.Options{Kind: load.FanOut, Size: 200_000}},
+			{contest.Datagrams, load.Options{Size: 512, Depth: 4, Datagrams: true}},
+			{contest.HTTP, load.Options{Kind: load.HTTP}},
+			{contest.Relay, load.Options{Kind: load.Relay, Size: contest.BlockSize}},
+		} {
+			if c.Serves(work.mode) {
+				name := fmt.Sprint(c.Name(), " ", work.mode, " ", work.opts.Size)
+				t.Run(name, func(t *testing.T) { launch(t, c.Name(), work.mode, work.opts) })
+			}
+		}
+	}
 }
 
 func TestHAProxy(t *testing.T) {
@@ -90,7 +117,7 @@ func TestHAProxy(t *testing.T) {
 func TestWhatIsNotInstalledIsUnavailable(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	runtime.LockOSThread()
-	for name, want := range map[string]string{CName: "no C compiler",
+	for name, want := range map[string]string{"c-epoll": "no C compiler",
 		HAProxyName: "HAProxy is not installed"} {
 		_, err := contest.Start(contest.Spec{Server: name, Mode: contest.SendFile, CPU: -1})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -13,42 +13,19 @@ import (
 // width.
 const (
 	chartWidth = 960
-	labelWidth = 272 // left of the plot: what a line is about
-	valueWidth = 66  // right of it: a number
+	labelWidth = 352 // left of the plot: what a line is about
+	labelGap   = 16  // between that and the plot
+	valueWidth = 72  // right of it: a number
+	valueGap   = 20  // between that and the plot
 	lineHeight = 15
 	groupGap   = 10
 	headHeight = 26 // above the plot: the axis
 )
 
-// A mark is a shape: contestants differ by it as well as by colour.
-type mark string
-
-const (
-	circle  mark = "circle"
-	ring    mark = "ring"
-	square  mark = "square"
-	diamond mark = "diamond"
-	peak    mark = "peak"
-)
-
-func markOf(contestant string) mark {
-	switch contestant {
-	case "uring":
-		return circle
-	case "epoll":
-		return diamond
-	case "net":
-		return square
-	}
-	if strings.HasSuffix(contestant, "-again") {
-		return ring
-	}
-	return peak
-}
-
 // A chart is lines one below the other along one axis.
 type chart struct {
-	Title, Text   string // what it shows; for who cannot see it
+	Title         string   // what it shows; for who cannot see it
+	Heads         [2]label // above the lines' labels and numbers
 	Width, Height int
 	Ticks         []tick
 	Labels        []label
@@ -67,9 +44,9 @@ type tick struct {
 // A band is the ground of every second group.
 type band struct{ Y, Height float64 }
 
-// A label is the text left of a group of lines.
+// A label is the text left of a group of lines, or above a column.
 type label struct {
-	Y    float64
+	X, Y float64
 	Text string
 }
 
@@ -80,6 +57,7 @@ type item struct {
 	Y         float64
 	Low, High float64
 	Marks     []float64
+	Beyond    []float64 // at the edge of the axis, if the mark would lie beyond it
 	Ends      []float64 // short strokes
 	Bar       bool      // thick
 	Value     string
@@ -112,14 +90,25 @@ func (a axis) inside(values ...float64) (out []float64) {
 	return out
 }
 
+// past returns where the axis ends, if v lies beyond that.
+func (a axis) past(v float64) []float64 {
+	if v <= a.high {
+		return nil
+	}
+	return []float64{a.x(a.high)}
+}
+
 // A layout puts lines one below the other.
 type layout struct {
 	chart *chart
 	y     float64
 }
 
-func newLayout(c *chart) *layout {
+// newLayout begins a chart whose lines are about what, and have a number.
+func newLayout(c *chart, what, number string) *layout {
 	c.Width, c.Top = chartWidth, headHeight
+	c.Heads = [2]label{{labelWidth - labelGap, headHeight - 10, what},
+		{chartWidth - valueWidth + valueGap, headHeight - 10, number}}
 	return &layout{chart: c, y: headHeight + groupGap/2}
 }
 
@@ -131,12 +120,13 @@ func (l *layout) group(text string, n int) {
 	if height := float64(n * lineHeight); len(l.chart.Labels)%2 == 0 {
 		l.chart.Bands = append(l.chart.Bands, band{l.y - groupGap/2, height + groupGap})
 	}
-	l.chart.Labels = append(l.chart.Labels, label{l.y + float64(n*lineHeight)/2, text})
+	l.chart.Labels = append(l.chart.Labels,
+		label{labelWidth - labelGap, l.y + float64(n*lineHeight)/2, text})
 }
 
 func (l *layout) line(i item) {
 	i.Y = l.y + lineHeight/2.0
-	i.ValueX = chartWidth - valueWidth + 12
+	i.ValueX = chartWidth - valueWidth + valueGap
 	l.chart.Items = append(l.chart.Items, i)
 	l.y += lineHeight
 }
@@ -154,6 +144,7 @@ func (l *layout) done() *chart {
 // lines calls f for the rows of each workload of a view that show accepts.
 func lines(f *result.File, view result.View, l *layout, show func(result.Row) bool,
 	draw func(result.Workload, result.Row) item) {
+	shapes := marks(f)
 	for _, w := range workloads(f, view) {
 		var rows []result.Row
 		for _, r := range w.Rows {
@@ -167,18 +158,18 @@ func lines(f *result.File, view result.View, l *layout, show func(result.Row) bo
 		l.group(w.Title, len(rows))
 		for _, r := range rows {
 			i := draw(w, r)
-			i.Class, i.Shape = r.Contestant, markOf(r.Contestant)
+			i.Class, i.Shape = r.Contestant, shapes[r.Contestant]
 			l.line(i)
 		}
 	}
 }
 
-// beyond is by how much an interval may go beyond the medians before it is cut
+// margin is by how much an interval may go beyond the medians before it is cut
 // off, so that one bad round does not press all else together.
-const beyond = 0.25
+const margin = 0.25
 
-// ratioMax is where a ratio chart ends. What lies beyond has its number, but no
-// mark.
+// ratioMax is where a ratio chart ends. What lies beyond has its number, and a mark at
+// the edge that points there.
 const ratioMax = 2
 
 // ratioRange returns what the axis of a ratio chart has to show.
@@ -194,8 +185,8 @@ func ratioRange(f *result.File, view result.View) (low, high float64) {
 	}
 	low, high = 0.6, 1.1
 	if medians != nil {
-		low = min(low, max(slices.Min(ends), slices.Min(medians)-beyond))
-		high = max(high, min(slices.Max(ends), slices.Max(medians)+beyond))
+		low = min(low, max(slices.Min(ends), slices.Min(medians)-margin))
+		high = max(high, min(slices.Max(ends), slices.Max(medians)+margin))
 	}
 	return max(low, 0), min(high, ratioMax)
 }
@@ -211,12 +202,13 @@ func ratioChart(f *result.File, view result.View) *chart {
 	for k := math.Ceil(10 * a.low); k <= 10*a.high+0.5; k += step {
 		c.Ticks = append(c.Ticks, tick{a.x(k / 10), fmt.Sprintf("%.1f", k/10), k == 10})
 	}
-	l := newLayout(c)
+	l := newLayout(c, "workload", "ratio")
 	lines(f, view, l, has, func(w result.Workload, r result.Row) item {
 		return item{Low: a.x(r.Ratio.Low), High: a.x(r.Ratio.High),
 			Ends:  a.inside(r.Ratio.Low, r.Ratio.High),
-			Marks: a.inside(r.Ratio.Median), Value: fmt.Sprintf("%.2f", r.Ratio.Median),
-			Tip: fmt.Sprintf("%s, %s: %s of %d rounds", w.Title, r.Label, r.Ratio, r.Ratio.Count)}
+			Marks: a.inside(r.Ratio.Median), Beyond: a.past(r.Ratio.Median),
+			Value: fmt.Sprintf("%.2f", r.Ratio.Median),
+			Tip:   fmt.Sprintf("%s, %s: %s of %d rounds", w.Title, r.Label, r.Ratio, r.Ratio.Count)}
 	})
 	return l.done()
 }
@@ -242,7 +234,7 @@ func latencyChart(f *result.File, view result.View) *chart {
 	for v := a.low; v <= a.high*1.01; v *= 10 {
 		c.Ticks = append(c.Ticks, tick{a.x(v), micros(v), false})
 	}
-	l := newLayout(c)
+	l := newLayout(c, "workload", "p50")
 	lines(f, view, l, has, func(w result.Workload, r result.Row) item {
 		t := r.Latency
 		return item{Low: a.x(t.P50), High: a.x(t.P999), Marks: []float64{a.x(t.P50)},
@@ -272,7 +264,7 @@ func memoryChart(f *result.File) *chart {
 	for v := 0.0; v <= a.high; v += step {
 		c.Ticks = append(c.Ticks, tick{a.x(v), count(v), v == 0})
 	}
-	l := newLayout(c)
+	l := newLayout(c, "server", "bytes")
 	for _, w := range f.Workloads {
 		for _, r := range w.Rows {
 			if r.IdleRSS == nil {

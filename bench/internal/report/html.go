@@ -20,7 +20,8 @@ var page = template.Must(template.New("report").Parse(pageText))
 type sheet struct {
 	File       *result.File
 	Facts      [][2]string
-	Headline   [][]string
+	Sentences  []string
+	Spans      [][]string
 	Views      []viewSheet
 	Memory     *chart
 	Footnotes  []string
@@ -68,7 +69,8 @@ type comparisonSheet struct {
 // HTML writes the page of a run: one file that needs nothing else, no script.
 // c may be nil.
 func HTML(w io.Writer, f *result.File, c *result.Comparison) error {
-	s := sheet{File: f, Facts: facts(f), Headline: headline(f), Memory: memoryChart(f),
+	s := sheet{File: f, Facts: facts(f), Sentences: headlines(f),
+		Spans: spans(f), Memory: memoryChart(f),
 		Footnotes: legend(f), PairsText: pairsText, PairHeads: pairHeads, Pairs: pairLines(f)}
 	for _, view := range views(f) {
 		s.Views = append(s.Views, sheetOf(f, view))
@@ -111,9 +113,9 @@ func notes(f *result.File) (out [][2]string) {
 	return out
 }
 
-// headline has a line for each contestant: between which ratios its workloads
-// lie, in each view.
-func headline(f *result.File) (out [][]string) {
+// spans has a line for each contestant: between which ratios its workloads lie, in
+// each view.
+func spans(f *result.File) (out [][]string) {
 	for _, k := range keys(f) {
 		line, some := []string{k.Label}, false
 		for _, view := range views(f) {
@@ -144,12 +146,12 @@ func span(f *result.File, view result.View, contestant string) string {
 // keys returns the contestants in order. A contestant's key is its class in the
 // page's style sheet as well.
 func keys(f *result.File) (out []key) {
-	seen := map[string]bool{}
+	seen, shapes := map[string]bool{}, marks(f)
 	for _, w := range f.Workloads {
 		for _, r := range w.Rows {
 			if !seen[r.Contestant] {
 				seen[r.Contestant] = true
-				out = append(out, key{r.Contestant, r.Label, markOf(r.Contestant)})
+				out = append(out, key{r.Contestant, r.Label, shapes[r.Contestant]})
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func sample() *result.File {
 		return &stats.Interval{Median: m, Low: l, High: h, Count: 25}
 	}
 	echo := result.Workload{Name: "echo/64/50", Title: "echo 64 B, 50 connections",
-		View: result.Pinned, Rows: []result.Row{
+		View: result.Pinned, Conns: 50, Rows: []result.Row{
 			{Contestant: "net", Label: "std net", Note: "package net", Messages: 100,
 				PerSecond: 123456, MBPerSec: 7.9, CPUNS: 7000, ServerBusy: 1, LoadBusy: .7,
 				Latency: latency, Syscalls: ptr(3), Allocs: ptr(0)},
@@ -41,6 +42,7 @@ func sample() *result.File {
 					Ratio: *ratio(1.0125, .9901, 1.031)}}},
 			{Contestant: "epoll", Label: "sluice epoll", Error: "<script>alert(1)</script>"},
 			{Contestant: "haproxy", Label: "HAProxy", Messages: 1, Ratio: ratio(3.4, 3.3, 3.6)},
+			{Contestant: "nbio", Label: "nbio", Messages: 100, Lost: 77},
 		}}
 	receive := echo
 	receive.Name, receive.Title, receive.View = "receive/65536/50", "receive", result.Unpinned
@@ -212,8 +214,89 @@ func TestAnIntervalThatIsCutOffHasNoEnd(t *testing.T) {
 	if n := len(c.Items[1].Ends); n != 1 {
 		t.Errorf("an interval that is cut off has %d ends", n)
 	}
-	if beyond := c.Items[2]; beyond.Marks != nil || beyond.Ends != nil || beyond.Value != "3.40" {
+	beyond := c.Items[2]
+	if beyond.Marks != nil || beyond.Ends != nil || beyond.Value != "3.40" {
 		t.Errorf("a ratio beyond the chart is drawn as %+v", beyond)
+	}
+	edge := float64(chartWidth - valueWidth)
+	if len(beyond.Beyond) != 1 || beyond.Beyond[0] != edge || c.Items[0].Beyond != nil {
+		t.Errorf("marks at the edge at %v and %v", beyond.Beyond, c.Items[0].Beyond)
+	}
+}
+
+// Every contestant that this program knows has a mark of its own, and so have some
+// others; each is drawn.
+func TestMarksAreDistinct(t *testing.T) {
+	f := &result.File{Workloads: []result.Workload{{Name: "echo/64/50", View: result.Pinned}}}
+	keys := append(slices.Sorted(maps.Keys(fixed)), "net-again", "uring-old", "epoll-old", "x")
+	for _, key := range keys {
+		f.Workloads[0].Rows = append(f.Workloads[0].Rows, result.Row{Contestant: key, Label: key,
+			Ratio: &stats.Interval{Median: 1, Low: 1, High: 1}})
+	}
+	seen := map[mark]string{}
+	for key, shape := range marks(f) {
+		if other, twice := seen[shape]; twice {
+			t.Errorf("%s and %s have the mark %s", key, other, shape)
+		}
+		seen[shape] = key
+	}
+	drawn := map[string]string{}
+	page := render(t, f, nil)
+	for shape, key := range seen {
+		var b strings.Builder
+		if err := pageTemplate(&b, shape); err != nil {
+			t.Fatal(err)
+		}
+		if other, twice := drawn[b.String()]; twice {
+			t.Errorf("%s and %s are drawn alike", key, other)
+		}
+		drawn[b.String()] = key
+	}
+	if len(seen) != len(keys) || !strings.Contains(page, "</html>") {
+		t.Errorf("%d marks of %d contestants", len(seen), len(keys))
+	}
+}
+
+// pageTemplate draws a mark.
+func pageTemplate(w io.Writer, shape mark) error {
+	return page.ExecuteTemplate(w, "mark", key{Shape: shape})
+}
+
+func TestHeadline(t *testing.T) {
+	ratio := func(m, low float64) *stats.Interval {
+		return &stats.Interval{Median: m, Low: low, High: m + 0.1, Count: 20}
+	}
+	workload := func(name, title string, r *stats.Interval, pairs ...result.Pair) result.Workload {
+		return result.Workload{Name: name, Title: title, View: result.Pinned, Conns: 50,
+			Rows: []result.Row{{Contestant: "net", Label: "std net"},
+				{Contestant: "uring", Label: "sluice io_uring", Ratio: r, Pairs: pairs}}}
+	}
+	c := func(to string, m float64) result.Pair {
+		return result.Pair{To: to, Ratio: stats.Interval{Median: m}}
+	}
+	echo := workload("echo/64/50", "echo", ratio(0.74, 0.7), c("epoll", 9), c("c-epoll", 0.9),
+		c("c-uring", 1.06))
+	for _, c := range []struct {
+		workloads []result.Workload
+		want      string
+	}{
+		{[]result.Workload{workload("send/1/1", "send", ratio(0.9, 0.8)), echo},
+			"sluice io_uring, pinned: 0.74 of std net's CPU time at 50 connections, 1.06 of the " +
+				"better server's in C, 0.74 to 0.90 over 2 workloads; dearer at nothing."},
+		{[]result.Workload{echo, workload("a/1", "a", ratio(1.2, 0.99)),
+			workload("b/1", "b", ratio(1.3, 1.1)), workload("c/1", "c", ratio(1.5, 1.1)),
+			workload("d/1", "d", ratio(1.6, 1.1)), workload("e/1", "e", ratio(1.1, 1.05))},
+			"sluice io_uring, pinned: 0.74 of std net's CPU time at 50 connections, 1.06 of the " +
+				"better server's in C, 0.74 to 1.60 over 6 workloads; dearer only at d (1.60); " +
+				"c (1.50); b (1.30); and 1 more."},
+		{[]result.Workload{workload("send/1/1", "send", ratio(0.9, 0.8))},
+			"sluice io_uring, pinned: 0.90 of std net's CPU time (send)."},
+		{nil, ""},
+	} {
+		got := strings.Join(headlines(&result.File{Workloads: c.workloads}), "|")
+		if got != c.want {
+			t.Errorf("\n%s\nwant\n%s", got, c.want)
+		}
 	}
 }
 
@@ -233,7 +316,10 @@ func TestText(t *testing.T) {
 	TextComparison(&out, *comparison())
 	text := out.String()
 	for _, want := range []string{"PINNED", "UNPINNED", "123,456", "0.57 [0.55, 3.50]", "99 %*",
-		"sluice epoll: <script>", "1,364 bytes", "51,000 bytes, of Go objects 23,456",
+		"sluice epoll: <script>", "bytes  of Go objects", "1,364              –",
+		"51,000         23,456",
+		"sluice io_uring, pinned: 0.57 of std net's CPU time at 50 connections.",
+		"77 datagrams lost, 100 came back",
 		"COMPARED", "no certain change",
 		"kernel: 6.17 then",
 		"A note.", "too slow for this rate, 12,345 messages"} {

@@ -30,6 +30,10 @@ func Text(w io.Writer, f *result.File) {
 	for _, note := range f.Notes {
 		fmt.Fprintln(w, note)
 	}
+	fmt.Fprintln(w)
+	for _, sentence := range headlines(f) {
+		fmt.Fprintln(w, sentence)
+	}
 	for _, view := range views(f) {
 		table := [][]string{columns}
 		for _, wl := range workloads(f, view) {
@@ -51,7 +55,14 @@ func Text(w io.Writer, f *result.File) {
 	}
 	if idle := idleLines(f); idle != nil {
 		fmt.Fprintf(w, "\nMEMORY of an idle connection\n")
-		align(w, idle, 3)
+		align(w, append([][]string{idleHeads}, idle...), 3)
+		for _, wl := range f.Workloads {
+			for _, row := range wl.Rows {
+				if isIdle(wl) && row.Error != "" {
+					fmt.Fprintf(w, "%s, %s: %s\n", wl.Title, row.Label, row.Error)
+				}
+			}
+		}
 	}
 	fmt.Fprintf(w, "\n%s\n", strings.Join(legend(f), "\n"))
 }
@@ -92,6 +103,9 @@ func trouble(f *result.File, view result.View) (out []string) {
 			switch {
 			case r.Error != "":
 				out = append(out, fmt.Sprintf("%s, %s: %s", w.Title, r.Label, r.Error))
+			case r.Lost > 0:
+				out = append(out, fmt.Sprintf("%s, %s: %s datagrams lost, %s came back", w.Title,
+					r.Label, count(float64(r.Lost)), count(float64(r.Messages))))
 			case r.Late > 0:
 				out = append(out, fmt.Sprintf("%s, %s: too slow for this rate, %s messages were "+
 					"never sent", w.Title, r.Label, count(float64(r.Late))))
@@ -101,6 +115,9 @@ func trouble(f *result.File, view result.View) (out []string) {
 	return out
 }
 
+// idleHeads are the heads of the table of memory.
+var idleHeads = []string{"workload", "view", "server", "bytes", "of Go objects"}
+
 func idleLines(f *result.File) [][]string {
 	var out [][]string
 	for _, w := range f.Workloads {
@@ -108,14 +125,14 @@ func idleLines(f *result.File) [][]string {
 			if !isIdle(w) {
 				continue
 			}
-			value := r.Error
+			bytes, objects := none, none
 			if r.IdleRSS != nil {
-				value = count(*r.IdleRSS) + " bytes"
+				bytes = count(*r.IdleRSS)
 			}
 			if r.IdleHeap != nil {
-				value += ", of Go objects " + count(*r.IdleHeap)
+				objects = count(*r.IdleHeap)
 			}
-			out = append(out, []string{w.Title, string(w.View), r.Label, value})
+			out = append(out, []string{w.Title, string(w.View), r.Label, bytes, objects})
 		}
 	}
 	return out
@@ -129,9 +146,13 @@ func legend(f *result.File) []string {
 			"it differs from 1 by is the error.",
 		fmt.Sprintf("Contestants take turns of %g ms. msg/s, MB/s (10^6 bytes, one direction) "+
 			"and CPU are medians of the rounds; a one-way message is 64 KiB, and a fan-out's is "+
-			"what one connection gets.", f.SliceMS),
+			"what one connection gets. A message of net/http is a request, and one of connect, "+
+			"echo, close is a connection; of timers and posts it is one of these. What is called "+
+			"steady is measured in the middle of longer turns, with that congestion control on "+
+			"both sides.", f.SliceMS),
 		"Latency is a message's way there and back; at a fixed rate it is counted from when the " +
-			"message was due, in a fan-out from when it was asked for until a connection has it.",
+			"message was due, in a fan-out from when it was asked for until a connection has it, " +
+			"and of connect, echo, close from before the connection was made.",
 	}
 	for _, w := range f.Workloads {
 		for _, r := range w.Rows {

@@ -47,7 +47,11 @@ type Workload struct {
 	Depth  int     `json:"depth,omitempty"` // messages under way on a connection
 	Rate   float64 `json:"rate,omitempty"`  // messages a second that were asked for
 	Rounds int     `json:"rounds"`          // in which each contestant had a turn
-	Rows   []Row   `json:"rows"`            // the base first
+
+	// Congestion is TCP's congestion control, if it is another than the machine's.
+	Congestion string `json:"congestion,omitempty"`
+
+	Rows []Row `json:"rows"` // the base first
 }
 
 // A Row is one contestant at one workload. What was not or could not be
@@ -70,6 +74,7 @@ type Row struct {
 	Allocs   *float64        `json:"allocs,omitempty"`    // heap objects for a message
 	Ratio    *stats.Interval `json:"ratio,omitempty"`     // of CPU for a message, to the base
 	Late     int64           `json:"late,omitempty"`      // messages that a rate asked for in vain
+	Lost     int64           `json:"lost,omitempty"`      // datagrams that did not come back
 	IdleRSS  *float64        `json:"idle_rss,omitempty"`  // bytes of memory for a connection
 	IdleHeap *float64        `json:"idle_heap,omitempty"` // of them, Go objects
 

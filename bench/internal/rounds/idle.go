@@ -32,7 +32,10 @@ func (r *Runner) idle(w Workload) (rows []result.Row) {
 		if err = errors.Join(err, l.err); err != nil {
 			row.Error, row.Missing = err.Error(), errors.Is(err, contest.ErrUnavailable)
 		} else {
-			row.IdleRSS, row.IdleHeap, row.Messages = &rss, &heap, int64(w.Conns)
+			row.IdleRSS, row.Messages = &rss, int64(w.Conns)
+			if !l.foreign { // whose heap is not Go's
+				row.IdleHeap = &heap
+			}
 		}
 		rows = append(rows, row)
 	}
@@ -47,6 +50,7 @@ func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) 
 	if err := l.open(r, none); err != nil {
 		return 0, 0, err
 	}
+	l.foreign = l.process.Foreign()
 	before, err := l.process.Footprint()
 	if err != nil {
 		return 0, 0, err
@@ -55,7 +59,7 @@ func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) 
 	if err := l.dial(r, w); err != nil {
 		return 0, 0, err
 	}
-	if err := l.awaitAccepted(w.Conns); err != nil {
+	if err := l.awaitAccepted(w); err != nil {
 		return 0, 0, err
 	}
 	out, err := l.slice(load.Slice{})
@@ -75,8 +79,8 @@ func (l *lane) idleMemory(r *Runner, w Workload) (rss, heap float64, err error) 
 // server if that is more, with some to spare.
 func (r *Runner) FilesNeeded(w Workload) uint64 {
 	const spare = 64
-	contestants := len(r.Contestants)
-	if w.Idle || w.Kind == load.FanOut && r.load(w).OnRing() { // which keeps none
+	contestants := len(r.entered(w))
+	if w.Idle || r.load(w).InTable() { // which keeps none
 		return uint64(w.Conns) + spare
 	}
 	if w.Kind == load.Relay { // both sides of a proxy, each

@@ -42,9 +42,11 @@ type lane struct {
 	backend    *load.Backend // behind a proxy, else nil
 	note       string
 	err        error // the first; the lane then does no more
+	foreign    bool  // the process is another program's
 
 	messages   int64
 	late       int64
+	lost       int64
 	cpu        []float64 // server, ns for a message, by round
 	perSecond  []float64
 	serverBusy []float64
@@ -78,16 +80,18 @@ func (l *lane) open(r *Runner, w Workload) (err error) {
 		return err
 	}
 	l.note = l.process.Note
-	if err := l.dial(r, w); err != nil {
-		return err
+	if !w.Mode.Works() {
+		if err := l.dial(r, w); err != nil {
+			return err
+		}
 	}
-	if err := l.awaitAccepted(w.Conns); err != nil || w.Idle {
+	if err := l.awaitAccepted(w); err != nil || w.Idle {
 		return err
 	}
 	if err := l.verify(r.Slice / 2); err != nil {
 		return err
 	}
-	if w.Kind == load.Echo || w.Kind == load.FanOut {
+	if w.timed() {
 		l.latency = hdrhistogram.New(1, latencyMax, latencyDigits)
 	}
 	if l.process.Foreign() {
@@ -116,14 +120,15 @@ func (l *lane) dial(r *Runner, w Workload) (err error) {
 
 // load is what load w takes, but for what depends on the server.
 func (r *Runner) load(w Workload) load.Options {
-	return load.Options{Kind: w.Kind, Conns: w.Conns,
-		Size: w.Size, Depth: w.Depth, Rate: w.Rate, Sleep: r.Sleep, Epoll: r.EpollLoad,
+	return load.Options{Kind: w.Kind, Conns: w.Conns, Size: w.Size, Depth: w.Depth,
+		Rate: w.Rate, Poisson: w.Poisson, Sleep: r.Sleep, Epoll: r.EpollLoad,
 		Datagrams: w.Mode == contest.Datagrams, TLS: w.Mode == contest.EchoTLS}
 }
 
 // awaitAccepted returns when the server has all the connections.
-func (l *lane) awaitAccepted(conns int) error {
-	if l.process.Uncounted {
+func (l *lane) awaitAccepted(w Workload) error {
+	conns := w.Conns
+	if l.process.Uncounted || w.Kind == load.Churn { // which has none before its slices
 		return nil
 	}
 	end := time.Now().Add(acceptMax)
@@ -139,6 +144,11 @@ func (l *lane) awaitAccepted(conns int) error {
 
 // slice is one slice of load, and fails if the server found wrong bytes.
 func (l *lane) slice(s load.Slice) (load.Outcome, error) {
+	if l.workload.Mode.Works() {
+		began := time.Now()
+		n, err := l.process.Work(s.Time)
+		return load.Outcome{Messages: n, Elapsed: time.Since(began)}, err
+	}
 	out, err := l.pool.Run(s)
 	if err == nil && l.process.Page.Mismatched.Load() > 0 {
 		err = l.mismatch()
@@ -184,6 +194,9 @@ func (l *lane) measure(length time.Duration) error {
 		}
 		settle()
 	}
+	if l.workload.Steady {
+		return l.measureMiddle(length)
+	}
 	before, err := l.process.CPU()
 	if err != nil {
 		return err
@@ -197,14 +210,45 @@ func (l *lane) measure(length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	spent, elapsed := float64(after-before), float64(out.Elapsed)
+	l.record(out, after-before)
+	return nil
+}
+
+// warmPart is which part of a slice's length passes before a steady one is measured.
+const warmPart = 4
+
+// measureMiddle measures while all connections are busy, without the beginning and the
+// end of the slice. A server's CPU time is then behind by up to a scheduler's tick.
+func (l *lane) measureMiddle(length time.Duration) error {
+	for range barrenMax {
+		var times []time.Duration
+		var errs []error
+		out, err := l.slice(load.Slice{Warm: length / warmPart, Time: length, Mark: func() {
+			t, err := l.process.CPU()
+			times, errs = append(times, t), append(errs, err)
+		}})
+		if err = errors.Join(append(errs, err)...); err != nil {
+			return err
+		}
+		if out.Messages > 0 {
+			l.record(out, times[1]-times[0])
+			return nil
+		}
+		length *= 2 // as in fruitful
+	}
+	return errNothing
+}
+
+// record keeps what a slice brought, and the server's CPU time for it.
+func (l *lane) record(out load.Outcome, cpu time.Duration) {
+	spent, elapsed := float64(cpu), float64(out.Elapsed)
 	l.messages += out.Messages
 	l.late += out.Late
+	l.lost += out.Lost
 	l.cpu = append(l.cpu, spent/float64(out.Messages))
 	l.perSecond = append(l.perSecond, float64(out.Messages)/out.Elapsed.Seconds())
 	l.serverBusy = append(l.serverBusy, spent/elapsed)
 	l.loadBusy = append(l.loadBusy, float64(out.Busy)/elapsed)
-	return nil
 }
 
 // settle spins: a timer is not exact enough.

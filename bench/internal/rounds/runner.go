@@ -30,15 +30,15 @@ type Runner struct {
 	Sleep       bool          // the load has no CPU of its own
 	EpollLoad   bool          // the load does without io_uring
 	Slice       time.Duration // one contestant's turn
+	Steady      time.Duration // one at a steady workload; 0: as long as Slice
 	Time        time.Duration // of a workload, from its first process to its last round
 
 	// Pairs are contestants, by their keys, whose CPU time is compared in each round
 	// as well: that of the first to that of the second.
 	Pairs [][2]string
 
-	// Serves reports whether a server has a mode; nil: all have all. Who has not
-	// is left out.
-	Serves func(server string, mode contest.Mode) bool
+	// Enters reports whether a server takes part in a workload; nil: all do.
+	Enters func(server string, w Workload) bool
 
 	// Progress is told what is being done; nil for nobody.
 	Progress func(what string)
@@ -52,10 +52,18 @@ type Runner struct {
 // the others go on without it.
 func (r *Runner) Run(w Workload) result.Workload {
 	out := result.Workload{Name: w.Name, Title: w.Title, View: r.View,
-		Conns: w.Conns, Size: w.Size, Depth: w.Depth, Rate: w.Rate}
+		Conns: w.Conns, Size: w.Size, Depth: w.Depth, Rate: w.Rate, Congestion: w.Congestion}
 	if w.Idle {
 		out.Rows = r.idle(w)
 		return out
+	}
+	if w.Congestion != "" {
+		restore, err := contest.Congest(w.Congestion)
+		if err != nil {
+			out.Rows = r.Missing(w, err)
+			return out
+		}
+		defer restore()
 	}
 	end := time.Now().Add(r.Time)
 	var lanes []*lane
@@ -68,7 +76,7 @@ func (r *Runner) Run(w Workload) result.Workload {
 	if lanes == nil {
 		return out
 	}
-	out.Rounds = r.rounds(lanes, end)
+	out.Rounds = r.rounds(lanes, r.turn(w), end)
 	for _, l := range lanes {
 		l.check(l.countMallocs())
 		r.countSyscalls(l)
@@ -82,6 +90,46 @@ func (r *Runner) Run(w Workload) result.Workload {
 		out.Rows = append(out.Rows, row)
 	}
 	return out
+}
+
+// Missing has a row for each contestant of w that says why there is no result.
+func (r *Runner) Missing(w Workload, err error) (rows []result.Row) {
+	for _, c := range r.entered(w) {
+		if w.Idle && c.Key != c.Server && c.Program == "" { // the base, again
+			continue
+		}
+		rows = append(rows, result.Row{Contestant: c.Key, Label: c.Label, Error: err.Error(),
+			Missing: true})
+	}
+	return rows
+}
+
+// turn is how long one contestant's turn at w is.
+func (r *Runner) turn(w Workload) time.Duration {
+	if w.Steady && r.Steady > 0 {
+		return r.Steady
+	}
+	return r.Slice
+}
+
+// How many rounds are aimed at: a steady turn is long and tells more.
+const (
+	roundsAim       = 20
+	roundsAimSteady = 7
+)
+
+// Wants is the time that w takes for as many rounds as are aimed at.
+func (r *Runner) Wants(w Workload) time.Duration {
+	n, each := roundsAim, r.turn(w)
+	switch {
+	case w.Idle:
+		return 0
+	case w.Steady:
+		n, each = roundsAimSteady, each+each/warmPart+each/verifyPart
+	case w.oneWay():
+		each += each / verifyPart
+	}
+	return time.Duration(n*len(r.entered(w))) * each
 }
 
 // pairs compares a lane with those that it is to be compared with.
@@ -101,7 +149,7 @@ func (r *Runner) pairs(l *lane, lanes []*lane) (out []result.Pair) {
 // entered is who takes part in w.
 func (r *Runner) entered(w Workload) (out []Contestant) {
 	for _, c := range r.Contestants {
-		if r.Serves == nil || r.Serves(c.Server, w.Mode) {
+		if r.Enters == nil || r.Enters(c.Server, w) {
 			out = append(out, c)
 		}
 	}
@@ -111,7 +159,7 @@ func (r *Runner) entered(w Workload) (out []Contestant) {
 // rounds has each lane in turn do a slice, until the time is up. Each round
 // begins with another lane, and every second one goes backwards, so that none
 // profits from its place or from who came before it.
-func (r *Runner) rounds(lanes []*lane, end time.Time) (n int) {
+func (r *Runner) rounds(lanes []*lane, turn time.Duration, end time.Time) (n int) {
 	for ; n < roundsMin || time.Now().Before(end); n++ {
 		r.say(fmt.Sprintf("round %d", n+1))
 		alive := false
@@ -120,7 +168,7 @@ func (r *Runner) rounds(lanes []*lane, end time.Time) (n int) {
 				i = len(lanes) - 1 - i
 			}
 			l := lanes[(i+n/2)%len(lanes)]
-			l.check(l.measure(r.Slice))
+			l.check(l.measure(turn))
 			alive = alive || l.err == nil
 		}
 		if !alive {
@@ -166,7 +214,7 @@ func (l *lane) row(base *lane) result.Row {
 	row.MBPerSec = row.PerSecond * float64(l.workload.Size) / 1e6
 	row.CPUNS, row.CPURounds = stats.Median(l.cpu), l.cpu
 	row.ServerBusy, row.LoadBusy = stats.Median(l.serverBusy), stats.Median(l.loadBusy)
-	row.Allocs, row.Syscalls, row.Late = l.allocs, l.syscalls, l.late
+	row.Allocs, row.Syscalls, row.Late, row.Lost = l.allocs, l.syscalls, l.late, l.lost
 	if h := l.latency; h != nil {
 		row.Latency = &result.Latency{
 			P50:  float64(h.ValueAtQuantile(50)) / 1e3,

@@ -22,8 +22,34 @@ type Workload struct {
 	Depth int
 	Rate  float64
 
+	// Poisson is load.Options.Poisson.
+	Poisson bool
+
+	// Steady is measured in the middle of long turns: senders that are paced, or wait
+	// for a window, take some time to get going.
+	Steady bool
+
+	// Congestion is the congestion control that TCP uses; empty: the machine's, or a
+	// plain one in a namespace of our own.
+	Congestion string
+
+	// Loops has servers with several loops take part.
+	Loops bool
+
+	// Unpinned says that it is worth its time in that view as well, where not all are.
+	Unpinned bool
+
 	// Idle measures the memory of connections instead of work on them.
 	Idle bool
+}
+
+// timed reports whether each message has a time of its own.
+func (w Workload) timed() bool {
+	switch w.Kind {
+	case load.Echo, load.FanOut, load.Churn, load.HTTP:
+		return !w.Mode.Works()
+	}
+	return false
 }
 
 // oneWay reports whether bytes go one way only: then the load does not look at each
@@ -63,6 +89,9 @@ const (
 	// IdleConns is how many connections the idle workload has.
 	IdleConns = 10000
 
+	// ManyConns is how many connections echo has at most, with Choice.All.
+	ManyConns = 10000
+
 	// DefaultRate is what the paced workload asks for, messages a second.
 	DefaultRate = 20000
 )
@@ -77,6 +106,11 @@ type Choice struct {
 	FanOut []int   // numbers of connections of the fan-out workload; nil: the default
 	Rate   float64 // messages a second of the paced workload
 	Idle   int     // connections of the idle workload
+
+	// All adds what is too much for every day. Many is its largest number of
+	// connections; 0 means ManyConns.
+	All  bool
+	Many int
 }
 
 // Workloads returns the set for a choice: ping-pong at each combination, then the
@@ -84,6 +118,10 @@ type Choice struct {
 func Workloads(choice Choice) []Workload {
 	out := echoes(choice)
 	idleTLS := max(choice.Idle/idleTLSPart, 1)
+	if choice.All {
+		out = more(out, choice)
+		idleTLS = choice.Idle
+	}
 	return append(out, Workload{
 		Name:  fmt.Sprintf("idle/%d", choice.Idle),
 		Title: fmt.Sprintf("%d idle connections", choice.Idle),
@@ -107,10 +145,7 @@ func echoes(choice Choice) []Workload {
 	var out []Workload
 	for _, size := range sizes {
 		for _, n := range conns {
-			out = append(out, Workload{
-				Name:  fmt.Sprintf("echo/%d/%d", size, n),
-				Title: fmt.Sprintf("echo %s, %s", bytes(size), connections(n)),
-				Mode:  contest.Echo, Conns: n, Size: size, Depth: 1})
+			out = append(out, echoOf(size, n))
 		}
 	}
 	for _, n := range others {
@@ -142,6 +177,13 @@ func echoes(choice Choice) []Workload {
 		out = append(out, relay(n))
 	}
 	return append(out, fanOuts(choice.FanOut)...)
+}
+
+func echoOf(size, conns int) Workload {
+	return Workload{
+		Name:  fmt.Sprintf("echo/%d/%d", size, conns),
+		Title: fmt.Sprintf("echo %s, %s", bytes(size), connections(conns)),
+		Mode:  contest.Echo, Conns: conns, Size: size, Depth: 1}
 }
 
 func fanOuts(conns []int) (out []Workload) {

@@ -242,7 +242,8 @@ func TestAcceptCancelledByItsHandlerTakesNoMore(t *testing.T) {
 	for range 2 {
 		fd, _ := e.Socket(proactor.Unix, proactor.Stream)
 		fds = append(fds, fd)
-		op := proactor.Op{Code: proactor.Connect, FD: fd, Addr: addr, Handler: &recorder{}}
+		op := proactor.Op{Code: proactor.Connect, FD: fd,
+			Message: &proactor.Message{Addr: addr}, Handler: &recorder{}}
 		e.Submit(&op)
 		wait(t, e, 0)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/arena"
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/procs"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +50,7 @@ type engine struct {
 	eager    uint64 // completions that an owner waits for
 
 	thread  int // the thread that called Start; checked builds only
-	yielder sys.Yielder
+	yielder procs.Yielder
 	closed  bool
 
 	peer   sys.Sockaddr

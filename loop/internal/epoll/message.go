@@ -62,23 +62,24 @@ func (e *engine) recvMsg(s *slot, op *proactor.Op) {
 		e.fail(op, errno)
 		return
 	}
+	about := op.Message
 	for i := range n {
 		m := &b.messages[i]
 		b.from[i].Len = m.Namelen
-		op.Addr = b.from[i].Addr()
-		op.Truncated = m.Flags&unix.MSG_TRUNC != 0
-		op.Size, op.Segment, op.Uncut = int(m.N), 0, false
-		if op.Coalesced {
+		about.Addr = b.from[i].Addr()
+		about.Truncated = m.Flags&unix.MSG_TRUNC != 0
+		about.Size, about.Segment, about.Uncut = int(m.N), 0, false
+		if about.Coalesced {
 			size, known := sys.SegmentSize(b.controls(i), m.Flags&unix.MSG_CTRUNC != 0)
-			op.Segment, op.Uncut = size, !known
+			about.Segment, about.Uncut = size, !known
 		}
 		data := b.bufs[i]
-		data = data[:min(op.Size, len(data)):min(op.Size, len(data))]
+		data = data[:min(about.Size, len(data)):min(about.Size, len(data))]
 		e.stats.Completed++
 		op.Deliver(int32(len(data)), true, data)
 		debug.Poison(data)
 	}
-	op.Truncated = false
+	about.Truncated = false
 }
 
 // controls returns the control messages of a received datagram.
@@ -94,7 +95,7 @@ func (b *batch) recv(e *engine, op *proactor.Op) (int, syscall.Errno) {
 		m := &b.messages[i]
 		m.Namelen, m.Flags, m.Control = sys.SockaddrSize, 0, nil
 		m.SetControllen(0)
-		if op.Coalesced {
+		if op.Message.Coalesced {
 			m.Control = (*byte)(unsafe.Pointer(&b.control[i]))
 			m.SetControllen(sys.ControlRoom)
 		}

@@ -33,7 +33,7 @@ func (e *engine) connect(op *proactor.Op) {
 		return
 	}
 	errno := syscall.EINVAL
-	if err := e.peer.Set(op.Addr); err == nil {
+	if err := e.peer.Set(op.Message.Addr); err == nil {
 		e.stats.Syscalls++
 		errno = e.machine.Connect(op.FD, &e.peer)
 	}
@@ -79,7 +79,7 @@ func (e *engine) send(op *proactor.Op) {
 
 // sendMsg sends the rest of op.Bufs.
 func (e *engine) sendMsg(op *proactor.Op) {
-	if err := e.peer.Set(op.Addr); err != nil {
+	if err := e.peer.Set(op.To()); err != nil {
 		e.fail(op, syscall.EINVAL)
 		return
 	}

@@ -11,9 +11,9 @@ import (
 // ended by itself.
 type connection struct {
 	endpoint
-	epoch   uint32 // counts SetProtocol
 	lent    []byte // what GetBuffer returned, until BufferUpdated
 	lentFor uint32 // the epoch in which it was lent
+	epoch   uint32 // counts SetProtocol
 }
 
 // Start implements Transport.

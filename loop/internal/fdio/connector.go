@@ -14,6 +14,7 @@ import (
 type Connector struct {
 	engine proactor.Proactor
 	op     proactor.Op
+	to     proactor.Message
 	done   func(errno syscall.Errno)
 	cancel bool
 }
@@ -23,7 +24,8 @@ type Connector struct {
 func NewConnector(engine proactor.Proactor, fd int, addr transport.Addr,
 	done func(errno syscall.Errno)) *Connector {
 	c := &Connector{engine: engine, done: done}
-	c.op.Code, c.op.FD, c.op.Addr, c.op.Handler = proactor.Connect, fd, addr, c
+	c.op.Code, c.op.FD, c.op.Handler = proactor.Connect, fd, c
+	c.op.Message, c.to.Addr = &c.to, addr
 	c.engine.Submit(&c.op)
 	return c
 }

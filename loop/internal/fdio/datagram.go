@@ -23,6 +23,7 @@ type Datagram struct {
 	proto       protocol.DatagramProtocol
 	recvBackoff Timer // until it receives again, after a lack of memory
 
+	messages    messages
 	out         packets
 	writable    proactor.Op // waits for room at a Unix peer, or for that of a group
 	told        bool        // there was an event of that, and nothing was sent since
@@ -65,8 +66,8 @@ func NewDatagram(host Host, c DatagramConfig) *Datagram {
 	if c.Group {
 		d.out.segmentMax = proactor.SegmentedMax
 	}
-	d.recv.Coalesced = c.Coalesced
-	d.recv.Code, d.send.Code = proactor.RecvMsg, proactor.SendMsg
+	d.messages.of(&d.endpoint)
+	d.messages.in.Coalesced = c.Coalesced
 	d.writable.Code, d.writable.FD, d.writable.Handler = proactor.Poll, c.FD, d
 	d.writable.Mask = pollOut
 	return d
@@ -83,7 +84,7 @@ func (d *Datagram) Start() {
 func (d *Datagram) Complete(op *proactor.Op) {
 	switch op {
 	case &d.recv:
-		if op.Uncut && op.Res >= 0 && d.state == Open {
+		if op.Message.Uncut && op.Res >= 0 && d.state == Open {
 			d.uncut()
 		}
 		d.receivedMessage()

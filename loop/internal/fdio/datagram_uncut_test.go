@@ -49,9 +49,9 @@ func TestDatagramsThatNobodyCanCutAreAnErrorAndTheLast(t *testing.T) {
 		if paused {
 			d.PauseReading()
 		}
-		r.op.Uncut = true
+		r.op.Message.Uncut = true
 		r.op.Deliver(600, true, make([]byte, 600))
-		r.op.Uncut = false
+		r.op.Message.Uncut = false
 		if v, set := r.options[proactor.Coalesce]; !set || v != 0 || len(r.lacks) != 1 {
 			t.Errorf("options %v, lacks %v", r.options, r.lacks)
 		}

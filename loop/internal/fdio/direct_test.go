@@ -84,6 +84,9 @@ func (r *outRig) file(c byte, n int64) *File {
 // The watch for room may outlast what it was for, by a round's budget: then an
 // operation carries what is next, and room is no reason to send that a second time.
 func TestRoomWhileASendIsInFlightSendsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	r := &outRig{acceptRig: acceptRig{t: t}, room: 1000}
 	s := NewStream(r, Config{FD: 3, Protocol: protocol.Protocol(silent{}),
 		Local: &net.UnixAddr{Net: "unix"}, Peer: &net.UnixAddr{Net: "unix"}})

@@ -16,10 +16,12 @@ import (
 //	made --Start--> open --Close | EOF--> closing --drained--> lost --idle--> closed
 //	                open --Abort | error---------------------> lost
 //	                                      closing --same-----> lost
+//	any --the loop is closed, Abandon-------------------------> closed
 //
 // open: the protocol receives and writes. closing: nothing is received, the
 // output drains. lost: the output is dropped and what is in flight is being
-// cancelled. closed: ConnectionLost was called and the descriptor is closed.
+// cancelled. closed: ConnectionLost was called, unless the loop was closed before, and the
+// descriptor is closed.
 type State uint8
 
 // The states.
@@ -136,21 +138,22 @@ type endpoint struct {
 	extras *extras
 	pub    published
 	fd     int
-	state  State
 	err    error // why it was lost
 
-	recv   proactor.Op
-	paused bool      // by the protocol
-	eof    bool      // nothing more is received: the peer has ended its output
-	held   []arrival // came while paused, not yet delivered
-
-	send     proactor.Op
-	flow     transport.FlowControl
+	state    State
+	paused   bool // reading is, by the protocol
+	eof      bool // nothing more is received: the peer has ended its output
 	eofAsked bool // WriteEOF was called
 	eofSent  bool // and FIN is on its way
 	awaited  bool // somebody waits for the lazy send in flight
 	dirty    bool // on the host's list of flushers
 	soon     bool // on the host's list of tasks
+
+	recv proactor.Op
+	held []arrival // came while paused, not yet delivered
+
+	send proactor.Op
+	flow transport.FlowControl
 
 	local, peer net.Addr
 }

@@ -18,13 +18,22 @@ type received struct {
 	size    int // of all of it, more than there is data where that was truncated
 }
 
+// messages are what the endpoint's operations have besides.
+type messages struct{ in, out proactor.Message }
+
+// of makes e receive and send messages.
+func (m *messages) of(e *endpoint) {
+	e.recv.Code, e.send.Code = proactor.RecvMsg, proactor.SendMsg
+	e.recv.Message, e.send.Message = &m.in, &m.out
+}
+
 // receivedMessage handles a completion of the receive. What arrives after the end is
 // dropped.
 func (e *endpoint) receivedMessage() {
-	op, more := &e.recv, e.recv.More
+	op, about, more := &e.recv, e.recv.Message, e.recv.More
 	e.pub.received(op)
 	a := arrival{res: op.Res, received: received{
-		data: op.Data, addr: op.Addr, segment: op.Segment, size: op.Size}}
+		data: op.Data, addr: about.Addr, segment: about.Segment, size: about.Size}}
 	switch {
 	case e.state != Open || e.eof || op.Res == ecanceled:
 	case e.holds():
@@ -44,7 +53,7 @@ func (e *endpoint) receivedMessage() {
 // lazy if its completion changes nothing but a count.
 func (e *endpoint) submitMessage(q *packets) {
 	first := &q.waiting()[0]
-	e.send.Bufs, e.send.Addr = append(e.send.Bufs[:0], first.Data), first.Addr
+	e.send.Bufs, e.send.Message.Addr = append(e.send.Bufs[:0], first.Data), first.Addr
 	e.awaited = false
 	e.send.Lazy = e.state == Open && !e.eofAsked && !e.flow.Paused() && q.count() == 1
 	e.pub.sending(e.send.Bufs)

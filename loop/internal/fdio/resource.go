@@ -14,11 +14,14 @@ func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.fd) }
 // Gone implements registry.Resource.
 func (e *endpoint) Gone() bool { return e.state == Closed }
 
-// Abandon implements registry.Resource: the loop's page has no slot for it any more.
+// Abandon implements registry.Resource: the transport is closed and has no protocol, so that
+// whoever kept it reaches neither its descriptor, whose number may soon be another's, nor its
+// slot on the loop's page. What may be in flight keeps its memory reachable.
 func (e *endpoint) Abandon() {
-	if e.pub.slot != nil {
-		e.pub.unpublish()
+	if e.state < Closed {
+		e.move(Closed)
 	}
+	e.guard.Forget()
 }
 
 // Abandon implements registry.Resource: in addition, a shared open file becomes blocking

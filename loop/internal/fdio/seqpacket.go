@@ -21,8 +21,9 @@ import (
 // nothing else limits the queue (unix_dgram_sendmsg).
 type SeqPacket struct {
 	connection
-	out     packets
-	longest int // the longest message that the socket has been seen to take
+	messages messages
+	out      packets
+	longest  int // the longest message that the socket has been seen to take
 }
 
 // NewSeqPacket makes a transport on a connected descriptor, which it owns from now on.
@@ -30,7 +31,7 @@ type SeqPacket struct {
 func NewSeqPacket(host Host, c Config) *SeqPacket {
 	s := &SeqPacket{}
 	s.init(host, s, &c)
-	s.recv.Code, s.send.Code = proactor.RecvMsg, proactor.SendMsg
+	s.messages.of(&s.endpoint)
 	s.guard.Adopt(c.Protocol)
 	return s
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluice-net/sluice/loop/internal/arena"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/procs"
 	"github.com/sluice-net/sluice/loop/internal/sys"
 	"github.com/sluice-net/sluice/uring"
 	"golang.org/x/sys/unix"
@@ -59,7 +60,7 @@ type engine struct {
 
 	stats   proactor.Stats
 	thread  int
-	yielder sys.Yielder
+	yielder procs.Yielder
 	started bool
 	closed  bool
 }

@@ -176,7 +176,7 @@ func (e *engine) prepareWaitid(op *proactor.Op, sqe *uring.SQE) {
 // prepareConnect leaves it to the kernel to refuse an address that cannot be
 // encoded: one of no bytes is EINVAL.
 func (e *engine) prepareConnect(op *proactor.Op, sqe *uring.SQE) {
-	if err := e.name.Set(op.Addr); err != nil {
+	if err := e.name.Set(op.Message.Addr); err != nil {
 		e.name.Len = 0
 	}
 	sqe.PrepConnect(op.FD, e.ring.StageAddr(e.name.Bytes()), e.name.Len)
@@ -235,10 +235,11 @@ func (e *engine) prepareSend(op *proactor.Op, sqe *uring.SQE) uint64 {
 // nameOf returns the address to which a datagram goes, empty for the connected
 // peer. If it cannot be encoded, the kernel answers EINVAL.
 func (e *engine) nameOf(op *proactor.Op) []byte {
-	if op.Addr.IsZero() {
+	to := op.To()
+	if to.IsZero() {
 		return nil
 	}
-	if err := e.name.Set(op.Addr); err != nil {
+	if err := e.name.Set(to); err != nil {
 		e.name.Len = 1
 	}
 	return e.name.Bytes()

@@ -113,13 +113,14 @@ func (e *engine) deliverDatagram(op *proactor.Op, data []byte) {
 	var out uring.RecvMsgOut
 	ok := out.Parse(data, e.layoutOf(op))
 	debug.Assert(ok, "a datagram has the head that was asked for")
-	op.Segment, op.Uncut = 0, false
-	if op.Coalesced {
+	about := op.Message
+	about.Segment, about.Uncut = 0, false
+	if about.Coalesced {
 		size, known := sys.SegmentSize(out.Control, out.Flags&unix.MSG_CTRUNC != 0)
-		op.Segment, op.Uncut = size, !known
+		about.Segment, about.Uncut = size, !known
 	}
-	op.Addr = senderName(out.Name)
-	op.Size, op.Truncated = out.Len, out.Flags&unix.MSG_TRUNC != 0
+	about.Addr = senderName(out.Name)
+	about.Size, about.Truncated = out.Len, out.Flags&unix.MSG_TRUNC != 0
 	e.more(op, int32(len(out.Payload)), out.Payload)
 }
 
@@ -136,7 +137,7 @@ func datagramLayouts() (layouts [2]unix.Msghdr) {
 
 // layoutOf returns the layout for the datagrams of op.
 func (e *engine) layoutOf(op *proactor.Op) *unix.Msghdr {
-	if op.Coalesced {
+	if op.Message.Coalesced {
 		return &e.layouts[1]
 	}
 	return &e.layouts[0]

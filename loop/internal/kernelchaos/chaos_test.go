@@ -47,6 +47,9 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 // pool while a send that is being cancelled has them, and a generation of a slot that is
 // not compared (iouring).
 func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
 			want := strings.ToLower(os.Getenv(loop.EngineEnv))
@@ -64,7 +67,7 @@ func chaos(t *testing.T, engine loop.Engine) {
 	// somebody else's at once.
 	defer debug.SetGCPercent(debug.SetGCPercent(1))
 	size := worldSize{span: 1500 * time.Millisecond, live: 300}
-	total := 2 * size.span
+	total := size.span
 	switch {
 	case *chaosFor > 0:
 		size, total = worldSize{span: 4 * time.Second, live: 1500}, *chaosFor

@@ -6,12 +6,18 @@ import (
 )
 
 func TestEveryScenarioOnTheFakeLoop(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, s := range loadAll(t) {
 		t.Run(s.ID, func(t *testing.T) { Run(t, s, &fakeLoop{}) })
 	}
 }
 
 func TestRecordingTwiceIsTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, s := range loadAll(t) {
 		one, err := Record(s, &fakeLoop{})
 		if err != nil {
@@ -29,6 +35,9 @@ func TestRecordingTwiceIsTheSame(t *testing.T) {
 
 // A subject that does as asyncio does must fail where there is a deviation.
 func TestTheOtherTraceIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, s := range loadAll(t) {
 		if s.Deviation == nil {
 			continue

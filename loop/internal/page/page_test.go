@@ -212,6 +212,9 @@ func TestAPageGrowsWhileItIsRead(t *testing.T) {
 }
 
 func TestAFullPageListsNoMore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	p, r := newPage(t, simulated)
 	for range slotsMax {
 		if p.Add(Identity{Kind: flowpage.KindTCP}) == nil {

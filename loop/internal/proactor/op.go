@@ -23,7 +23,7 @@ const (
 	// non-blocking if the engine needs that, and close-on-exec. Any error ends it,
 	// ENFILE and EMFILE included; nothing is retried.
 	Accept
-	// Connect connects FD to Addr.
+	// Connect connects FD to Message.Addr.
 	Connect
 	// Recv receives once, into Buf, at least one byte unless the peer is done (Res
 	// 0). Buf may lie in memory returned by Alloc.
@@ -33,16 +33,16 @@ const (
 	// and its bytes in Data, which is valid during Complete, and longer if the owner
 	// sets Keep. The engine handles a lack of buffers by itself.
 	RecvAny
-	// RecvMsg receives datagrams as RecvAny receives bytes; Addr is the sender. Res
-	// may be 0 with More. Truncated says that the datagram did not fit, Size how
-	// long it was. If Coalesced is set, and FD has the option Coalesce, Data may be
+	// RecvMsg receives datagrams as RecvAny receives bytes; Message.Addr is the sender.
+	// Res may be 0 with More. Message.Truncated says that the datagram did not fit, Size
+	// how long it was. If Coalesced is set, and FD has the option Coalesce, Data may be
 	// several datagrams from one sender: see Segment.
 	RecvMsg
 	// Send sends all of Buf. Res is len(Buf), or an error, or, if it was cancelled
 	// midway, the number of bytes that were sent. An error is reported however much
 	// was sent before it, because the kernel reports it only once.
 	Send
-	// SendMsg sends all of Bufs in order as Send does, to Addr unless that is zero.
+	// SendMsg sends all of Bufs in order as Send does, to Message.Addr unless that is zero.
 	// The slice of slices and its elements belong to the engine until Complete. It
 	// takes at most IOVMax slices. On a Unix datagram socket it must not have to
 	// wait for room: the kernel copies the bytes before it looks for room, and
@@ -101,42 +101,59 @@ const (
 type Op struct {
 	// In: set before Submit.
 
-	Code    Code
-	Mask    uint16         // Poll: the events
-	Lazy    bool           // Send, SendMsg: nobody waits for the completion, see above
-	Once    bool           // Send, SendMsg on a connected socket: a single attempt, see above
-	Keep    bool           // RecvAny, set during Complete: the owner keeps the buffer, see above
-	FD      int            // the descriptor
-	Buf     []byte         // Recv: the destination. Send: the source
-	Bufs    [][]byte       // SendMsg: the sources
-	Addr    transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
-	Handler Handler        // receives completions
-
-	Coalesced bool // RecvMsg: the owner splits coalesced datagrams; UDP only
-
-	// Out: valid during Complete.
-
-	Res       int32  // the result, or a negated errno
-	More      bool   // the operation is still in flight
-	Keepable  bool   // RecvAny: there are buffers enough for the owner to keep this one
-	Buffer    uint16 // RecvAny: the number of the buffer, for GiveBack
-	Truncated bool   // RecvMsg: the datagram was longer than the buffer
-	Size      int    // RecvMsg: length of the datagram; of several: of all of them
-	Segment   int    // RecvMsg: Data is datagrams of this many bytes, the last maybe fewer; or 0
-	Uncut     bool   // RecvMsg: Data may be several datagrams, whose size is unknown
-	Data      []byte // RecvAny, RecvMsg: what was received
-
+	Code  Code
+	Lazy  bool // Send, SendMsg: nobody waits for the completion, see above
+	More  bool // out: the operation is still in flight
 	state opState
+
+	Res     int32    // out: the result, or a negated errno
+	FD       int      // the descriptor
+	Mask     uint16   // Poll: the events
+	Buffer   uint16   // out, RecvAny: the number of the buffer, for GiveBack
+	Keepable bool     // out, RecvAny: there are buffers enough for the owner to keep this one
+	Keep     bool     // RecvAny, set during Complete: the owner keeps the buffer, see above
+	Once     bool     // Send, SendMsg on a connected socket: a single attempt, see above
+	Buf      []byte   // Recv: the destination. Send: the source
+	Bufs     [][]byte // SendMsg: the sources
+	Message  *Message // what operations with an address have besides
+	Handler  Handler  // receives completions
+
+	// Out: valid during Complete, as are Res and More.
+
+	Data []byte // RecvAny, RecvMsg: what was received
 
 	// Engine belongs to the engine; nobody else looks at it.
 	Engine EngineState
 }
 
+// Message is what an operation has besides if an address or the bounds of messages belong to
+// it. Connect and RecvMsg need one, SendMsg has one if the message goes to somebody else than
+// the connected peer. Streams, of which there are many, have none.
+type Message struct {
+	Addr      transport.Addr // Connect, SendMsg: the destination. RecvMsg, out: the sender
+	Coalesced bool           // RecvMsg: the owner splits coalesced datagrams; UDP only
+
+	// Out: valid during Complete of a RecvMsg.
+
+	Truncated bool // the datagram was longer than the buffer
+	Uncut     bool // Data may be several datagrams, whose size is unknown
+	Size      int  // length of the datagram; of several: of all of them
+	Segment   int  // Data is datagrams of this many bytes, the last maybe fewer; or 0
+}
+
+// To returns where a SendMsg goes, the zero Addr for the connected peer.
+func (op *Op) To() transport.Addr {
+	if op.Message == nil {
+		return transport.Addr{}
+	}
+	return op.Message.Addr
+}
+
 // EngineState is what an engine stores in an operation in flight.
 type EngineState struct {
 	Slot uint32 // index in the engine's slab, or whatever it needs
-	Done int    // bytes done so far
 	Flag uint16 // the engine's flags
+	Done int    // bytes done so far
 	Next *Op    // link of the engine's lists
 }
 
@@ -179,6 +196,10 @@ func (op *Op) Begin() {
 	case Recv, Send:
 		if len(op.Buf) == 0 {
 			panic("proactor: " + op.Code.String() + " of an empty buffer")
+		}
+	case Connect, RecvMsg:
+		if op.Message == nil {
+			panic("proactor: " + op.Code.String() + " submitted without a message")
 		}
 	case SendMsg:
 		if len(op.Bufs) > IOVMax {

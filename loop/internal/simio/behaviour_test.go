@@ -106,6 +106,9 @@ func TestWritingToAClosedPeerFails(t *testing.T) {
 }
 
 func TestPausedPeerClosesTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	r := newRig(t, Options{})
 	fd, p := r.accepted()
 	p.PauseReading()
@@ -170,7 +173,8 @@ func TestRoutes(t *testing.T) {
 		r.SetRoute(addr, tt.route)
 		fd, err := r.Socket(proactor.IPv4, proactor.Stream)
 		r.must(err)
-		op := &proactor.Op{Code: proactor.Connect, FD: fd, Addr: addr, Handler: ignore}
+		op := &proactor.Op{Code: proactor.Connect, FD: fd,
+			Message: &proactor.Message{Addr: addr}, Handler: ignore}
 		r.Submit(op)
 		r.turn(time.Hour)
 		if op.InFlight() || op.Errno() != tt.errno || r.Now() < tt.least {
@@ -373,7 +377,8 @@ func TestClosedServiceRefuses(t *testing.T) {
 	s.Close()
 	fd, err := r.Socket(proactor.IPv4, proactor.Stream)
 	r.must(err)
-	op := &proactor.Op{Code: proactor.Connect, FD: fd, Addr: s.Addr()}
+	op := &proactor.Op{Code: proactor.Connect, FD: fd,
+		Message: &proactor.Message{Addr: s.Addr()}}
 	if n := r.do(op); n != -int(syscall.ECONNREFUSED) {
 		t.Errorf("connect: %d", n)
 	}
@@ -413,12 +418,12 @@ func TestDatagramsFromAPeer(t *testing.T) {
 	r.must(err)
 	r.must(p.SendTo([]byte("datagram too long"), addr))
 	var got string
-	op := &proactor.Op{Code: proactor.RecvMsg, FD: fd}
+	op := &proactor.Op{Code: proactor.RecvMsg, FD: fd, Message: &proactor.Message{}}
 	op.Handler = ops(func(op *proactor.Op) {
 		if op.More {
 			got = string(op.Data)
-			if op.Addr != p.Addr() || !op.Truncated {
-				t.Errorf("from %v, truncated %v", op.Addr, op.Truncated)
+			if op.Message.Addr != p.Addr() || !op.Message.Truncated {
+				t.Errorf("from %v, truncated %v", op.Message.Addr, op.Message.Truncated)
 			}
 			r.Cancel(op)
 		}

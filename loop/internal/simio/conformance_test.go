@@ -11,6 +11,9 @@ import (
 // of buffers and segments and the ways through the network differ. The suite
 // counts on 100 KiB fitting into a connection, as on Linux.
 func TestEngine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range SuiteSeeds() {
 		proactortest.Run(t, func(t *testing.T, cfg proactor.Config) proactor.Proactor {
 			t.Logf("seed %d", seed)

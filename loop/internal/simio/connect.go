@@ -13,7 +13,7 @@ const connectTimeout = 127 * time.Second
 
 // startConnect is Connect.
 func (fl *flight) startConnect() {
-	fl.file.connectTo(fl.op.Addr, func(errno Errno) {
+	fl.file.connectTo(fl.op.Message.Addr, func(errno Errno) {
 		if fl.state == running {
 			fl.fail(errno)
 		}

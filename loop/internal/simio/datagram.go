@@ -51,8 +51,8 @@ func anyFile(*file) bool { return true }
 // trySendDatagram is Send and SendMsg on a datagram socket.
 func (fl *flight) trySendDatagram() {
 	to := fl.file.remote
-	if fl.code == proactor.SendMsg && !fl.op.Addr.IsZero() {
-		to = fl.op.Addr
+	if fl.code == proactor.SendMsg && !fl.op.To().IsZero() {
+		to = fl.op.To()
 	}
 	n, errno := fl.file.sendWhole(fl.memory(), to)
 	if errno == syscall.EAGAIN {
@@ -240,7 +240,7 @@ func (fl *flight) tryRecvMsg() {
 			return
 		}
 		segment := 0
-		if fl.op.Coalesced && f.options[proactor.Coalesce] != 0 {
+		if fl.op.Message.Coalesced && f.options[proactor.Coalesce] != 0 {
 			segment = f.coalesce(&p, len(buf))
 		}
 		n := copy(buf, p.data)

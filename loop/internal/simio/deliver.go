@@ -81,9 +81,8 @@ func (e *Engine) deliverOne(c *completion) {
 		e.free = append(e.free, op.Engine.Slot)
 	}
 	e.stats.Completed++
-	op.Truncated = c.truncated
-	if fl.code == proactor.RecvMsg {
-		op.Addr, op.Size, op.Segment = c.addr, c.size, c.segment
+	if m := op.Message; fl.code == proactor.RecvMsg {
+		m.Truncated, m.Addr, m.Size, m.Segment = c.truncated, c.addr, c.size, c.segment
 	}
 	if fl.code == proactor.RecvAny && c.data != nil {
 		e.offer(op, c.data)

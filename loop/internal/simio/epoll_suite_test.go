@@ -12,6 +12,9 @@ import (
 // TestRealEpollEngine runs the suite that every engine passes on the real engine, on a
 // simulated epoll.
 func TestRealEpollEngine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range simio.SuiteSeeds() {
 		proactortest.Run(t, func(t *testing.T, cfg proactor.Config) proactor.Proactor {
 			t.Logf("seed %d", seed)

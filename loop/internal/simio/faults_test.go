@@ -135,7 +135,8 @@ func (r *rig) dialListener() int {
 	l, addr := r.listener(1)
 	fd, err := r.Socket(proactor.IPv4, proactor.Stream)
 	r.must(err)
-	op := &proactor.Op{Code: proactor.Connect, FD: fd, Addr: addr, Handler: ignore}
+	op := &proactor.Op{Code: proactor.Connect, FD: fd,
+		Message: &proactor.Message{Addr: addr}, Handler: ignore}
 	r.Submit(op)
 	for op.InFlight() {
 		r.turn(time.Minute)
@@ -203,7 +204,8 @@ func TestDatagramFaults(t *testing.T) {
 		fd, err := r.Socket(proactor.IPv4, proactor.Datagram)
 		r.must(err)
 		for i := range 50 {
-			op := &proactor.Op{Code: proactor.SendMsg, FD: fd, Addr: p.Addr()}
+			op := &proactor.Op{Code: proactor.SendMsg, FD: fd,
+				Message: &proactor.Message{Addr: p.Addr()}}
 			op.Bufs = [][]byte{{byte(i)}}
 			if n := r.do(op); n != 1 {
 				t.Errorf("sent %d", n)

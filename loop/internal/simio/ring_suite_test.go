@@ -13,6 +13,9 @@ import (
 // io_uring, on a simulated ring: as it is, and with the smallest queues on a ring that
 // takes part of them and completes little at a time.
 func TestRealEngine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for name, mean := range map[string]bool{"kind": false, "mean": true} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range simio.SuiteSeeds() {

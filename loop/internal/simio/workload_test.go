@@ -176,7 +176,8 @@ func (w *workload) connect(addr transport.Addr) {
 		w.After(time.Millisecond, func() { w.connect(addr) })
 		return
 	}
-	op := &proactor.Op{Code: proactor.Connect, FD: fd, Addr: addr}
+	op := &proactor.Op{Code: proactor.Connect, FD: fd,
+		Message: &proactor.Message{Addr: addr}}
 	op.Handler = ops(func(op *proactor.Op) {
 		if op.Res == 0 {
 			w.trying--

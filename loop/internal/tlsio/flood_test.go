@@ -78,6 +78,9 @@ func clientSecret(t *testing.T, log string) []byte {
 // A peer that asks for key updates and does not read the answers cannot make them
 // fill the memory, and costs the connection.
 func TestAFloodOfKeyUpdatesIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	var log bytes.Buffer
 	server, client := slowlyWith(t, func(c *tls.Config) { c.KeyLogWriter = &log })
 	state, _ := transport.TLSState(server.tls)

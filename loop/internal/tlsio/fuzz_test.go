@@ -9,6 +9,9 @@ import (
 // a patch somewhere. Whatever that is, both sides must end, with ConnectionLost
 // where there was ConnectionMade, and nothing may panic.
 func FuzzPeer(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes longer than -short allows")
+	}
 	for _, patch := range []string{"", "\x00", "\xff\xff", "\x16\x03\x01\xff\xff", "\x15\x03\x03",
 		"\x15\x03\x03\x00\x02\x02\x28", "\x14\x03\x03\x00\x01\x01", "GET / HTTP/1.0\r\n\r\n",
 		"\x17\x03\x03\x00\x00", "\x80\x80\x01\x03\x00\x00"} {

@@ -107,16 +107,22 @@ func (t *Transport) Cancel(err error) {
 	}
 }
 
-// Forget stops a handshake in progress without notifying anybody. It is for a loop
-// that is closed and will not call the transport again.
-func (t *Transport) Forget() {
-	s := t.negotiation
-	if s == nil || t.state != handshaking {
+// Abandon ends the transport, and one with TLS below it, without notifying anybody. It is
+// for a loop that is closed and will not call the transport again. A handshake in progress
+// is stopped: nobody would resume its coroutine.
+func (t *Transport) Abandon() {
+	if t.state == gone {
 		return
 	}
-	t.move(lost)
-	t.negotiation = nil
-	s.stop()
+	t.move(gone)
+	t.guard.Forget()
+	if s := t.negotiation; s != nil {
+		t.negotiation = nil
+		s.stop()
+	}
+	if below, ok := t.raw.(*Transport); ok {
+		below.Abandon()
+	}
 }
 
 // inheritPause gives the application the paused state of the transport below, whose

@@ -76,6 +76,9 @@ func (c *cutter) deliver() {
 
 // Crypto/tls is not asked for plaintext when it has none; it must be when it has.
 func TestNothingStaysBehindWhereverTheBytesAreCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, buffer := range []int{0, 1, 100, 70_000} {
 		t.Run(fmt.Sprintf("buffer of %d", buffer), func(t *testing.T) {
 			eachVersion(t, func(t *testing.T, version uint16) { cutUp(t, version, buffer) })

@@ -14,12 +14,12 @@ import (
 //	handshaking --done--> open --Close | EOF--> closing --all encrypted--> notified
 //	notified --the peer's close_notify | EOF | timeout--> the transport below closes
 //	any --Abort | error--> lost
-//	any --ConnectionLost of the transport below--> gone
+//	any --ConnectionLost of the transport below | Abandon--> gone
 //
 // closing: nothing is received any more; the plaintext drains. notified: our
 // close_notify has been written, and the peer's is waited for, unless it came
 // before. lost: the transport below was told to end. gone: ConnectionLost was
-// called.
+// called, or the loop is closed.
 type state uint8
 
 const (

@@ -203,6 +203,9 @@ func TestS314_CloseKillsAndClosesThePipes(t *testing.T) {
 }
 
 func TestS309_UnsentInputIsEPIPE(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.Launch(t, l, rig.NewProcessRecorder(t), nil, "sleep", "infinity")
 		looptest.Do(l, func() {
@@ -223,6 +226,9 @@ func TestS309_UnsentInputIsEPIPE(t *testing.T) {
 }
 
 func TestS320_BackPressureOfAChildsInput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() {

@@ -56,6 +56,9 @@ func TestS325_PanicInConnectionMadeKills(t *testing.T) {
 }
 
 func TestS329_CancelKillsAndReaps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -299,6 +299,9 @@ func TestS326_NoDataComesAfterAnOutputIsPaused(t *testing.T) {
 }
 
 func TestS327_AChildWhoseOutputIsPausedWaits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		n := rig.NewProcessRecorder(t)
 		n.On["made"] = func() { output(n, 1).PauseReading() }

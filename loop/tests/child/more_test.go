@@ -17,6 +17,9 @@ import (
 )
 
 func TestS332_ChildrenOneAfterAnotherAndAllAtOnceAreReaped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		one, all := rig.Amount(500), 50
 		if l.Engine() != loop.Uring && os.Getenv(loop.EngineEnv) == "" {

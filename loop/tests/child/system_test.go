@@ -188,6 +188,9 @@ func TestS332_NobodyElsesChildIsWaitedFor(t *testing.T) {
 }
 
 func TestS334_SeveralLoopsHaveChildrenAtTheSameTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
 			rig.KernelLoop(t, engine) // skips the test where the engine is not to be had

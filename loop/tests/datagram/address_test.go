@@ -100,6 +100,9 @@ func TestS171_ReusePortSpreadsTheSenders(t *testing.T) {
 }
 
 func TestS158_AFullSendBufferHoldsDatagramsBackAndLosesNone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, gso := range []bool{false, true} {
 		n := looptest.New(t, looptest.Options{Seed: 1})
 		server := rig.OpenDatagram(t, n.Loop, &rig.DatagramRecorder{}, rig.AnyPort)

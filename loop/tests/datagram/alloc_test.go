@@ -70,6 +70,9 @@ func readAgain(fd int, b []byte) (int, error) {
 }
 
 func TestNoAllocationForADatagram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	if debug.On {
 		t.Skip("needs a build without the race detector, which allocates")
 	}
@@ -114,6 +117,9 @@ func (p *returner) DatagramReceived(data []byte, from transport.Addr) {
 }
 
 func TestNoAllocationForAGroupOfDatagrams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	if debug.On {
 		t.Skip("needs a build without the race detector, which allocates")
 	}
@@ -151,6 +157,9 @@ func TestNoAllocationForAGroupOfDatagrams(t *testing.T) {
 // Many small datagrams at once come back, and the kernel's own count says that
 // whatever is missing was dropped by it.
 func TestLargeBatchesLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) {
 			l := rig.KernelLoop(t, engine)

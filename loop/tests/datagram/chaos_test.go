@@ -20,6 +20,9 @@ const datagramSeeds = 150
 // Whatever goes wrong, Unix datagrams arrive once, in order, and each call of
 // PauseWriting is followed by one of ResumeWriting.
 func TestUnixDatagramsSurviveChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range uint64(rig.Amount(datagramSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			faults := looptest.RandomFaults(seed)
@@ -32,6 +35,9 @@ func TestUnixDatagramsSurviveChaos(t *testing.T) {
 
 // UDP datagrams may be lost, doubled and swapped; none is made up.
 func TestUDPSurvivesChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range uint64(rig.Amount(datagramSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			faults := looptest.RandomFaults(seed)

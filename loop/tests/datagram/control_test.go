@@ -45,6 +45,9 @@ var askings = map[string]asking{
 // TestControlMessagesThatAUserAsksForDoNotMergeDatagrams sets each option by itself and
 // then all of them.
 func TestControlMessagesThatAUserAsksForDoNotMergeDatagrams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	sets := [][]string{slices.Sorted(maps.Keys(askings))}
 	for _, name := range sets[0] {
 		sets = append(sets, []string{name})

@@ -48,6 +48,9 @@ func stamped(t *testing.T, l *loop.Loop) rig.OutsideConn {
 }
 
 func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		wantNoSpin(t, l, "reading")
@@ -74,6 +77,9 @@ func TestTimestampsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
 }
 
 func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		g := stamped(t, l)
 		const size = 32 << 20
@@ -102,6 +108,9 @@ func TestTimestampsThatNobodyFetchesDoNotMakeSendfileSpin(t *testing.T) {
 }
 
 func TestTimestampsOfDatagramsThatNobodyFetchesDoNotKeepTheLoopBusy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for _, recvErr := range []bool{false, true} {
 			server := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)

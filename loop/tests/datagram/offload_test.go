@@ -65,6 +65,9 @@ func offloaded(t *testing.T, l *loop.Loop, gro bool) (client, server *rig.Datagr
 }
 
 func TestS174_ThePeerSeesNothingOfGSOAndTheProtocolNothingOfGRO(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, gro := range []bool{false, true} {
 		t.Run(fmt.Sprintf("GRO %v", gro), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -211,6 +214,9 @@ func TestS174_AGroupThatNobodyMaySendFailsDatagramByDatagram(t *testing.T) {
 }
 
 func TestS174_IfGroupsAreRefusedTheEndpointDoesWithoutThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	told := 0
 	for seed := range uint64(20) {
 		var features []string

@@ -42,6 +42,9 @@ func waitFull(t *testing.T, l *loop.Loop, w transport.WriteTransport) {
 }
 
 func TestS348_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}
@@ -68,6 +71,9 @@ func TestS348_AFileIsCopiedToATransportThatKnowsNoFiles(t *testing.T) {
 
 // The user's callbacks stay the user's: a copy asks and is not told.
 func TestS349_ACopyWaitsForRoomAndLeavesFlowControlToTheProtocol(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		o := &opaque{Transport: server.Transport()}
@@ -94,6 +100,9 @@ func TestS349_ACopyWaitsForRoomAndLeavesFlowControlToTheProtocol(t *testing.T) {
 }
 
 func TestACopyEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		f, content := fileOf(t, 16<<20)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -47,6 +47,9 @@ func TestS341_AFileIsSentBetweenWhatWasWrittenBeforeAndAfter(t *testing.T) {
 }
 
 func TestS343_ASecondFileFollowsTheFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		first, a := fileOf(t, 2<<20)
@@ -73,6 +76,9 @@ func TestS343_ASecondFileFollowsTheFirst(t *testing.T) {
 }
 
 func TestS345_ATransportThatFlushesSendsNoFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 10)
@@ -122,6 +128,9 @@ func TestS346_TheCountLimitsAndThePositionStays(t *testing.T) {
 }
 
 func TestS354_TheErrorOfAFileIsThatOfTheConnection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)

@@ -214,6 +214,9 @@ func TestS345_AClosingTransportSendsNoFile(t *testing.T) {
 
 // X8: in asyncio the call never ends.
 func TestS352_CloseSendsTheFileFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -251,6 +254,9 @@ func TestWriteEOFFollowsTheFile(t *testing.T) {
 }
 
 func TestS352_AbortEndsTheFileBeforeConnectionLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
@@ -308,6 +314,9 @@ func TestS350_ThePeersEndEndsTheFile(t *testing.T) {
 
 // The connection goes on with what was written after the file.
 func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -342,6 +351,9 @@ func TestS353_ACancelledFileLeavesTheTransportUsable(t *testing.T) {
 }
 
 func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, _ := fileOf(t, 16<<20)
@@ -358,6 +370,9 @@ func TestACancelledFileDoesNotKeepACloseWaiting(t *testing.T) {
 }
 
 func TestS344_ReadingGoesOnWhileAFileIsSent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -379,6 +394,9 @@ func TestS344_ReadingGoesOnWhileAFileIsSent(t *testing.T) {
 
 // The bytes of a file take no memory; those of the writes behind it do.
 func TestAFileDoesNotCountAsBuffered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -403,6 +421,9 @@ func TestAFileDoesNotCountAsBuffered(t *testing.T) {
 }
 
 func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -427,6 +448,9 @@ func TestAFileThatBecomesShorterEndsThere(t *testing.T) {
 }
 
 func TestAFileThatIsClosedMeanwhileIsAnError(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		f, content := fileOf(t, 16<<20)

@@ -23,6 +23,9 @@ import (
 // that the kernel breaks, delays and cuts in every way it may, and gives them up
 // at random moments: what arrives is what the calls say was sent, to the byte.
 func TestNoByteOfAFileIsLostOrDoubled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	f, content := fileOf(t, 300<<10)
 	for seed := range uint64(rig.Amount(150)) {
 		for _, secure := range []bool{false, true} {

@@ -34,6 +34,9 @@ func TestS342_OverTLSWritesAndFilesArriveInTheOrderOfTheCalls(t *testing.T) {
 // X8: in asyncio the call never ends. What follows the file is sent, too, and then
 // close_notify.
 func TestS352_OverTLSCloseSendsTheFileFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 16<<20)
@@ -67,6 +70,9 @@ func TestS352_OverTLSCloseSendsTheFileFirst(t *testing.T) {
 
 // Of a file only the block in hand is memory; of the writes behind it all of it is.
 func TestS349_OverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 8<<20)
@@ -102,6 +108,9 @@ func TestS349_OverTLSOnlyTheBlockInHandIsBuffered(t *testing.T) {
 
 // The blocks of a file are half of a high mark that is low.
 func TestOverTLSLowMarksMeanSmallBlocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 8<<20)
@@ -153,6 +162,9 @@ func TestOverTLSAFileRespectsTheMarks(t *testing.T) {
 }
 
 func TestOverTLSAFileEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, c := range []struct {
 			name string
@@ -210,6 +222,9 @@ func TestOverTLSAFileEnds(t *testing.T) {
 
 // The connection goes on with what was written after the file, to the byte.
 func TestS353_OverTLSACancelledFileLeavesTheTransportUsable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := pairTLS(t, l)
 		f, content := fileOf(t, 16<<20)

@@ -127,6 +127,9 @@ func stuff(t *testing.T, l *loop.Loop, page *flowpage.Reader, tr transport.Trans
 }
 
 func TestFlowPageShowsWhatHoldsAConnectionBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	onPages(t, loop.Options{}, func(t *testing.T, l *loop.Loop, page *flowpage.Reader) {
 		server, client := rig.Pair(t, l)
 		limits := transport.Limits{High: 100000, Low: 50000}
@@ -308,6 +311,9 @@ func TestFlowPageShowsWhetherTheLoopWorks(t *testing.T) {
 }
 
 func TestFlowPageIsReadByAnotherProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -397,6 +403,9 @@ func (*protocolSink) ConnectionMade(transport.Transport) {}
 func (*protocolSink) DataReceived([]byte)                {}
 
 func TestNoAllocationForAMessageWithAFlowPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	if debug.On {
 		t.Skip("needs a build without the race detector, which allocates")
 	}

@@ -36,6 +36,9 @@ func allBut(shown []int, needs string) (except []transporttest.Except) {
 // TestPipeOfAReader runs those cases of the conformance kit on reading ends that
 // can be shown with one direction.
 func TestPipeOfAReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
@@ -47,6 +50,9 @@ func TestPipeOfAReader(t *testing.T) {
 
 // TestPipeOfAWriter runs them on writing ends.
 func TestPipeOfAWriter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

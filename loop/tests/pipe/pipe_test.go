@@ -119,6 +119,9 @@ func TestS293_ReadingEndPausesAndCannotWrite(t *testing.T) {
 }
 
 func TestS296_WriteEofOfAPipeCloses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		reader, writer := rig.PipeEnds(t, l)
 		big := bytes.Repeat([]byte("pipe"), 1<<18)
@@ -346,6 +349,9 @@ func TestS287_TheModeOfAFIFOIsRestoredByALoopThatIsClosed(t *testing.T) {
 // The mode is needed until the last of two transports of one open file ends: a call
 // for the other would make the loop wait.
 func TestS287_TheModeOfAFIFOIsRestoredByTheLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		f, shared := sharedFIFO(t)
 		again, err := syscall.Dup(shared)

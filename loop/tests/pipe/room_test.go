@@ -15,6 +15,9 @@ import (
 // A pipe that has room takes a write beyond the high mark at once, also in a round in
 // which another write is on its way: PauseWriting means that it is full.
 func TestAWritePipeWhoseReaderKeepsUpIsNeverPaused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernelsWith(t, loop.Options{Entries: 1}, func(t *testing.T, l *loop.Loop) {
 		const high = 1000
 		r, w := rig.Pipe(t)

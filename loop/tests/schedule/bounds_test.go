@@ -97,6 +97,9 @@ func lives(t *testing.T, l *loop.Loop, what string, so loop.ServerOptions,
 }
 
 func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, secure := range []bool{false, true} {
 		onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 			so, co := loop.ServerOptions{}, loop.ConnectionOptions{}
@@ -117,6 +120,9 @@ func TestOptionsOfConnectionsAtTheEndsOfTheirRange(t *testing.T) {
 }
 
 func TestOptionsOfDatagramsAtTheEndsOfTheirRange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	onRealClocks(t, func(t *testing.T, l *loop.Loop) {
 		receiver := rig.OpenDatagram(t, l, &rig.DatagramRecorder{}, rig.AnyPort)
 		want := 0

@@ -183,6 +183,9 @@ var messages412 = []struct{ callback, message string }{
 
 // The messages for accept and for factories are those of S248 and S002.
 func TestS412_MessagesAreThoseOfAsyncio(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		for _, c := range messages412 {
 			looptest.Expect(l, c.message)

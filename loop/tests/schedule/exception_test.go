@@ -147,6 +147,9 @@ func TestS410_AHandlerThatPanicsIsLoggedAndSurvived(t *testing.T) {
 }
 
 func TestS411_TheKernelsErrorsAreNotReportedAndPanicsAre(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		looptest.Do(l, func() { looptest.Reset(l, client.Transport()) })

@@ -22,6 +22,9 @@ const refusalLaterEnv = "SLUICE_TEST_REFUSAL_LATER"
 // A sandbox that is put in place while loops run ends them, with its errno. Whoever
 // had an open transport is told, and the next loop uses epoll and says why.
 func TestARingThatIsForbiddenLaterIsTheEndOfItsTransports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, call := range []string{"enter", "all"} {
 		t.Run(call, func(t *testing.T) {
 			child := exec.CommandContext(t.Context(), os.Args[0],

@@ -43,6 +43,9 @@ var (
 // Whether a sandbox forbids io_uring, and how, is found by trying. Each case runs
 // in a process of its own.
 func TestS452_IfIoUringIsRefusedEpollTakesOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	eperm, enosys, eacces := syscall.EPERM, syscall.ENOSYS, syscall.EACCES
 	cases := []struct {
 		name string

@@ -73,6 +73,9 @@ func diesOf(t *testing.T, sig syscall.Signal) {
 }
 
 func TestS401_RemoveSignalHandlerRestoresTheDefault(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	dies(t, func(l *loop.Loop) {
 		for _, sig := range deadly {
 			if !l.RemoveSignalHandler(sig) || l.RemoveSignalHandler(sig) {

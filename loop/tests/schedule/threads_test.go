@@ -281,7 +281,7 @@ func TestS399_ShutdownWaitsForTheExecutor(t *testing.T) {
 func TestS036_ShutdownAbortsWhatDoesNotFlush(t *testing.T) {
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		server, _ := rig.Outside(t, l)
-		looptest.Do(l, func() { server.Transport().Write(make([]byte, 64<<20)) })
+		looptest.Do(l, func() { server.Transport().Write(make([]byte, 16<<20)) })
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if err := l.Shutdown(ctx); !errors.Is(err, context.Canceled) {

@@ -66,6 +66,9 @@ func closeUnread(t *testing.T, l *loop.Loop, server, client *transporttest.Recor
 }
 
 func TestS013_ClosingWithUnreadInputResetsAfterTheOutputThatArrived(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := neitherReads(t, l)
 		output := bytes.Repeat([]byte("reply "), 5000)

@@ -14,6 +14,9 @@ import (
 )
 
 func TestS249_OutOfDescriptorsIsSurvivedWithinASecondAndAHalf(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, engine := range []loop.Engine{loop.Uring, loop.Epoll} {
 		t.Run(engine.String(), func(t *testing.T) { exhaust(t, rig.KernelLoop(t, engine)) })
 	}

@@ -123,6 +123,9 @@ func ask(addr net.Addr) error {
 }
 
 func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for how, share := range shares {
 		for what, end := range endings {
 			t.Run(how+"/"+what, func(t *testing.T) {
@@ -147,6 +150,9 @@ func TestEndOfAServerLeavesASharedListenerToTheOthers(t *testing.T) {
 // A server that takes over listens on the same socket while clients come all the time:
 // each is answered by the one or by the other.
 func TestNoClientIsLostWhenAServerLeavesASharedListener(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for how, share := range shares {
 		t.Run(how, func(t *testing.T) {
 			rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {

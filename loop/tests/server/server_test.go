@@ -186,12 +186,15 @@ func TestS235_CloseClientsAndAbortClients(t *testing.T) {
 }
 
 func TestS235_CloseClientsLetsThemFlushAndAbortClientsDoesNot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
 		server, client := a.Dial()
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
-			server.Transport().Write(make([]byte, 64<<20))
+			server.Transport().Write(make([]byte, 16<<20))
 		})
 		a.CloseClients()
 		looptest.Pass(t, l, 5*time.Millisecond)
@@ -231,6 +234,9 @@ func TestS241_AnAddressGivenTwiceIsBoundOnce(t *testing.T) {
 }
 
 func TestS242_AddressInUse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
 		free := rig.Serve(t, l, "127.0.0.3:0", nil)
@@ -379,7 +385,7 @@ func TestNoServerOnASocketOfTheUsersBeginsDuringAShutdown(t *testing.T) {
 		defer f.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		looptest.Do(l, func() { r.Transport().Write(make([]byte, 64<<20)) }) // Shutdown waits
+		looptest.Do(l, func() { r.Transport().Write(make([]byte, 16<<20)) }) // Shutdown waits
 		down := make(chan error, 1)
 		go func() { down <- l.Shutdown(ctx) }()
 		for { // until the shutdown has begun
@@ -489,6 +495,9 @@ func TestS247_ManyConnectionsAtOnce(t *testing.T) {
 }
 
 func TestS419_ServerShutdown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", nil)
 		server, client := a.Dial()
@@ -496,7 +505,7 @@ func TestS419_ServerShutdown(t *testing.T) {
 		looptest.Do(l, func() {
 			server.Transport().Write([]byte("flushed"))
 			peer.Transport().PauseReading()
-			stuck.Transport().Write(make([]byte, 64<<20))
+			stuck.Transport().Write(make([]byte, 16<<20))
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
@@ -545,12 +554,15 @@ func TestS110_WriteCapBoundsTheBuffer(t *testing.T) {
 }
 
 func TestS010_S111_CloseTimeoutAndIdleTimeout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := rig.Serve(t, l, "", &loop.ServerOptions{CloseTimeout: 20e6})
 		server, client := a.Dial()
 		looptest.Do(l, func() {
 			client.Transport().PauseReading()
-			server.Transport().Write(make([]byte, 64<<20))
+			server.Transport().Write(make([]byte, 16<<20))
 			server.Transport().Close()
 		})
 		rig.WaitLost(t, l, server)

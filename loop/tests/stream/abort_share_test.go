@@ -33,6 +33,9 @@ func (p *leaver) ConnectionLost(error) { p.order = append(p.order, "lost") }
 
 // What a connection receives beyond its share waits for the next round; its end does not.
 func TestAbortBeyondAShareOfTheRoundIsReportedInTheSameRound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		for range 10 {
 			conns := rig.OutsideConns(t, l, "tcp", 1)

@@ -23,6 +23,9 @@ func (m *bufferedMirror) GetBuffer(int) []byte                 { return m.buf }
 func (m *bufferedMirror) BufferUpdated(n int)                  { m.t.Write(m.buf[:n]) }
 
 func TestNoAllocationForAMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	if debug.On {
 		t.Skip("needs a build without the race detector, which allocates")
 	}

@@ -36,6 +36,9 @@ func TestS129_ABufferThatMustNotBeWrittenEndsTheConnection(t *testing.T) {
 }
 
 func TestS141_EveryStreamTakesABufferedProtocol(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for name, connect := range map[string]func(t *testing.T, l *loop.Loop, p,
 		peer protocol.Protocol){
 		"TCP": rig.ConnectTCP, "Unix": rig.ConnectUnix, "TLS": rig.ConnectTLS,

@@ -24,6 +24,7 @@ func TestTCPOfAServer(t *testing.T) {
 
 // TestTCPOfAClient runs it on those that CreateConnection makes.
 func TestTCPOfAClient(t *testing.T) {
+	rig.SecondEnd(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

@@ -63,6 +63,9 @@ func busy(t *testing.T, conns []rig.OutsideConn, senders int, message []byte) {
 // A buffer that comes back must not wake everybody who lacks one: each would fail but
 // the first.
 func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, size := range []int{100, 20 << 10} {
 		o := loop.Options{Buffers: loop.BufferOptions{Min: 1, Max: 1, Size: 4 << 10}}
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -99,6 +102,9 @@ func TestScarceBuffersDoNotMakeReceivesFailInVain(t *testing.T) {
 const roundMax, bufferSize = 256 << 10, 64 << 10
 
 func TestS040_AConnectionThatSendsWithoutRestLeavesRoomForOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, network := range []string{"tcp", "unix"} {
 		for _, kind := range []string{"Protocol", "BufferedProtocol"} {
 			t.Run(network+" "+kind, func(t *testing.T) {

@@ -15,6 +15,9 @@ import (
 // A reset in the middle of sendfile(2) is forgotten by the kernel where a part was sent:
 // the call returns a count, and what follows finds an end or EPIPE.
 func TestAResetWhileAFileIsSentIsReportedAsAReset(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	const size, times = 64 << 20, 150
 	name := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {

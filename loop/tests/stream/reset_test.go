@@ -30,6 +30,9 @@ var breaks = map[string]func(t *testing.T, g rig.OutsideConn){
 }
 
 func TestS043_AResetWithOutputInFlightIsReportedAsAReset(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	const size, slices, room = 4 << 20, 64, 256 << 10
 	outputs := map[string]func(l *loop.Loop, tr transport.Transport){
 		"blocked": func(_ *loop.Loop, tr transport.Transport) { tr.Write(make([]byte, size)) },
@@ -188,6 +191,9 @@ func TestAnEndWithOutputInFlightIsNotAReset(t *testing.T) {
 }
 
 func TestConnectionLostAfterAbortComesBeforeWhatIsScheduledNext(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	states := map[string]func(t *testing.T, l *loop.Loop, g rig.OutsideConn){
 		"idle": func(*testing.T, *loop.Loop, rig.OutsideConn) {},
 		"output in flight": func(_ *testing.T, l *loop.Loop, g rig.OutsideConn) {

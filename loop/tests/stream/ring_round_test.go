@@ -88,6 +88,9 @@ func finish(t *testing.T, l *loop.Loop, conns []rig.OutsideConn, size int) {
 
 // More sends of one round fail, for want of room, than the completion queue holds.
 func TestFullSocketsWrittenToInOneRoundLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, c := range []struct {
 		n     int
 		queue uint32
@@ -181,6 +184,9 @@ func readBehind(t *testing.T, conns []rig.OutsideConn, filled []int, size int) {
 // A thousand slices to each of many connections are more than one hand-over takes,
 // and what describes them must stay until the kernel has read it.
 func TestThousandsOfSlicesArriveExactWhileTheCollectorRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	const lines = 1000
 	rounds := rig.Amount(10)
 	const size = lines * 12

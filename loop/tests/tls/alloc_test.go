@@ -16,6 +16,9 @@ import (
 const allocatedByCryptoTLS = 2
 
 func TestNoAllocationOfOursForATLSMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	if debug.On {
 		t.Skip("needs a build without the race detector, which allocates")
 	}

@@ -27,6 +27,9 @@ const tlsSeeds = 100
 // peer's close_notify it is all of it, memory lent is given back once, and everything
 // ends. Keys are random, so a seed gives the same choices but not the same history.
 func TestTLSSurvivesChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range uint64(rig.Amount(tlsSeeds)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))

@@ -23,6 +23,9 @@ func lost(t *testing.T, l *loop.Loop, r *transporttest.Recorder, want error) {
 }
 
 func TestS184_CloseFlushesAndBothSidesEndWithCloseNotify(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const wait = time.Minute // whose passing is an error
 		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{
@@ -67,6 +70,9 @@ func muteTLS(t *testing.T, l *loop.Loop, opts loop.ConnectionOptions,
 }
 
 func TestS185_ShutdownTimeout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, freeze := muteTLS(t, l, loop.ConnectionOptions{TLS: &loop.TLSOptions{
 			ShutdownTimeout: 30 * time.Millisecond}})
@@ -89,6 +95,9 @@ func TestS185_ShutdownTimeout(t *testing.T) {
 }
 
 func TestCloseTimeoutCountsFromCloseWithTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		client, freeze := muteTLS(t, l, loop.ConnectionOptions{
 			CloseTimeout: 30 * time.Millisecond})
@@ -237,6 +246,9 @@ func TestS192_NoHalfClose(t *testing.T) {
 }
 
 func TestS201_CloseWhileReadingIsPausedEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		a := serveTLS(t, l, loop.ServerOptions{})
 		server, client := a.DialTLS(loop.ConnectionOptions{TLS: &loop.TLSOptions{

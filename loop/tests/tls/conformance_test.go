@@ -14,6 +14,9 @@ import (
 // TestTLSOfAServer runs the conformance kit on the transports that a server with
 // TLS makes.
 func TestTLSOfAServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
@@ -27,6 +30,7 @@ func TestTLSOfAServer(t *testing.T) {
 
 // TestTLSOfAClient runs it on those that CreateConnection makes.
 func TestTLSOfAClient(t *testing.T) {
+	rig.SecondEnd(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

@@ -129,6 +129,9 @@ func TestS200_AnEndThatCameWithTheDataWaitsForResumeReading(t *testing.T) {
 }
 
 func TestS204_AWriteErrorBelowReachesTheApplication(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		looptest.Do(l, func() {

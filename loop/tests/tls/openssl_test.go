@@ -97,6 +97,9 @@ func versionFlag(version uint16) string {
 }
 
 func TestS213_AClientOfOpensslUpdatesItsKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		a := serveTLS(t, l, loop.ServerOptions{TLS: &loop.TLSOptions{RequireCloseNotify: true}})
 		ca := pemFile(t, map[string][]byte{"CERTIFICATE": rig.TestPKI().Authority.Raw})
@@ -130,6 +133,9 @@ func TestS213_AClientOfOpensslUpdatesItsKeys(t *testing.T) {
 }
 
 func TestAServerOfOpenssl(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	versions(t, func(t *testing.T, l *loop.Loop, version uint16) {
 		c := rig.TestCertificate()
 		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

@@ -113,6 +113,9 @@ func refusedTLS(t *testing.T, o loop.TLSOptions, server, client error) {
 }
 
 func TestS180_ANegativeTimeoutIsAnError(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	c := rig.ServerTLS()
 	refusedTLS(t, loop.TLSOptions{Config: c, HandshakeTimeout: -1}, tlsio.ErrTimeout,
 		tlsio.ErrTimeout)

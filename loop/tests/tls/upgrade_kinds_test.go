@@ -82,6 +82,9 @@ func TestS224_PlainAndBufferedProtocolsAreUpgraded(t *testing.T) {
 }
 
 func TestS225_WhatWasWrittenBeforeIsSentInTheClear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		plain := bytes.Repeat([]byte("in the clear "), 100_000)

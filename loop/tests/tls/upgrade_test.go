@@ -172,6 +172,9 @@ func TestS218_UpgradeOfWhatCannotBeUpgraded(t *testing.T) {
 }
 
 func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		const most = 24 << 20
 		for _, below := range []*loop.TLSOptions{nil, {Config: rig.ServerTLS()}} {
@@ -213,6 +216,9 @@ func TestUpgradeKeepsTheLimitsOfTheServer(t *testing.T) {
 // when StartTLS is called. Where cancellations are slow, the receive that StartTLS cancels
 // brings the hello.
 func TestS450_WhatComesInDuringStartTLSIsTheHandshakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for _, buffered := range []bool{false, true} {
 		t.Run(fmt.Sprint("buffered ", buffered), func(t *testing.T) {
 			looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
@@ -331,6 +337,9 @@ func TestS221_CancelledUpgradeCloses(t *testing.T) {
 }
 
 func TestS223_UpgradeWhileWritingIsPaused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := rig.Pair(t, l)
 		const size = 8 << 20
@@ -373,6 +382,9 @@ func TestS223_UpgradeWhileWritingIsPaused(t *testing.T) {
 }
 
 func TestS210_TLSInTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		server, client := serveTLS(t, l, loop.ServerOptions{}).DialTLS(loop.ConnectionOptions{})
 		const size = 3 << 20

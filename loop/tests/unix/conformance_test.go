@@ -12,6 +12,9 @@ import (
 
 // The transports that a Unix server makes pass the conformance kit.
 func TestS282_AUnixServersTransportsDoWhatTheKitAsks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
@@ -23,6 +26,7 @@ func TestS282_AUnixServersTransportsDoWhatTheKitAsks(t *testing.T) {
 
 // So do those that CreateUnixConnection makes.
 func TestS282_AUnixClientsTransportDoesWhatTheKitAsks(t *testing.T) {
+	rig.SecondEnd(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

@@ -95,6 +95,9 @@ func TestPassedPipesOfALostConnectionAreClosed(t *testing.T) {
 // TestPassedFilesComeInOrder passes pipes between writes over connections that the
 // simulated kernel breaks into parts and delays.
 func TestPassedFilesComeInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := looptest.New(t, looptest.Options{Seed: seed})

@@ -53,6 +53,9 @@ func TestS284_FilesArePassedOverAUnixSocket(t *testing.T) {
 
 // The descriptors of a message that has to wait for room go with its first byte.
 func TestFilesQueueBehindWhatIsWritten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	rig.OnKernels(t, func(t *testing.T, l *loop.Loop) {
 		from, to := rig.FDPair(t, l)
 		r, _ := rig.Pipe(t)

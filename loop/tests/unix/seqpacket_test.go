@@ -36,6 +36,9 @@ var wholeMessages = []transporttest.Except{
 // TestSeqPacketOfAServer runs the conformance kit on the transports of messages that a
 // Unix server makes.
 func TestSeqPacketOfAServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than -short allows")
+	}
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {
@@ -47,6 +50,7 @@ func TestSeqPacketOfAServer(t *testing.T) {
 
 // TestSeqPacketOfAClient runs it on those that CreateUnixConnection makes.
 func TestSeqPacketOfAClient(t *testing.T) {
+	rig.SecondEnd(t)
 	looptest.Engines(t, func(t *testing.T, l *loop.Loop) {
 		transporttest.TestTransport(t, func(t *testing.T,
 			p, peer protocol.Protocol) *transporttest.Link {

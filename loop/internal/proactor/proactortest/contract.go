@@ -177,7 +177,7 @@ func badDescriptors(r *rig) {
 		for _, fd := range []int{noDescriptor, -1} {
 			p := r.probe(code, fd)
 			p.op.Mask = 1
-			p.op.Addr = addrs[proactor.IPv4]
+			p.about.Addr = addrs[proactor.IPv4]
 			switch code {
 			case proactor.Recv, proactor.Send:
 				p.op.Buf = make([]byte, 8)

@@ -34,7 +34,7 @@ func (r *rig) udp(family proactor.Family, addr transport.Addr) (int, transport.A
 func (r *rig) sendTo(fd int, to transport.Addr, data string) {
 	r.Helper()
 	p := r.probe(proactor.SendMsg, fd)
-	p.op.Addr = to
+	p.about.Addr = to
 	p.op.Bufs = [][]byte{[]byte(data)}
 	p.submit().want(len(data))
 }
@@ -121,7 +121,7 @@ func connectedDatagrams(r *rig) {
 	b, bAddr := r.udp(proactor.IPv4, addrs[proactor.IPv4])
 	for fd, peer := range map[int]transport.Addr{a: bAddr, b: aAddr} {
 		p := r.probe(proactor.Connect, fd)
-		p.op.Addr = peer
+		p.about.Addr = peer
 		p.submit().want(0)
 	}
 	recv := r.probe(proactor.RecvMsg, b).submit()

@@ -84,7 +84,7 @@ func groupTogether(r *rig) {
 	other, otherAddr := r.udp(proactor.IPv4, addrs[proactor.IPv4])
 	r.groups(to, proactor.Coalesce)
 	recv := r.probe(proactor.RecvMsg, to)
-	recv.op.Coalesced = true
+	recv.about.Coalesced = true
 	recv.submit()
 	data := pattern(50_050)
 	r.mustSend(from, group(toAddr, data, 1000))

@@ -134,7 +134,7 @@ func datagramAllocs(r *rig) {
 	count := 0
 	recv.then = func(*probe) { count++ }
 	recv.submit()
-	send.op.Addr = toAddr
+	send.about.Addr = toAddr
 	send.op.Bufs = [][]byte{[]byte("datagram")}
 	r.noAllocs(func() {
 		send.submit()

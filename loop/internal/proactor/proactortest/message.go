@@ -26,7 +26,7 @@ func (r *rig) messagePair() (client, server int) {
 	r.must(r.Listen(listener, 1))
 	accept := r.accept(listener)
 	connect := r.probe(proactor.Connect, r.socket(proactor.Unix, proactor.SeqPacket))
-	connect.op.Addr = addrs[proactor.Unix]
+	connect.about.Addr = addrs[proactor.Unix]
 	connect.submit().want(0)
 	r.until("it is accepted", func() bool { return len(accept.got) > 0 })
 	r.Cancel(&accept.op)

@@ -164,6 +164,7 @@ type result struct {
 type probe struct {
 	r     *rig
 	op    proactor.Op
+	about proactor.Message
 	got   []result
 	data  []byte // what was received, one after the other
 	quiet bool   // nothing is recorded
@@ -173,7 +174,7 @@ type probe struct {
 // probe makes an operation of code on fd.
 func (r *rig) probe(code proactor.Code, fd int) *probe {
 	p := &probe{r: r}
-	p.op.Code, p.op.FD, p.op.Handler = code, fd, p
+	p.op.Code, p.op.FD, p.op.Handler, p.op.Message = code, fd, p, &p.about
 	r.probes = append(r.probes, p)
 	return p
 }
@@ -206,8 +207,8 @@ func (p *probe) Complete(op *proactor.Op) {
 		if len(op.Data) > 0 && int(op.Res) != len(op.Data) {
 			p.r.Errorf("%v: Res %d with %d bytes", op.Code, op.Res, len(op.Data))
 		}
-		p.got = append(p.got, result{op.Res, op.More, op.Truncated, op.Addr, len(op.Data),
-			op.Size, op.Segment})
+		p.got = append(p.got, result{op.Res, op.More, p.about.Truncated, p.about.Addr,
+			len(op.Data), p.about.Size, p.about.Segment})
 		p.data = append(p.data, op.Data...)
 	}
 	if p.then != nil {
@@ -325,7 +326,7 @@ func (r *rig) acceptor(fd int) *probe {
 func (r *rig) connect(family proactor.Family, addr transport.Addr) *probe {
 	r.Helper()
 	p := r.probe(proactor.Connect, r.socket(family, proactor.Stream))
-	p.op.Addr = addr
+	p.about.Addr = addr
 	return p.submit()
 }
 

@@ -1,4 +1,4 @@
-package sys
+package procs
 
 import "testing"
 
@@ -13,5 +13,16 @@ func TestAYielderYieldsOnceInAnInterval(t *testing.T) {
 	}
 	if y.Yield(3*yieldEvery - 1); y.last != 2*yieldEvery {
 		t.Error("it yields too often")
+	}
+}
+
+func TestAYielderLooksOnceInAnInterval(t *testing.T) {
+	var y Yielder
+	y.Start(lookEvery)
+	if y.Yield(2*lookEvery - 1); y.looked != lookEvery {
+		t.Error("it looks too early")
+	}
+	if y.Yield(2*lookEvery + yieldEvery); y.looked != 2*lookEvery+yieldEvery {
+		t.Error("it did not look")
 	}
 }
