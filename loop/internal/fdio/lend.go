@@ -9,7 +9,7 @@ import (
 )
 
 // lendMin is the least that is sent from the receive buffer it lies in. To copy less
-// costs less than to give the buffer back later (decision 0026).
+// costs less than to give the buffer back later (decision 0028).
 const lendMin = 4 << 10
 
 // A loan is the right of a chunk of output to lie in a receive buffer: the number of

@@ -106,7 +106,7 @@ type Op struct {
 	More  bool // out: the operation is still in flight
 	state opState
 
-	Res     int32    // out: the result, or a negated errno
+	Res      int32    // out: the result, or a negated errno
 	FD       int      // the descriptor
 	Mask     uint16   // Poll: the events
 	Buffer   uint16   // out, RecvAny: the number of the buffer, for GiveBack
