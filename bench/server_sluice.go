@@ -134,7 +134,7 @@ func factory(l *loop.Loop, task contest.Task) (protocol.Factory, error) {
 			return &fileSender{counted: counted, loop: l, file: file,
 				size: int64(task.Size)}
 		case contest.Relay:
-			return &inlet{pipe: pipe{counted: counted}, loop: l, target: task.Target}
+			return &inlet{outlet: outlet{counted}, loop: l, target: task.Target}
 		case contest.FanOut:
 			return &member{counted: counted, room: all}
 		case contest.Send:

@@ -35,53 +35,32 @@ func (p *fileSender) DataReceived(data []byte) {
 // sent has nothing to do: an error ends the connection.
 func sent(int64, error) {}
 
-// A pipe is one end of a proxied connection: what it receives, it writes to the
-// other end. An end whose output is full stops the other one's input.
-type pipe struct {
-	counted
-	transport transport.Transport
-	other     *pipe
-}
+// An outlet is the target's end of a proxied connection. The relay takes its place before
+// anything is received.
+type outlet struct{ counted }
 
-func (p *pipe) ConnectionMade(t transport.Transport) {
-	p.transport = t
-	p.counted.ConnectionMade(t)
-}
+func (outlet) DataReceived([]byte) {}
 
-func (p *pipe) DataReceived(data []byte) { p.other.transport.Write(data) }
-func (p *pipe) PauseWriting()            { p.other.transport.PauseReading() }
-func (p *pipe) ResumeWriting()           { p.other.transport.ResumeReading() }
-
-func (p *pipe) EOFReceived() bool {
-	p.other.transport.WriteEOF()
-	return true
-}
-
-func (p *pipe) ConnectionLost(err error) {
-	p.counted.ConnectionLost(err)
-	if p.other.transport != nil {
-		p.other.transport.Close()
-	}
-}
-
-// An inlet is the end at the client: it connects to the target and reads nothing
-// before that is done.
+// An inlet is the client's end: it connects to the target, and then both are relayed.
 type inlet struct {
-	pipe
+	outlet
 	loop   *loop.Loop
 	target string
 }
 
 func (p *inlet) ConnectionMade(t transport.Transport) {
-	p.pipe.ConnectionMade(t)
+	p.counted.ConnectionMade(t)
 	t.PauseReading()
-	p.other = &pipe{counted: counted{page: p.page}, other: &p.pipe}
-	p.loop.CreateConnectionFunc(context.Background(), p.other, p.target, nil,
-		func(_ transport.Transport, err error) {
+	other := &outlet{counted{page: p.page}}
+	p.loop.CreateConnectionFunc(context.Background(), other, p.target, nil,
+		func(to transport.Transport, err error) {
 			if err != nil {
 				t.Abort()
 				return
 			}
-			t.ResumeReading()
+			p.loop.RelayFunc(context.Background(), t, to, nil, func(_ loop.Relayed, err error) {
+				p.ConnectionLost(err)
+				other.ConnectionLost(err)
+			})
 		})
 }

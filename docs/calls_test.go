@@ -19,7 +19,8 @@ var looping = []string{
 	"loop", "loop/internal/arena", "loop/internal/child", "loop/internal/epoll",
 	"loop/internal/fdio", "loop/internal/filecopy", "loop/internal/iouring",
 	"loop/internal/opener", "loop/internal/page",
-	"loop/internal/proactor", "loop/internal/registry", "loop/internal/resolve",
+	"loop/internal/proactor", "loop/internal/registry", "loop/internal/relay",
+	"loop/internal/resolve",
 	"loop/internal/sys", "loop/internal/tlsio",
 	"loop/stream", "subprocess", "transport", "transport/flowpage", "uring",
 }

@@ -67,11 +67,17 @@ func (o *DatagramOptions) check() error {
 		bound{"WriteCap", int64(o.WriteCap), unbounded})
 }
 
+// relayPipesUsual is how many pipes of relays a loop may have unless Options says it. All
+// of them together are half of what the pipes of an unprivileged user may hold before the
+// kernel makes new ones small (/proc/sys/fs/pipe-user-pages-soft).
+const relayPipesUsual = 64
+
 // The upper bounds of Options. Each loop has a thread, and the Go runtime ends a program
 // that has more than 10,000 of them. All buffers together must fit in the address space.
 const (
 	loopsMax       = 4096
 	entriesMax     = 32768
+	relayPipesMax  = 32768
 	buffersMax     = 32768
 	bufferSizeMax  = 1 << 30
 	bufferBytesMax = min(1<<40, math.MaxInt/2)
@@ -84,6 +90,7 @@ func (o *Options) validate() error {
 		bound{"Loops", int64(o.Loops), loopsMax},
 		bound{"Entries", int64(o.Entries), entriesMax},
 		bound{"CQEntries", int64(o.CQEntries), 2 * entriesMax},
+		bound{"RelayPipes", int64(o.RelayPipes), relayPipesMax},
 		bound{"Buffers.Size", int64(b.Size), bufferSizeMax},
 		bound{"Buffers.Min", int64(b.Min), buffersMax},
 		bound{"Buffers.Max", int64(b.Max), buffersMax})

@@ -67,7 +67,13 @@ var (
 	// ErrOtherLoop: the transport belongs to another loop.
 	ErrOtherLoop = errors.New("loop: transport of another loop")
 
-	// ErrTLSBelow: StartTLS or Sendfile was called with a transport that already has a
+	// ErrRelayed: the transport is being relayed.
+	ErrRelayed = errors.New("loop: transport is being relayed")
+
+	// ErrRelayLimit: a relay was sent more than RelayOptions.MaxBytes.
+	ErrRelayLimit = errors.New("loop: relay has passed on as much as it may")
+
+	// ErrTLSBelow: StartTLS, Sendfile or Relay was called with a transport that already has a
 	// TLS transport on top of it.
 	ErrTLSBelow = errors.New("loop: transport has TLS on top of it: use that transport")
 

@@ -224,6 +224,13 @@ var goroutineRules = map[string]struct {
 		c.l.SendfileFunc(ctx, nil, nil, 0, 0, ignored[int64])
 		return nil
 	}},
+	"Loop.Relay": {offLoop, func(ctx context.Context, c *caller) error {
+		return result(c.l.Relay(ctx, nil, nil, nil))
+	}},
+	"Loop.RelayFunc": {loopsOwn, func(ctx context.Context, c *caller) error {
+		c.l.RelayFunc(ctx, nil, nil, nil, ignored[loop.Relayed])
+		return nil
+	}},
 
 	"Server.Addrs": {anywhere, func(_ context.Context, c *caller) error {
 		c.s.Addrs()

@@ -38,6 +38,17 @@ func (h *host) After(d time.Duration, f func()) fdio.Timer { return h.loop().Cal
 // Chunks implements fdio.Host.
 func (h *host) Chunks() *fdio.ChunkPool { return &h.chunks }
 
+// Pipes implements fdio.Host.
+func (h *host) Pipes() *fdio.PipePool {
+	if h.pipes.Engine == nil {
+		h.pipes.Engine, h.pipes.Max = h.engine, h.opts.RelayPipes
+		if h.pipes.Max == 0 {
+			h.pipes.Max = relayPipesUsual
+		}
+	}
+	return &h.pipes
+}
+
 // Buffer implements tlsio.Host.
 func (h *host) Buffer(n int) []byte { return h.chunks.Get(n) }
 

@@ -69,6 +69,7 @@ type Loop struct {
 	timers       timers
 	dirty        []fdio.Flusher
 	chunks       fdio.ChunkPool
+	pipes        fdio.PipePool
 	page         *page.Page     // nil: nothing is published
 	retried      []*proactor.Op // receives that lacked a buffer, for the page
 	open         registry.List  // what is open
@@ -240,6 +241,7 @@ func (l *Loop) free() {
 	for r := range l.open.All() {
 		r.Abandon()
 	}
+	l.pipes.Close()
 	for _, fd := range fds {
 		_ = l.engine.CloseFD(fd) // there is no one left to report to
 	}

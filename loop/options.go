@@ -50,6 +50,11 @@ type Options struct {
 	// Buffers are the receive buffers that connections share.
 	Buffers BufferOptions
 
+	// RelayPipes is how many pipes Relay may have open at a time, up to 32768; 0 means 64.
+	// Each has two descriptors, and up to 512 KiB of the kernel's memory while bytes wait
+	// in it for a slow peer. When all are in use, bytes are copied.
+	RelayPipes int
+
 	// ReserveP adds one to GOMAXPROCS for each loop, so that a loop does not have to wait
 	// for goroutines that use a lot of CPU time.
 	//

@@ -1,10 +1,11 @@
 // Command tcp-proxy accepts connections and passes what they send on to another
 // server, and its answers back.
 //
-// Each side is read only as fast as the other one takes what was read, so that a
-// reader who stalls costs the water marks' worth of memory and no more. The end of
-// one direction is passed on and leaves the other one open. With -tls the clients
-// speak TLS and the server does not.
+// The bytes go from socket to socket inside the kernel. Each side is read only as fast as
+// the other one takes what was read. The end of one direction is passed on and leaves the
+// other one open, and a reset is passed on as a reset. With -tls the clients speak TLS and
+// the server does not: then the bytes are copied, and the end of one direction is the end
+// of both.
 //
 //	tcp-proxy 127.0.0.1:8000 127.0.0.1:80
 //	tcp-proxy -tls -cert cert.pem -key key.pem :443 127.0.0.1:80
@@ -30,49 +31,14 @@ import (
 // dialTimeout bounds the attempt to reach the server.
 const dialTimeout = 10 * time.Second
 
-// side is the protocol of one of the two connections that belong together.
-type side struct {
-	transport transport.Transport
-	other     *side
-	made      func() // called by ConnectionMade
-	eof       bool   // it has sent all that it will send
+// end is the protocol of a connection until it is relayed. It receives nothing.
+type end struct {
+	protocol.Base
+	made func(t transport.Transport) // called by ConnectionMade
 }
 
-func (s *side) ConnectionMade(t transport.Transport) {
-	s.transport = t
-	s.made()
-}
-
-func (s *side) DataReceived(data []byte) { s.other.transport.Write(data) }
-
-// PauseWriting says that this side takes less than the other one sends.
-func (s *side) PauseWriting() { s.other.transport.PauseReading() }
-
-func (s *side) ResumeWriting() { s.other.transport.ResumeReading() }
-
-// EOFReceived passes the end of one direction on. A side that cannot be told so
-// (TLS has no half-close) is closed instead, and so are both after both ends.
-func (s *side) EOFReceived() (keepOpen bool) {
-	s.eof = true
-	if s.other.eof || !s.other.transport.CanWriteEOF() {
-		s.other.transport.Close()
-		return false
-	}
-	s.other.transport.WriteEOF()
-	return true
-}
-
-// ConnectionLost ends the other side too: in order, or as this one was ended.
-func (s *side) ConnectionLost(err error) {
-	switch other := s.other.transport; {
-	case other == nil:
-	case err != nil:
-		reset(other)
-	default:
-		other.ResumeReading() // this side will not ask for it any more
-		other.Close()
-	}
-}
+func (e *end) ConnectionMade(t transport.Transport) { e.made(t) }
+func (e *end) DataReceived([]byte)                  {}
 
 // reset ends a connection by RST: its peer must not take for the end of the data what
 // was an interruption.
@@ -96,30 +62,33 @@ type proxy struct {
 // newClient makes the protocol of a client, which is not read before the server
 // is reached.
 func (p *proxy) newClient() protocol.Protocol {
-	client, server := &side{}, &side{}
-	client.other, server.other = server, client
-	client.made = func() {
-		client.transport.PauseReading()
-		p.dial(client, server)
-	}
-	server.made = func() {
-		if client.transport.IsClosing() {
-			server.transport.Abort()
-			return
-		}
-		client.transport.ResumeReading()
-	}
-	return client
+	return &end{made: func(client transport.Transport) {
+		client.PauseReading()
+		p.dial(client)
+	}}
 }
 
-func (p *proxy) dial(client, server *side) {
+func (p *proxy) dial(client transport.Transport) {
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	server := &end{made: func(transport.Transport) {}}
 	p.loop.CreateConnectionFunc(ctx, server, p.target, nil,
-		func(_ transport.Transport, err error) {
+		func(server transport.Transport, err error) {
 			cancel()
 			if err != nil {
-				complain(transport.PeerName(client.transport), err)
-				reset(client.transport)
+				complain(transport.PeerName(client), err)
+				reset(client)
+				return
+			}
+			p.relay(client, server)
+		})
+}
+
+// relay passes on what each of the two sends, until both have ended.
+func (p *proxy) relay(client, server transport.Transport) {
+	p.loop.RelayFunc(context.Background(), client, server, nil,
+		func(_ loop.Relayed, err error) {
+			if err != nil {
+				server.Abort() // the client was gone before it began; otherwise both are
 			}
 		})
 }

@@ -212,14 +212,25 @@ func (e *engine) event(ev *unix.EpollEvent) {
 	for i := range s.polls {
 		if op := s.polls[i]; s.gen == gen && op != nil {
 			if got := bits & (uint32(op.Mask) | always); got != 0 {
-				e.stats.Completed++
-				op.Deliver(int32(got), true, nil)
+				e.polled(s, i, int32(got))
 			}
 		}
 	}
 	if s.gen == gen && s.mask != 0 {
 		e.chooseEdge(s, fd, bits, e.stats.Completed != before)
 	}
+}
+
+// polled delivers a completion of a poll. One that ends leaves its descriptor watched, in
+// case its owner submits it again.
+func (e *engine) polled(s *slot, at int, got int32) {
+	op := s.polls[at]
+	if op.Once {
+		s.polls[at] = nil
+		op.Engine.Flag = nowhere
+	}
+	e.stats.Completed++
+	op.Deliver(got, !op.Once, nil)
 }
 
 // chooseEdge chooses whether fd is watched by edges, after an event that an

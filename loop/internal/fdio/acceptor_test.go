@@ -33,6 +33,7 @@ func (r *acceptRig) Engine() proactor.Proactor { return r }
 func (r *acceptRig) Soon(Task)                 { r.t.Error("Soon") }
 func (r *acceptRig) Dirty(Flusher)             { r.t.Error("Dirty") }
 func (r *acceptRig) Chunks() *ChunkPool        { return nil }
+func (r *acceptRig) Pipes() *PipePool          { return nil }
 func (r *acceptRig) Report(e Exception)        { r.reports = append(r.reports, e) }
 func (r *acceptRig) Check()                    {}
 func (r *acceptRig) Fallback(string, error)    { r.t.Error("Fallback") }

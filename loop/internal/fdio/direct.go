@@ -9,13 +9,15 @@ import (
 )
 
 // direct is a part of the output that is sent by a call of its own instead of by
-// an operation: a file, or the bytes of its chunk with descriptors. Such a call
+// an operation: a file, the bytes of its chunk with descriptors, or what is in the
+// pipe of a relay. Such a call
 // has done what it says when it returns, so that at any time it is known which
 // bytes were sent: a file can be given up without losing a byte or sending one
 // twice.
 type direct struct {
-	file *File
-	fds  []int // the stream's own; sent with the first byte
+	file   *File
+	splice *Splice
+	fds    []int // the stream's own; sent with the first byte
 }
 
 // writableWatch watches for room in the kernel's buffers.
@@ -106,6 +108,8 @@ func (s *Stream) sendFirst(budget int) (outcome, int) {
 		return s.sendBefore()
 	case c.direct.file != nil:
 		return s.sendFile(c.direct.file, budget)
+	case c.direct.splice != nil:
+		return c.direct.splice.sendQueued()
 	default:
 		return s.sendFDs(c)
 	}
@@ -155,6 +159,9 @@ func (s *Stream) nextSize() int {
 	c := &s.out.chunks[s.out.head]
 	if c.direct != nil && c.direct.file != nil {
 		return int(min(c.direct.file.Left, directMax))
+	}
+	if c.direct != nil && c.direct.splice != nil {
+		return c.direct.splice.inside
 	}
 	return len(c.buf)
 }

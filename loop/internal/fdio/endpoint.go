@@ -212,6 +212,13 @@ func (e *endpoint) Abort() {
 	e.fail(nil)
 }
 
+// ResetOnClose makes the close of a TCP socket reset the connection, whatever is in its
+// buffers. It must be called before ConnectionLost has returned.
+func (e *endpoint) ResetOnClose() {
+	// If it fails, the connection is over already.
+	_ = e.engine.SetOption(e.fd, proactor.LingerReset, 1)
+}
+
 // Fail implements Transport.
 func (e *endpoint) Fail(err error) { e.fail(err) }
 

@@ -21,6 +21,9 @@ type Host interface {
 	// Chunks returns the loop's pool of output buffers.
 	Chunks() *ChunkPool
 
+	// Pipes returns the loop's pool of pipes for relays.
+	Pipes() *PipePool
+
 	// Prefetch reads n bytes of a file, from offset on, elsewhere, so that they are
 	// in the kernel's cache, and then calls done on the loop's goroutine.
 	Prefetch(from io.ReaderAt, offset int64, n int, done func())

@@ -20,8 +20,12 @@ func (s *Stream) arm() {
 	if !s.readable() || s.recv.InFlight() || len(s.held) > 0 {
 		return
 	}
+	if x := s.splice(); x != nil && x.arm() {
+		return
+	}
 	if _, fds := s.takesFDs(); fds {
 		s.recv.Code, s.recv.Mask, s.recv.Buf = proactor.Poll, pollIn, nil
+		s.recv.Once = false
 		s.engine.Submit(&s.recv)
 		return
 	}
@@ -64,12 +68,14 @@ func (s *Stream) received() {
 }
 
 // receivable handles a completion of the watch for input, on a stream that receives
-// descriptors. What is not received now stays in the kernel.
+// descriptors or is relayed. What is not received now stays in the kernel.
 func (s *Stream) receivable() {
 	switch {
 	case s.recv.Cancelling():
 	case s.holds():
 		s.engine.Cancel(&s.recv)
+	case s.splice() != nil:
+		s.splice().move()
 	default:
 		s.receiveFDs()
 	}

@@ -19,7 +19,7 @@ type Stream struct {
 	out           queue
 	writableWatch *writableWatch // of what is sent directly; nil until there is some
 	pipe          *pipe          // nil: a socket with both directions
-	sentFile      bool           // sendfile(2) was called
+	sentFile      bool           // sendfile(2) or splice(2) was called
 }
 
 // Config configures a transport.
@@ -74,6 +74,10 @@ func (s *Stream) what() string {
 	return "socket"
 }
 
+// Sendable reports whether s is a socket, with both directions: files can be sent over it,
+// and it can be relayed.
+func (s *Stream) Sendable() bool { return s.pipe == nil }
+
 func (s *Stream) round() {
 	s.goOn()
 	s.deliverHeld()
@@ -81,6 +85,7 @@ func (s *Stream) round() {
 
 func (s *Stream) drop() {
 	s.dropFDs()
+	s.dropSplice()
 	s.guard.Releases = s.out.drop(s.host.Chunks(), s.guard.Releases)
 	s.stopBackoff()
 }

@@ -14,7 +14,8 @@ type extras struct {
 	closeTimeout time.Duration
 	closeTimer   Timer
 	idleTimer    Timer
-	active       bool // since the idle timer last looked
+	active       bool    // since the idle timer last looked
+	splice       *Splice // what is received goes there; nil: to the protocol
 }
 
 // touch records that the connection is alive.
@@ -49,6 +50,13 @@ func (e *endpoint) watchClose() {
 		return
 	}
 	x.closeTimer = e.host.After(x.closeTimeout, func() { e.fail(transport.ErrCloseTimeout) })
+}
+
+// Uncap takes away the cap on what is buffered: who writes from now on has one of its own.
+func (e *endpoint) Uncap() {
+	if e.extras != nil {
+		e.extras.writeCap = 0
+	}
 }
 
 // HandOver gives the limits that concern the protocol's own output to a transport

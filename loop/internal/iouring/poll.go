@@ -94,6 +94,8 @@ func (e *engine) ready(op *proactor.Op, res int32) {
 		e.finishDone(op, res)
 	case res < 0:
 		e.finish(op, res)
+	case op.Code == proactor.Poll && op.Once:
+		e.finish(op, res)
 	case op.Code == proactor.Poll:
 		e.more(op, res, nil)
 		e.again(op)

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-net/sluice/transport"
 )
 
-// Kernel is the set of calls that the kernel answers at once, in five parts. Errors
+// Kernel is the set of calls that the kernel answers at once, in six parts. Errors
 // are *os.SyscallError.
 type Kernel interface {
 	Sockets
@@ -15,6 +15,7 @@ type Kernel interface {
 	Files
 	Rights
 	Pipes
+	Splices
 }
 
 // Sockets is what can be done with all sockets, and with anything else that has a
@@ -167,4 +168,22 @@ type Pipes interface {
 	// SameFile reports whether two descriptors refer to one open file, and so share
 	// one mode.
 	SameFile(a, b int) bool
+}
+
+// Splices is what moves bytes from one stream socket to another without the program.
+type Splices interface {
+	// OpenSplicePipe makes a pipe that holds about size bytes, for TrySpliceIn and
+	// TrySpliceOut alone. CloseFD closes its ends, with what is in it.
+	OpenSplicePipe(size int) (SplicePipe, error)
+
+	// TrySpliceIn moves what fd has received into the pipe p, which is empty: at most
+	// n > 0 bytes, and what it has room for. 0 means the end of the stream, EAGAIN
+	// that nothing has been received. It must not be called with a receive in flight
+	// on fd.
+	TrySpliceIn(fd int, p SplicePipe, n int) (moved int, err error)
+
+	// TrySpliceOut sends the first n > 0 bytes in p over fd, or as many as the kernel
+	// accepts right now: 0 without an error if it has no room. p has n bytes. It must
+	// not be called with a send in flight on fd.
+	TrySpliceOut(p SplicePipe, fd, n int) (moved int, err error)
 }

@@ -51,7 +51,8 @@ const (
 	SendMsg
 	// Poll watches FD for Mask (POLLIN, POLLOUT, …) until it is cancelled; each
 	// completion has More and the events in Res. It is level-triggered: it
-	// completes once per Wait for as long as the condition holds.
+	// completes once per Wait for as long as the condition holds. If Once is set,
+	// the first completion is the last one, without More.
 	Poll
 	// Waitid waits until the child behind the pidfd FD has exited. It does not
 	// reap.
@@ -91,7 +92,7 @@ const (
 // io_uring such a send posts no CQE, which halves the system calls of a
 // request-response exchange. Engines may ignore it.
 //
-// Once says that a send must not wait for room: if not all of it could be sent in
+// Once says that a send on a connected socket must not wait for room: if not all of it could be sent in
 // one attempt, it completes with the number of bytes that were, or with EAGAIN if
 // none were. Nobody uses its memory afterwards.
 //
@@ -112,7 +113,7 @@ type Op struct {
 	Buffer   uint16   // out, RecvAny: the number of the buffer, for GiveBack
 	Keepable bool     // out, RecvAny: there are buffers enough for the owner to keep this one
 	Keep     bool     // RecvAny, set during Complete: the owner keeps the buffer, see above
-	Once     bool     // Send, SendMsg on a connected socket: a single attempt, see above
+	Once     bool     // Poll: it ends with its first completion. Sends: see above
 	Buf      []byte   // Recv: the destination. Send: the source
 	Bufs     [][]byte // SendMsg: the sources
 	Message  *Message // what operations with an address have besides

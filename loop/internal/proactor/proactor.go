@@ -192,6 +192,12 @@ type Pipe struct {
 	Restore bool // its mode, shared with others, was blocking
 }
 
+// SplicePipe is a pipe in which bytes wait on their way from one socket to another.
+type SplicePipe struct {
+	R, W int // its ends
+	Size int // how many bytes it holds, if they come in whole pages
+}
+
 // Family is an address family.
 type Family uint8
 

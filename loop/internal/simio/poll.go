@@ -27,7 +27,11 @@ func (e *Engine) scanPolls() {
 			continue
 		}
 		if events := fl.file.events() & (fl.op.Mask | pollErr | pollHup); events != 0 {
-			fl.more(completion{res: int32(events)})
+			if fl.op.Once {
+				fl.finish(int32(events))
+			} else {
+				fl.more(completion{res: int32(events)})
+			}
 		}
 	}
 	clear(e.polls[len(kept):])

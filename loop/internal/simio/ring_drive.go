@@ -120,6 +120,12 @@ func (d *Driven) TrySendfile(fd int, from proactor.File, offset int64, n int) (i
 	return d.Proactor.TrySendfile(fd, from, offset, n)
 }
 
+// TrySpliceOut implements proactor.Kernel.
+func (d *Driven) TrySpliceOut(p proactor.SplicePipe, fd, n int) (int, error) {
+	d.within(func() { d.a.checkNoSend(fd, "TrySpliceOut") })
+	return d.Proactor.TrySpliceOut(p, fd, n)
+}
+
 // ShutdownWrite implements proactor.Kernel.
 func (d *Driven) ShutdownWrite(fd int) error {
 	d.within(func() { d.a.checkNoSend(fd, "ShutdownWrite") })

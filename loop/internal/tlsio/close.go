@@ -85,6 +85,9 @@ func (t *Transport) HandOver() (writeCap int, closeTimeout time.Duration) {
 	return writeCap, closeTimeout
 }
 
+// Uncap removes the cap on what is buffered.
+func (t *Transport) Uncap() { t.config.WriteCap = 0 }
+
 // Abort implements transport.WriteTransport.
 func (t *Transport) Abort() {
 	t.host.Check()

@@ -18,6 +18,7 @@ var pollTests = []test{
 	{name: "PollWritable", run: pollWritable},
 	{name: "PollTwiceOnOneDescriptor", run: pollTwice},
 	{name: "PollSeesTheEnd", run: pollEnd},
+	{name: "PollOnceCompletesOnce", run: pollOnce},
 }
 
 func pollLevel(r *rig) {
@@ -111,6 +112,40 @@ func pollEnd(r *rig) {
 	r.reset(client)
 	r.until("it completed", func() bool { return len(poll.got) > 0 })
 	if got := poll.got[0]; got.res&pollHup == 0 {
+		r.Errorf("poll: %+v", got)
+	}
+}
+
+// pollOnce: it ends by itself, and can be submitted again from its handler's caller.
+func pollOnce(r *rig) {
+	client, server := r.pair(proactor.IPv4)
+	poll := r.probe(proactor.Poll, server)
+	poll.op.Mask, poll.op.Once = pollIn, true
+	poll.submit()
+	r.settle()
+	if len(poll.got) > 0 {
+		r.Fatalf("readable out of nothing: %+v", poll.got)
+	}
+	r.send(client, []byte("x")).want(1)
+	for i := 1; i <= 3; i++ {
+		r.until("it completed", func() bool { return len(poll.got) == i })
+		if got := poll.got[i-1]; got.more || got.res&pollIn == 0 || poll.op.InFlight() {
+			r.Fatalf("poll: %+v", got)
+		}
+		r.settle()
+		if len(poll.got) != i {
+			r.Fatalf("it completed again: %+v", poll.got)
+		}
+		poll.submit()
+	}
+	r.until("it completed", func() bool { return len(poll.got) == 4 })
+	recv := r.probe(proactor.Recv, server)
+	recv.op.Buf = make([]byte, 8)
+	recv.submit().want(1)
+	poll.submit()
+	r.Cancel(&poll.op)
+	r.until("it is cancelled", func() bool { return len(poll.got) == 5 })
+	if got := poll.got[4]; got.more || got.res != -int32(syscall.ECANCELED) {
 		r.Errorf("poll: %+v", got)
 	}
 }

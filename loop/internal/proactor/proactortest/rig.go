@@ -33,7 +33,7 @@ type test struct {
 func Run(t *testing.T, open func(t *testing.T, cfg proactor.Config) proactor.Proactor) {
 	for _, tests := range [][]test{contractTests, streamTests, sendTests, keepTests, cancelTests,
 		datagramTests, batchTests, groupTests, pollTests, pipeTests, memoryTests, fileTests,
-		rightsTests, messageTests} {
+		rightsTests, messageTests, spliceTests} {
 		runAll(t, open, tests)
 	}
 }
