@@ -92,9 +92,10 @@ const (
 // io_uring such a send posts no CQE, which halves the system calls of a
 // request-response exchange. Engines may ignore it.
 //
-// Once says that a send on a connected socket must not wait for room: if not all of it could be sent in
-// one attempt, it completes with the number of bytes that were, or with EAGAIN if
-// none were. Nobody uses its memory afterwards.
+// Once says that a send on a connected socket must not wait for room: if not all of
+// it could be sent in one attempt, it completes with the number of bytes that were,
+// or with EAGAIN if none were. Nobody uses its memory afterwards. A Poll with Once
+// ends with its first completion.
 //
 // Keep says, when Complete returns, that the owner of a RecvAny keeps the buffer in
 // which Data lies. It may do so if Keepable is set, and has to return the buffer with
