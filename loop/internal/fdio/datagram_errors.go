@@ -16,7 +16,7 @@ import (
 // A Unix socket has no such queue, and would return a datagram.
 func (d *Datagram) readErrors() (found bool) {
 	for d.state < Lost && !d.unix {
-		q, ok := d.engine.TakeError(d.fd)
+		q, ok := d.engine.TakeError(d.recv.FD)
 		if !ok {
 			break
 		}

@@ -46,7 +46,7 @@ func (d *Datagram) arm() {
 // datagrams come one by one.
 func (d *Datagram) uncut() {
 	const errno = syscall.EMSGSIZE
-	if d.engine.SetOption(d.fd, proactor.Coalesce, 0) == nil {
+	if d.engine.SetOption(d.recv.FD, proactor.Coalesce, 0) == nil {
 		d.host.Fallback("UDP_GRO", fmt.Errorf("%w: an option of the socket takes the room "+
 			"of control messages; the endpoint goes on without",
 			os.NewSyscallError("recvmsg", errno)))

@@ -50,7 +50,7 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 // sendFDs sends the first chunk, which has descriptors. With the first byte all of
 // them are sent; what is left is like any other bytes.
 func (s *Stream) sendFDs(c *chunk) (outcome, int) {
-	n, err := s.engine.TrySendFDs(s.fd, c.buf, c.direct.fds)
+	n, err := s.engine.TrySendFDs(s.recv.FD, c.buf, c.direct.fds)
 	if err != nil {
 		s.writeFailed("sendmsg", errnoOf(err))
 		return outGone, 0
@@ -113,7 +113,7 @@ func (s *Stream) receiveFDs() {
 	buf := s.host.Chunks().Get(recvSize)
 	defer s.host.Chunks().Put(buf)
 	buf = buf[:cap(buf)]
-	n, files, lost, err := s.engine.TryRecvFDs(s.fd, buf)
+	n, files, lost, err := s.engine.TryRecvFDs(s.recv.FD, buf)
 	if errors.Is(err, syscall.EAGAIN) {
 		return
 	}

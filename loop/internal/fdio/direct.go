@@ -179,7 +179,7 @@ func (s *Stream) watchWritable() {
 	if s.writableWatch == nil {
 		s.writableWatch = &writableWatch{stream: s}
 		op := &s.writableWatch.op
-		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.fd, s.writableWatch
+		op.Code, op.Mask, op.FD, op.Handler = proactor.Poll, pollOut, s.recv.FD, s.writableWatch
 	}
 	if !s.writableWatch.op.InFlight() && s.writableWatch.backoff == nil {
 		s.engine.Submit(&s.writableWatch.op)

@@ -137,7 +137,6 @@ type endpoint struct {
 	owner  Owner
 	extras *extras
 	pub    published
-	fd     int
 	err    error // why it was lost
 
 	state    State
@@ -149,8 +148,8 @@ type endpoint struct {
 	dirty    bool // on the host's list of flushers
 	soon     bool // on the host's list of tasks
 
-	recv proactor.Op
-	held []arrival // came while paused, not yet delivered
+	recv proactor.Op // its FD is the endpoint's
+	held []arrival   // came while paused, not yet delivered
 
 	send proactor.Op
 	flow transport.FlowControl
@@ -162,7 +161,7 @@ type endpoint struct {
 func (e *endpoint) init(host Host, self kind, c *Config) {
 	e.guard.Init(host, self)
 	e.host, e.engine, e.self, e.owner = host, host.Engine(), self, c.Owner
-	e.fd, e.local, e.peer = c.FD, c.Local, c.Peer
+	e.local, e.peer = c.Local, c.Peer
 	e.recv.FD, e.send.FD = c.FD, c.FD
 	e.recv.Handler, e.send.Handler = self, self
 	if c.WriteCap > 0 || c.IdleTimeout > 0 || c.CloseTimeout > 0 || c.Info != nil {
@@ -216,7 +215,7 @@ func (e *endpoint) Abort() {
 // buffers. It must be called before ConnectionLost has returned.
 func (e *endpoint) ResetOnClose() {
 	// If it fails, the connection is over already.
-	_ = e.engine.SetOption(e.fd, proactor.LingerReset, 1)
+	_ = e.engine.SetOption(e.recv.FD, proactor.LingerReset, 1)
 }
 
 // Fail implements Transport.
@@ -310,7 +309,7 @@ func (e *endpoint) closeFD() {
 		e.send.Buf, e.send.Bufs = nil, nil
 	}
 	e.self.forget()
-	if err := e.engine.CloseFD(e.fd); err != nil {
+	if err := e.engine.CloseFD(e.recv.FD); err != nil {
 		e.guard.Report("Error closing a "+e.self.what(), err)
 	}
 	e.owner.Lost(e.self)
@@ -326,7 +325,7 @@ func (e *endpoint) State() State { return e.state }
 func (e *endpoint) Err() error { return e.err }
 
 // FD implements Transport.
-func (e *endpoint) FD() int { return e.fd }
+func (e *endpoint) FD() int { return e.recv.FD }
 
 // Owner implements Transport.
 func (e *endpoint) Owner() Owner { return e.owner }
@@ -347,5 +346,5 @@ func (e *endpoint) String() string {
 		write = "polling"
 	}
 	return fmt.Sprintf("<%s %s fd=%d read=%s write=<%s, bufsize=%d>>",
-		e.self.kind(), e.state, e.fd, read, write, e.flow.Size())
+		e.self.kind(), e.state, e.recv.FD, read, write, e.flow.Size())
 }

@@ -72,6 +72,6 @@ func (e *endpoint) sentMessage() {
 func (e *endpoint) sendBatch(q *packets) (n int, full bool, errno syscall.Errno) {
 	batch := q.waiting()
 	batch = batch[:min(len(batch), proactor.BatchMax)]
-	n, err := e.engine.TrySendMany(e.fd, batch)
+	n, err := e.engine.TrySendMany(e.recv.FD, batch)
 	return n, n < len(batch) && err == nil, errnoOf(err)
 }

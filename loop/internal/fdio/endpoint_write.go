@@ -104,7 +104,7 @@ func (e *endpoint) sendEOF() error {
 		return nil
 	}
 	e.eofSent = true
-	return e.engine.ShutdownWrite(e.fd)
+	return e.engine.ShutdownWrite(e.recv.FD)
 }
 
 // WriteBufferSize implements transport.WriteTransport.

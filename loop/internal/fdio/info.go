@@ -38,7 +38,7 @@ func (e *endpoint) peerCred() any {
 	if !e.isUnix() || e.guard.Protocol() == nil {
 		return nil
 	}
-	c, err := e.engine.PeerCred(e.fd)
+	c, err := e.engine.PeerCred(e.recv.FD)
 	if err != nil {
 		return nil
 	}

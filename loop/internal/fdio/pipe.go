@@ -40,7 +40,7 @@ type pipe struct {
 
 func newPipe(s *Stream, c PipeConfig) *pipe {
 	p := &pipe{PipeConfig: c, stream: s}
-	p.reader.Code, p.reader.FD, p.reader.Handler = proactor.Poll, s.fd, p
+	p.reader.Code, p.reader.FD, p.reader.Handler = proactor.Poll, s.recv.FD, p
 	return p
 }
 
@@ -134,7 +134,7 @@ func (s *Stream) RestoreMode() {
 	if s.pipe == nil || !s.pipe.Restore {
 		return
 	}
-	if err := s.engine.SetBlocking(s.fd); err != nil {
+	if err := s.engine.SetBlocking(s.recv.FD); err != nil {
 		s.host.Report(Exception{Message: "Error restoring the mode of a pipe", Err: err,
 			Transport: s})
 	}

@@ -59,8 +59,8 @@ type queue struct {
 	chunks []chunk
 	head   int
 	flying int
-	direct int // how many chunks are direct
-	lent   int // how many chunks are lent
+	direct int32 // how many chunks are direct
+	lent   int32 // how many chunks are lent
 }
 
 func (q *queue) empty() bool { return q.head == len(q.chunks) }

@@ -9,7 +9,7 @@ var (
 
 // Descriptors implements registry.Resource. Descriptors that are queued to be sent are
 // closed by Abandon.
-func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.fd) }
+func (e *endpoint) Descriptors(fds []int) []int { return append(fds, e.recv.FD) }
 
 // Gone implements registry.Resource.
 func (e *endpoint) Gone() bool { return e.state == Closed }

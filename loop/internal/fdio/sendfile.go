@@ -93,8 +93,8 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 		return outPrefetches, 0
 	}
 	want := int(min(int64(min(budget, directStep)), f.Left, f.cached-f.Offset))
-	s.sentFile = true
-	n, err := s.engine.TrySendfile(s.fd, f.From, f.Offset, want)
+	s.needExtras().sentFile = true
+	n, err := s.engine.TrySendfile(s.recv.FD, f.From, f.Offset, want)
 	if err != nil {
 		s.fileFailed(f, err)
 		return outGone, 0
@@ -119,13 +119,13 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 // Afterwards neither a receive nor a send reports the reset: they get an end of file and
 // EPIPE.
 func (s *Stream) hidReset() bool {
-	if !s.sentFile || s.eofSent || s.eof {
+	if s.extras == nil || !s.extras.sentFile || s.eofSent || s.eof {
 		return false
 	}
 	if _, tcp := s.local.(*net.TCPAddr); !tcp {
 		return false
 	}
-	state, err := s.engine.GetOption(s.fd, proactor.TCPState)
+	state, err := s.engine.GetOption(s.recv.FD, proactor.TCPState)
 	return err == nil && state == proactor.TCPClosed
 }
 

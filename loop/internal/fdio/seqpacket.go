@@ -135,7 +135,7 @@ func (s *SeqPacket) writable(n, longest int) error {
 	if err != nil || longest <= s.longest {
 		return err
 	}
-	size, err := s.engine.GetOption(s.fd, proactor.SendBuffer)
+	size, err := s.engine.GetOption(s.recv.FD, proactor.SendBuffer)
 	if err == nil && longest > size-messageHead {
 		return s.opError("write", "sendmsg", syscall.EMSGSIZE)
 	}

@@ -71,12 +71,9 @@ const vainTries = 3
 // NewSplice makes from move what it receives to to, at most most bytes at a time. Both
 // are sockets of the same loop, and from's protocol writes what it receives to to.
 func NewSplice(owner SpliceOwner, from, to *Stream, most int) *Splice {
-	if from.extras == nil {
-		from.extras = &extras{}
-	}
 	x := &Splice{owner: owner, from: from, to: to, most: min(most, pipeSize)}
 	x.direct.splice = x
-	from.extras.splice = x
+	from.needExtras().splice = x
 	from.host.Pipes().Join()
 	return x
 }
@@ -154,7 +151,7 @@ func (x *Splice) fill(want int) int {
 			return 0
 		}
 	}
-	n, err := s.engine.TrySpliceIn(s.fd, x.pipe, want)
+	n, err := s.engine.TrySpliceIn(s.recv.FD, x.pipe, want)
 	if n == 0 {
 		x.release()
 		x.nothing(err)
@@ -232,8 +229,8 @@ func (x *Splice) drain() bool {
 // send sends what is in the pipe, as much as the kernel takes.
 func (x *Splice) send() (n int) {
 	t := x.to
-	t.sentFile = true
-	n, err := t.engine.TrySpliceOut(x.pipe, t.fd, x.inside)
+	t.needExtras().sentFile = true
+	n, err := t.engine.TrySpliceOut(x.pipe, t.recv.FD, x.inside)
 	if err != nil {
 		x.discard()
 		t.writeFailed("splice", errnoOf(err))

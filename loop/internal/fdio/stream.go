@@ -19,7 +19,6 @@ type Stream struct {
 	out           queue
 	writableWatch *writableWatch // of what is sent directly; nil until there is some
 	pipe          *pipe          // nil: a socket with both directions
-	sentFile      bool           // sendfile(2) or splice(2) was called
 }
 
 // Config configures a transport.

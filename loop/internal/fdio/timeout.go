@@ -15,7 +15,16 @@ type extras struct {
 	closeTimer   Timer
 	idleTimer    Timer
 	active       bool    // since the idle timer last looked
+	sentFile     bool    // sendfile(2) or splice(2) was called
 	splice       *Splice // what is received goes there; nil: to the protocol
+}
+
+// needExtras makes the extras of a transport that had no need of them so far.
+func (e *endpoint) needExtras() *extras {
+	if e.extras == nil {
+		e.extras = &extras{}
+	}
+	return e.extras
 }
 
 // touch records that the connection is alive.

@@ -138,7 +138,7 @@ func (s *Stream) canSendNow() bool {
 // trySend makes one attempt to send bufs, which are in the memory of the send's
 // own list. An error ends the stream, later.
 func (s *Stream) trySend(bufs [][]byte) int {
-	n, err := s.engine.TrySend(s.fd, bufs)
+	n, err := s.engine.TrySend(s.recv.FD, bufs)
 	s.keep(bufs)
 	if err != nil {
 		s.writeFailed("sendmsg", errnoOf(err))
