@@ -192,13 +192,8 @@ func (m *measurement) view(view result.View, workloads []rounds.Workload,
 	if runner == nil {
 		return nil
 	}
-	left := m.cfg.time
-	if m.cfg.all && left == 0 && !m.cfg.smoke {
-		for _, w := range workloads {
-			left += runner.Wants(w)
-		}
-	}
-	end := time.Now().Add(left)
+	runner.Whole = m.cfg.all && m.cfg.time == 0 && !m.cfg.smoke
+	end := time.Now().Add(m.cfg.time)
 	for i, w := range workloads {
 		runner.Time = share(time.Until(end), runner.Wants, workloads[i:])
 		out = append(out, m.one(runner, w, p))

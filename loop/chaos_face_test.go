@@ -69,7 +69,7 @@ func (p *chaosPlain) DataReceived(data []byte) {
 		p.e.fail("DataReceived of nothing")
 	}
 	p.e.received(data)
-	clear(data) // it may be modified while it is ours
+	clear(p.e.c.forward(p.e, data)) // it may be modified while it is ours
 	p.e.riot(true)
 }
 

@@ -29,7 +29,16 @@ func (c *chaos) expectSent() {
 			e.fail("it has sent everything, and keeps some of it: %v", e.tr)
 		}
 	}
+	c.expectNoneKept()
 	c.loop.Stop()
+}
+
+// expectNoneKept checks that all receive buffers are back, now that nothing is left to be
+// sent from them.
+func (c *chaos) expectNoneKept() {
+	if n := c.world.Kept(); n > 0 {
+		c.fail("%d receive buffers are kept and not used", n)
+	}
 }
 
 // quiet checks one end that is still there.

@@ -75,6 +75,9 @@ func newChaos(seed uint64, on chaosKernel) *chaos {
 		flows:  map[string]*chaosFlow{}, byTransport: map[transport.Transport]*chaosEnd{}}
 	c.acts = 20 + c.random.IntN(180)
 	c.bytes = 300 << 10
+	if c.forwards() {
+		c.bytes = 2 << 20
+	}
 	c.actions = chaosActionList()
 	if c.kin = c.alone || seed%4 == 1; c.kin {
 		c.actions = append(c.actions,
@@ -106,6 +109,9 @@ func (c *chaos) build() {
 	}
 	cfg := proactor.Config{Entries: 8, BufferSize: 256 << c.random.IntN(8),
 		BuffersMin: 1, BuffersMax: 2 << c.random.IntN(4)}
+	if c.forwards() {
+		cfg.BufferSize = max(cfg.BufferSize, 8<<10)
+	}
 	engine := c.openEngine(simio.Options{Seed: c.seed, Faults: faults, Config: cfg,
 		BufferMin: 512, BufferMax: 64 << 10, HistoryMax: 64 << 10,
 		Idle: func() { c.stuck("nothing will ever happen any more") }})
@@ -232,6 +238,7 @@ func (c *chaos) shutdown() {
 		}
 	}
 	c.expectGone()
+	c.expectNoneKept()
 }
 
 // exception is the loop's handler.
@@ -287,6 +294,9 @@ func (c *chaos) upTo(d time.Duration) time.Duration {
 // size returns how much to write: mostly little, sometimes more than any buffer.
 func (c *chaos) size() int {
 	n := c.random.IntN(200)
+	if c.forwards() && c.chance(2) {
+		return c.large()
+	}
 	switch c.random.IntN(12) {
 	case 0:
 		n = 0

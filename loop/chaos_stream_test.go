@@ -108,7 +108,7 @@ func (s *chaosStream) received(data []byte) {
 		s.fail("no bytes")
 	}
 	s.flow.receive(s.c, data)
-	clear(data) // it may be modified while it is ours
+	clear(s.c.forward(nil, data)) // it may be modified while it is ours
 }
 
 // finish is the end of the stream. One that was not ended by us ends after all that

@@ -27,6 +27,8 @@ const (
 	pollFile     = "loop/internal/iouring/poll.go"
 	engineFile   = "loop/internal/iouring/engine.go"
 	stageFile    = "uring/stage.go"
+	lendFile     = "loop/internal/fdio/lend.go"
+	queueFile    = "loop/internal/fdio/queue.go"
 )
 
 // plantedFaults are the faults that this engine has had, and their kin.
@@ -67,6 +69,21 @@ var plantedFaults = []plantedFault{
 	{"a cancel that found no room is forgotten", engineFile,
 		"		e.cancels = append(e.cancels, target)\n",
 		"		_ = target\n"},
+	{"a buffer is given back while a part of it waits to be sent", lendFile,
+		"	l.op.Keep = true\n",
+		""},
+	{"a buffer is given back with the first of its parts that is sent", lendFile,
+		"	case l.parts[number] > 0:\n",
+		"	case l.op != nil && l.parts[number] > 0:\n"},
+	{"the kernel gets a buffer that its receiver keeps", receiveFile,
+		"			p.keep(len(data))\n			return true\n",
+		"			p.keep(len(data))\n			p.circulating++\n"},
+	{"what could not be sent is not copied", queueFile,
+		"			c.hold(c.buf, pool)\n",
+		""},
+	{"a buffer is not given back if what was to be sent is dropped", queueFile,
+		"		pool.repay(c.loan)\n",
+		"		if q := c.buf; len(q) == 0 {\n			pool.repay(c.loan)\n		}\n"},
 }
 
 // plantedSeeds is how many seeds may be needed; .ci/run runs as many without a fault.

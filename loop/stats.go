@@ -12,7 +12,7 @@ type Stats struct {
 	Completions      uint64 // delivered
 	Wakes            uint64 // writes to wake the loop from another goroutine
 	BuffersExhausted uint64 // receives that found no shared buffer
-	BuffersInUse     int    // shared receive buffers in circulation
+	BuffersInUse     int    // shared receive buffers in circulation, or lent to the output
 	Overflows        uint64 // completions that did not fit in the queue
 	Transports       int    // open
 	Handshakes       uint64 // TLS handshakes that succeeded

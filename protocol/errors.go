@@ -8,6 +8,10 @@ import (
 // ErrEmptyBuffer ends a connection whose GetBuffer returned an empty slice.
 var ErrEmptyBuffer = errors.New("protocol: GetBuffer returned an empty buffer")
 
+// ErrDataChanged is reported to the loop's exception handler in debug mode when
+// DataReceived has changed a part of its slice after it had written that part.
+var ErrDataChanged = errors.New("protocol: DataReceived changed what it had written")
+
 // PanicError is a panic in a protocol's callback, as passed to the loop's exception
 // handler and to ConnectionLost.
 type PanicError struct {

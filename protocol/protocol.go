@@ -20,7 +20,8 @@ type Protocol interface {
 	// DataReceived is called with bytes in the order in which the peer sent them;
 	// the boundary between one call and the next has no meaning. data is never
 	// empty. It belongs to the loop and is valid until DataReceived returns: copy
-	// anything that must be kept. The protocol may modify it during the call.
+	// anything that must be kept. The protocol may modify it during the call, except
+	// for what it has already written from it: that may be sent without a copy.
 	DataReceived(data []byte)
 
 	// EOFReceived is called at most once, when the peer will send no more; no data

@@ -87,8 +87,10 @@ type WriteTransport interface {
 
 	// Write queues p to be sent, in call order with WriteLines, WriteOwned and
 	// files. It never blocks and does not retain p: what the kernel does not accept
-	// at once is copied before Write returns. It returns len(p) and nil, or 0 and
-	// an error; an I/O error is not returned here but passed to ConnectionLost.
+	// at once is copied before Write returns. Only a part of the slice that
+	// DataReceived was given may be sent without a copy, and must not be changed
+	// before DataReceived returns. Write returns len(p) and nil, or 0 and an error;
+	// an I/O error is not returned here but passed to ConnectionLost.
 	//
 	// Errors: ErrEOFWritten after WriteEOF; ErrClosed after Close, Abort or the
 	// loss of the connection; ErrBufferFull if the write would exceed a hard limit

@@ -169,7 +169,8 @@ func TestASteadySliceIsMeasuredInItsMiddle(t *testing.T) {
 			Received: page.Received.Load})
 		var marks []time.Time
 		var out load.Outcome
-		began, length := time.Now(), 20*time.Millisecond
+		var began time.Time
+		length := 20 * time.Millisecond
 		for ; out.Messages == 0 && length < enough; length *= 2 { // on a busy machine
 			var err error
 			marks, began = nil, time.Now()

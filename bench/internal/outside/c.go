@@ -30,7 +30,7 @@ var (
 // parts are the source files of each server.
 var parts = map[C][]string{
 	CEpoll: {"epoll.c", "relay.c", "datagrams.c", "common.c"},
-	CUring: {"uring.c", "ring.c", "common.c"},
+	CUring: {"uring.c", "ring.c", "ring_datagrams.c", "common.c"},
 }
 
 // cModes are what each of them has.

@@ -211,6 +211,7 @@ func TestOneThatFailsDoesNotStopTheOthers(t *testing.T) {
 // What is uploaded the server compares; the row says where it differed.
 func TestWrongBytesOfAnUploadHaveAPlace(t *testing.T) {
 	r := runner("forger")
+	r.Slice = 200 * time.Millisecond // each connection comes to that byte
 	out := r.Run(stream("receive", "receive %s, %s", contest.Receive, load.Upload, 2))
 	want := fmt.Sprintf("connection 1, byte %d of", forgedByte)
 	if got := out.Rows[0]; !strings.Contains(got.Error, want) || got.Missing {
@@ -335,6 +336,14 @@ func TestWants(t *testing.T) {
 		if got := r.Wants(c.w); got != c.want {
 			t.Errorf("%+v wants %v, not %v", c.w, got, c.want)
 		}
+	}
+}
+
+func TestWholeHasAllRounds(t *testing.T) {
+	r := runner("net")
+	r.Whole, r.Slice = true, time.Millisecond
+	if out := r.Run(pingPong()); out.Rounds != roundsAim {
+		t.Errorf("%d rounds, want %d", out.Rounds, roundsAim)
 	}
 }
 

@@ -33,6 +33,10 @@ type Runner struct {
 	Steady      time.Duration // one at a steady workload; 0: as long as Slice
 	Time        time.Duration // of a workload, from its first process to its last round
 
+	// Whole gives each workload as many rounds as are aimed at, however long they take;
+	// Time then does not matter.
+	Whole bool
+
 	// Pairs are contestants, by their keys, whose CPU time is compared in each round
 	// as well: that of the first to that of the second.
 	Pairs [][2]string
@@ -76,7 +80,11 @@ func (r *Runner) Run(w Workload) result.Workload {
 	if lanes == nil {
 		return out
 	}
-	out.Rounds = r.rounds(lanes, r.turn(w), end)
+	least := roundsMin
+	if r.Whole {
+		least, end = aim(w), time.Time{}
+	}
+	out.Rounds = r.rounds(lanes, r.turn(w), least, end)
 	for _, l := range lanes {
 		l.check(l.countMallocs())
 		r.countSyscalls(l)
@@ -118,18 +126,26 @@ const (
 	roundsAimSteady = 7
 )
 
+func aim(w Workload) int {
+	if w.Steady {
+		return roundsAimSteady
+	}
+	return roundsAim
+}
+
 // Wants is the time that w takes for as many rounds as are aimed at.
 func (r *Runner) Wants(w Workload) time.Duration {
-	n, each := roundsAim, r.turn(w)
-	switch {
-	case w.Idle:
+	if w.Idle {
 		return 0
-	case w.Steady:
-		n, each = roundsAimSteady, each+each/warmPart+each/verifyPart
-	case w.oneWay():
-		each += each / verifyPart
 	}
-	return time.Duration(n*len(r.entered(w))) * each
+	each := r.turn(w)
+	if w.Steady {
+		each += each / warmPart
+	}
+	if w.oneWay() {
+		each += r.turn(w) / verifyPart
+	}
+	return time.Duration(aim(w)*len(r.entered(w))) * each
 }
 
 // pairs compares a lane with those that it is to be compared with.
@@ -156,11 +172,11 @@ func (r *Runner) entered(w Workload) (out []Contestant) {
 	return out
 }
 
-// rounds has each lane in turn do a slice, until the time is up. Each round
-// begins with another lane, and every second one goes backwards, so that none
-// profits from its place or from who came before it.
-func (r *Runner) rounds(lanes []*lane, turn time.Duration, end time.Time) (n int) {
-	for ; n < roundsMin || time.Now().Before(end); n++ {
+// rounds has each lane in turn do a slice, until the time is up and there were enough
+// rounds. Each round begins with another lane, and every second one goes backwards, so
+// that none profits from its place or from who came before it.
+func (r *Runner) rounds(lanes []*lane, turn time.Duration, least int, end time.Time) (n int) {
+	for ; n < least || time.Now().Before(end); n++ {
 		r.say(fmt.Sprintf("round %d", n+1))
 		alive := false
 		for i := range lanes {

@@ -164,20 +164,30 @@ func TestSourceWithoutMemoryFallsBack(t *testing.T) {
 func TestPoolIsLastInFirstOut(t *testing.T) {
 	var s pages
 	p := NewPool(New(s.get), 4096, 3)
-	a, b, c := p.Get(), p.Get(), p.Get()
-	if p.Get() != nil || p.Made() != 3 {
+	get := func() int {
+		number, buf := p.Get()
+		if len(buf) != 4096 || &buf[0] != &p.Buffer(number)[0] {
+			t.Errorf("%d bytes, not of buffer %d", len(buf), number)
+		}
+		return number
+	}
+	a, b, c := get(), get(), get()
+	if _, buf := p.Get(); buf != nil || p.Made() != 3 || p.Left() != 0 {
 		t.Errorf("more than the largest number: %d", p.Made())
 	}
 	p.Put(a)
 	p.Put(c)
-	if got := p.Get(); &got[0] != &c[0] {
+	if p.Left() != 2 {
+		t.Errorf("%d left of 2", p.Left())
+	}
+	if got := get(); got != c {
 		t.Error("not the last one")
 	}
 	p.Put(c)
 	p.Put(b)
 	mustPanic(t, "too many", func() { p.Put(b) })
-	mustPanic(t, "a part", func() { p.Get(); p.Put(a[:1]) })
-	if n := testing.AllocsPerRun(100, func() { p.Put(p.Get()) }); n != 0 {
+	mustPanic(t, "never made", func() { p.Get(); p.Put(3) })
+	if n := testing.AllocsPerRun(100, func() { p.Put(b); p.Get() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

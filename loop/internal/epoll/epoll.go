@@ -43,6 +43,7 @@ type engine struct {
 	tail     *proactor.Op
 	memory   *arena.Arena
 	pool     *arena.Pool
+	kept     int               // buffers of the pool that their receivers keep
 	batch    *batch            // for RecvMsg; nil until there is one
 	observer proactor.Observer // nil: nobody watches
 	stats    proactor.Stats

@@ -24,16 +24,15 @@ type batch struct {
 }
 
 // newBatch takes up to batchMax buffers out of the pool, permanently, and leaves
-// RecvAny the one that it needs: if that is the only one, newBatch allocates one of
-// its own.
+// RecvAny the one that it needs: if only that one is left, newBatch allocates its
+// own.
 func (e *engine) newBatch() *batch {
 	b := &batch{size: max(1, min(batchMax, e.cfg.BuffersMax-1))}
 	for i := range b.size {
 		var buf []byte
-		if e.cfg.BuffersMax > 1 {
-			buf = e.pool.Get()
-		}
-		if buf == nil {
+		if e.pool.Left() > 1 {
+			_, buf = e.pool.Get()
+		} else {
 			buf = e.memory.Alloc(e.cfg.BufferSize)
 		}
 		b.bufs[i] = buf

@@ -107,20 +107,41 @@ func (e *engine) accept(s *slot, op *proactor.Op) {
 // recvAny receives once. There may be more a turn later, which epoll reports again,
 // so no second call is made just to find out that there is not.
 func (e *engine) recvAny(s *slot, op *proactor.Op) {
-	buf := e.pool.Get()
+	number, buf := e.pool.Get()
 	n, errno := e.recv(s, op.FD, buf)
 	switch {
 	case errno == syscall.EAGAIN:
 	case n > 0:
 		data := buf[:n:n]
 		e.stats.Completed++
+		op.Keep, op.Keepable, op.Buffer = false, e.keepable(), uint16(number)
 		op.Deliver(int32(n), true, data)
+		if op.Keep {
+			e.kept++
+			return
+		}
 		debug.Poison(data)
 	default:
 		s.release(op)
 		e.result(op, 0, errno)
 	}
-	e.pool.Put(buf)
+	e.pool.Put(number)
+}
+
+// keepable reports whether the buffer that is being delivered may be kept: there is
+// another one for the next receive, and at most half of all may be kept.
+func (e *engine) keepable() bool {
+	return e.kept < e.cfg.BuffersMax/2 && e.pool.Left() > 0
+}
+
+// GiveBack implements proactor.Memory.
+func (e *engine) GiveBack(buffer uint16) {
+	if e.closed {
+		return
+	}
+	debug.Poison(e.pool.Buffer(int(buffer)))
+	e.kept--
+	e.pool.Put(int(buffer))
 }
 
 // recv receives into buf, which is not empty, without waiting.

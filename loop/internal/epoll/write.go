@@ -125,6 +125,11 @@ func (e *engine) sent(op *proactor.Op, n, total int, errno syscall.Errno) {
 		e.fail(op, errno)
 	case errno == 0 && op.Engine.Done >= total:
 		e.finish(op, int32(op.Engine.Done))
+	case op.Once && op.Engine.Done > 0:
+		op.Lazy = false // its owner has to go on
+		e.finish(op, int32(op.Engine.Done))
+	case op.Once:
+		e.fail(op, syscall.EAGAIN)
 	default:
 		e.arm(op, op.FD, writing)
 	}

@@ -13,8 +13,10 @@ const chunkMore = 4 << 10
 const freeMax = 8 << 20
 
 // ChunkPool keeps the output buffers of one loop. The last one put back is the
-// first handed out, so that few connections stay within the cache.
+// first handed out, so that few connections stay within the cache. It also lends
+// receive buffers to the output.
 type ChunkPool struct {
+	lender
 	free [len(chunkSizes)][][]byte
 }
 

@@ -1,6 +1,8 @@
 package fdio
 
 import (
+	"unsafe"
+
 	"github.com/sluice-net/sluice/loop/internal/debug"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
@@ -13,12 +15,39 @@ const sendMax = 1 << 20
 // allocated whole.
 const directMin = 64 << 10
 
-// chunk is a part of the output: pooled, allocated, or the user's.
+// chunk is a part of the output: pooled, allocated, lent, or the user's.
 type chunk struct {
 	buf     []byte  // what is left to send
-	base    []byte  // the pooled slice that buf is a part of, or nil
+	base    *byte   // where the pooled slice begins that buf is a part of, or nil
+	room    uint32  // the capacity of that slice
+	loan    loan    // of the receive buffer that buf lies in, or 0
 	release func()  // the user's, called once the kernel has let go of buf
 	direct  *direct // what no operation can send, or nil
+}
+
+// free gives back what the chunk has from the pool.
+func (c *chunk) free(pool *ChunkPool) {
+	if c.base != nil {
+		pool.Put(unsafe.Slice(c.base, c.room)[:0])
+	}
+	if c.loan != 0 {
+		pool.repay(c.loan)
+	}
+}
+
+// hold makes the chunk a copy of p, from the pool or allocated.
+func (c *chunk) hold(p []byte, pool *ChunkPool) {
+	if len(p) > directMin {
+		c.buf = append([]byte(nil), p...)
+		return
+	}
+	c.use(pool.Get(len(p)))
+	c.buf = append(c.buf, p...)
+}
+
+// use makes the chunk a pooled one, which is still empty.
+func (c *chunk) use(base []byte) {
+	c.buf, c.base, c.room = base, unsafe.SliceData(base), uint32(cap(base))
 }
 
 // A queue is the output of a stream, in order. The first chunks may be in flight; nothing
@@ -31,6 +60,7 @@ type queue struct {
 	head   int
 	flying int
 	direct int // how many chunks are direct
+	lent   int // how many chunks are lent
 }
 
 func (q *queue) empty() bool { return q.head == len(q.chunks) }
@@ -41,16 +71,17 @@ func (q *queue) copyIn(p []byte, pool *ChunkPool) {
 		tail := q.tail()
 		if tail == nil {
 			if len(p) > directMin {
-				q.chunks = append(q.chunks, chunk{buf: append([]byte(nil), p...)})
+				q.chunks = append(q.chunks, chunk{})
+				q.chunks[len(q.chunks)-1].hold(p, pool)
 				return
 			}
 			size := len(p)
 			if !q.empty() {
 				size = max(size, chunkMore)
 			}
-			base := pool.Get(size)
-			q.chunks = append(q.chunks, chunk{buf: base, base: base})
+			q.chunks = append(q.chunks, chunk{})
 			tail = &q.chunks[len(q.chunks)-1]
+			tail.use(pool.Get(size))
 		}
 		room := cap(tail.buf) - len(tail.buf)
 		n := min(room, len(p))
@@ -75,6 +106,38 @@ func (q *queue) tail() *chunk {
 // own appends p itself.
 func (q *queue) own(p []byte, release func()) {
 	q.chunks = append(q.chunks, chunk{buf: p, release: release})
+}
+
+// borrow appends p itself, which lies in a receive buffer.
+func (q *queue) borrow(p []byte, of loan) {
+	q.chunks = append(q.chunks, chunk{buf: p, loan: of})
+	q.lent++
+}
+
+// borrows reports whether a chunk in flight is lent.
+func (q *queue) borrows() bool {
+	if q.lent == 0 {
+		return false
+	}
+	for _, c := range q.chunks[q.head : q.head+q.flying] {
+		if c.loan != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// copyLent copies what is lent and not in flight, and gives the buffers back.
+func (q *queue) copyLent(pool *ChunkPool) {
+	for i := q.head + q.flying; q.lent > 0 && i < len(q.chunks); i++ {
+		c := &q.chunks[i]
+		if of := c.loan; of != 0 {
+			c.loan = 0
+			c.hold(c.buf, pool)
+			pool.repay(of)
+			q.lent--
+		}
+	}
 }
 
 // gather appends to bufs what the next send should carry, up to the first chunk that has
@@ -128,18 +191,24 @@ func (q *queue) compact() {
 
 // pop releases the first chunk.
 func (q *queue) pop(pool *ChunkPool, due []func()) []func() {
-	c := &q.chunks[q.head]
-	if c.base != nil {
-		pool.Put(c.base)
-	}
+	due = q.vacate(&q.chunks[q.head], pool, due)
+	q.head++
+	return due
+}
+
+// vacate releases what a chunk holds.
+func (q *queue) vacate(c *chunk, pool *ChunkPool, due []func()) []func() {
+	c.free(pool)
 	if c.release != nil {
 		due = append(due, c.release)
 	}
 	if c.direct != nil {
 		q.direct--
 	}
+	if c.loan != 0 {
+		q.lent--
+	}
 	*c = chunk{}
-	q.head++
 	return due
 }
 
@@ -147,17 +216,7 @@ func (q *queue) pop(pool *ChunkPool, due []func()) []func() {
 func (q *queue) drop(pool *ChunkPool, due []func()) []func() {
 	first := q.head + q.flying
 	for i := first; i < len(q.chunks); i++ {
-		c := q.chunks[i]
-		if c.base != nil {
-			pool.Put(c.base)
-		}
-		if c.release != nil {
-			due = append(due, c.release)
-		}
-		if c.direct != nil {
-			q.direct--
-		}
-		q.chunks[i] = chunk{}
+		due = q.vacate(&q.chunks[i], pool, due)
 	}
 	q.chunks = q.chunks[:first]
 	return due

@@ -144,7 +144,7 @@ func TestChunksComeBackToThePool(t *testing.T) {
 	for _, n := range []int{1, 4 << 10, 4<<10 + 1, 64 << 10} {
 		var q queue
 		q.copyIn(numbered(0, n), &pool)
-		first := &q.chunks[0].base[:1][0]
+		first := q.chunks[0].base
 		q.sent(n, &pool, nil)
 		if again := pool.Get(n); &again[:1][0] != first {
 			t.Errorf("%d bytes: another chunk", n)

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
 )
 
@@ -57,8 +58,7 @@ func (s *Stream) received() {
 	case op.Res <= 0:
 		s.endOfInput(op.Res)
 	case op.Code == proactor.RecvAny:
-		s.pass(op.Data)
-		s.guard.Poison(op.Data)
+		s.passShared(op)
 	default:
 		s.filled(int(op.Res))
 	}
@@ -78,6 +78,20 @@ func (s *Stream) receivable() {
 		s.splice().move()
 	default:
 		s.receiveFDs()
+	}
+}
+
+// passShared gives the protocol what is in a shared buffer, which is lent to what it
+// passes on.
+func (s *Stream) passShared(op *proactor.Op) {
+	chunks, strict := s.host.Chunks(), s.guard.Strict()
+	chunks.deliver(s.engine, op, strict)
+	s.pass(op.Data)
+	if chunks.delivered() {
+		s.guard.Report("Protocol changed data that it had written.", protocol.ErrDataChanged)
+	}
+	if strict && !op.Keep {
+		s.guard.Poison(op.Data)
 	}
 }
 

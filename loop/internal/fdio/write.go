@@ -30,7 +30,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.pub.slot.Wrote(len(p))
 	n := s.sendNow(p)
 	if rest := p[n:]; len(rest) > 0 {
-		s.out.copyIn(rest, s.host.Chunks())
+		s.put(rest)
 		s.grew(len(rest))
 	}
 	return len(p), nil
@@ -48,10 +48,23 @@ func (s *Stream) WriteLines(lines [][]byte) error {
 	}
 	s.pub.slot.Wrote(size)
 	for _, line := range lines {
-		s.out.copyIn(line, s.host.Chunks())
+		s.put(line)
 	}
 	s.grewNow(size)
 	return nil
+}
+
+// put queues p: itself if it is a large part of what the loop is delivering and can be
+// expected to be sent in this round, otherwise a copy.
+func (s *Stream) put(p []byte) {
+	chunks := s.host.Chunks()
+	if len(p) >= lendMin && s.pipe == nil && s.canSendNow() && !s.flow.Excess(len(p)) {
+		if of := chunks.lend(p); of != 0 {
+			s.out.borrow(p, of)
+			return
+		}
+	}
+	s.out.copyIn(p, chunks)
 }
 
 // WriteOwned implements transport.OwnedWriter.
@@ -192,6 +205,12 @@ func (s *Stream) grew(n int) {
 // Flush hands the queue to the engine. The loop calls it at the end of a round.
 func (s *Stream) Flush() {
 	s.dirty = false
+	s.submitOutput()
+	s.out.copyLent(s.host.Chunks())
+}
+
+// submitOutput submits what is next, or sends it directly.
+func (s *Stream) submitOutput() {
 	if s.state >= Lost || s.out.empty() || s.send.InFlight() {
 		return
 	}
@@ -206,6 +225,7 @@ func (s *Stream) Flush() {
 		op.Code, op.Buf = proactor.Send, op.Bufs[0]
 	}
 	op.Lazy, s.awaited = s.nobodyWaits(), false
+	op.Once = s.out.borrows()
 	s.pub.sending(op.Bufs)
 	s.engine.Submit(op)
 }
@@ -236,15 +256,21 @@ func (s *Stream) sent() {
 	if s.state >= Lost {
 		return
 	}
-	if op.Res < 0 {
+	n := int(op.Res)
+	switch {
+	case op.Once && op.Errno() == syscall.EAGAIN:
+		n = 0
+	case n < 0:
 		s.writeFailed("send", op.Errno())
 		return
+	default:
+		s.touch()
 	}
-	s.touch()
-	s.guard.Releases = s.out.sent(int(op.Res), s.host.Chunks(), s.guard.Releases)
+	s.guard.Releases = s.out.sent(n, s.host.Chunks(), s.guard.Releases)
+	s.out.copyLent(s.host.Chunks())
 	// This comes before the releases, which may write: with the new state set, a write
 	// from one could pause a protocol that has not yet been told that it may go on.
-	s.shrank(int(op.Res))
+	s.shrank(n)
 	s.guard.RunReleases()
 	s.afterSend()
 }

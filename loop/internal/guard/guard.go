@@ -182,7 +182,11 @@ func (g *Guard) Note(event string, attrs ...any) {
 // Poison overwrites bytes that a protocol has seen and must not look at again, in debug
 // mode and in checked builds.
 func (g *Guard) Poison(data []byte) {
-	if checks.On || g.debug.Load() {
+	if g.Strict() {
 		checks.Overwrite(data)
 	}
 }
+
+// Strict reports whether mistakes of the protocol are looked for that cost time to find:
+// in debug mode and in checked builds.
+func (g *Guard) Strict() bool { return checks.On || g.debug.Load() }

@@ -115,8 +115,8 @@ func (e *engine) finish(op *proactor.Op, res int32) {
 	op.Deliver(res, false, nil)
 }
 
-// finishDone ends an operation that was cancelled: with what it had done, if that
-// was anything.
+// finishDone ends an operation that was cancelled, or is not tried again: with what
+// it had done, if that was anything.
 func (e *engine) finishDone(op *proactor.Op, errno int32) {
 	if op.Engine.Done > 0 {
 		errno = int32(op.Engine.Done)
@@ -208,8 +208,12 @@ func (e *engine) completeSend(op *proactor.Op, res int32) {
 		return
 	}
 	op.Engine.Done += int(max(res, 0))
-	if op.Engine.Done == sendSize(op) || res == 0 {
+	switch {
+	case op.Engine.Done == sendSize(op) || res == 0:
 		e.finish(op, int32(op.Engine.Done))
+		return
+	case op.Once:
+		e.finishDone(op, eagain)
 		return
 	}
 	op.Engine.Flag |= flagTried

@@ -268,6 +268,6 @@ func (e *engine) Stats() proactor.Stats {
 	s.Syscalls = e.ring.Stats().Enters + e.machine.KernelCalls()
 	s.Overflows = e.overflown + uint64(e.ring.Overflow()-e.lost)
 	s.Wakes = e.waker.Writes()
-	s.BuffersInUse = e.pool.circulating + e.datagrams.circulating
+	s.BuffersInUse = e.pool.circulating + e.pool.kept + e.datagrams.circulating
 	return s
 }

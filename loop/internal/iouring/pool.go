@@ -20,13 +20,17 @@ const footprint = 1 << 20
 // receive found none.
 //
 //	spare --grow--> kernel's --CQE--> lent to the handler --giveBack--> kernel's
-//	                                                      --too many--> spare
+//	                                          |           --too many--> spare
+//	                                          +--keep--> kept --repaid--> spare
+//
+// kept: its receiver has not done with it, and a spare one circulates in its place.
 type pool struct {
 	group              uint16
 	ring               *uring.BufRing
 	spare              []uint16
 	circulating        int
 	inKernel           int // of those, how many the kernel may take
+	kept               int // not in circulation, nor spare: see keepable
 	countMin, countMax int
 	usual              int // bytes of a message, times 16: a moving average
 
@@ -100,6 +104,40 @@ func (p *pool) giveBack(id uint16, n int) {
 	p.ring.Add(id)
 	p.inKernel++
 	p.ring.Advance()
+}
+
+// keepable reports whether one more buffer may be kept: at most half of them, so
+// that those who have kept the others cannot keep the rest from receiving.
+func (p *pool) keepable() bool { return p.kept < p.countMax/2 }
+
+// keep leaves a buffer that held n bytes to its receiver, and puts a spare one into
+// circulation instead.
+func (p *pool) keep(n int) {
+	p.usual += n - p.usual/16
+	p.circulating--
+	p.kept++
+	if p.circulating < p.wanted() {
+		p.grow(1)
+	}
+}
+
+// repaid takes back a buffer that was kept. It is spare now, and the first to be
+// used again; if there was no spare one to replace it, it circulates again.
+func (p *pool) repaid(id uint16) {
+	debug.Poison(p.ring.Buffer(id))
+	p.kept--
+	none := len(p.spare) == 0
+	p.spare = append(p.spare, id)
+	if none && p.circulating < p.wanted() {
+		p.grow(1)
+	}
+}
+
+// GiveBack implements proactor.Memory.
+func (e *engine) GiveBack(buffer uint16) {
+	if !e.closed {
+		e.pool.repaid(buffer)
+	}
 }
 
 // scarce reports whether a receive that wants one more buffer has to wait: for those

@@ -49,3 +49,34 @@ func TestBuffersStayWithinTheOptions(t *testing.T) {
 		t.Errorf("defaults %+v", c)
 	}
 }
+
+// Buffers that are kept are replaced as long as there are spare ones, and none is lost.
+func TestKeptBuffersAreReplacedAndComeBack(t *testing.T) {
+	e, _, _ := lazyRig(t)
+	p := &e.pool
+	all := func() int { return p.circulating + p.kept + len(p.spare) }
+	for _, n := range []int{1, 16, 128} {
+		for i := range n {
+			if !p.keepable() {
+				t.Fatalf("no more than %d of 256 buffers can be kept", i)
+			}
+			p.inKernel-- // the kernel has taken one
+			p.keep(64)
+		}
+		if p.circulating != 16 || p.kept != n || all() != 256 {
+			t.Errorf("%d kept: %d circulate, %d of 256 in all", n, p.circulating, all())
+		}
+		for id := range n {
+			p.repaid(uint16(id))
+		}
+		if p.circulating != 16 || p.kept != 0 || p.inKernel != 16 || all() != 256 {
+			t.Errorf("%d repaid: %d circulate, %d with the kernel, %d of 256 in all", n,
+				p.circulating, p.inKernel, all())
+		}
+	}
+	p.kept = 128
+	if p.keepable() {
+		t.Error("more than half of the buffers can be kept")
+	}
+	p.kept = 0
+}

@@ -22,8 +22,8 @@ import (
 // starved: on the list of receives that wait for a buffer, see pool.
 const bulkAfter = fairShare / 2
 
-// completeAny delivers what a multishot receive put into a shared buffer, and gives
-// the buffer back.
+// completeAny delivers what a receive put into a shared buffer, and gives the buffer
+// back.
 func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 	if cqe.Res == enobufs {
 		op.Engine.Flag |= flagBulk
@@ -53,7 +53,7 @@ func (e *engine) completeAny(op *proactor.Op, cqe uring.CQE) {
 }
 
 // deliverBuffer delivers the contents of a completion's buffer, and gives the
-// buffer back. It reports whether the receive continues.
+// buffer back unless its receiver keeps it. It reports whether the receive continues.
 func (e *engine) deliverBuffer(op *proactor.Op, cqe uring.CQE) bool {
 	id, p := cqe.BufID(), e.poolOf(op)
 	op.Engine.Flag |= flagServed
@@ -65,7 +65,12 @@ func (e *engine) deliverBuffer(op *proactor.Op, cqe uring.CQE) bool {
 		e.deliverDatagram(op, data)
 	case cqe.Res > 0:
 		e.share(op, len(data))
+		op.Keep, op.Keepable, op.Buffer = false, p.keepable(), id
 		e.more(op, cqe.Res, data)
+		if op.Keep {
+			p.keep(len(data))
+			return true
+		}
 	default:
 		goesOn = false
 	}

@@ -48,6 +48,7 @@ type turn struct {
 	silent  []silentSend // prepared or taken, not accounted for, in that order
 	head    int          // the first of them
 	eager   bool         // an owner waits for one of them: do not sleep
+	told    bool         // an owner was told of its end in this turn: do not sleep
 	arrived []uring.CQE  // moved out of the queue, not delivered yet, in order
 	writes  []uring.CQE  // the same, of writes to anything but a socket
 	later   []uring.CQE  // of operations that have had their share of the round
@@ -84,7 +85,7 @@ func (e *engine) Wait(timeout time.Duration) error {
 	e.round++
 	e.beginRound()
 	e.registerChunks()
-	e.stalled = false
+	e.stalled, e.told = false, false
 	timeout = e.wakeRested(timeout)
 	if err := e.hand(); err != nil {
 		return err
@@ -127,7 +128,7 @@ func (e *engine) handLast(timeout time.Duration) (whole bool, err error) {
 
 // busy reports whether there is work that no completion will announce.
 func (e *engine) busy() bool {
-	return e.eager || len(e.arrived) > 0 || len(e.writes) > 0 || len(e.later) > 0 ||
+	return e.eager || e.told || len(e.arrived) > 0 || len(e.writes) > 0 || len(e.later) > 0 ||
 		!e.waiting.empty() || len(e.cancels) > 0 || !e.cancelledEarly.empty() || e.canRetry()
 }
 
@@ -331,6 +332,7 @@ func (e *engine) account() {
 		op := s.op
 		failed, res := s.failed, s.res
 		s.silent, s.failed = false, false
+		e.told = e.told || failed || !op.Lazy
 		switch {
 		case !failed:
 			op.Engine.Done = sendSize(op)

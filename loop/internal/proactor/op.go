@@ -30,8 +30,8 @@ const (
 	Recv
 	// RecvAny receives into the engine's own buffers until it is cancelled, fails,
 	// or the peer is done (Res 0, no More). Each completion with Res > 0 has More
-	// and its bytes in Data, which is valid during Complete. The engine handles a
-	// lack of buffers by itself.
+	// and its bytes in Data, which is valid during Complete, and longer if the owner
+	// sets Keep. The engine handles a lack of buffers by itself.
 	RecvAny
 	// RecvMsg receives datagrams as RecvAny receives bytes; Message.Addr is the sender.
 	// Res may be 0 with More. Message.Truncated says that the datagram did not fit, Size
@@ -91,6 +91,15 @@ const (
 // done at once is no longer lazy: its owner may have begun to wait for it. With
 // io_uring such a send posts no CQE, which halves the system calls of a
 // request-response exchange. Engines may ignore it.
+//
+// Once says that a send on a connected socket must not wait for room: if not all of
+// it could be sent in one attempt, it completes with the number of bytes that were,
+// or with EAGAIN if none were. Nobody uses its memory afterwards. A Poll with Once
+// ends with its first completion.
+//
+// Keep says, when Complete returns, that the owner of a RecvAny keeps the buffer in
+// which Data lies. It may do so if Keepable is set, and has to return the buffer with
+// GiveBack.
 type Op struct {
 	// In: set before Submit.
 
@@ -99,14 +108,17 @@ type Op struct {
 	More  bool // out: the operation is still in flight
 	state opState
 
-	Res     int32    // out: the result, or a negated errno
-	FD      int      // the descriptor
-	Mask    uint16   // Poll: the events
-	Once    bool     // Poll: it ends with its first completion
-	Buf     []byte   // Recv: the destination. Send: the source
-	Bufs    [][]byte // SendMsg: the sources
-	Message *Message // what operations with an address have besides
-	Handler Handler  // receives completions
+	Res      int32    // out: the result, or a negated errno
+	FD       int      // the descriptor
+	Mask     uint16   // Poll: the events
+	Buffer   uint16   // out, RecvAny: the number of the buffer, for GiveBack
+	Keepable bool     // out, RecvAny: there are buffers enough for the owner to keep this one
+	Keep     bool     // RecvAny, set during Complete: the owner keeps the buffer, see above
+	Once     bool     // Poll: it ends with its first completion. Sends: see above
+	Buf      []byte   // Recv: the destination. Send: the source
+	Bufs     [][]byte // SendMsg: the sources
+	Message  *Message // what operations with an address have besides
+	Handler  Handler  // receives completions
 
 	// Out: valid during Complete, as are Res and More.
 

@@ -98,6 +98,10 @@ type Memory interface {
 	// Free takes back, whole, what Alloc returned. It panics for a slice that is
 	// not from Alloc. No operation may be using it.
 	Free(b []byte)
+
+	// GiveBack takes back a buffer that the owner of a RecvAny has kept: see Op. No
+	// operation may be using it. After Halt it does nothing that matters.
+	GiveBack(buffer uint16)
 }
 
 // FDsMax is the maximum number of descriptors in one message (Linux: SCM_MAX_FD).
@@ -300,6 +304,6 @@ type Stats struct {
 	Completed        uint64 // completions delivered
 	Wakes            uint64 // writes to wake the loop
 	BuffersExhausted uint64 // times that RecvAny found no buffer
-	BuffersInUse     int    // receive buffers in circulation
+	BuffersInUse     int    // receive buffers in circulation, or kept by their receivers
 	Overflows        uint64 // completions that did not fit in the queue
 }

@@ -84,9 +84,12 @@ func (e *Engine) deliverOne(c *completion) {
 	if m := op.Message; fl.code == proactor.RecvMsg {
 		m.Truncated, m.Addr, m.Size, m.Segment = c.truncated, c.addr, c.size, c.segment
 	}
+	if fl.code == proactor.RecvAny && c.data != nil {
+		e.offer(op, c.data)
+	}
 	e.unlocked(func() { op.Deliver(c.res, c.more, c.data) })
 	if c.data != nil {
-		e.giveBuffer(c.data)
+		e.takeBack(op, c.data)
 	}
 	e.settle()
 }

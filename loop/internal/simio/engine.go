@@ -23,7 +23,8 @@ type Engine struct {
 
 	spare   [][]byte  // receive buffers not in use
 	out     int       // receive buffers in use
-	made    int       // receive buffers ever made
+	bufs    [][]byte  // receive buffers ever made, by number
+	kept    []uint16  // of those, the ones that their receivers keep
 	starved []*flight // wait for a buffer
 	notices [2]int    // exhaustions to tell about, by group
 
@@ -234,7 +235,7 @@ func (e *Engine) Stats() proactor.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.BuffersInUse = max(e.made, e.cfg.BuffersMin)
+	s.BuffersInUse = max(len(e.bufs), e.cfg.BuffersMin)
 	return s
 }
 

@@ -24,6 +24,8 @@ func (d *Driven) Cancel(op *proactor.Op) {
 // send that nobody cancelled, a connection that is none, or what an engine has to meet itself.
 func (x *audited) checkResult(op *proactor.Op) {
 	switch errno := op.Errno(); {
+	case op.Once && errno == syscall.EAGAIN:
+		return
 	case errno == syscall.EINTR || errno == syscall.EINPROGRESS,
 		errno == syscall.EAGAIN && x.code != proactor.Connect:
 		x.a.blame(x.fd, "%s on fd %d ends with %v", x.code, x.fd, errno)
@@ -40,7 +42,7 @@ func (x *audited) checkResult(op *proactor.Op) {
 			f.blame("connect of fd %d is told as a success", x.fd)
 		}
 	case proactor.Send, proactor.SendMsg:
-		if int(op.Res) != total {
+		if int(op.Res) != total && !op.Once {
 			x.a.blame(x.fd, "%s on fd %d of %d bytes ends with %d, and nobody cancelled it",
 				x.code, x.fd, total, op.Res)
 		}

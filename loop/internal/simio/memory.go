@@ -174,8 +174,9 @@ func (e *Engine) takeBuffer(fl *flight) []byte {
 		e.spare = e.spare[:n-1]
 		return buf
 	}
-	e.made++
-	return make([]byte, e.cfg.BufferSize)
+	buf := make([]byte, e.cfg.BufferSize)
+	e.bufs = append(e.bufs, buf)
+	return buf
 }
 
 // exhausted counts, and has the owner of the engine told in Wait.
@@ -196,6 +197,38 @@ func (e *Engine) exhausted(fl *flight) {
 func (e *Engine) retried(fl *flight) {
 	if e.observer != nil {
 		e.observer.Retried(fl.op)
+	}
+}
+
+// offer tells the receiver of data which buffer that is in, and whether it may keep
+// the buffer: at most half of all.
+func (e *Engine) offer(op *proactor.Op, data []byte) {
+	number := slices.IndexFunc(e.bufs, func(buf []byte) bool {
+		return address(buf) == address(data)
+	})
+	op.Keep, op.Keepable, op.Buffer = false, len(e.kept) < e.cfg.BuffersMax/2, uint16(number)
+}
+
+// takeBack takes back the buffer of what was delivered, unless its receiver keeps it.
+func (e *Engine) takeBack(op *proactor.Op, data []byte) {
+	if op.Code != proactor.RecvAny || !op.Keep {
+		e.giveBuffer(data)
+		return
+	}
+	e.check(op.Keepable, "a buffer is kept that must not be")
+	e.kept = append(e.kept, op.Buffer)
+}
+
+// GiveBack implements proactor.Memory.
+func (e *Engine) GiveBack(buffer uint16) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.Index(e.kept, buffer)
+	e.check(i >= 0, "GiveBack of a buffer that nobody keeps")
+	e.kept = slices.Delete(e.kept, i, i+1)
+	e.giveBuffer(e.bufs[buffer])
+	if !e.over {
+		e.settle()
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 type auditor struct {
 	d       *Driven
 	flying  []*audited // in flight, oldest first
+	kept    []keptBuffer
 	waiting bool
+	halted  bool
 }
 
 // audited is an operation in flight, and its handler meanwhile. It keeps a copy of what
@@ -113,7 +115,11 @@ func (x *audited) Complete(op *proactor.Op) {
 	if !op.More {
 		op.Handler = x.handler
 	}
+	data := op.Data
 	x.handler.Complete(op)
+	if x.code == proactor.RecvAny && len(data) > 0 && op.Keep {
+		x.a.d.within(func() { x.a.keep(op, data) })
+	}
 }
 
 func (x *audited) check(op *proactor.Op) {

@@ -74,11 +74,17 @@ func (d *Driven) Submit(op *proactor.Op) {
 	d.Proactor.Submit(op)
 }
 
+// Halt implements proactor.Proactor.
+func (d *Driven) Halt() {
+	d.within(func() { d.a.flying, d.a.halted = nil, true })
+	d.Proactor.Halt()
+}
+
 // Close implements proactor.Proactor.
 func (d *Driven) Close() error {
 	d.within(func() {
 		d.m.check(!d.a.waiting, "Close called inside Wait")
-		d.a.flying = nil
+		d.a.flying, d.a.halted = nil, true
 		d.m.memory.pieces = nil
 	})
 	return d.Proactor.Close()
@@ -124,6 +130,12 @@ func (d *Driven) TrySpliceOut(p proactor.SplicePipe, fd, n int) (int, error) {
 func (d *Driven) ShutdownWrite(fd int) error {
 	d.within(func() { d.a.checkNoSend(fd, "ShutdownWrite") })
 	return d.Proactor.ShutdownWrite(fd)
+}
+
+// GiveBack implements proactor.Memory.
+func (d *Driven) GiveBack(buffer uint16) {
+	d.within(func() { d.a.giveBack(buffer) })
+	d.Proactor.GiveBack(buffer)
 }
 
 // Alloc implements proactor.Memory.

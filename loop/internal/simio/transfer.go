@@ -101,19 +101,35 @@ func (fl *flight) trySend() {
 			return
 		}
 		if room == 0 {
-			fl.lazy = false // not done at once: its owner may wait for it by then
-			return          // Linux's send buffer: it goes on when there is room
+			fl.short()
+			return // Linux's send buffer: it goes on when there is room
 		}
 		n := w.part(min(room, total-fl.done), w.faults.PartialWrite)
 		f.putFrom(fl.memory(), fl.done, n)
 		fl.done += n
 		if fl.done < total && n < room {
-			fl.lazy = false
-			fl.again()
+			if fl.short() {
+				fl.again()
+			}
 			return
 		}
 	}
 	fl.finish(int32(fl.done))
+}
+
+// short is called when there was no room for all of a send. Its owner may wait for it
+// from now on. It reports whether the send goes on.
+func (fl *flight) short() bool {
+	fl.lazy = false
+	switch {
+	case !fl.op.Once:
+		return true
+	case fl.done > 0:
+		fl.finish(int32(fl.done))
+	default:
+		fl.fail(syscall.EAGAIN)
+	}
+	return false
 }
 
 // putFrom puts n bytes of bufs, from position skip on; there is room.

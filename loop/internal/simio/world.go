@@ -162,6 +162,21 @@ func (w *World) Leaks() []string {
 	return leaks
 }
 
+// Kept returns how many receive buffers their receivers keep.
+func (w *World) Kept() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.engines {
+		n += len(e.kept)
+	}
+	for _, m := range w.machines {
+		if m.audit != nil {
+			n += len(m.audit.kept)
+		}
+	}
+	return n
+}
+
 // Sever breaks the connection of the stream fd as a dead network would: the next
 // operation on it fails with errno, which is a connection's end, and the peer
 // is reset.

@@ -355,7 +355,6 @@ func TestTheContextEndsARelay(t *testing.T) {
 
 // Close sends what was passed on, pipe included; Abort does not.
 func TestClosingOneTransportClosesTheOther(t *testing.T) {
-	const size = 3 << 20
 	onAll(t, func(t *testing.T, l *loop.Loop, left, right string) {
 		for _, abort := range []bool{false, true} {
 			var counts loop.RelayCounts

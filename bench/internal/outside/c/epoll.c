@@ -25,8 +25,8 @@
 
 enum {
 	EVENTS_MAX = 512,
-	BUFFER_SIZE = 64 << 10,
-	PIECE_MAX = 256 << 10, /* of send: of more, other connections would wait */
+	BUFFER_SIZE = 256 << 10,
+	PIECE_MAX = FILE_MAX, /* of send: as much as the pattern has in one piece */
 	LEVEL = EPOLLIN,
 	EDGE = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 };

@@ -37,6 +37,9 @@ struct io_uring_sqe *ring_entry(struct ring *r);
 /* Submits what there is, takes what has completed, and may wait for a completion. */
 void ring_enter(struct ring *r, bool wait);
 
+/* Echoes datagrams for good. */
+void serve_datagrams(struct ring *r) __attribute__((noreturn));
+
 /* The address of a buffer. */
 static inline char *ring_buffer(const struct ring *r, unsigned id)
 {

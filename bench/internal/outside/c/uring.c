@@ -1,11 +1,7 @@
 /* A server for the benchmark, as one would write it in C for speed: one thread and
  * io_uring, with multishot accepts into a table of the ring and receives into provided
- * buffers. Its modes are those of package contest:
- *
- *   echo, echo-unix  sends back what comes;
- *   receive          counts and compares it, as contest.Sink does;
- *   send             SIZE bytes of the pattern for each byte that comes;
- *   datagrams        sends each datagram back.
+ * buffers. Of the modes of package contest it has echo and echo-unix, receive, send, and,
+ * in another file, datagrams.
  *
  * What comes is sent back out of the buffer in which it came. Such a send does not wait
  * (MSG_DONTWAIT) and posts a completion only if it fails or falls short: so when
@@ -15,7 +11,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +21,14 @@
 enum op { ACCEPT, RECV, SEND, REST, CLOSE };
 
 enum {
-	SMALL = 4 << 10, /* buffers, and how many of them stay in the cache */
+	SMALL = 4 << 10, /* the size of buffers; so many of them stay in the cache */
 	SMALL_COUNT = 256,
 	LARGE = 64 << 10,
-	LARGE_COUNT = 16,
+	LARGE_COUNT = 32,
+	HUGE = 256 << 10,
+	HUGE_COUNT = 8,
 	SOCKETS_MAX = 32768,
 	BUFFERS_MAX = 256,
-	RECEIVE_BUFFER = 4 << 20,
 	NONE = -1,
 };
 
@@ -180,10 +176,7 @@ static void end_sends(unsigned head, unsigned tail)
 		struct part *p = &parts[given[i]];
 		uint32_t c = p->conn;
 
-		if (p->failed && !conns[c].broken)
-			send_first(c);
-		else
-			sent_first(c);
+		(p->failed && !conns[c].broken ? send_first : sent_first)(c);
 	}
 }
 
@@ -199,10 +192,7 @@ static void end_rest(const struct io_uring_cqe *cqe)
 	}
 	p->from += (uint32_t)cqe->res;
 	p->left -= (uint32_t)cqe->res;
-	if (p->left > 0)
-		send_first(c);
-	else
-		sent_first(c);
+	(p->left > 0 ? send_first : sent_first)(c);
 }
 
 static void echo(uint32_t c, unsigned id, uint32_t n)
@@ -223,12 +213,8 @@ static void echo(uint32_t c, unsigned id, uint32_t n)
 		send_first(c);
 }
 
-/* The remote port of a socket of the table is not to be had. */
-static uint16_t no_port(void *of)
-{
-	(void)of;
-	return 0;
-}
+/* A socket of the table has no descriptor to ask for its remote port. */
+static uint16_t no_port(void *of) { return (void)of, 0; }
 
 static void receive(uint32_t c, unsigned id, uint32_t n)
 {
@@ -338,13 +324,25 @@ static bool sends_hold_up(void)
 	return false;
 }
 
+/* Has connections receive that found no buffer, in the order in which they did, but no
+ * more than there can be buffers: the others would find none again. */
+static void feed_starved(void)
+{
+	unsigned n = starved_count < ring.count ? starved_count : ring.count;
+
+	for (unsigned i = 0; i < n; i++)
+		receive_on(starved[i]);
+	starved_count -= n;
+	memmove(starved, starved + n, starved_count * sizeof *starved);
+}
+
 static void serve(void)
 {
 	accept_more();
 	for (;;) {
 		unsigned head, tail;
 
-		ring_enter(&ring, !sends_hold_up());
+		ring_enter(&ring, starved_count == 0 && !sends_hold_up());
 		head = *ring.cq_head;
 		tail = __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE);
 		end_sends(head, tail);
@@ -364,77 +362,27 @@ static void serve(void)
 			}
 		}
 		__atomic_store_n(ring.cq_head, head, __ATOMIC_RELEASE);
-		while (starved_count > 0)
-			receive_on(starved[--starved_count]);
+		feed_starved();
 	}
 }
 
-static void receive_datagrams(struct msghdr *head)
+static void lend_buffers(const char *name)
 {
-	struct io_uring_sqe *e = entry(RECV, IORING_OP_RECVMSG, (uint32_t)listener, 0);
-
-	e->flags = IOSQE_BUFFER_SELECT;
-	e->ioprio = IORING_RECV_MULTISHOT;
-	e->addr = (uintptr_t)head;
-}
-
-/* Sends a datagram back. In its buffer are a head, the sender's address and the bytes. */
-static void return_datagram(unsigned id)
-{
-	struct io_uring_recvmsg_out *out = (void *)ring_buffer(&ring, id);
-	char *from = (char *)(out + 1);
-	struct io_uring_sqe *e = entry(SEND, IORING_OP_SEND, (uint32_t)listener, id);
-
-	e->flags = IOSQE_CQE_SKIP_SUCCESS;
-	e->addr = (uintptr_t)(from + sizeof(struct sockaddr_in));
-	e->len = out->payloadlen;
-	e->msg_flags = MSG_DONTWAIT;
-	e->addr2 = (uintptr_t)from;
-	e->addr_len = sizeof(struct sockaddr_in);
-	given[given_count++] = (int16_t)id;
-}
-
-static void serve_datagrams(void)
-{
-	struct msghdr head = {.msg_namelen = sizeof(struct sockaddr_in)};
-	int room = RECEIVE_BUFFER;
-
-	listener = bound_socket(AF_INET, SOCK_DGRAM);
-	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	announce(listener, false);
-	receive_datagrams(&head);
-	for (;;) {
-		unsigned i, tail;
-
-		ring_enter(&ring, true);
-		for (unsigned k = 0; k < given_count; k++)
-			ring_give(&ring, (unsigned)given[k]);
-		given_count = 0;
-		tail = __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE);
-		for (i = *ring.cq_head; i != tail; i++) {
-			const struct io_uring_cqe *cqe = &ring.cqes[i & ring.cq_mask];
-
-			if (cqe->user_data >> 56 != RECV)
-				continue; /* a datagram that could not be sent is lost */
-			if (cqe->res >= 0)
-				return_datagram(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-			if (!(cqe->flags & IORING_CQE_F_MORE))
-				receive_datagrams(&head);
-		}
-		__atomic_store_n(ring.cq_head, i, __ATOMIC_RELEASE);
-	}
+	if (strcmp(name, "receive") == 0)
+		ring_lend(&ring, HUGE_COUNT, HUGE);
+	else if (strncmp(name, "echo", 4) == 0 && size >= SMALL)
+		ring_lend(&ring, LARGE_COUNT, LARGE);
+	else
+		ring_lend(&ring, SMALL_COUNT, SMALL);
 }
 
 int main(int argc, char **argv)
 {
-	bool large;
-
 	set_up(argc, argv);
 	ring_open(&ring);
-	large = strcmp(argv[1], "receive") == 0 || (strncmp(argv[1], "echo", 4) == 0 && size >= SMALL);
-	ring_lend(&ring, large ? LARGE_COUNT : SMALL_COUNT, large ? LARGE : SMALL);
+	lend_buffers(argv[1]);
 	if (strcmp(argv[1], "datagrams") == 0)
-		serve_datagrams();
+		serve_datagrams(&ring);
 	for (mode = modes; mode->name != NULL && strcmp(mode->name, argv[1]) != 0;)
 		mode++;
 	if (mode->name == NULL) {

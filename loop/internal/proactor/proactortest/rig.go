@@ -31,7 +31,7 @@ type test struct {
 
 // Run runs the suite on engines that open makes, one for each subtest.
 func Run(t *testing.T, open func(t *testing.T, cfg proactor.Config) proactor.Proactor) {
-	for _, tests := range [][]test{contractTests, streamTests, sendTests, cancelTests,
+	for _, tests := range [][]test{contractTests, streamTests, sendTests, keepTests, cancelTests,
 		datagramTests, batchTests, groupTests, pollTests, pipeTests, memoryTests, fileTests,
 		rightsTests, messageTests, spliceTests} {
 		runAll(t, open, tests)

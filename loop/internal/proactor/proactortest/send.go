@@ -2,7 +2,9 @@ package proactortest
 
 import (
 	"errors"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/sluice-net/sluice/loop/internal/proactor"
 )
@@ -19,6 +21,8 @@ var sendTests = []test{
 	{name: "BlockedSendFailsWhenThePeerResets", run: blockedSendReset},
 	{name: "TrySendTakesWhatFits", run: trySend},
 	{name: "EchoInsideComplete", run: echoInside},
+	{name: "AWaitedSendOfAFullQueueEndsTheWait", run: waitedEndsWait,
+		cfg: proactor.Config{Entries: 4}},
 }
 
 // slowReader sends what fits in no buffer and reads it in small pieces.
@@ -216,4 +220,37 @@ func echoInside(r *rig) {
 		}
 		return false
 	})
+}
+
+// endsWait submits the first sends, which fill the queue of an engine that has one, and
+// lazy ones after them. The Wait that completes the first must not sleep: their owners may
+// have to go on.
+func endsWait(r *rig, first func(client int) *probe) {
+	clients, _ := r.pairs(proactor.IPv4, 8)
+	r.settle()
+	var sends []*probe
+	for i, client := range clients {
+		if i < 4 {
+			sends = append(sends, first(client))
+			continue
+		}
+		lazy := r.probe(proactor.Send, client)
+		lazy.op.Buf, lazy.op.Lazy = []byte("lazy"), true
+		lazy.submit()
+	}
+	const long = 5 * time.Second
+	began := r.Now()
+	done := func() bool {
+		return !slices.ContainsFunc(sends, func(p *probe) bool { return p.op.InFlight() })
+	}
+	for !done() && r.Now()-began < long {
+		r.turn(long)
+	}
+	if took := r.Now() - began; took >= long {
+		r.Errorf("it slept for %v with sends that were over", took)
+	}
+}
+
+func waitedEndsWait(r *rig) {
+	endsWait(r, func(client int) *probe { return r.send(client, []byte("waited for")) })
 }
