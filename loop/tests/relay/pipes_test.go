@@ -30,7 +30,7 @@ func ends() (n int) {
 
 // A pipe is in use only while bytes wait in it, and there are no more than were asked for.
 func TestManyRelaysShareFewPipes(t *testing.T) {
-	const relays, pipes, size = 100, 4, 1 << 20
+	const relays, pipes, size = 40, 4, 1 << 20
 	rig.OnKernelsWith(t, loop.Options{RelayPipes: pipes}, func(t *testing.T, l *loop.Loop) {
 		before := ends()
 		chains := make([]*chain, relays)
