@@ -140,7 +140,7 @@ func endOfLoop(t *testing.T, l *loop.Loop, how string) {
 	case byClose:
 		rig.CloseRunning(t, l)
 	case byShutdown:
-		writer.Go(func() { _ = rig.Discard(right, 1<<40) }) // up to the end
+		writer.Go(func() { _ = rig.Discard(right, 1<<30) }) // up to the end
 		if err := l.Shutdown(ctx); err != nil || !ended || got == nil {
 			t.Errorf("%v; the relay ended %v, with %v", err, ended, got)
 		}
