@@ -36,7 +36,7 @@ type lender struct {
 	engine proactor.Proactor
 	op     *proactor.Op // whose data is being delivered and may be lent; nil: none
 	data   []byte       // of op, what was received
-	parts  []uint16     // by number of a buffer: how many parts of it are lent
+	parts  []uint32     // by number of a buffer: how many parts of it are lent
 
 	// Only where mistakes are looked for.
 

@@ -243,3 +243,48 @@ func TestLendingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A message that goes to all clients of a large server, or often into one output.
+func TestABufferMayBeLentInAnyNumberOfParts(t *testing.T) {
+	r := &lendRig{outRig: outRig{acceptRig: acceptRig{t: t}}}
+	s, p := r.stream()
+	const parts = 1<<16 + 1
+	if err := s.SetWriteBufferLimits(transport.Limits{High: 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	p.do = func(data []byte) {
+		for range parts {
+			p.t.Write(data)
+		}
+	}
+	r.deliver(s, 5, numbered(0, lendMin))
+	r.wantKept(s, true)
+	s.out.drop(s.host.Chunks(), nil)
+	r.wantKept(s, true, 5)
+}
+
+// To try once more in this round would be in vain.
+func TestWhatTheKernelHasJustRefusedIsNotLent(t *testing.T) {
+	for name, write := range map[string]func(tr transport.Transport, data []byte){
+		"Write":      func(tr transport.Transport, data []byte) { tr.Write(data) },
+		"WriteLines": func(tr transport.Transport, data []byte) { tr.WriteLines([][]byte{data, data}) },
+	} {
+		r := &lendRig{outRig: outRig{acceptRig: acceptRig{t: t}, room: 12 << 10}}
+		s, p := r.stream()
+		if err := s.SetWriteBufferLimits(transport.Limits{High: 20 << 10}); err != nil {
+			t.Fatal(err)
+		}
+		p.do = func(data []byte) { write(p.t, data) }
+		data := numbered(0, 24<<10)
+		r.deliver(s, 1, data)
+		r.wantKept(s, false)
+		if len(r.taken) != 12<<10 || s.WriteBufferSize() == 0 {
+			t.Errorf("%s: %d bytes were taken, %d are buffered", name, len(r.taken), s.WriteBufferSize())
+		}
+		clear(data)
+		rest := s.out.gather(nil)
+		if !bytes.HasPrefix(bytes.Join(rest, nil), numbered(0, 24<<10)[12<<10:]) {
+			t.Errorf("%s: the rest is not what was written", name)
+		}
+	}
+}

@@ -28,8 +28,12 @@ func (s *Stream) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.pub.slot.Wrote(len(p))
-	n := s.sendNow(p)
-	if rest := p[n:]; len(rest) > 0 {
+	n, full := s.sendNow(p)
+	switch rest := p[n:]; {
+	case full:
+		s.out.copyIn(rest, s.host.Chunks())
+		s.grew(len(rest))
+	case len(rest) > 0:
 		s.put(rest)
 		s.grew(len(rest))
 	}
@@ -93,10 +97,10 @@ func (s *Stream) writable(n int) error {
 }
 
 // sendNow offers the queue and then p to the kernel if p would exceed the high mark. It
-// returns how many bytes of p were taken.
-func (s *Stream) sendNow(p []byte) int {
+// returns how many bytes of p were taken, and whether the kernel has no room for the rest.
+func (s *Stream) sendNow(p []byte) (n int, full bool) {
 	if !s.flow.Excess(len(p)) || !s.canSendNow() {
-		return 0
+		return 0, false
 	}
 	bufs := s.out.gather(s.send.Bufs[:0])
 	queued := 0
@@ -106,13 +110,13 @@ func (s *Stream) sendNow(p []byte) int {
 	if queued == s.flow.Size() && len(bufs) < proactor.IOVMax {
 		bufs = append(bufs, p)
 	}
-	n := s.trySend(bufs)
+	n = s.trySend(bufs)
 	if n <= queued {
 		s.credit(n)
-		return 0
+		return 0, n < queued
 	}
 	s.credit(queued)
-	return n - queued
+	return n - queued, n-queued < len(p)
 }
 
 // grewNow counts n bytes that were queued, after offering the queue to the kernel if they
@@ -121,6 +125,9 @@ func (s *Stream) grewNow(n int) {
 	if s.flow.Excess(n) && s.canSendNow() {
 		taken := s.trySend(s.out.gather(s.send.Bufs[:0]))
 		s.guard.Releases = s.out.sent(taken, s.host.Chunks(), s.guard.Releases)
+		if taken < n { // the kernel has no room for the rest
+			s.out.copyLent(s.host.Chunks())
+		}
 		if len(s.guard.Releases) > 0 {
 			s.schedule()
 		}
