@@ -53,8 +53,8 @@ func (c *RelayCounts) Now() Relayed {
 
 // Relay passes what a receives to b and what b receives to a, until both have ended. It
 // takes over both transports: their protocols are replaced and get no callback any more,
-// not even ConnectionLost. Relay returns when both transports are gone, with the number of
-// bytes that it passed on.
+// not even ConnectionLost. SetProtocol must not be called on them. Relay returns when both
+// transports are gone, with the number of bytes that it passed on.
 //
 // What a protocol has not been given yet, because it paused reading or because the bytes
 // are still in the kernel, is passed on as well; what was written to a transport before is
@@ -113,14 +113,12 @@ func (l *Loop) RelayFunc(ctx context.Context, a, b transport.Transport, opts *Re
 		done(Relayed{}, err)
 		return
 	}
-	before := o.Counts.Now()
 	stop := func() {}
 	r, err := relay.New((*host)(l), a, b, relay.Config{Most: o.Buffer, Limit: o.MaxBytes,
 		LimitErr: ErrRelayLimit, IdleTimeout: o.IdleTimeout, Counts: &o.Counts.passed,
-		Done: func(err error) {
+		Done: func(passed [2]int64, err error) {
 			stop()
-			n := o.Counts.Now()
-			done(Relayed{AToB: n.AToB - before.AToB, BToA: n.BToA - before.BToA}, err)
+			done(Relayed{AToB: passed[0], BToA: passed[1]}, err)
 		}})
 	if err != nil {
 		done(Relayed{}, err)
@@ -178,5 +176,8 @@ func (l *Loop) canRelay(t transport.Transport) error {
 		return transport.ErrClosed
 	}
 	_, err := t.Write(nil) // ErrEOFWritten
+	if errors.Is(err, transport.ErrBufferFull) {
+		return nil // there is no cap any more
+	}
 	return err
 }

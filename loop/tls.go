@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/loop/internal/fdio"
 	"github.com/sluice-net/sluice/loop/internal/guard"
 	"github.com/sluice-net/sluice/loop/internal/proactor"
+	"github.com/sluice-net/sluice/loop/internal/relay"
 	"github.com/sluice-net/sluice/loop/internal/tlsio"
 	"github.com/sluice-net/sluice/protocol"
 	"github.com/sluice-net/sluice/transport"
@@ -148,7 +149,7 @@ func established(t transport.Transport) bool {
 //
 // Errors: those of a handshake (see CreateConnection); ctx's error; and, leaving the
 // connection as it was, transport.ErrClosed if t is closing, transport.ErrNilProtocol,
-// transport.ErrProtocolKind, ErrTLSBelow, errors.ErrUnsupported for a pipe,
+// transport.ErrProtocolKind, ErrTLSBelow, ErrRelayed, errors.ErrUnsupported for a pipe,
 // ErrNoTLSConfig, ErrNoServerName and other errors in the TLSOptions, ErrOnLoop.
 func (l *Loop) StartTLS(ctx context.Context, t transport.Transport, p protocol.Protocol,
 	cfg *tls.Config, opts *TLSOptions) (transport.Transport, error) {
@@ -203,6 +204,9 @@ func checkUpgrade(t transport.Transport, p protocol.Protocol, c *tlsio.Config) e
 	}
 	if _, below := tlsio.Over(t.Protocol()); below {
 		return ErrTLSBelow
+	}
+	if relay.Is(t.Protocol()) {
+		return ErrRelayed
 	}
 	if err := guard.CheckProtocol(p); err != nil {
 		return err

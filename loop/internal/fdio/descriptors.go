@@ -108,19 +108,19 @@ func (s *Stream) takesFDs() (protocol.FDReceiver, bool) {
 	return s.guard.FDReceiver()
 }
 
-// receiveFDs receives bytes and descriptors, of which there are some.
-func (s *Stream) receiveFDs() {
+// receiveFDs receives bytes and descriptors. It reports false if nothing is there.
+func (s *Stream) receiveFDs() bool {
 	buf := s.host.Chunks().Get(recvSize)
 	defer s.host.Chunks().Put(buf)
 	buf = buf[:cap(buf)]
 	n, files, lost, err := s.engine.TryRecvFDs(s.recv.FD, buf)
 	if errors.Is(err, syscall.EAGAIN) {
-		return
+		return false
 	}
 	if err != nil || n == 0 {
 		s.engine.Cancel(&s.recv)
 		s.endOfInput(-int32(errnoOf(err)))
-		return
+		return true
 	}
 	s.pub.slot.Read(n)
 	if len(files) > 0 || lost {
@@ -134,6 +134,7 @@ func (s *Stream) receiveFDs() {
 		s.pass(buf[:n])
 		s.guard.Poison(buf[:n])
 	}
+	return true
 }
 
 // giveFDs gives descriptors to the protocol, or closes them if it has been replaced by

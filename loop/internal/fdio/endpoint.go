@@ -214,6 +214,9 @@ func (e *endpoint) Abort() {
 // ResetOnClose makes the close of a TCP socket reset the connection, whatever is in its
 // buffers. It must be called before ConnectionLost has returned.
 func (e *endpoint) ResetOnClose() {
+	if e.guard.Protocol() == nil {
+		return // the number may be another's
+	}
 	// If it fails, the connection is over already.
 	_ = e.engine.SetOption(e.recv.FD, proactor.LingerReset, 1)
 }

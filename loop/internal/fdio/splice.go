@@ -113,10 +113,12 @@ func (x *Splice) open() bool {
 // arm begins to wait for bytes. It reports false if from receives as always.
 func (x *Splice) arm() bool {
 	switch {
-	case !x.open() || x.backoff != nil:
+	case x.inside > 0 || x.backoff != nil:
 		return true
-	case !x.bulk:
+	case !x.bulk || x.to.eofAsked: // the latter by others, and that has to come out
 		return false
+	case !x.open():
+		return true
 	}
 	op := &x.from.recv
 	op.Code, op.Mask, op.Once, op.Buf = proactor.Poll, pollIn, true, nil
@@ -126,7 +128,7 @@ func (x *Splice) arm() bool {
 
 // move moves what from has received, up to its share of a round.
 func (x *Splice) move() {
-	for budget := spliceShare; budget > 0 && x.open(); {
+	for budget := spliceShare; budget > 0 && x.bulk && x.open(); {
 		want := int(min(int64(min(budget, x.most)), x.owner.Room()))
 		n := x.fill(want)
 		if n == 0 {
@@ -147,7 +149,7 @@ func (x *Splice) fill(want int) int {
 	s := x.from
 	if !x.piped {
 		if x.pipe, x.piped = s.host.Pipes().Get(); !x.piped {
-			s.receiveFDs()
+			x.copyOnce()
 			return 0
 		}
 	}
@@ -181,20 +183,29 @@ func (x *Splice) weigh(n int) {
 // nothing handles a splice that received nothing.
 func (x *Splice) nothing(err error) {
 	switch errno := errnoOf(err); {
-	case err == nil:
-		x.from.endOfInput(0)
-	case errors.Is(err, syscall.EAGAIN):
-		x.vain++
-		if x.vain >= vainTries {
-			x.vain = 0
-			x.rest()
-		}
+	case err == nil || errors.Is(err, syscall.EAGAIN):
+		x.copyOnce()
 	case errno == syscall.EINVAL || errno == syscall.ENOSYS || errno == syscall.EPERM:
 		x.from.host.Pipes().Max = 0
 		x.from.host.Fallback("splice", err)
 		x.bulk = false
 	default:
 		x.from.endOfInput(-int32(errno))
+	}
+}
+
+// copyOnce receives what splice(2) does not: it stops before out-of-band data, at which it
+// says EAGAIN, or 0 if the end is received too (tcp_splice_read in Linux 6.18). So it is
+// recvmsg(2) that says whether there is nothing, or the end.
+func (x *Splice) copyOnce() {
+	if x.from.receiveFDs() {
+		x.vain = 0
+		return
+	}
+	x.vain++
+	if x.vain >= vainTries {
+		x.vain = 0
+		x.rest()
 	}
 }
 
@@ -257,7 +268,9 @@ func (x *Splice) sendQueued() (outcome, int) {
 	x.release()
 	x.to.popDirect()
 	if x.from.state == Open {
-		x.from.pub.page.ResumeReading(x.from.pub.slot)
+		if !x.from.paused {
+			x.from.pub.page.ResumeReading(x.from.pub.slot)
+		}
 		x.from.schedule() // to receive more
 	}
 	return outGone, n

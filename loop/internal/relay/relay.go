@@ -33,9 +33,9 @@ type Config struct {
 	// on.
 	Counts *[2]atomic.Int64
 
-	// Done is called when both transports are lost, with nil if both directions had
-	// ended by then.
-	Done func(err error)
+	// Done is called when both transports are lost, with what was counted of this relay,
+	// and nil if both directions had ended by then.
+	Done func(passed [2]int64, err error)
 }
 
 // Relay passes bytes on, between two transports whose protocols are its two sides.
@@ -135,7 +135,7 @@ func (r *Relay) end() {
 			x.End()
 		}
 	}
-	r.config.Done(r.err)
+	r.config.Done([2]int64{r.sides[0].passed, r.sides[1].passed}, r.err)
 }
 
 // close closes both transports, in order: both directions have ended.
@@ -165,7 +165,7 @@ func (r *Relay) watch() {
 // state changes whenever a byte moves.
 func (r *Relay) state() (s [4]int64) {
 	for i := range r.sides {
-		s[i] = r.sides[i].count.Load()
+		s[i] = r.sides[i].passed
 		s[2+i] = int64(r.sides[i].t.WriteBufferSize())
 	}
 	return s

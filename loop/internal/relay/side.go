@@ -19,7 +19,8 @@ type side struct {
 	other    *side
 	splice   *fdio.Splice  // moves what t receives; nil: it is always copied
 	received int64         // bytes, from t
-	count    *atomic.Int64 // of those that were passed on
+	passed   int64         // of those
+	count    *atomic.Int64 // the same of all relays that have this counter
 	eof      bool          // t has received the end
 	lost     bool
 }
@@ -41,6 +42,7 @@ func (s *side) prepare() {
 	most := s.relay.config.Most
 	if most > 0 {
 		_ = s.t.SetWriteBufferLimits(marks(most)) // 0 <= Low <= High holds
+		limitReads(s.t, marks(most))
 	}
 	from, plain := stream(s.t)
 	to, too := stream(s.other.t)
@@ -129,7 +131,10 @@ func (s *side) Received(n int) bool {
 }
 
 // Passed implements fdio.SpliceOwner.
-func (s *side) Passed(n int) { s.count.Add(int64(n)) }
+func (s *side) Passed(n int) {
+	s.passed += int64(n)
+	s.count.Add(int64(n))
+}
 
 // PauseWriting implements transport.BaseProtocol: t takes less than the other one sends.
 func (s *side) PauseWriting() {
@@ -200,6 +205,15 @@ func bottom(t transport.Transport) *fdio.Stream {
 	}
 	s, _ := t.(*fdio.Stream)
 	return s
+}
+
+// limitReads makes t hold no more input than limits while it is paused: a TLS transport reads
+// ahead of its protocol.
+func limitReads(t transport.Transport, limits transport.Limits) {
+	over, ok := t.(*tlsio.Transport)
+	if ok && limits.High < over.ReadBufferLimits().High {
+		_ = over.SetReadBufferLimits(limits) // 0 <= Low <= High holds
+	}
 }
 
 // uncap removes the cap on what t buffers: a relay pauses instead.
