@@ -121,7 +121,7 @@ func (l *Loop) connectPipe(ctx context.Context, p protocol.Protocol, f *os.File,
 func (l *Loop) newPipe(c fdio.Config) *fdio.Stream {
 	made := l.originHere()
 	if family, _, err := l.engine.Describe(c.FD); err == nil && family != proactor.Other {
-		c.Local, c.Peer = l.namesOf(c.FD, family, proactor.Stream)
+		c.Local, c.Peer = l.namesOf(c.FD, family, proactor.Stream, nil)
 	}
 	s := fdio.NewStream((*host)(l), c)
 	l.addStream(s)

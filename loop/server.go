@@ -104,6 +104,7 @@ type Server struct {
 	// What follows belongs to the loop's goroutine.
 
 	acceptors []*fdio.Acceptor // the open ones
+	local     localName
 	sockets   opener.Listeners // at first
 	serving   bool
 	closed    bool
@@ -361,7 +362,7 @@ func (s *Server) accepted(fd int, family proactor.Family) {
 	s.conns++
 	c := s.loop.newConnection(fdio.Config{FD: fd, Protocol: p, Owner: (*clients)(s),
 		WriteCap: s.opts.WriteCap, IdleTimeout: s.opts.IdleTimeout,
-		CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
+		CloseTimeout: s.opts.CloseTimeout}, family, s.kind, &s.local)
 	s.loop.noteNew(c, s.made)
 	c.Start()
 }

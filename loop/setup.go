@@ -73,7 +73,8 @@ func (s *setup) opened(fd int, family proactor.Family, err error) {
 	}
 	l := s.loop
 	c := l.newConnection(fdio.Config{FD: fd, Protocol: s.protocol, WriteCap: s.opts.WriteCap,
-		IdleTimeout: s.opts.IdleTimeout, CloseTimeout: s.opts.CloseTimeout}, family, s.kind)
+		IdleTimeout: s.opts.IdleTimeout, CloseTimeout: s.opts.CloseTimeout}, family, s.kind,
+		nil)
 	l.noteNew(c, s.made)
 	c.Start()
 	if c.State() >= fdio.Lost && c.Err() != nil {

@@ -44,7 +44,7 @@ func (s *setup) secure(fd int, family proactor.Family) {
 	c.Done = func(t *tlsio.Transport, err error) { l.handshakeDone(t, err, stop, s.done) }
 	t = tlsio.New((*host)(l), c)
 	stream := l.newStream(fdio.Config{FD: fd, Protocol: t.Lower(),
-		IdleTimeout: s.opts.IdleTimeout}, family)
+		IdleTimeout: s.opts.IdleTimeout}, family, nil)
 	l.noteNew(stream, s.made)
 	stream.Start()
 }
@@ -89,7 +89,7 @@ func (s *Server) acceptedTLS(fd int, family proactor.Family) {
 	t := tlsio.New((*host)(s.loop), c)
 	s.conns++
 	stream := s.loop.newStream(fdio.Config{FD: fd, Protocol: t.Lower(), Owner: (*clients)(s),
-		IdleTimeout: s.opts.IdleTimeout}, family)
+		IdleTimeout: s.opts.IdleTimeout}, family, &s.local)
 	s.loop.noteNew(stream, s.made)
 	stream.Start()
 }

@@ -17,7 +17,33 @@ const freeMax = 8 << 20
 // receive buffers to the output.
 type ChunkPool struct {
 	lender
-	free [len(chunkSizes)][][]byte
+	free  [len(chunkSizes)][][]byte
+	lists [][]chunk // of queues that are empty
+}
+
+// listsMax and listMax limit how many such lists the pool keeps, and how long ones.
+const (
+	listsMax = 1 << 10
+	listMax  = 64
+)
+
+// list returns an empty list, for a queue that will have a chunk.
+func (p *ChunkPool) list() []chunk {
+	n := len(p.lists)
+	if n == 0 {
+		return nil
+	}
+	list := p.lists[n-1]
+	p.lists[n-1] = nil
+	p.lists = p.lists[:n-1]
+	return list
+}
+
+// putList takes back a list, which has no chunks any more.
+func (p *ChunkPool) putList(list []chunk) {
+	if cap(list) > 0 && cap(list) <= listMax && len(p.lists) < listsMax {
+		p.lists = append(p.lists, list[:0])
+	}
 }
 
 // Get returns an empty slice with room for n bytes, or for a part of them if n

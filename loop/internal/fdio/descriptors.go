@@ -41,7 +41,8 @@ func (s *Stream) WriteWithFDs(p []byte, files []*os.File) error {
 		}
 		fds = append(fds, fd)
 	}
-	s.out.add(chunk{buf: append([]byte(nil), p...), direct: &direct{fds: fds}})
+	s.out.add(chunk{buf: append([]byte(nil), p...), direct: &direct{fds: fds}},
+		s.host.Chunks())
 	s.pub.slot.Wrote(len(p))
 	s.grew(len(p))
 	return nil

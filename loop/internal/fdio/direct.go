@@ -137,7 +137,7 @@ func (s *Stream) sendBefore() (outcome, int) {
 // popDirect releases the first chunk.
 func (s *Stream) popDirect() {
 	s.guard.Releases = s.out.pop(s.host.Chunks(), s.guard.Releases)
-	s.out.compact()
+	s.out.compact(s.host.Chunks())
 	s.schedule()
 }
 
@@ -240,14 +240,6 @@ func (s *Stream) onWritable() {
 func (q *queue) nothingNext() bool {
 	d := q.chunks[q.head].direct
 	return d != nil && d.file != nil && d.file.Left == 0
-}
-
-// add appends a chunk as it is.
-func (q *queue) add(c chunk) {
-	q.chunks = append(q.chunks, c)
-	if c.direct != nil {
-		q.direct++
-	}
 }
 
 // whyLost returns the reason why a stream did not send what it had accepted.

@@ -66,7 +66,7 @@ func (d *queueDriver) step(what byte, n int) {
 		if !d.dropped && n > 0 {
 			number := d.slices
 			d.slices++
-			d.q.own(d.next(n), func() { d.m.released[number]++ })
+			d.q.own(d.next(n), func() { d.m.released[number]++ }, &d.pool)
 			d.m.owned = append(d.m.owned, ownedModel{number, d.m.queued})
 		}
 	case 2: // a send takes off

@@ -71,16 +71,14 @@ func (q *queue) copyIn(p []byte, pool *ChunkPool) {
 		tail := q.tail()
 		if tail == nil {
 			if len(p) > directMin {
-				q.chunks = append(q.chunks, chunk{})
-				q.chunks[len(q.chunks)-1].hold(p, pool)
+				q.add(chunk{}, pool).hold(p, pool)
 				return
 			}
 			size := len(p)
 			if !q.empty() {
 				size = max(size, chunkMore)
 			}
-			q.chunks = append(q.chunks, chunk{})
-			tail = &q.chunks[len(q.chunks)-1]
+			tail = q.add(chunk{}, pool)
 			tail.use(pool.Get(size))
 		}
 		room := cap(tail.buf) - len(tail.buf)
@@ -88,6 +86,21 @@ func (q *queue) copyIn(p []byte, pool *ChunkPool) {
 		tail.buf = append(tail.buf, p[:n]...)
 		p = p[n:]
 	}
+}
+
+// add appends a chunk as it is.
+func (q *queue) add(c chunk, pool *ChunkPool) *chunk {
+	if q.chunks == nil {
+		q.chunks = pool.list()
+	}
+	q.chunks = append(q.chunks, c)
+	if c.direct != nil {
+		q.direct++
+	}
+	if c.loan != 0 {
+		q.lent++
+	}
+	return &q.chunks[len(q.chunks)-1]
 }
 
 // tail returns the last chunk if bytes may be appended to it.
@@ -104,14 +117,13 @@ func (q *queue) tail() *chunk {
 }
 
 // own appends p itself.
-func (q *queue) own(p []byte, release func()) {
-	q.chunks = append(q.chunks, chunk{buf: p, release: release})
+func (q *queue) own(p []byte, release func(), pool *ChunkPool) {
+	q.add(chunk{buf: p, release: release}, pool)
 }
 
 // borrow appends p itself, which lies in a receive buffer.
-func (q *queue) borrow(p []byte, of loan) {
-	q.chunks = append(q.chunks, chunk{buf: p, loan: of})
-	q.lent++
+func (q *queue) borrow(p []byte, of loan, pool *ChunkPool) {
+	q.add(chunk{buf: p, loan: of}, pool)
 }
 
 // borrows reports whether a chunk in flight is lent.
@@ -174,14 +186,19 @@ func (q *queue) sent(n int, pool *ChunkPool, due []func()) []func() {
 		}
 	}
 	debug.Assert(q.head <= len(q.chunks), "write queue within bounds")
-	q.compact()
+	q.compact(pool)
 	return due
 }
 
 // compact moves the chunks to the front when at least half of the slice is
-// spent, so that a queue that never runs empty does not grow.
-func (q *queue) compact() {
+// spent, so that a queue that never runs empty does not grow. An empty queue needs no
+// slice: most connections are idle.
+func (q *queue) compact(pool *ChunkPool) {
 	if q.head*2 < len(q.chunks) {
+		return
+	}
+	if q.empty() {
+		q.empties(pool)
 		return
 	}
 	n := copy(q.chunks, q.chunks[q.head:])
@@ -226,6 +243,12 @@ func (q *queue) drop(pool *ChunkPool, due []func()) []func() {
 func (q *queue) land(pool *ChunkPool, due []func()) []func() {
 	q.flying = 0
 	due = q.drop(pool, due)
-	q.chunks, q.head = nil, 0
+	q.empties(pool)
 	return due
+}
+
+// empties gives back the slice of an empty queue, whose chunks have been vacated.
+func (q *queue) empties(pool *ChunkPool) {
+	pool.putList(q.chunks)
+	q.chunks, q.head = nil, 0
 }

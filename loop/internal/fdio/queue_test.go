@@ -51,7 +51,7 @@ func TestNothingIsAppendedToAnOwnedSlice(t *testing.T) {
 	var q queue
 	var pool ChunkPool
 	owned := make([]byte, 2, 100)
-	q.own(owned, nil)
+	q.own(owned, nil, &pool)
 	q.copyIn([]byte("x"), &pool)
 	if len(q.chunks) != 2 || owned[:3][2] == 'x' {
 		t.Error("the user's memory was written to")
@@ -73,7 +73,7 @@ func TestASendCarriesAtMostItsMaximum(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var q queue
 			for range c.slices {
-				q.own(make([]byte, c.len), nil)
+				q.own(make([]byte, c.len), nil, &ChunkPool{})
 			}
 			got := q.gather(nil)
 			if n := len(bytes.Join(got, nil)); len(got) != c.wantSlices || n != c.wantBytes {
@@ -87,8 +87,8 @@ func TestReleasesAreDueWhenTheLastByteIsGone(t *testing.T) {
 	var q queue
 	var pool ChunkPool
 	released := 0
-	q.own([]byte("abc"), func() { released++ })
-	q.own([]byte("d"), func() { released++ })
+	q.own([]byte("abc"), func() { released++ }, &pool)
+	q.own([]byte("d"), func() { released++ }, &pool)
 	for i, want := range []int{0, 0, 1, 2} {
 		for _, f := range q.sent(1, &pool, nil) {
 			f()
@@ -106,8 +106,8 @@ func TestDropLeavesWhatIsInFlight(t *testing.T) {
 	var q queue
 	var pool ChunkPool
 	var order []string
-	q.own([]byte("ab"), func() { order = append(order, "flying") })
-	q.own([]byte("cd"), func() { order = append(order, "waiting") })
+	q.own([]byte("ab"), func() { order = append(order, "flying") }, &pool)
+	q.own([]byte("cd"), func() { order = append(order, "waiting") }, &pool)
 	q.flying = 1
 	for _, f := range q.drop(&pool, nil) {
 		f()
@@ -127,11 +127,11 @@ func TestAQueueThatNeverRunsEmptyDoesNotGrow(t *testing.T) {
 	var q queue
 	var pool ChunkPool
 	for range 1000 {
-		q.own([]byte("ab"), nil)
-		q.own([]byte("cd"), nil)
+		q.own([]byte("ab"), nil, &pool)
+		q.own([]byte("cd"), nil, &pool)
 		q.sent(2, &pool, nil)
 		q.sent(1, &pool, nil)
-		q.own([]byte("e"), nil)
+		q.own([]byte("e"), nil, &pool)
 		q.sent(2, &pool, nil)
 	}
 	if len(q.chunks) > 4 {

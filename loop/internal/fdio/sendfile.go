@@ -55,7 +55,8 @@ func (s *Stream) SendFile(f *File) error {
 		return transport.ErrClosed
 	}
 	f.direct.file = f
-	s.out.add(chunk{direct: &f.direct, release: func() { s.fileEnded(f) }})
+	s.out.add(chunk{direct: &f.direct, release: func() { s.fileEnded(f) }},
+		s.host.Chunks())
 	s.markDirty()
 	return nil
 }

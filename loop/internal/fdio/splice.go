@@ -227,7 +227,7 @@ func (x *Splice) drain() bool {
 	if x.inside == 0 {
 		return true
 	}
-	t.out.add(chunk{direct: &x.direct})
+	t.out.add(chunk{direct: &x.direct}, t.host.Chunks())
 	x.from.pub.page.PauseReading(x.from.pub.slot)
 	if first {
 		t.await(outFull)

@@ -64,7 +64,7 @@ func (s *Stream) put(p []byte) {
 	chunks := s.host.Chunks()
 	if len(p) >= lendMin && s.pipe == nil && s.canSendNow() && !s.flow.Excess(len(p)) {
 		if of := chunks.lend(p); of != 0 {
-			s.out.borrow(p, of)
+			s.out.borrow(p, of, s.host.Chunks())
 			return
 		}
 	}
@@ -79,7 +79,7 @@ func (s *Stream) WriteOwned(p []byte, release func()) error {
 	}
 	if len(p) > 0 {
 		s.pub.slot.Wrote(len(p))
-		s.out.own(p, release)
+		s.out.own(p, release, s.host.Chunks())
 		s.grewNow(len(p))
 	} else if release != nil {
 		s.guard.Releases = append(s.guard.Releases, release)
