@@ -266,8 +266,10 @@ func TestABufferMayBeLentInAnyNumberOfParts(t *testing.T) {
 // To try once more in this round would be in vain.
 func TestWhatTheKernelHasJustRefusedIsNotLent(t *testing.T) {
 	for name, write := range map[string]func(tr transport.Transport, data []byte){
-		"Write":      func(tr transport.Transport, data []byte) { tr.Write(data) },
-		"WriteLines": func(tr transport.Transport, data []byte) { tr.WriteLines([][]byte{data, data}) },
+		"Write": func(tr transport.Transport, data []byte) { tr.Write(data) },
+		"WriteLines": func(tr transport.Transport, data []byte) {
+			tr.WriteLines([][]byte{data, data})
+		},
 	} {
 		r := &lendRig{outRig: outRig{acceptRig: acceptRig{t: t}, room: 12 << 10}}
 		s, p := r.stream()
@@ -279,7 +281,8 @@ func TestWhatTheKernelHasJustRefusedIsNotLent(t *testing.T) {
 		r.deliver(s, 1, data)
 		r.wantKept(s, false)
 		if len(r.taken) != 12<<10 || s.WriteBufferSize() == 0 {
-			t.Errorf("%s: %d bytes were taken, %d are buffered", name, len(r.taken), s.WriteBufferSize())
+			t.Errorf("%s: %d bytes were taken, %d are buffered", name, len(r.taken),
+				s.WriteBufferSize())
 		}
 		clear(data)
 		rest := s.out.gather(nil)
