@@ -124,6 +124,9 @@ func (e *chaosEnd) newFace() (*chaosFace, transport.BaseProtocol) {
 		return &p.chaosFace, p
 	}
 	p := &chaosBuffered{chaosFace: chaosFace{e: e}, size: e.c.bufferSize()}
+	if e.c.forwards() {
+		p.size = max(p.size, 64) // one byte in a round would take too many rounds
+	}
 	p.self = protocol.Buffered(p)
 	return &p.chaosFace, p.self
 }
