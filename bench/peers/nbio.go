@@ -17,9 +17,11 @@ type nbioServer struct{}
 // Name returns "nbio".
 func (nbioServer) Name() string { return "nbio" }
 
-// Serves is true of streams and datagrams.
+// Serves is true of TCP and datagrams. Over Unix sockets it takes part as long as each answer
+// fits into the socket, and mixes bytes up where it does not: an echo of 300,000 bytes came back
+// wrong in five of twelve runs of TestPeersServe (nbio as in go.mod).
 func (nbioServer) Serves(mode contest.Mode) bool {
-	return mode == contest.Datagrams || slices.Contains(modes, mode)
+	return mode == contest.Datagrams || mode != contest.EchoUnix && slices.Contains(modes, mode)
 }
 
 // Serve serves until the process ends.

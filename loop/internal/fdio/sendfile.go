@@ -120,7 +120,13 @@ func (s *Stream) sendFile(f *File, budget int) (outcome, int) {
 // Afterwards neither a receive nor a send reports the reset: they get an end of file and
 // EPIPE.
 func (s *Stream) hidReset() bool {
-	if s.extras == nil || !s.extras.sentFile || s.eofSent || s.eof {
+	return s.extras != nil && s.extras.sentFile && s.closedByPeer()
+}
+
+// closedByPeer reports whether a TCP connection that has ended in neither direction, as far
+// as has been told, is closed nevertheless.
+func (s *Stream) closedByPeer() bool {
+	if s.eofSent || s.eof {
 		return false
 	}
 	if _, tcp := s.local.(*net.TCPAddr); !tcp {

@@ -181,7 +181,9 @@ func (s *Stream) writeFailed(call string, errno syscall.Errno) {
 			}
 		}
 	}
-	if errno == syscall.EPIPE && s.hidReset() {
+	// A receive in flight may have taken the error, too, and be about to say so.
+	taken := errno == syscall.EPIPE && s.recv.InFlight() && s.closedByPeer()
+	if taken || errno == syscall.EPIPE && s.hidReset() {
 		errno = syscall.ECONNRESET
 	}
 	s.endpoint.writeFailed(s.opError("write", call, errno))
