@@ -64,7 +64,7 @@ func (s *Stream) put(p []byte) {
 	chunks := s.host.Chunks()
 	if len(p) >= lendMin && s.pipe == nil && s.canSendNow() && !s.flow.Excess(len(p)) {
 		if of := chunks.lend(p); of != 0 {
-			s.out.borrow(p, of, s.host.Chunks())
+			s.out.borrow(p, of, chunks)
 			return
 		}
 	}
